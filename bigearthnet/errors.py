@@ -1,0 +1,59 @@
+"""The errors this project raises; every module may import them, they import nothing.
+
+Each class is also a built-in error, so that callers can catch either. A message
+says what is wrong, what was expected, what came, where, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class BigEarthNetError(Exception):
+    """Root of all errors that this project raises on purpose."""
+
+
+class ArchiveError(BigEarthNetError, OSError):
+    """Raised when a source archive or folder cannot be read to its end."""
+
+
+class ChecksumError(ArchiveError):
+    """Raised when a file's bytes are not those of the published release."""
+
+
+class PatchError(BigEarthNetError, ValueError):
+    """Raised when one patch of a source is not what the release promises.
+
+    Attributes:
+        patch_id: The patch (or the folder that should be one).
+        file: The file within the patch, or None where the whole patch is meant.
+    """
+
+    def __init__(self, problem: str, *, patch_id: str, file: str | None = None) -> None:
+        self.problem = problem
+        self.patch_id = patch_id
+        self.file = file
+        where = f"{patch_id}/{file}" if file else patch_id
+        super().__init__(f"{where}: {problem}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_patch_error, (self.problem, self.patch_id, self.file)
+
+
+def _rebuild_patch_error(problem: str, patch_id: str, file: str | None) -> PatchError:
+    """Keyword arguments do not survive pickling by themselves."""
+    return PatchError(problem, patch_id=patch_id, file=file)
+
+
+class LabelError(BigEarthNetError, ValueError):
+    """Raised when a label or class id is not part of a nomenclature."""
+
+
+class OptionError(BigEarthNetError, ValueError):
+    """Raised when an option asks for what cannot be done; the message says why."""
+
+
+class DiskSpaceError(BigEarthNetError, OSError):
+    """Raised before a build that would not fit on its disk."""
+
+
+class ShardError(BigEarthNetError, ValueError):
+    """Raised when a stored shard is not what its writer wrote."""

@@ -1,0 +1,261 @@
+"""Bytes of a single-band GeoTIFF → its pixels, exactly.
+
+The fast path understands what the archive holds: little-endian classic TIFF, one
+image, uncompressed contiguous strips of uint16. Whatever it does not fully understand
+goes to rasterio, never to a guess; rasterio is also its oracle in the tests.
+
+Source: TIFF Revision 6.0 (Adobe, 1992), sections 2 and 8.
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bigearthnet.bands import Band
+from bigearthnet.errors import PatchError
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+# Bytes that hold the whole structure of the archive's files: header, 15 tags and, in
+# 10 m bands, the positions of four strips. What follows differs from patch to patch
+# (tie points), so that this many bytes have few distinct values and can be cached.
+_STRUCTURE_NBYTES: Final = 226
+
+_LITTLE_ENDIAN_CLASSIC: Final = b"II*\0"
+_ENTRY = struct.Struct("<HHII")
+_SHORT, _LONG = 3, 4
+
+_WIDTH, _HEIGHT, _STRIP_OFFSETS, _STRIP_BYTE_COUNTS = 256, 257, 273, 279
+
+# Tags whose value must be this one for the fast path; absent means the default.
+_REQUIRED: Final[Mapping[int, int]] = {
+    258: 16,  # BitsPerSample
+    259: 1,  # Compression: none
+    277: 1,  # SamplesPerPixel
+}
+_ALLOWED: Final[Mapping[int, int]] = {
+    254: 0,  # NewSubfileType: a full image
+    262: 1,  # PhotometricInterpretation: black is zero
+    266: 1,  # FillOrder
+    274: 1,  # Orientation: row 0 is the top
+    284: 1,  # PlanarConfiguration
+    339: 1,  # SampleFormat: unsigned integer
+}
+# Tags that say nothing of how pixels are stored: RowsPerStrip (the strips must be
+# contiguous anyway), software and date, and the GeoTIFF and GDAL tags.
+_IGNORED: Final = frozenset(
+    {278, 282, 283, 296, 305, 306, 33550, 33922, 34264, 34735, 34736, 34737, 42113}
+)
+
+
+def read_pixels(tiff: bytes, band: Band, *, patch_id: str, file: str) -> memoryview:
+    """Returns the pixels of one band, as bytes.
+
+    Args:
+        tiff: Content of one `<patch id>_<band>.tif`.
+        band: The band that the file holds; sets the expected shape.
+        patch_id: The patch, for error messages.
+        file: The file's name, for error messages.
+
+    Returns:
+        Little-endian uint16 of axes (y, x) and shape `band.shape`, row 0 the north
+        edge: Level-2A digital numbers; reflectance = DN / 10000.
+
+    Raises:
+        PatchError: If the bytes are not a single-band uint16 GeoTIFF of `band.shape`.
+    """
+    extent = _cached_extent(tiff[:_STRUCTURE_NBYTES], len(tiff), band.size_px)
+    if extent is None:
+        extent = _find_extent(tiff, len(tiff), band.size_px)
+    if extent is None:
+        return memoryview(_read_with_rasterio(tiff, band, patch_id, file).tobytes())
+    return memoryview(tiff)[extent[0] : extent[1]]
+
+
+def decode_band(
+    tiff: bytes, band: Band, *, patch_id: str, file: str
+) -> npt.NDArray[np.uint16]:
+    """Decodes one band; arguments and errors as in `read_pixels`.
+
+    Returns:
+        Read-only array of axes (y, x), shape `band.shape`, uint16.
+    """
+    pixels = read_pixels(tiff, band, patch_id=patch_id, file=file)
+    return np.frombuffer(pixels, "<u2").reshape(band.shape)
+
+
+def _find_extent(structure: bytes, nbytes: int, size_px: int) -> tuple[int, int] | None:
+    """Finds where the pixels stand in a TIFF that the fast path understands.
+
+    Args:
+        structure: The file, or as many of its first bytes as hold its structure.
+        nbytes: Size of the whole file.
+        size_px: Expected width and height.
+
+    Returns:
+        Start and end of the pixels, or None if anything at all is out of the ordinary.
+    """
+    if structure[:4] != _LITTLE_ENDIAN_CLASSIC:
+        return None
+    try:
+        tags = _read_tags(structure)
+        if tags is None:
+            return None
+        starts = _read_numbers(structure, *tags.pop(_STRIP_OFFSETS))
+        counts = _read_numbers(structure, *tags.pop(_STRIP_BYTE_COUNTS))
+    except (struct.error, KeyError):
+        return None
+    if starts is None or counts is None or not _is_plain(tags, size_px):
+        return None
+    if len(starts) != len(counts) or sum(counts) != 2 * size_px**2:
+        return None
+    end = starts[0]
+    for start, count in zip(starts, counts, strict=True):
+        if start != end:
+            return None
+        end += count
+    return (starts[0], end) if end <= nbytes else None
+
+
+_cached_extent = functools.lru_cache(maxsize=256)(_find_extent)
+
+
+def _read_tags(structure: bytes) -> dict[int, tuple[int, int, int]] | None:
+    """Returns tag → (type, count, value or offset); None if not a single plain IFD."""
+    (position,) = struct.unpack_from("<I", structure, 4)
+    (num_tags,) = struct.unpack_from("<H", structure, position)
+    start, end = position + 2, position + 2 + num_tags * _ENTRY.size
+    (next_ifd,) = struct.unpack_from("<I", structure, end)
+    entries = list(_ENTRY.iter_unpack(structure[start:end]))
+    tags = {tag: (kind, count, value) for tag, kind, count, value in entries}
+    if next_ifd != 0 or len(tags) != num_tags:
+        return None
+    return tags
+
+
+def _read_numbers(
+    structure: bytes, kind: int, count: int, value: int
+) -> tuple[int, ...] | None:
+    """Reads a list of SHORT or LONG; one LONG, or up to two SHORT, stand inline."""
+    if kind == _SHORT and count in (1, 2):
+        return (value & 0xFFFF, value >> 16)[:count]
+    if kind == _LONG and count == 1:
+        return (value,)
+    if kind not in (_SHORT, _LONG) or not 0 < count <= len(structure):
+        return None
+    return struct.unpack_from(
+        f"<{count}{'H' if kind == _SHORT else 'I'}", structure, value
+    )
+
+
+def _is_plain(tags: Mapping[int, tuple[int, int, int]], size_px: int) -> bool:
+    """Whether the tags say: one uncompressed uint16 band of the expected size."""
+    expected = {**_REQUIRED, _WIDTH: size_px, _HEIGHT: size_px}
+    if not expected.keys() <= tags.keys():
+        return False
+    for tag, (kind, count, value) in tags.items():
+        if tag in _IGNORED:
+            continue
+        wanted = expected.get(tag, _ALLOWED.get(tag))
+        if wanted is None or kind not in (_SHORT, _LONG) or count != 1:
+            return False
+        if value != wanted:
+            return False
+    # SampleFormat's default is unsigned, so it may be absent.
+    return True
+
+
+def _read_with_rasterio(
+    tiff: bytes, band: Band, patch_id: str, file: str
+) -> npt.NDArray[np.uint16]:
+    """Reads any other valid GeoTIFF of the expected shape and type.
+
+    Only GDAL's GTiff driver may open the bytes, and only after the dimensions were
+    found to be the band's: another driver's file under a `.tif` name (a VRT) could
+    make GDAL read other files, and absurd dimensions make it allocate.
+    """
+
+    def error(problem: str) -> PatchError:
+        return PatchError(
+            f"{problem}. Check that the archive is complete and of the S2 release.",
+            patch_id=patch_id,
+            file=file,
+        )
+
+    size = _read_size(tiff)
+    if size is None:
+        raise error(f"not a readable TIFF ({len(tiff)} bytes, begins {tiff[:8]!r})")
+    if size != band.shape:
+        raise error(
+            f"{band.name} has the wrong shape: expected {band.shape}, got {size}"
+        )
+    import rasterio
+    from rasterio.errors import RasterioError
+    from rasterio.io import MemoryFile
+
+    try:
+        with (
+            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
+            MemoryFile(tiff) as memory,
+            memory.open(driver="GTiff", sharing=False) as dataset,
+        ):
+            return _read_checked(dataset, band).astype("<u2", copy=False)
+    except ValueError as cause:
+        raise error(str(cause)) from None
+    except RasterioError as cause:
+        raise error(f"damaged TIFF: {str(cause)[:120]}") from None
+
+
+def _read_checked(dataset: DatasetReader, band: Band) -> npt.NDArray[np.uint16]:
+    kinds, shape = dataset.dtypes, dataset.shape
+    if kinds != ("uint16",) or shape != band.shape:
+        raise ValueError(
+            f"{band.name}: expected one uint16 band of {band.shape}, got "
+            f"{len(kinds)} of {'/'.join(sorted(set(kinds)))} and {shape}"
+        )
+    return dataset.read(1)  # type: ignore[no-any-return]
+
+
+def _read_size(tiff: bytes) -> tuple[int, int] | None:
+    """Reads (height, width) of the first image of a TIFF or BigTIFF."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return None
+    sizes: dict[int, int] = {}
+    try:
+        (version,) = struct.unpack_from(f"{order}H", tiff, 2)
+        if version == 42:
+            count_form, entry, value_at, first = (
+                "H",
+                12,
+                8,
+                struct.unpack_from(f"{order}I", tiff, 4)[0],
+            )
+        elif version == 43:
+            count_form, entry, value_at, first = (
+                "Q",
+                20,
+                12,
+                struct.unpack_from(f"{order}Q", tiff, 8)[0],
+            )
+        else:
+            return None
+        (num_tags,) = struct.unpack_from(order + count_form, tiff, first)
+        start = first + struct.calcsize(order + count_form)
+        for position in range(start, min(start + num_tags * entry, len(tiff)), entry):
+            tag, kind = struct.unpack_from(f"{order}HH", tiff, position)
+            if tag in (_WIDTH, _HEIGHT):
+                form = "H" if kind == _SHORT else "I"
+                (sizes[tag],) = struct.unpack_from(
+                    order + form, tiff, position + value_at
+                )
+    except struct.error:
+        return None
+    return (sizes[_HEIGHT], sizes[_WIDTH]) if len(sizes) == 2 else None

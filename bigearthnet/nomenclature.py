@@ -1,0 +1,184 @@
+"""Class vocabularies of BigEarthNet, their orders, and the maps between them.
+
+The order of CLC43 and BEN19 is part of the stored bytes and of every checkpoint
+trained on them: a change here is a new major version of the dataset.
+
+Source of names, codes and hierarchy: `data/clc_nomenclature.csv`, compiled from the
+CORINE Land Cover nomenclature and from `label_indices.json` of the authors' 19-class
+code (Sumbul et al., 2021).
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+import numpy.typing as npt
+
+from bigearthnet.errors import LabelError
+
+
+@dataclass(frozen=True)
+class Nomenclature:
+    """An ordered vocabulary of class labels.
+
+    Attributes:
+        name: Short name, for example `clc43`.
+        labels: Label of each class id, in id order.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @functools.cached_property
+    def ids(self) -> Mapping[str, int]:
+        """Class id of each label."""
+        return {label: index for index, label in enumerate(self.labels)}
+
+    def encode(self, labels: Iterable[str]) -> tuple[int, ...]:
+        """Turns label names into ascending class ids.
+
+        Args:
+            labels: Label names, in any order, without repetition.
+
+        Returns:
+            Class ids in [0, len(self)), ascending.
+
+        Raises:
+            LabelError: If a label is not part of the nomenclature or comes twice.
+        """
+        names = list(labels)
+        try:
+            ids = sorted(self.ids[name] for name in names)
+        except (KeyError, TypeError):
+            unknown = [n for n in names if not isinstance(n, str) or n not in self.ids]
+            raise LabelError(
+                f"unknown label: expected one of the {len(self)} labels of "
+                f"{self.name}, got {unknown[0]!r}. Spelling and case count."
+            ) from None
+        if len(set(ids)) != len(ids):
+            raise LabelError(f"a label comes twice in {names!r}: expected each once.")
+        return tuple(ids)
+
+    def decode(self, ids: Iterable[int]) -> tuple[str, ...]:
+        """Turns class ids into label names, in the order given.
+
+        Raises:
+            LabelError: If an id is not in [0, len(self)).
+        """
+        names = []
+        for index in ids:
+            if not 0 <= index < len(self):
+                raise LabelError(
+                    f"unknown class id: expected 0 to {len(self) - 1} of {self.name}, "
+                    f"got {index}."
+                )
+            names.append(self.labels[index])
+        return tuple(names)
+
+    def multi_hot(self, ids: Iterable[int]) -> npt.NDArray[np.uint8]:
+        """Returns a vector of shape (class,), uint8: 1 at each of the ids, else 0.
+
+        Raises:
+            LabelError: If an id is not in [0, len(self)).
+        """
+        chosen = list(ids)
+        self.decode(chosen)
+        vector = np.zeros(len(self), np.uint8)
+        vector[chosen] = 1
+        return vector
+
+
+def _read_class_table() -> list[dict[str, str]]:
+    path = resources.files("bigearthnet") / "data" / "clc_nomenclature.csv"
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+_TABLE = _read_class_table()
+
+
+def _unique(labels: Iterable[str]) -> tuple[str, ...]:
+    """Unique labels in order of appearance, which is CLC-code order; "" is none."""
+    return tuple(dict.fromkeys(label for label in labels if label))
+
+
+CLC43 = Nomenclature("clc43", tuple(row["level3_label"] for row in _TABLE))
+BEN19 = Nomenclature("ben19", _unique(row["ben19_label"] for row in _TABLE))
+CLC_LEVEL2 = Nomenclature("clc_level2", _unique(row["level2_label"] for row in _TABLE))
+CLC_LEVEL1 = Nomenclature("clc_level1", _unique(row["level1_label"] for row in _TABLE))
+
+# CLC43 in the alphabetical order of TensorFlow Datasets' built-in builder and of
+# bigearthnet-common; 2 of 43 indices agree with CLC43.
+CLC43_ALPHABETICAL = Nomenclature("clc43_alphabetical", tuple(sorted(CLC43.labels)))
+# BEN19 in the alphabetical order of ConfigILM and of the reBEN models.
+BEN19_ALPHABETICAL = Nomenclature("ben19_alphabetical", tuple(sorted(BEN19.labels)))
+
+NOMENCLATURES: Mapping[str, Nomenclature] = {
+    nomenclature.name: nomenclature
+    for nomenclature in (
+        CLC43,
+        BEN19,
+        CLC_LEVEL2,
+        CLC_LEVEL1,
+        CLC43_ALPHABETICAL,
+        BEN19_ALPHABETICAL,
+    )
+}
+
+# The column of the class table that says what each level-3 class becomes.
+_COARSER_COLUMN = {
+    CLC_LEVEL1.labels: "level1_label",
+    CLC_LEVEL2.labels: "level2_label",
+    BEN19.labels: "ben19_label",
+    BEN19_ALPHABETICAL.labels: "ben19_label",
+}
+
+
+@functools.cache
+def remap(source: Nomenclature, target: Nomenclature) -> tuple[int | None, ...]:
+    """Says which class of `target` each class of `source` becomes, by name.
+
+    Two orders of the same names map one to one; the 43 level-3 classes also map to
+    BEN19 (11 classes are dropped), level 2 and level 1.
+
+    Args:
+        source: The vocabulary that ids come from.
+        target: The vocabulary that ids are wanted in.
+
+    Returns:
+        One entry per class of `source`: the class id in `target`, or None where the
+        class is dropped.
+
+    Raises:
+        LabelError: If no map between the two is defined.
+    """
+    if set(source.labels) == set(target.labels):
+        return tuple(target.ids[label] for label in source.labels)
+    column = _COARSER_COLUMN.get(target.labels)
+    if set(source.labels) != set(CLC43.labels) or column is None:
+        raise LabelError(
+            f"no map from {source.name} to {target.name}: expected two orders of the "
+            "same labels, or clc43 to ben19, clc_level2 or clc_level1."
+        )
+    coarser = {row["level3_label"]: row[column] for row in _TABLE}
+    return tuple(target.ids.get(coarser[label]) for label in source.labels)
+
+
+def remap_ids(
+    ids: Sequence[int], source: Nomenclature, target: Nomenclature
+) -> tuple[int, ...]:
+    """Returns the ascending unique ids in `target` of the classes `ids` of `source`.
+
+    Raises:
+        LabelError: If no map is defined, or an id is not one of `source`.
+    """
+    source.decode(ids)
+    table = remap(source, target)
+    return tuple(sorted({new for i in ids if (new := table[i]) is not None}))
