@@ -1,0 +1,1 @@
+"""The commands that make, check and show shards: `python -m builder.<verb>`."""

@@ -1,0 +1,44 @@
+"""What every command shares: flags, and errors without a library's traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from absl import app
+
+from bigearthnet.errors import BigEarthNetError
+
+# Exit status of a command that was interrupted: 128 + SIGINT, as shells have it.
+_INTERRUPTED = 130
+
+
+def run(main: Callable[[], int | None], define_flags: Callable[[], None]) -> None:
+    """Defines the flags, parses the command line, and runs a command.
+
+    `--help` shows the command's module docstring and its flags. An error of ours ends
+    the process with status 1 and its message alone.
+
+    Args:
+        main: The command; returns its exit status, None meaning 0.
+        define_flags: Defines the command's absl flags. Not done at import, so that
+            one command can use the functions of another.
+    """
+    define_flags()
+
+    def checked(argv: list[str]) -> int:
+        if len(argv) > 1:
+            print(
+                f"error: unexpected argument {argv[1]!r}; see --help", file=sys.stderr
+            )
+            return 1
+        try:
+            return main() or 0
+        except BigEarthNetError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return _INTERRUPTED
+
+    app.run(checked)

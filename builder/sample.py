@@ -1,0 +1,74 @@
+"""Writes the six real sample patches, and reads the official lists they come with.
+
+Both are package data of the PyPI package `bigearthnet-common` (extra `[sample]`,
+Apache-2.0; the patches CDLA-Permissive-1.0). Its code is never imported.
+
+Example:
+  python -m builder.sample --output=sample
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import tarfile
+from pathlib import Path
+
+from absl import flags
+
+from bigearthnet.errors import OptionError
+from builder import command
+
+PACKAGE = "bigearthnet-common"
+_ARCHIVE = "bigearthnet_common/BigEarthNet-S2-Example.tar.bz2"
+FOLDER = "BigEarthNet-S2-Example"
+
+
+def package_file(name: str) -> Path:
+    """Locates a data file of `bigearthnet-common` without importing the package.
+
+    Raises:
+        OptionError: If the package is not installed or has no such file.
+    """
+    try:
+        path = Path(str(importlib.metadata.distribution(PACKAGE).locate_file(name)))
+    except importlib.metadata.PackageNotFoundError:
+        path = None
+    if path is None or not path.is_file():
+        raise OptionError(
+            f"the sample patches are not installed: {PACKAGE} has no {name}. "
+            "Install the extra: pip install 'bigearthnet[sample]'."
+        )
+    return path
+
+
+def write_sample(output: Path) -> Path:
+    """Extracts the six real Sentinel-2 patches.
+
+    Args:
+        output: Folder to write to; made if missing.
+
+    Returns:
+        The folder that holds the six patch folders.
+
+    Raises:
+        OptionError: If the extra `[sample]` is not installed.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(package_file(_ARCHIVE)) as archive:
+        archive.extractall(output, filter="data")
+    return output / FOLDER
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string(
+        "output", None, "Folder to write the patches to.", required=True
+    )
+
+
+def _main() -> None:
+    folder = write_sample(Path(flags.FLAGS.output))
+    print(f"{len(list(folder.iterdir()))} real patches in {folder}")
+
+
+if __name__ == "__main__":
+    command.run(_main, _define_flags)
