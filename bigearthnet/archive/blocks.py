@@ -1,0 +1,201 @@
+"""A source file as a stream of decompressed bytes, read and hashed by a process beside.
+
+Decompression is the floor of every build, so it gets a core to itself: a child process
+(`decompress.py`) reads the file, hashes it and fills the slots of a ring of shared
+memory. A thread would not do: it shares the interpreter lock with the parser, and
+waits for it thousands of times a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from bigearthnet.archive import decompress
+from bigearthnet.errors import ArchiveError
+
+# A slot holds the decompressed bytes of some twenty patches: large enough that the
+# two processes rarely wait for each other, small enough to stay in the cache.
+_SLOT_NBYTES = 4 * 2**20
+_NUM_SLOTS = 4
+
+_MAGIC_NBYTES = 262
+
+
+class BlockReader:
+    """Reads a plain, gzip or zstd file as one stream of decompressed bytes.
+
+    Attributes:
+        nbytes: Size of the file in bytes.
+        codec: How the file is compressed; see `choose_codec`.
+        position: Bytes of the file read so far, before decompression.
+        sha256: Checksum of the file, once it was read to its end; None before.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Starts to read.
+
+        Raises:
+            ArchiveError: If the file is not a tar file, plain or compressed, or the
+                package that decompresses it is not installed.
+        """
+        self._path = path
+        self.nbytes = path.stat().st_size
+        self.codec = choose_codec(path)
+        self.position = 0
+        self.sha256: str | None = None
+        self._start = self._end = 0  # what is left of the current slot
+        self._num_slots_taken = 0
+        self._ring_file = _shared_file(_SLOT_NBYTES * _NUM_SLOTS)
+        self._ring = mmap.mmap(self._ring_file, _SLOT_NBYTES * _NUM_SLOTS)
+        self._process = self._spawn()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        # -P: the script's folder must not shadow installed packages.
+        command = [
+            sys.executable,
+            "-P",
+            decompress.__file__,
+            self.codec,
+            str(self._path),
+        ]
+        command += [str(self._ring_file), str(_SLOT_NBYTES), str(_NUM_SLOTS)]
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=(self._ring_file,),
+            start_new_session=True,  # Ctrl-C is the parent's to handle
+            bufsize=0,
+        )
+
+    def read(self, size: int, padding: int = 0) -> bytes:
+        """Reads `size` bytes, and skips `padding` more.
+
+        Raises:
+            ArchiveError: If the stream ends before, or cannot be decompressed.
+        """
+        start, end = self._start, self._start + size
+        if end + padding <= self._end:
+            self._start = end + padding
+            return self._ring[start:end]
+        content = b"".join(self._pieces(size))
+        for _ in self._pieces(padding):
+            pass
+        return content
+
+    def read_some(self) -> bytes:
+        """Reads at least one byte, or returns b"" at the end of the stream.
+
+        Raises:
+            ArchiveError: If the stream cannot be decompressed.
+        """
+        if self._start == self._end:
+            self._next_slot()
+        start, self._start = self._start, self._end
+        return self._ring[start : self._end]
+
+    def _pieces(self, size: int) -> Iterator[bytes]:
+        while size:
+            if self._start == self._end and not self._next_slot():
+                raise ArchiveError(
+                    f"{self._path} is truncated: its content ends {size} bytes early, "
+                    f"after {self.position} bytes of the file. Download it again."
+                )
+            start, end = self._start, min(self._start + size, self._end)
+            self._start = end
+            size -= end - start
+            yield self._ring[start:end]
+
+    def _next_slot(self) -> bool:
+        """Gives the slot back and waits for the next; False at the end."""
+        if self.sha256 is not None:
+            return False
+        assert self._process.stdin is not None
+        if self._num_slots_taken:
+            with contextlib.suppress(BrokenPipeError):  # its last message says why
+                self._process.stdin.write(b"\0")
+        count, position = decompress.MESSAGE.unpack(
+            self._receive(decompress.MESSAGE.size)
+        )
+        if count < 0:
+            reason = self._receive(-count).decode()
+            raise ArchiveError(
+                f"{self._path} cannot be decompressed ({reason}). "
+                "The file is truncated or damaged; download it again."
+            )
+        self.position = position
+        self._start = self._num_slots_taken % _NUM_SLOTS * _SLOT_NBYTES
+        self._end = self._start + count
+        self._num_slots_taken += 1
+        if count == 0:
+            self.sha256 = self._receive(decompress.DIGEST_NBYTES).hex()
+        return count > 0
+
+    def _receive(self, size: int) -> bytes:
+        assert self._process.stdout is not None
+        message = b""
+        while len(message) < size:
+            piece = self._process.stdout.read(size - len(message))
+            if not piece:
+                raise ArchiveError(
+                    f"{self._path}: the process that decompresses it ended "
+                    f"(status {self._process.wait()}). Is there enough memory?"
+                )
+            message += piece
+        return message
+
+    def close(self) -> None:
+        """Ends the process and frees the memory; may be called more than once."""
+        if self._ring_file < 0:
+            return
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._ring.close()
+        os.close(self._ring_file)
+        self._ring_file = -1
+
+
+def choose_codec(path: Path) -> str:
+    """Tells from a file's first bytes how it is compressed.
+
+    Raises:
+        ArchiveError: If it is not a tar file, plain or compressed by gzip or zstd, or
+            zstd is needed and not installed.
+    """
+    with path.open("rb") as file:
+        magic = file.read(_MAGIC_NBYTES)
+    if magic.startswith(b"\x1f\x8b"):
+        # isal's igzip is about three times as fast as zlib.
+        return "isal" if find_spec("isal") else "gzip"
+    if magic.startswith(b"\x28\xb5\x2f\xfd"):
+        if find_spec("zstandard") is None:
+            raise ArchiveError(f"{path} needs zstandard: pip install zstandard.")
+        return "zstd"
+    if magic[257:262] == b"ustar":
+        return "none"
+    raise ArchiveError(
+        f"{path} is not an archive that can be read: expected a tar file, plain or "
+        f"compressed by gzip or zstd, got {len(magic)} bytes that begin {magic[:8]!r}."
+    )
+
+
+def _shared_file(nbytes: int) -> int:
+    """Returns the descriptor of a nameless file that a child process can map."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("bigearthnet")
+    else:  # macOS
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.truncate(descriptor, nbytes)
+    return descriptor

@@ -1,0 +1,131 @@
+"""Child process: a file → decompressed blocks in shared memory, and its sha256.
+
+Run as a script by `blocks.BlockReader`, with nothing of the package imported, so that
+it starts in milliseconds. It writes to standard output, for each slot of the ring that
+it filled, MESSAGE(bytes in the slot, bytes of the file read so far); at the end
+MESSAGE(0, …) and the file's sha256; after an error MESSAGE(-n, …) and n bytes of text.
+It reads one byte from standard input for each slot that may be filled again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import mmap
+import os
+import queue
+import struct
+import sys
+import threading
+from typing import Any
+
+MESSAGE = struct.Struct("<qq")
+DIGEST_NBYTES = 32
+
+# How much of the file is read at once, in bytes.
+_READ_NBYTES = 512 * 1024
+
+
+class HashingFile(io.RawIOBase):
+    """Reads a file and hashes what was read, in a thread of its own.
+
+    hashlib and the decompressors release the interpreter lock, so that the hash costs
+    no time where there is a core for it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed with us
+        self.position = 0
+        self._hash = hashlib.sha256()
+        self._queue: queue.Queue[bytes | None] = queue.Queue(maxsize=8)
+        self._thread = threading.Thread(target=self._update, daemon=True)
+        self._thread.start()
+
+    def _update(self) -> None:
+        while (piece := self._queue.get()) is not None:
+            self._hash.update(piece)
+
+    def readable(self) -> bool:
+        """The file is there to be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Reads into the buffer; 0 at the end."""
+        view = memoryview(buffer)[:_READ_NBYTES]
+        count = self._file.readinto(view) or 0
+        self.position += count
+        if count:
+            self._queue.put(bytes(view[:count]))
+        return count
+
+    def digest(self) -> bytes:
+        """Returns the sha256 of what was read; nothing can be read afterwards."""
+        self._queue.put(None)
+        self._thread.join()
+        self._file.close()
+        return self._hash.digest()
+
+
+def open_stream(codec: str, file: Any) -> Any:
+    """Opens the decompressed stream of a file; it has `readinto`."""
+    if codec == "isal":
+        from isal import igzip
+
+        return igzip.IGzipFile(fileobj=file, mode="rb")  # type: ignore[no-untyped-call]
+    if codec == "gzip":
+        import gzip
+
+        return gzip.GzipFile(fileobj=file, mode="rb")
+    if codec == "zstd":
+        import zstandard
+
+        return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+    return file
+
+
+def fill(stream: Any, slot: memoryview) -> int:
+    """Fills a slot as far as the stream goes; returns the bytes in it."""
+    count = 0
+    while count < len(slot):
+        got = stream.readinto(slot[count:])
+        if not got:
+            break
+        count += got
+    return count
+
+
+def main(codec: str, path: str, ring: int, slot_nbytes: int, num_slots: int) -> None:
+    """Fills slots until the file ends or the reader goes away."""
+    file = HashingFile(path)
+    memory = memoryview(mmap.mmap(ring, slot_nbytes * num_slots))
+    slots = [memory[i * slot_nbytes : (i + 1) * slot_nbytes] for i in range(num_slots)]
+    stream, filled = open_stream(codec, file), 0
+    while True:
+        if filled >= num_slots and not os.read(0, 1):
+            return
+        count = fill(stream, slots[filled % num_slots])
+        if count == 0:
+            break
+        filled += 1
+        _send(MESSAGE.pack(count, file.position))
+    while _rest := file.read(_READ_NBYTES):
+        pass  # a decompressor may stop before the end; the hash covers the file
+    _send(MESSAGE.pack(0, file.position) + file.digest())
+
+
+def _send(message: bytes) -> None:
+    while message:
+        message = message[os.write(1, message) :]
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    try:
+        main(arguments[0], arguments[1], *map(int, arguments[2:]))
+    except BrokenPipeError:
+        pass  # the reader went away
+    except Exception as error:
+        # Whatever a decompressor raises (EOFError, OSError, zlib.error, ZstdError, …)
+        # is the file's fault; the parent turns the text into an ArchiveError.
+        reason = f"{type(error).__name__}: {error}".encode()
+        _send(MESSAGE.pack(-len(reason), -1) + reason)
