@@ -1,0 +1,67 @@
+"""How much disk a build needs, asked before it starts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from bigearthnet.archive import Source
+from bigearthnet.errors import DiskSpaceError
+from bigearthnet.release import Release
+
+# Bytes that a stored patch takes: 160,000 of pixels and about 1,300 of metadata.
+_STORED_NBYTES = 161_500
+
+# Bytes of a patch in a plain tar file: 164,448 of TIFF, the JSON, and 14 or more
+# headers, each file padded to 512.
+_TAR_NBYTES = 186_000
+
+# Spool and shards stand side by side only for the buckets in work: a shard has at most
+# 640 MB, and a bucket of the largest split about as many.
+_IN_WORK_NBYTES = 2 * 640_000_000
+
+
+def estimate_patches(source: Source, release: Release, limit: int | None) -> int:
+    """Estimates from above how many patches a build will store.
+
+    Args:
+        source: An opened source.
+        release: What the source is; gives the size of a patch in its archive.
+        limit: The most patches that are stored, or None.
+    """
+    if source.nbytes is None:
+        count = _count_folders(source.path)
+    elif source.is_compressed:
+        count = int(source.nbytes * release.num_patches / release.nbytes) + 1
+    else:
+        count = source.nbytes // _TAR_NBYTES + 1
+    count = min(count, release.num_patches)
+    return count if limit is None else min(count, limit)
+
+
+def _count_folders(path: Path) -> int:
+    """Counts folders at the top of a source and below; either level holds patches."""
+    top = [entry.path for entry in os.scandir(path) if entry.is_dir()]
+    if len(top) > 1:
+        return len(top)
+    return sum(len(os.listdir(folder)) for folder in top)
+
+
+def check_space(
+    source: Source, output: Path, *, release: Release, limit: int | None
+) -> None:
+    """Checks that spool and shards fit on the disk.
+
+    Raises:
+        DiskSpaceError: If they do not; the message gives both figures.
+    """
+    stored = estimate_patches(source, release, limit) * _STORED_NBYTES
+    needed = stored + min(stored, _IN_WORK_NBYTES)
+    free = shutil.disk_usage(output).free
+    if needed > free:
+        raise DiskSpaceError(
+            f"not enough disk space in {output}: the build needs about "
+            f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free. Choose another "
+            "data_dir, or build less with --limit or --countries."
+        )

@@ -1,0 +1,226 @@
+"""Both stages, one after the other: a source → the shards of one configuration."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bigearthnet.archive import Source, open_source
+from bigearthnet.config import Config
+from bigearthnet.encoding import disk
+from bigearthnet.encoding.progress import Progress
+from bigearthnet.encoding.shards import ShardInfo, plan_shards, write_shards
+from bigearthnet.encoding.spool import SpoolIndex, SpoolWriter
+from bigearthnet.encoding.statistics import BandSums
+from bigearthnet.errors import ChecksumError, OptionError
+from bigearthnet.patch import decode_patch
+from bigearthnet.release import Release
+from bigearthnet.splits import COUNTRIES, EXCLUDED, PatchIndex
+
+# The split whose statistics are stored.
+STATISTICS_SPLIT = "train"
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What to store of a source, and how.
+
+    Attributes:
+        include_excluded: Stores the patches with snow, cloud or without a label of the
+            scheme, too, as split `excluded`.
+        limit: Stops after as many stored patches; None for all.
+        countries: Stores patches of these countries only; empty for all.
+        workers: Threads of stage two.
+        expected_sha256: Checksum the source file must have; None for any.
+        quiet: Shows no progress.
+    """
+
+    include_excluded: bool = False
+    limit: int | None = None
+    countries: tuple[str, ...] = ()
+    workers: int = 2
+    expected_sha256: str | None = None
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks the options.
+
+        Raises:
+            OptionError: If one of them has no meaning.
+        """
+        if self.limit is not None and self.limit < 1:
+            raise OptionError(f"limit: expected at least 1, got {self.limit}.")
+        if self.workers < 1:
+            raise OptionError(f"workers: expected at least 1, got {self.workers}.")
+        for country in self.countries:
+            if country not in COUNTRIES:
+                raise OptionError(
+                    f"unknown country: expected some of {', '.join(COUNTRIES)}, got "
+                    f"{country!r}."
+                )
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build read and wrote.
+
+    Attributes:
+        index: One row per patch of the release: read, stored, labels, split.
+        shards: The shards, by split and number.
+        sums: Sums over the pixels of STATISTICS_SPLIT.
+        source_nbytes: Size of the source file; None for a folder.
+        source_sha256: Its checksum; None for a folder, or if it was not read to its
+            end because of `limit`.
+    """
+
+    index: SpoolIndex
+    shards: tuple[ShardInfo, ...]
+    sums: BandSums
+    source_nbytes: int | None
+    source_sha256: str | None
+
+
+def encode(
+    source: Path | str,
+    output: Path,
+    *,
+    config: Config,
+    release: Release,
+    patches: PatchIndex,
+    options: BuildOptions,
+) -> BuildResult:
+    """Builds the shards of one configuration in one pass over a source.
+
+    Args:
+        source: An archive or a folder; see `archive.open_source`.
+        output: Existing folder that gets the shards. The spool lives in it, too, until
+            the shards are written. After an error it holds nothing that counts.
+        config: What to store.
+        release: What the source is.
+        patches: The release's patches in the config's split scheme.
+        options: Selection and workers.
+
+    Raises:
+        ArchiveError: If the source cannot be read to its end.
+        ChecksumError: If the source is not the expected file; no shard is written then.
+        PatchError: If a patch is damaged or not part of the release.
+        DiskSpaceError: If the result would not fit on the disk.
+        OptionError: If no patch is left to store.
+    """
+    with open_source(source) as opened, _spool_folder(output) as spool:
+        disk.check_space(opened, output, release=release, limit=options.limit)
+        index = spool_patches(
+            opened, spool, release=release, patches=patches, options=options
+        )
+        _check_source(opened, options)
+        plans = plan_shards(index, STATISTICS_SPLIT)
+        if not plans:
+            raise OptionError(
+                f"no patch to store: {source} holds {int(index.read.sum())} patches, "
+                "none of them in a split or country that was asked for."
+            )
+        total = sum(len(plan.rows) for plan in plans)
+        with Progress("shards", total_patches=total, quiet=options.quiet) as progress:
+            shards = write_shards(
+                plans,
+                index=index,
+                patches=patches,
+                spool=spool,
+                output=output,
+                schema=config.schema,
+                workers=options.workers,
+                on_patch=_counter(progress),
+            )
+        sums = BandSums()
+        for shard in shards:
+            sums.add(shard.sums)
+        return BuildResult(index, tuple(shards), sums, opened.nbytes, opened.sha256)
+
+
+def spool_patches(
+    source: Source,
+    spool: Path,
+    *,
+    release: Release,
+    patches: PatchIndex,
+    options: BuildOptions,
+) -> SpoolIndex:
+    """Runs stage one: reads and checks every patch, and spools those to be stored.
+
+    Args:
+        source: An opened source.
+        spool: Existing, empty folder that gets the buckets.
+        release: What the source is.
+        patches: The release's patches in the wanted split scheme.
+        options: What to store.
+
+    Returns:
+        The index of the spool.
+
+    Raises:
+        ArchiveError: If the source cannot be read to its end.
+        PatchError: If a patch is damaged or not part of the release.
+    """
+    index = SpoolIndex(patches.splits)
+    wanted = _wanted_rows(patches, options)
+    num_stored = 0
+    with (
+        Progress("spool", total_nbytes=source.nbytes, quiet=options.quiet) as progress,
+        SpoolWriter(spool, index) as writer,
+    ):
+        for number, raw in enumerate(source.patches(patches), start=1):
+            patch = decode_patch(raw, release.nomenclature)
+            index.add_read(raw.row, patch.metadata.labels)
+            if wanted[raw.row]:
+                writer.append(raw.row, patch)
+                num_stored += 1
+            progress.update(number, source.position)
+            if num_stored == options.limit:
+                break
+    return index
+
+
+def _wanted_rows(patches: PatchIndex, options: BuildOptions) -> npt.NDArray[np.bool_]:
+    wanted = np.ones(len(patches), np.bool_)
+    if not options.include_excluded:
+        wanted &= patches.splits != EXCLUDED
+    if options.countries:
+        codes = [COUNTRIES.index(country) for country in options.countries]
+        wanted &= np.isin(patches.countries, codes)
+    return wanted
+
+
+def _check_source(source: Source, options: BuildOptions) -> None:
+    expected = options.expected_sha256
+    if expected is not None and source.sha256 not in (None, expected):
+        raise ChecksumError(
+            f"{source.path} is not the published file: expected sha256 {expected}, got "
+            f"{source.sha256}. Nothing was built; download it again."
+        )
+
+
+def _counter(progress: Progress) -> Callable[[int], None]:
+    """Returns a function that counts patches and bytes; threads may call it."""
+    lock = threading.Lock()
+    done = [0, 0]
+
+    def add(nbytes: int) -> None:
+        with lock:
+            done[0] += 1
+            done[1] += nbytes
+            progress.update(done[0], done[1])
+
+    return add
+
+
+@contextmanager
+def _spool_folder(output: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="spool.", dir=output) as folder:
+        yield Path(folder)

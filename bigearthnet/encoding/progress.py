@@ -1,0 +1,102 @@
+"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from tqdm import tqdm
+
+# Seconds between two plain lines.
+_LINE_INTERVAL_S = 10.0
+
+
+class Progress:
+    """Shows how far a stage is: patches/s, MB/s and the time that is left.
+
+    Use as a context manager around the stage. On a terminal it draws a bar, elsewhere
+    it prints a line every ten seconds and one at the end.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        *,
+        total_nbytes: int | None = None,
+        total_patches: int | None = None,
+        quiet: bool = False,
+    ) -> None:
+        """Starts the clock.
+
+        Args:
+            stage: Name of the stage.
+            total_nbytes: Bytes the stage has to read, where known.
+            total_patches: Patches the stage has to do, where known.
+            quiet: Shows nothing at all.
+        """
+        self._stage = stage
+        self._total = total_nbytes if total_patches is None else total_patches
+        self._in_patches = total_patches is not None or total_nbytes is None
+        self._quiet = quiet
+        self._start = self._last_line = time.monotonic()
+        self._patches, self._nbytes = 0, 0
+        self._bar = self._make_bar() if not quiet and sys.stderr.isatty() else None
+
+    def _make_bar(self) -> tqdm[None]:
+        unit = " patches" if self._in_patches else "B"
+        return tqdm(
+            desc=self._stage,
+            total=self._total,
+            unit=unit,
+            unit_scale=not self._in_patches,
+            mininterval=0.5,
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def update(self, patches: int, nbytes: int) -> None:
+        """Says how far the stage is.
+
+        Args:
+            patches: Patches done so far.
+            nbytes: Bytes done so far.
+        """
+        if self._quiet:
+            return
+        self._patches, self._nbytes = patches, nbytes
+        if self._bar is not None:
+            done = patches if self._in_patches else nbytes
+            self._bar.update(done - self._bar.n)
+            self._bar.set_postfix_str(self._rates(), refresh=False)
+        elif time.monotonic() - self._last_line >= _LINE_INTERVAL_S:
+            self._print_line()
+
+    def _rates(self) -> str:
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        return (
+            f"{self._patches / seconds:,.0f} patches/s, "
+            f"{self._nbytes / seconds / 1e6:,.1f} MB/s"
+        )
+
+    def _print_line(self) -> None:
+        now = time.monotonic()
+        done = self._patches if self._in_patches else self._nbytes
+        line = f"{self._stage}: {self._patches:,} patches, {self._rates()}"
+        if self._total and 0 < done < self._total:
+            left = (now - self._start) * (self._total - done) / done
+            line += f", {left:,.0f} s left"
+        print(line, file=sys.stderr, flush=True)
+        self._last_line = now
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        elif not self._quiet and error is None:
+            self._print_line()

@@ -1,0 +1,223 @@
+"""Stage one: a source → spool buckets, one record per stored patch.
+
+A bucket holds the records of one split whose keys begin with the same bits, in the
+order in which they came. The record format is private to this module and lives no
+longer than a build. The spool's index keeps one row per patch of the release in arrays
+of fixed size, so that memory does not grow with the archive.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bigearthnet.bands import PATCH_NBYTES
+from bigearthnet.encoding.keys import hash_key
+from bigearthnet.patch import Patch, PatchMetadata
+from bigearthnet.splits import SPLITS
+
+# Row of the patch, class ids as a bit mask, EPSG code, four coordinates, and the bytes
+# of acquisition date, projection and tile source; the texts and the pixels follow.
+_HEADER = struct.Struct("<IQi4q3H")
+
+_NOT_READ, _NOT_STORED, _STORED = 0, 1, 2
+
+# Buckets of a split: train becomes 64 files of some 4,200 patches.
+_MAX_BUCKET_BITS = 6
+# Part of the allowed number of open files that buckets may take.
+_OPEN_FILES_SHARE = 0.5
+
+
+def encode_record(row: int, patch: Patch) -> tuple[bytes, bytes | memoryview]:
+    """Returns the two parts of a spool record: metadata and pixels.
+
+    Args:
+        row: Row of the patch in the release's table.
+        patch: The patch.
+    """
+    metadata = patch.metadata
+    texts = [
+        text.encode()
+        for text in (
+            metadata.acquisition_date,
+            metadata.projection,
+            metadata.tile_source,
+        )
+    ]
+    header = _HEADER.pack(
+        row,
+        encode_mask(metadata.labels),
+        metadata.epsg,
+        *metadata.coordinates,
+        *map(len, texts),
+    )
+    return b"".join([header, *texts]), patch.pixels
+
+
+def decode_record(record: bytes, get_patch_id: Callable[[int], str]) -> Patch:
+    """Inverse of `encode_record`.
+
+    Args:
+        record: The record's bytes; the patch's pixels are a view of them.
+        get_patch_id: Row of the release's table → patch id.
+    """
+    row, mask, epsg, ulx, uly, lrx, lry, *lengths = _HEADER.unpack_from(record)
+    texts, position = [], _HEADER.size
+    for length in lengths:
+        texts.append(record[position : position + length].decode())
+        position += length
+    date, projection, tile_source = texts
+    metadata = PatchMetadata(
+        labels=decode_mask(mask),
+        coordinates=(ulx, uly, lrx, lry),
+        projection=projection,
+        epsg=epsg,
+        tile_source=tile_source,
+        acquisition_date=date,
+    )
+    return Patch(get_patch_id(row), metadata, memoryview(record)[position:])
+
+
+def encode_mask(labels: tuple[int, ...]) -> int:
+    """Packs class ids under 64 into the bits of an integer."""
+    return sum(1 << label for label in labels)
+
+
+def decode_mask(mask: int) -> tuple[int, ...]:
+    """Returns the ascending class ids of a mask."""
+    return tuple(bit for bit in range(mask.bit_length()) if mask >> bit & 1)
+
+
+class SpoolIndex:
+    """Where the record of each patch stands; one row per patch of the release.
+
+    Attributes:
+        labels: Class ids as bit masks, shape (patch,), uint64; 0 where not read.
+        split: Index into SPLITS, shape (patch,), uint8.
+    """
+
+    def __init__(self, splits: npt.NDArray[np.uint8]) -> None:
+        """Makes an empty index.
+
+        Args:
+            splits: Index into SPLITS of every patch of the release.
+        """
+        count = len(splits)
+        self.split = splits
+        self.labels = np.zeros(count, np.uint64)
+        self._state = np.full(count, _NOT_READ, np.uint8)
+        self._keys = np.zeros((count, 2), ">u8")
+        self._buckets = np.zeros(count, np.uint16)
+        self._offsets = np.zeros(count, np.uint64)
+        self._nbytes = np.zeros(count, np.uint32)
+
+    @property
+    def read(self) -> npt.NDArray[np.bool_]:
+        """True for each patch that was read."""
+        return self._state != _NOT_READ
+
+    @property
+    def stored(self) -> npt.NDArray[np.bool_]:
+        """True for each patch that has a record in the spool."""
+        return self._state == _STORED
+
+    def add_read(self, row: int, labels: tuple[int, ...]) -> None:
+        """Notes that a patch was read."""
+        self._state[row] = _NOT_STORED
+        self.labels[row] = encode_mask(labels)
+
+    def add_record(
+        self, row: int, key: bytes, bucket: int, offset: int, nbytes: int
+    ) -> None:
+        """Notes where a patch's record stands."""
+        self._state[row] = _STORED
+        self._keys[row] = np.frombuffer(key, ">u8")
+        self._buckets[row], self._offsets[row] = bucket, offset
+        self._nbytes[row] = nbytes
+
+    def sorted_rows(self, split: int) -> npt.NDArray[np.intp]:
+        """Returns the rows of the stored patches of a split, in the order of keys."""
+        rows = np.flatnonzero(self.stored & (self.split == split))
+        keys = self._keys[rows]
+        return rows[np.lexsort((keys[:, 1], keys[:, 0]))]
+
+    def buckets(self, rows: npt.NDArray[np.intp]) -> list[int]:
+        """Returns the buckets that hold the records of these rows, ascending."""
+        return [int(bucket) for bucket in np.unique(self._buckets[rows])]
+
+    def locate(self, row: int) -> tuple[int, int, int]:
+        """Returns bucket, offset and size in bytes of a patch's record."""
+        return int(self._buckets[row]), int(self._offsets[row]), int(self._nbytes[row])
+
+
+def bucket_path(folder: Path, split: int, bucket: int) -> Path:
+    """Returns the file of a bucket."""
+    return folder / f"{SPLITS[split]}-{bucket:03d}"
+
+
+class SpoolWriter:
+    """Appends records to the buckets of a folder; a context manager."""
+
+    def __init__(self, folder: Path, index: SpoolIndex) -> None:
+        """Takes an existing, empty folder and an empty index to fill."""
+        self._folder = folder
+        self._index = index
+        self._bits = choose_bucket_bits()
+        self._files: dict[tuple[int, int], int] = {}
+        self._ends: dict[tuple[int, int], int] = {}
+
+    def append(self, row: int, patch: Patch) -> None:
+        """Appends the record of a patch to its bucket."""
+        split = int(self._index.split[row])
+        key = hash_key(SPLITS[split], patch.patch_id)
+        bucket = key[0] >> (8 - self._bits)
+        metadata, pixels = encode_record(row, patch)
+        place = split, bucket
+        if place not in self._files:
+            path = bucket_path(self._folder, split, bucket)
+            self._files[place] = os.open(
+                path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666
+            )
+            self._ends[place] = 0
+        nbytes = len(metadata) + PATCH_NBYTES
+        _write_all(self._files[place], metadata, pixels)
+        self._index.add_record(row, key, bucket, self._ends[place], nbytes)
+        self._ends[place] += nbytes
+
+    def __enter__(self) -> SpoolWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._files.values():
+            os.close(file)
+        self._files.clear()
+
+
+def _write_all(file: int, metadata: bytes, pixels: bytes | memoryview) -> None:
+    written = os.writev(file, [metadata, pixels])
+    if written < len(metadata) + len(pixels):  # the disk may take less at a time
+        rest = memoryview(b"".join([metadata, pixels]))[written:]
+        while rest:
+            rest = rest[os.write(file, rest) :]
+
+
+def choose_bucket_bits() -> int:
+    """Returns how many bits of the key choose the bucket, within the open-file limit.
+
+    The number of buckets has no influence on the shards.
+    """
+    try:
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except ImportError:  # Windows allows 512 open files
+        limit = 512
+    if limit < 0:  # no limit
+        return _MAX_BUCKET_BITS
+    most = int(limit * _OPEN_FILES_SHARE) // len(SPLITS)
+    return max(0, min(_MAX_BUCKET_BITS, most.bit_length() - 1))

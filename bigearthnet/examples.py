@@ -1,0 +1,81 @@
+"""Patch → example: the one definition of what is stored, whatever the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from bigearthnet import rgb
+from bigearthnet.features import RGB_SCHEMA, S2_SCHEMA, Feature
+from bigearthnet.nomenclature import BEN19, CLC43, remap_ids
+from bigearthnet.patch import Patch
+from bigearthnet.splits import PatchFacts
+
+Value: TypeAlias = (
+    "str | bytes | int | bool | tuple[int, ...]"
+    " | npt.NDArray[np.uint16] | npt.NDArray[np.uint8]"
+)
+# Feature name → value; the names and types are those of a schema in `features`.
+Example: TypeAlias = "dict[str, Value]"
+MakeExample: TypeAlias = "Callable[[Patch, PatchFacts], Example]"
+
+
+def make_s2_example(patch: Patch, facts: PatchFacts) -> Example:
+    """Returns the example of a patch in `features.S2_SCHEMA`.
+
+    Args:
+        patch: The patch; labels are CLC43 class ids.
+        facts: What the official lists say of it.
+    """
+    return {**patch.groups(), **_make_metadata(patch, facts)}
+
+
+def make_rgb_example(patch: Patch, facts: PatchFacts) -> Example:
+    """Returns the example of a patch in `features.RGB_SCHEMA`; `image` is PNG bytes."""
+    image = rgb.encode_png(rgb.to_rgb(patch.groups()["bands_10m"]))
+    return {"image": image, **_make_metadata(patch, facts)}
+
+
+def get_make_example(schema: tuple[Feature, ...]) -> MakeExample:
+    """Returns the function that makes examples of a schema."""
+    return {S2_SCHEMA: make_s2_example, RGB_SCHEMA: make_rgb_example}[schema]
+
+
+def _make_metadata(patch: Patch, facts: PatchFacts) -> Example:
+    metadata = patch.metadata
+    ulx, uly, lrx, lry = metadata.coordinates
+    labels_19 = remap_ids(metadata.labels, CLC43, BEN19)
+    return {
+        "patch_id": patch.patch_id,
+        "s1_name": facts.s1_name,
+        "tile_source": metadata.tile_source,
+        "acquisition_date": metadata.acquisition_date,
+        "projection": metadata.projection,
+        "epsg": metadata.epsg,
+        "coordinates/ulx": ulx,
+        "coordinates/uly": uly,
+        "coordinates/lrx": lrx,
+        "coordinates/lry": lry,
+        "country": facts.country,
+        "season": facts.season,
+        "contains_seasonal_snow": facts.contains_seasonal_snow,
+        "contains_cloud_or_shadow": facts.contains_cloud_or_shadow,
+        "labels": metadata.labels,
+        "labels_19": labels_19,
+        "multi_hot_43": CLC43.multi_hot(metadata.labels),
+        "multi_hot_19": BEN19.multi_hot(labels_19),
+    }
+
+
+def nest(example: Example) -> dict[str, object]:
+    """Turns `a/b` names into nested dicts, as TensorFlow Datasets takes examples."""
+    nested: dict[str, object] = {}
+    for name, value in example.items():
+        group, _, field = name.rpartition("/")
+        parent = nested.setdefault(group, {}) if group else nested
+        assert isinstance(parent, dict)
+        parent[field] = value
+    return nested
