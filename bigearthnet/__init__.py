@@ -1,0 +1,57 @@
+"""BigEarthNet: 590,326 Sentinel-2 patches, from the archive to fast exact loaders.
+
+Importing the package registers the builder of `tfds.load("bigearthnet")` where
+tensorflow-datasets is installed. It imports neither TensorFlow nor datasets.
+"""
+
+from bigearthnet.bands import BANDS, GROUPS, RGB, Band, BandGroup
+from bigearthnet.errors import (
+    ArchiveError,
+    BigEarthNetError,
+    ChecksumError,
+    DiskSpaceError,
+    LabelError,
+    OptionError,
+    PatchError,
+    ShardError,
+)
+from bigearthnet.nomenclature import (
+    BEN19,
+    BEN19_ALPHABETICAL,
+    CLC43,
+    CLC43_ALPHABETICAL,
+    CLC_LEVEL1,
+    CLC_LEVEL2,
+    Nomenclature,
+    remap,
+    remap_ids,
+)
+from bigearthnet.registration import IS_REGISTERED
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BANDS",
+    "BEN19",
+    "BEN19_ALPHABETICAL",
+    "CLC43",
+    "CLC43_ALPHABETICAL",
+    "CLC_LEVEL1",
+    "CLC_LEVEL2",
+    "GROUPS",
+    "IS_REGISTERED",
+    "RGB",
+    "ArchiveError",
+    "Band",
+    "BandGroup",
+    "BigEarthNetError",
+    "ChecksumError",
+    "DiskSpaceError",
+    "LabelError",
+    "Nomenclature",
+    "OptionError",
+    "PatchError",
+    "ShardError",
+    "remap",
+    "remap_ids",
+]

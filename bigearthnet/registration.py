@@ -1,0 +1,45 @@
+"""Makes `tfds.load("bigearthnet")` find our builder instead of TFDS's built-in.
+
+Ours stands in front of TFDS's own providers, so that it is found in any order of
+imports, and the built-in can still be imported beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+NAME = "bigearthnet"
+
+
+class BuilderProvider:
+    """Provides our builder; implements `tfds.core.DatasetBuilderProvider`."""
+
+    def has_dataset(self, name: str) -> bool:
+        """Whether a data set of that name is ours."""
+        return name == NAME
+
+    def get_builder_cls(self, name: str) -> Any:
+        """Returns our builder class, imported when it is first asked for."""
+        from bigearthnet.bigearthnet_dataset_builder import Builder
+
+        return Builder
+
+
+def register() -> bool:
+    """Registers the builder if TFDS is installed.
+
+    Importing TFDS does not import TensorFlow.
+
+    Returns:
+        Whether TFDS is installed.
+    """
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError:
+        return False
+    tfds.core.add_dataset_builder_provider(BuilderProvider(), index=0)
+    return True
+
+
+# Once per process: a reload of the package does not run this module again.
+IS_REGISTERED = register()
