@@ -220,7 +220,7 @@ def _read_checked(dataset: DatasetReader, band: Band) -> npt.NDArray[np.uint16]:
             f"{band.name}: expected one uint16 band of {band.shape}, got "
             f"{len(kinds)} of {'/'.join(sorted(set(kinds)))} and {shape}"
         )
-    return dataset.read(1)  # type: ignore[no-any-return]
+    return dataset.read(1)
 
 
 def _read_size(tiff: bytes) -> tuple[int, int] | None:

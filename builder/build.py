@@ -3,7 +3,8 @@
 The result is a complete TensorFlow Datasets directory,
 DATA_DIR/bigearthnet/<config>/<version>/, that `tfds.load("bigearthnet/<config>",
 data_dir=DATA_DIR)` reads, and a table of every patch that was read,
-DATA_DIR/patches.parquet (patches-random.parquet for the config s2-random).
+DATA_DIR/patches.parquet (patches-random.parquet for the config s2-random), of the
+latest build; each build keeps its own beside its shards.
 
 The source is read once and never extracted. Nothing appears under its final name
 before the whole build is finished.
@@ -112,7 +113,9 @@ def build(
         info = tfds_builder.Builder(data_dir=data_dir, config=config.name).info
         tfds_builder.set_splits(info, staging, result.shards)
         info.write_to_directory(staging)
-        table.rename(patches_file(data_dir, config))
+        copy = patches_file(data_dir, config)
+        shutil.copyfile(table, copy.with_name(f"{copy.name}.unfinished"))
+        copy.with_name(f"{copy.name}.unfinished").rename(copy)
         staging.rename(target)
     return result
 
@@ -173,7 +176,9 @@ def summarize(result: BuildResult, target: Path) -> str:
 def _define_flags() -> None:
     flags.DEFINE_string("source", None, "Archive or folder of patches.", required=True)
     flags.DEFINE_string("data_dir", None, "Where the result goes.", required=True)
-    flags.DEFINE_list("formats", ["tfrecord"], f"Stores to write: {', '.join(FORMATS)}.")
+    flags.DEFINE_list(
+        "formats", ["tfrecord"], f"Stores to write: {', '.join(FORMATS)}."
+    )
     flags.DEFINE_enum("config", "s2", list(CONFIGS), "What to store.")
     flags.DEFINE_bool(
         "include_excluded",

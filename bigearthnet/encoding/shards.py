@@ -192,7 +192,7 @@ def write_shard(
                 sha256.update(part)
             _write_parts(file.fileno(), parts)
             if plan.with_statistics:
-                sums.add_patch(patch)
+                sums.add_pixels(patch.groups())
             data_nbytes += len(data)
             on_patch(len(data))
         os.fsync(file.fileno())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 
 from bigearthnet.bands import BANDS, GROUPS
-from bigearthnet.patch import Patch
 
 # Sums over one patch are exact in float64: at most 14,400 squares under 2**32 each.
 _EXACT = np.float64
@@ -31,9 +32,12 @@ class BandSums:
     sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_NAMES, 0))
     squares: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_NAMES, 0))
 
-    def add_patch(self, patch: Patch) -> None:
-        """Adds the pixels of a patch."""
-        pixels = patch.groups()
+    def add_pixels(self, pixels: Mapping[str, npt.NDArray[np.uint16]]) -> None:
+        """Adds the pixels of one patch.
+
+        Args:
+            pixels: Group name → array of shape (band, y, x), uint16, for every group.
+        """
         for group in GROUPS:
             flat = pixels[group.name].reshape(len(group.bands), -1).astype(_EXACT)
             sums, squares = flat.sum(axis=1), np.einsum("bp,bp->b", flat, flat)

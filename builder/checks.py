@@ -1,0 +1,299 @@
+"""The checks of `builder.verify`: for each thing checked, None or a difference."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from bigearthnet.archive import open_source
+from bigearthnet.bands import GROUPS
+from bigearthnet.encoding import tfrecord
+from bigearthnet.encoding.keys import hash_key
+from bigearthnet.encoding.manifest import PATCHES, hash_file
+from bigearthnet.encoding.progress import Progress
+from bigearthnet.encoding.statistics import BandSums
+from bigearthnet.examples import Example, get_make_example
+from bigearthnet.features import Feature
+from bigearthnet.nomenclature import BEN19, CLC43, Nomenclature, remap_ids
+from bigearthnet.patch import Patch, RawPatch, band_file, metadata_file, parse_metadata
+from bigearthnet.release import Release
+from bigearthnet.splits import EXCLUDED, SPLITS, PatchIndex
+from builder.stored import Store, compare_examples, decode_example, read_examples
+
+_NOWHERE = -1
+
+
+class RecordIndex:
+    """Where each patch's record stands; filled by `check`.
+
+    Attributes:
+        store: The store.
+        patches: The release's patches in the store's split scheme.
+        schema: The stored features.
+        sums: Sums over the pixels of the split that has statistics.
+        counts: Split → records found.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        schema: tuple[Feature, ...],
+        patches: PatchIndex,
+        *,
+        quiet: bool = False,
+    ) -> None:
+        self.store = store
+        self.schema = schema
+        self.patches = patches
+        self.sums = BandSums()
+        self.counts: dict[str, int] = {}
+        self._quiet = quiet
+        self._files = np.full(len(patches), _NOWHERE, np.int16)
+        self._offsets = np.zeros(len(patches), np.int64)
+
+    @property
+    def found(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """True for each patch of the release that has a record."""
+        return self._files != _NOWHERE
+
+    def read(self, row: int) -> Example:
+        """Reads the record of a patch that was found.
+
+        Raises:
+            ShardError: If the record is damaged.
+        """
+        name = self.store.manifest["files"][self._files[row]]["name"]
+        offset = int(self._offsets[row])
+        data = tfrecord.read_record(self.store.folder / name, offset)
+        return decode_example(data, self.schema, f"{name}, byte {offset}")
+
+    def check(self) -> Iterator[str | None]:
+        """Checks every record: checksum, order, split, labels and facts.
+
+        Raises:
+            ShardError: If a file is damaged; its other records are then not read.
+        """
+        total = sum(file["rows"] for file in self.store.manifest["files"])
+        done = nbytes = 0
+        with Progress(
+            f"records of {self.store.name}", total_patches=total, quiet=self._quiet
+        ) as progress:
+            last: dict[str, bytes] = {}
+            for number, file in enumerate(self.store.manifest["files"]):
+                path, split = self.store.folder / file["name"], file["split"]
+                for offset, example in read_examples(path, self.schema):
+                    yield self._check_record(number, offset, split, example, last)
+                    done, nbytes = done + 1, nbytes + 160_000
+                    progress.update(done, nbytes)
+
+    def _check_record(
+        self,
+        file: int,
+        offset: int,
+        split: str,
+        example: Example,
+        last: dict[str, bytes],
+    ) -> str | None:
+        patch_id = str(example["patch_id"])
+        row = self.patches.find(patch_id)
+        self.counts[split] = self.counts.get(split, 0) + 1
+        if row is None:
+            return f"{patch_id} is not a patch of the release"
+        if self._files[row] != _NOWHERE:
+            return f"{patch_id} is stored twice"
+        self._files[row], self._offsets[row] = file, offset
+        key, before = hash_key(split, patch_id), last.get(split, b"")
+        last[split] = key
+        if key < before:
+            return f"{patch_id} stands out of order"
+        if "bands_10m" in example and split == self.store.statistics.get("split"):
+            self.sums.add_pixels({g.name: example[g.name] for g in GROUPS})  # type: ignore[misc]
+        problems = [*_check_facts(example, split, row, self.patches)]
+        problems += _check_labels(example)
+        return f"{patch_id}: {'; '.join(problems)}" if problems else None
+
+
+def _check_facts(
+    example: Example, split: str, row: int, patches: PatchIndex
+) -> Iterator[str]:
+    facts = patches.facts(row)
+    if SPLITS[facts.split] != split:
+        yield f"belongs to {SPLITS[facts.split]}, stored in {split}"
+    for name in (
+        "country",
+        "season",
+        "s1_name",
+        "contains_seasonal_snow",
+        "contains_cloud_or_shadow",
+    ):
+        if getattr(facts, name) != example[name]:
+            yield f"{name}: expected {getattr(facts, name)!r}, stored {example[name]!r}"
+
+
+def _check_labels(example: Example) -> Iterator[str]:
+    labels, labels_19 = example["labels"], example["labels_19"]
+    assert isinstance(labels, tuple)
+    assert isinstance(labels_19, tuple)
+    if not labels or list(labels) != sorted(set(labels)) or labels[-1] >= len(CLC43):
+        yield f"labels are not ascending CLC43 ids: {labels}"
+    elif labels_19 != remap_ids(labels, CLC43, BEN19):
+        yield f"labels_19 {labels_19} do not follow from labels {labels}"
+    else:
+        yield from _check_multi_hot(example, "multi_hot_43", CLC43, labels)
+        yield from _check_multi_hot(example, "multi_hot_19", BEN19, labels_19)
+
+
+def _check_multi_hot(
+    example: Example, name: str, nomenclature: Nomenclature, ids: tuple[int, ...]
+) -> Iterator[str]:
+    if not np.array_equal(example[name], nomenclature.multi_hot(ids)):
+        yield f"{name} disagrees with the labels {ids}"
+
+
+def check_files(store: Store) -> Iterator[str | None]:
+    """Checks size and checksum of every shard, and that there are no others."""
+    expected = {file["name"]: file for file in store.manifest["files"]}
+    for name, file in expected.items():
+        path = store.folder / name
+        if not path.is_file():
+            yield f"{name} is missing"
+        elif path.stat().st_size != file["bytes"]:
+            yield f"{name}: expected {file['bytes']} bytes, got {path.stat().st_size}"
+        elif (digest := hash_file(path)) != file["sha256"]:
+            yield f"{name}: expected sha256 {file['sha256']}, got {digest}"
+        else:
+            yield None
+    for path in sorted(store.folder.glob("*.tfrecord*")):
+        if path.name not in expected:
+            yield f"{path.name} is not part of the build"
+
+
+def check_counts(store: Store, records: RecordIndex) -> Iterator[str | None]:
+    """Checks that records, manifest and TFDS's metadata count the same patches."""
+    try:
+        info = json.loads((store.folder / "dataset_info.json").read_text())
+        shard_lengths = {
+            split["name"]: [int(length) for length in split["shardLengths"]]
+            for split in info["splits"]
+        }
+    except (OSError, ValueError, KeyError) as cause:
+        yield f"dataset_info.json cannot be read: {cause!r}"
+        return
+    splits = store.manifest["splits"]
+    for split in sorted({*splits, *shard_lengths, *records.counts}):
+        listed = [f["rows"] for f in store.manifest["files"] if f["split"] == split]
+        found, counted = records.counts.get(split, 0), splits.get(split, {"rows": 0})
+        if not (shard_lengths.get(split) == listed and found == counted["rows"]):
+            yield (
+                f"{split}: {found} records, manifest {counted['rows']} in {listed}, "
+                f"dataset_info {shard_lengths.get(split)}"
+            )
+        else:
+            yield None
+
+
+def check_statistics(store: Store, records: RecordIndex) -> Iterator[str | None]:
+    """Recomputes the statistics, where the store holds the bands."""
+    if any(feature.name == "bands_10m" for feature in records.schema):
+        split = str(store.statistics.get("split"))
+        expected = records.sums.to_json(split)
+        if expected != store.statistics:
+            yield f"statistics.json differs from the pixels of {split}"
+        else:
+            yield None
+
+
+def check_patch_table(store: Store, records: RecordIndex) -> Iterator[str | None]:
+    """Checks the table of patches against the records and the official lists."""
+    path = store.folder / PATCHES
+    if not path.is_file() or hash_file(path) != store.manifest["patches"]["sha256"]:
+        yield f"{path} is missing, or belongs to another build"
+        return
+    stored = np.zeros(len(records.patches), np.bool_)
+    for entry in pq.read_table(path).to_pylist():
+        row = records.patches.find(entry["patch_id"])
+        if row is None or SPLITS[records.patches.splits[row]] != entry["split"]:
+            yield f"{entry['patch_id']} is not a patch of {entry['split']}"
+            continue
+        stored[row] = entry["stored"]
+        if entry["stored"] != records.found[row]:
+            yield f"{entry['patch_id']}: stored is {entry['stored']}, which is wrong"
+        else:
+            yield None
+    for stray in np.flatnonzero(records.found & ~stored):
+        yield f"{records.patches.patch_id(int(stray))} is stored, but not in the table"
+
+
+def check_shared_tables(data_dir: Path, stores: list[Store]) -> Iterator[str | None]:
+    """Checks that the tables at the top of a data directory are those of a store."""
+    known = {store.manifest["patches"]["sha256"] for store in stores}
+    for path in sorted(data_dir.glob("patches*.parquet")):
+        yield None if hash_file(path) in known else f"{path.name} is of another build"
+
+
+def check_complete(records: RecordIndex) -> Iterator[str | None]:
+    """Checks that every patch of train, validation and test is there."""
+    for row in np.flatnonzero(records.patches.splits != EXCLUDED):
+        yield (
+            None
+            if records.found[row]
+            else f"{records.patches.patch_id(int(row))} is missing"
+        )
+
+
+def check_source(
+    source: Path,
+    records: RecordIndex,
+    release: Release,
+    decode: Callable[..., Patch],
+    *,
+    quiet: bool = False,
+) -> Iterator[str | None]:
+    """Compares every pixel and field of every stored patch with the source.
+
+    Raises:
+        ArchiveError, PatchError: If the source cannot be read.
+        ShardError: If a record cannot be read.
+    """
+    make_example = get_make_example(records.schema)
+    missing = records.found.copy()
+    with (
+        open_source(source) as opened,
+        Progress(f"{source.name}", total_nbytes=opened.nbytes, quiet=quiet) as progress,
+    ):
+        for number, raw in enumerate(opened.patches(records.patches), start=1):
+            progress.update(number, opened.position)
+            if not missing[raw.row]:
+                continue
+            missing[raw.row] = False
+            patch = decode(raw, release.nomenclature)
+            expected = make_example(patch, records.patches.facts(raw.row))
+            problems = list(compare_examples(expected, records.read(raw.row)))
+            yield f"{raw.patch_id}: {'; '.join(problems)}" if problems else None
+    for row in np.flatnonzero(missing):
+        yield f"{records.patches.patch_id(int(row))} is not in the source"
+
+
+def decode_with_rasterio(raw: RawPatch, nomenclature: Nomenclature) -> Patch:
+    """Decodes a patch with rasterio alone; as `patch.decode_patch` otherwise.
+
+    Raises:
+        PatchError: If the JSON is damaged.
+    """
+    from rasterio.io import MemoryFile
+
+    pixels = []
+    for group in GROUPS:
+        for band in group.bands:
+            content = raw.files[band_file(raw.patch_id, band.name)]
+            with MemoryFile(content) as memory, memory.open(driver="GTiff") as dataset:
+                pixels.append(dataset.read(1).astype("<u2").tobytes())
+    file = metadata_file(raw.patch_id)
+    metadata = parse_metadata(
+        raw.files[file], patch_id=raw.patch_id, file=file, nomenclature=nomenclature
+    )
+    return Patch(raw.patch_id, metadata, b"".join(pixels))

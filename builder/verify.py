@@ -1,0 +1,169 @@
+"""Checks everything that a data directory holds.
+
+For each configuration: every file's size and checksum; every record's checksum, its
+place in the order, its split, labels and facts; every count; the statistics; the table
+of patches. With --source, also every pixel and field; with --complete, also that no
+patch of the official lists is missing. The exit status is 1 if anything differs.
+
+Example:
+  python -m builder.verify --data_dir=data --source=BigEarthNet-S2-v1.0.tar.gz
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from absl import flags
+
+from bigearthnet.config import get_config
+from bigearthnet.errors import BigEarthNetError
+from bigearthnet.patch import Patch, decode_patch
+from bigearthnet.release import V1, Release
+from bigearthnet.splits import PatchIndex, load_index
+from builder import checks, command
+from builder.stored import find_stores
+from builder.table import format_table
+
+# Differences of each check that are shown; all are counted.
+_MOST_SHOWN = 10
+
+
+@dataclass
+class CheckResult:
+    """What one check found.
+
+    Attributes:
+        store: Name of the configuration.
+        check: What was checked.
+        checked: How many of them.
+        num_differences: Differences found.
+        shown: The first of them, one line each.
+    """
+
+    store: str
+    check: str
+    checked: int = 0
+    num_differences: int = 0
+    shown: list[str] = field(default_factory=list)
+
+    def run(self, findings: Iterator[str | None]) -> None:
+        """Takes one item for each thing checked: None, or the difference.
+
+        An error of ours ends the check and counts as a difference.
+        """
+        try:
+            for finding in findings:
+                self.checked += 1
+                if finding is not None:
+                    self.add(finding)
+        except BigEarthNetError as error:
+            self.add(str(error))
+
+    def add(self, difference: str) -> None:
+        """Counts a difference and keeps the first ones."""
+        self.num_differences += 1
+        if len(self.shown) < _MOST_SHOWN:
+            self.shown.append(difference)
+
+
+def verify(
+    data_dir: Path,
+    *,
+    source: Path | None = None,
+    complete: bool = False,
+    decode: Callable[..., Patch] = decode_patch,
+    release: Release = V1,
+    load_patches: Callable[[str, Release], PatchIndex] = load_index,
+    quiet: bool = False,
+) -> list[CheckResult]:
+    """Checks every store of a data directory.
+
+    Args:
+        data_dir: The directory.
+        source: The archive or folder it was built from, to compare every pixel and
+            field with; None to skip that.
+        complete: Whether every patch of the official lists must be there.
+        decode: Raw patch and nomenclature → patch; how the source's files are read.
+        release: What the source is.
+        load_patches: Split scheme and release → the release's patches.
+        quiet: Shows no progress.
+
+    Returns:
+        One result for each store and check.
+
+    Raises:
+        ShardError: If there is no store.
+    """
+    results = []
+    stores = find_stores(data_dir)
+    for store in stores:
+        config = get_config(store.name)
+        patches = load_patches(config.scheme, release)
+        records = checks.RecordIndex(store, config.schema, patches, quiet=quiet)
+        todo: list[tuple[str, Iterator[str | None]]] = [
+            ("files", checks.check_files(store)),
+            ("records", records.check()),
+            ("splits", checks.check_counts(store, records)),
+            ("statistics", checks.check_statistics(store, records)),
+            ("patch table", checks.check_patch_table(store, records)),
+        ]
+        if complete:
+            todo.append(("official lists", checks.check_complete(records)))
+        if source is not None:
+            todo.append(
+                (
+                    f"source {source.name}",
+                    checks.check_source(source, records, release, decode, quiet=quiet),
+                )
+            )
+        for name, findings in todo:
+            results.append(result := CheckResult(store.name, name))
+            result.run(findings)
+    results.append(result := CheckResult("all", "patch tables"))
+    result.run(checks.check_shared_tables(data_dir, stores))
+    return results
+
+
+def summarize(results: list[CheckResult]) -> str:
+    """Returns the results as a table, and the differences below it."""
+    rows = [(r.store, r.check, r.checked, r.num_differences) for r in results]
+    lines = [format_table(("config", "check", "checked", "differences"), rows)]
+    for result in results:
+        lines += [f"{result.store}, {result.check}: {line}" for line in result.shown]
+        hidden = result.num_differences - len(result.shown)
+        if hidden:
+            lines.append(f"{result.store}, {result.check}: and {hidden:,} more")
+    return "\n".join(lines)
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("data_dir", None, "Directory to check.", required=True)
+    flags.DEFINE_string("source", None, "Archive or folder that it was built from.")
+    flags.DEFINE_bool(
+        "complete", False, "No patch of the official lists may be missing."
+    )
+    flags.DEFINE_bool(
+        "rasterio",
+        False,
+        "Decode the source with rasterio instead of our own reader (20 times slower).",
+    )
+
+
+def _main() -> int:
+    values = flags.FLAGS
+    results = verify(
+        Path(values.data_dir),
+        source=Path(values.source) if values.source else None,
+        complete=values.complete,
+        decode=checks.decode_with_rasterio if values.rasterio else decode_patch,
+    )
+    print(summarize(results))
+    differences = sum(result.num_differences for result in results)
+    print("everything agrees" if not differences else f"{differences:,} differences")
+    return 1 if differences else 0
+
+
+if __name__ == "__main__":
+    command.run(_main, _define_flags)
