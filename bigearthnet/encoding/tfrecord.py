@@ -10,6 +10,8 @@ masked CRC-32C of the data).
 
 from __future__ import annotations
 
+import functools
+import math
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,9 +38,9 @@ _LENGTH_DELIMITED = 2
 
 def _varint(number: int) -> bytes:
     """Encodes an integer as protobuf does; negative ones as 64-bit two's complement."""
+    if 0 <= number < 0x80:
+        return _ONE_BYTE[number]
     number &= 0xFFFF_FFFF_FFFF_FFFF
-    if number < 0x80:
-        return bytes((number,))
     encoded = bytearray()
     while number > 0x7F:
         encoded.append(number & 0x7F | 0x80)
@@ -47,42 +49,93 @@ def _varint(number: int) -> bytes:
     return bytes(encoded)
 
 
+_ONE_BYTE = [bytes((number,)) for number in range(0x80)]
+
+
+def _open_field(number: int, nbytes: int) -> bytes:
+    """Returns what stands before the content of a length-delimited field."""
+    return _ONE_BYTE[number << 3 | _LENGTH_DELIMITED] + _varint(nbytes)
+
+
 def _field(number: int, content: bytes) -> bytes:
-    return bytes((number << 3 | _LENGTH_DELIMITED,)) + _varint(len(content)) + content
+    return _open_field(number, len(content)) + content
 
 
-def _encode_bytes(content: bytes) -> bytes:
-    """Encodes Feature{bytes_list{value}}; the one copy of the pixels is made later."""
-    return _field(1, _field(1, content))
+def _open_bytes(key: bytes, nbytes: int) -> bytes:
+    """Returns what stands before the content of a bytes feature.
+
+    An entry of the map of features, Features.feature: {1: key, 2: Feature}, up to the
+    content of Feature{1: BytesList{1: content}}.
+
+    Args:
+        key: Field 1 of the entry: the feature's name.
+        nbytes: Bytes of the content.
+    """
+    value = _open_field(1, nbytes)
+    bytes_list = _open_field(1, len(value) + nbytes) + value
+    feature = _open_field(2, len(bytes_list) + nbytes) + bytes_list
+    return _open_field(1, len(key) + len(feature) + nbytes) + key + feature
 
 
-def _encode_int64s(numbers: tuple[int, ...]) -> bytes:
-    """Encodes Feature{int64_list{value, packed}}."""
+def _encode_int64s(key: bytes, numbers: tuple[int, ...]) -> bytes:
+    """Returns the entry of an integer feature: Feature{3: Int64List{1: packed}}."""
     packed = b"".join([_varint(number) for number in numbers])
-    return _field(3, _field(1, packed) if numbers else b"")
+    int64_list = _field(3, _field(1, packed) if numbers else b"")
+    return _field(1, key + _field(2, int64_list))
 
 
-def _encode_value(feature: Feature, value: Value) -> bytes:
-    match feature.kind, value:
-        case "tensor", np.ndarray():
-            if value.dtype != feature.dtype or value.shape != feature.shape:
-                raise ValueError(
-                    f"{feature.name}: expected {feature.dtype} of {feature.shape}, "
-                    f"got {value.dtype} of {value.shape}."
-                )
-            little_endian = value.astype(value.dtype.newbyteorder("<"), copy=False)
-            return _encode_bytes(little_endian.tobytes())
-        case "image", bytes():
-            return _encode_bytes(value)
-        case "text", str():
-            return _encode_bytes(value.encode())
-        case "classes", tuple():
-            return _encode_int64s(value)
-        case (("integer" | "class"), int()):
-            return _encode_int64s((value,))
-        case "bool", bool():
-            return _encode_int64s((int(value),))
-    raise TypeError(
+# Content of a record in pieces, so that pixels are copied only once.
+_Pieces = list[bytes | memoryview]
+
+
+def _add_tensor(feature: Feature, key: bytes) -> Callable[[Value, _Pieces], None]:
+    dtype, shape = np.dtype(feature.dtype).newbyteorder("<"), feature.shape
+    opening = _open_bytes(key, math.prod(shape) * dtype.itemsize)
+
+    def add(value: Value, pieces: _Pieces) -> None:
+        if not isinstance(value, np.ndarray):
+            raise _wrong_kind(feature, value)
+        if value.dtype != dtype or value.shape != shape:
+            raise ValueError(
+                f"{feature.name}: expected {dtype} of {shape}, got {value.dtype} of "
+                f"{value.shape}."
+            )
+        pieces.append(opening)
+        pieces.append(np.ascontiguousarray(value).data)
+
+    return add
+
+
+def _add_bytes(feature: Feature, key: bytes) -> Callable[[Value, _Pieces], None]:
+    kind = bytes if feature.kind == "image" else str
+
+    def add(value: Value, pieces: _Pieces) -> None:
+        if not isinstance(value, kind):
+            raise _wrong_kind(feature, value)
+        content = value.encode() if isinstance(value, str) else value
+        assert isinstance(content, bytes)
+        pieces.append(_open_bytes(key, len(content)))
+        pieces.append(content)
+
+    return add
+
+
+def _add_int64s(feature: Feature, key: bytes) -> Callable[[Value, _Pieces], None]:
+    kind = {"classes": tuple, "bool": bool}.get(feature.kind, int)
+    # Values repeat: classes, flags, and the coordinates of neighbours.
+    encode = functools.lru_cache(maxsize=1024)(functools.partial(_encode_int64s, key))
+
+    def add(value: Value, pieces: _Pieces) -> None:
+        if not isinstance(value, kind):
+            raise _wrong_kind(feature, value)
+        numbers = value if isinstance(value, tuple) else (int(value),)
+        pieces.append(encode(numbers))
+
+    return add
+
+
+def _wrong_kind(feature: Feature, value: Value) -> TypeError:
+    return TypeError(
         f"{feature.name}: expected a {feature.kind}, got {type(value).__name__}."
     )
 
@@ -93,16 +146,19 @@ def make_encoder(schema: tuple[Feature, ...]) -> Callable[[Example], bytes]:
     The function raises KeyError, TypeError or ValueError for an example that is not of
     the schema, which is a mistake of the caller.
     """
-    ordered = sorted(
-        (feature.name, _field(1, feature.name.encode()), feature) for feature in schema
-    )
+    makers = {"tensor": _add_tensor, "image": _add_bytes, "text": _add_bytes}
+    adders = [
+        (feature.name, makers.get(feature.kind, _add_int64s)(feature, key))
+        for feature in sorted(schema, key=lambda feature: feature.name)
+        for key in [_field(1, feature.name.encode())]
+    ]
 
     def encode(example: Example) -> bytes:
-        entries = [
-            _field(1, key + _field(2, _encode_value(feature, example[name])))
-            for name, key, feature in ordered
-        ]
-        return _field(1, b"".join(entries))
+        pieces: _Pieces = [b""]
+        for name, add in adders:
+            add(example[name], pieces)
+        pieces[0] = _open_field(1, sum([memoryview(piece).nbytes for piece in pieces]))
+        return b"".join(pieces)
 
     return encode
 

@@ -1,0 +1,1 @@
+"""What `builder.synthesize` makes a synthetic patch of: classes, pixels, files."""
