@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import tensorflow_datasets as tfds
+
+from bigearthnet.bands import BANDS, split
+from bigearthnet.bigearthnet_dataset_builder import Builder
+from bigearthnet.config import CONFIGS
+from bigearthnet.errors import ChecksumError, OptionError, PatchError
+from bigearthnet.patch import band_file
+from bigearthnet.release import V1
+
+Patches = dict[str, dict[str, bytes]]
+WriteArchive = Callable[..., Path]
+
+
+class PlainBuilder(Builder, skip_registration=True):  # type: ignore[call-arg]
+    """Ours, built by TFDS's own writer from `_generate_examples`."""
+
+    name = "bigearthnet"
+    _download_and_prepare = tfds.core.GeneratorBasedBuilder._download_and_prepare
+
+
+@pytest.fixture
+def manual_folder(sample_folder: Path, tmp_path: Path) -> Path:
+    """A data directory in whose manual folder the extracted sample lies."""
+    manual = tmp_path / "data" / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    (manual / V1.folder).symlink_to(sample_folder)
+    return tmp_path / "data"
+
+
+def read_all(builder: tfds.core.DatasetBuilder) -> dict[str, list[dict[str, object]]]:
+    """Reads every example of a builder, in order."""
+    return {
+        name: list(tfds.as_numpy(builder.as_dataset(split=name)))
+        for name in builder.info.splits
+    }
+
+
+def assert_equal_examples(expected: dict, actual: dict) -> None:
+    """Compares two nested examples, types included."""
+    assert expected.keys() == actual.keys()
+    for name, value in expected.items():
+        if isinstance(value, dict):
+            assert_equal_examples(value, actual[name])
+        else:
+            assert getattr(value, "dtype", None) == getattr(actual[name], "dtype", None)
+            np.testing.assert_array_equal(value, actual[name])
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_engine_stores_what_the_plain_path_stores(
+    config: str, manual_folder: Path, tmp_path: Path
+) -> None:
+    """Examples, order and metadata equal those of TFDS's own writer."""
+    engine = Builder(config=config, data_dir=manual_folder)
+    plain = PlainBuilder(config=config, data_dir=tmp_path / "plain")
+    # The plain writer cannot leave out a split without patches.
+    splits = {s: n for s, n in plain_counts(config).items() if n}
+    plain._split_generators = lambda manager: {  # type: ignore[method-assign]
+        name: plain._generate_examples(
+            manual_folder / "downloads/manual" / V1.folder, name
+        )
+        for name in splits
+    }
+    engine.download_and_prepare()
+    plain.download_and_prepare()
+    expected, actual = read_all(plain), read_all(engine)
+
+    assert expected.keys() == actual.keys()
+    for name, examples in expected.items():
+        assert plain.info.splits[name].num_bytes == engine.info.splits[name].num_bytes
+        for one, other in zip(examples, actual[name], strict=True):
+            assert_equal_examples(one, other)
+
+
+def plain_counts(config: str) -> dict[str, int]:
+    """How many of the sample's patches each split of a config has."""
+    return {"train": 3, "test": 2} if config == "s2-random" else {"train": 4, "test": 1}
+
+
+def test_loaded_bands_equal_rasterio(manual_folder: Path, sample_folder: Path) -> None:
+    """Every band that TFDS loads equals what rasterio reads, bit for bit."""
+    builder = Builder(data_dir=manual_folder)
+    builder.download_and_prepare()
+    examples = [example for part in read_all(builder).values() for example in part]
+
+    assert 5 == len(examples)
+    for example in examples:
+        patch_id = example["patch_id"].decode()  # type: ignore[attr-defined]
+        bands = split(example)
+        assert [band.name for band in BANDS] == list(bands)
+        for name, pixels in bands.items():
+            path = sample_folder / patch_id / band_file(patch_id, name)
+            with rasterio.open(path) as dataset:
+                np.testing.assert_array_equal(dataset.read(1), pixels)
+            assert np.uint16 == pixels.dtype
+
+
+def test_rgb_is_supervised_and_can_be_shown(manual_folder: Path) -> None:
+    """s2-rgb yields (image, multi-hot) pairs and works with tfds.show_examples."""
+    builder = Builder(config="s2-rgb", data_dir=manual_folder)
+    builder.download_and_prepare()
+    dataset = builder.as_dataset(split="train", as_supervised=True)
+    image, labels = next(iter(tfds.as_numpy(dataset.batch(4))))
+    figure = tfds.show_examples(
+        builder.as_dataset(split="train"), builder.info, rows=1, cols=2
+    )
+
+    assert ((4, 120, 120, 3), np.uint8) == (image.shape, image.dtype)
+    assert ((4, 43), np.uint8) == (labels.shape, labels.dtype)
+    assert labels.sum(axis=1).min() >= 1
+    assert figure is not None
+
+
+def with_release(archive: Path, **changes: object) -> type[Builder]:
+    """Returns a builder whose release is this archive."""
+    release = dataclasses.replace(
+        V1,
+        filenames=(archive.name,),
+        nbytes=archive.stat().st_size,
+        num_patches=6,
+        sha256=hashlib.sha256(archive.read_bytes()).hexdigest(),
+        **changes,  # type: ignore[arg-type]
+    )
+
+    class ReleaseBuilder(Builder, skip_registration=True):  # type: ignore[call-arg]
+        name = "bigearthnet"
+        RELEASE = release
+
+    return ReleaseBuilder
+
+
+def put_into_manual(archive: Path, data_dir: Path) -> None:
+    """Moves an archive into the manual folder of a data directory."""
+    (data_dir / "downloads" / "manual").mkdir(parents=True)
+    archive.rename(data_dir / "downloads" / "manual" / archive.name)
+
+
+def test_an_archive_in_the_manual_folder_is_used(
+    sample_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """The archive is read from the manual folder, without a download."""
+    archive = write_archive(tmp_path, sample_patches)
+    builder = with_release(archive)(data_dir=tmp_path / "data")
+    put_into_manual(archive, tmp_path / "data")
+    builder.download_and_prepare()
+
+    assert {"train": 4, "test": 1} == {
+        name: info.num_examples for name, info in builder.info.splits.items()
+    }
+
+
+def test_nothing_is_published_of_another_archive(
+    sample_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """An archive with the right name and the wrong bytes leaves no data set."""
+    archive = write_archive(tmp_path, sample_patches)
+    cls = with_release(archive)
+    cls.RELEASE = dataclasses.replace(cls.RELEASE, sha256="0" * 64)
+    builder = cls(data_dir=tmp_path / "data")
+    put_into_manual(archive, tmp_path / "data")
+
+    with pytest.raises(ChecksumError, match="expected sha256 0000"):
+        builder.download_and_prepare()
+
+    assert [] == list((tmp_path / "data" / "bigearthnet" / "s2").iterdir())
+
+
+def test_a_damaged_patch_leaves_nothing(
+    fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """A damaged source ends in our error and leaves no data set."""
+    patch_id, files = next(iter(fake_patches.items()))
+    name = band_file(patch_id, "B01")
+    damaged = {**fake_patches, patch_id: {**files, name: b"II*\0"}}
+    archive = write_archive(tmp_path, damaged)
+    builder = with_release(archive)(data_dir=tmp_path / "data")
+    put_into_manual(archive, tmp_path / "data")
+
+    with pytest.raises(PatchError, match=f"{patch_id}/{name}"):
+        builder.download_and_prepare()
+
+    assert [] == list((tmp_path / "data" / "bigearthnet" / "s2").iterdir())
+
+
+@contextlib.contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """Serves a folder on the loopback interface and yields its address."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Keeps quiet."""
+
+    handler = functools.partial(Handler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("is_published", [True, False])
+def test_the_archive_is_downloaded_and_verified(
+    is_published: bool,
+    sample_patches: Patches,
+    write_archive: WriteArchive,
+    tmp_path: Path,
+) -> None:
+    """Without a copy the archive is downloaded, and refused if its checksum differs."""
+    archive = write_archive(tmp_path, sample_patches)
+    with serve(tmp_path) as address:
+        url = f"{address}/{archive.name}"
+        cls = with_release(archive, url=url)
+        checksum = cls.RELEASE.sha256 if is_published else "0" * 64
+        cls.url_infos = {  # type: ignore[assignment]
+            url: tfds.core.download.checksums.UrlInfo(
+                size=archive.stat().st_size, checksum=checksum, filename=archive.name
+            )
+        }
+        builder = cls(data_dir=tmp_path / "data")
+        if is_published:
+            builder.download_and_prepare()
+        else:
+            with pytest.raises(Exception, match="checksum"):
+                builder.download_and_prepare()
+
+    assert is_published == builder.is_prepared()
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "array_record", "riegeli"])
+def test_other_file_formats_are_refused(file_format: str, manual_folder: Path) -> None:
+    """A format that the engine does not write is refused with a reason."""
+    builder = Builder(data_dir=manual_folder, file_format=file_format)
+
+    with pytest.raises(OptionError, match=f"file_format='{file_format}'"):
+        builder.download_and_prepare()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"max_examples_per_split": 1},
+        {"num_shards": 2},
+        {"min_shard_size": 1},
+        {"ignore_duplicates": True},
+        {"beam_runner": "DirectRunner"},
+        {"nondeterministic_order": True},
+    ],
+)
+def test_options_that_cannot_be_honoured_are_refused(
+    option: dict[str, object], manual_folder: Path
+) -> None:
+    """An option of TFDS that would change the shards is refused with a reason."""
+    (name,) = option
+    builder = Builder(data_dir=manual_folder)
+
+    with pytest.raises(OptionError, match=f"{name}=.* is refused"):
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(**option)
+        )

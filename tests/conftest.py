@@ -1,0 +1,189 @@
+"""Real sample patches, fake patches in which a swap shows, and archives of both."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import struct
+import tarfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bigearthnet.bands import BANDS, Band
+from bigearthnet.patch import band_file, file_names, metadata_file
+from bigearthnet.splits import PatchIndex, load_index
+from builder.sample import write_sample
+
+# Patch id → file name → content.
+Patches = dict[str, dict[str, bytes]]
+WriteArchive = Callable[..., Path]
+
+# Official ids of all four splits, two with an impossible time (T94161) or a time of
+# five digits; all in other patches than the real sample's.
+FAKE_IDS = (
+    "S2A_MSIL2A_20170613T101031_0_45",
+    "S2B_MSIL2A_20180204T94161_10_10",
+    "S2B_MSIL2A_20170924T93020_70_30",
+    "S2A_MSIL2A_20170717T113321_28_88",
+    "S2A_MSIL2A_20170717T113321_28_89",
+    "S2A_MSIL2A_20170717T113321_35_89",
+)
+
+_WKT = (
+    'PROJCS["WGS 84 / UTM zone 34N",GEOGCS["WGS 84",AUTHORITY["EPSG","4326"]],'
+    'UNIT["metre",1,AUTHORITY["EPSG","9001"]],AUTHORITY["EPSG","32634"]]'
+)
+
+
+@pytest.fixture(scope="session")
+def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the six real patches: 4 train, 1 test, 1 excluded (snow)."""
+    return write_sample(tmp_path_factory.mktemp("sample"))
+
+
+@pytest.fixture(scope="session")
+def sample_patches(sample_folder: Path) -> Patches:
+    """The files of the six real patches."""
+    return {
+        folder.name: {f.name: f.read_bytes() for f in sorted(folder.iterdir())}
+        for folder in sorted(sample_folder.iterdir())
+    }
+
+
+@pytest.fixture(scope="session")
+def patch_index() -> PatchIndex:
+    """The official table."""
+    return load_index()
+
+
+@pytest.fixture(scope="session")
+def fake_patches() -> Patches:
+    """Six patches of asymmetric ramps (see `make_fake_patch`), under official ids."""
+    return {
+        patch_id: make_fake_patch(patch_id, number)
+        for number, patch_id in enumerate(FAKE_IDS)
+    }
+
+
+@pytest.fixture(scope="session")
+def write_archive() -> WriteArchive:
+    """The function `write_tar`."""
+    return write_tar
+
+
+def make_fake_patch(patch_id: str, number: int = 0) -> dict[str, bytes]:
+    """Makes the files of a patch whose every pixel tells band, row and column.
+
+    The digital number is 5000 · number + 400 · band + 2 · row + column.
+    """
+    files = {
+        band_file(patch_id, band.name): make_tiff(band, ramp(band, number))
+        for band in BANDS
+    }
+    metadata = {
+        "labels": [["Pastures", "Water bodies"], ["Bare rock"]][number % 2],
+        "coordinates": {
+            "ulx": 300000 + number,
+            "uly": 6200000,
+            "lrx": 301200,
+            "lry": 6198800,
+        },
+        "projection": _WKT,
+        "tile_source": f"S2A_MSIL1C_FAKE_{number}.SAFE",
+        "acquisition_date": f"2017-06-13 10:10:3{number}",
+    }
+    files[metadata_file(patch_id)] = json.dumps(metadata).encode()
+    return files
+
+
+def ramp(band: Band, number: int = 0) -> np.ndarray:
+    """The pixels of a fake band, shape (y, x), uint16."""
+    rows, columns = np.indices(band.shape)
+    pixels = 5000 * number + 400 * BANDS.index(band) + 2 * rows + columns
+    return pixels.astype("<u2")
+
+
+def make_tiff(band: Band, pixels: np.ndarray) -> bytes:
+    """The smallest TIFF that the fast path understands: one strip, 9 tags."""
+    size, nbytes = band.size_px, 2 * band.size_px**2
+    tags = [(256, size), (257, size), (258, 16), (259, 1), (262, 1), (273, 122)]
+    tags += [(277, 1), (278, size), (279, nbytes)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    header = b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4)
+    assert len(header) == 122
+    return header + pixels.astype("<u2").tobytes()
+
+
+def write_tar(
+    path: Path,
+    patches: Mapping[str, Mapping[str, bytes]],
+    *,
+    kind: str = "tar.gz",
+    shuffle: int | None = None,
+    format: int = tarfile.GNU_FORMAT,
+    prefix: str = "BigEarthNet-v1.0/",
+) -> Path:
+    """Writes patches as an archive, or a folder, laid out like the real one.
+
+    Args:
+        path: Folder to write into.
+        patches: The patches.
+        kind: `tar`, `tar.gz`, `tar.zst` or `folder`.
+        shuffle: Seed of a random order of folders, and of files within them.
+        format: Format of the tar headers.
+        prefix: What stands before each patch folder.
+    """
+    members = [(patch_id, list(files.items())) for patch_id, files in patches.items()]
+    if shuffle is not None:
+        order = random.Random(shuffle)
+        order.shuffle(members)
+        for _, files in members:
+            order.shuffle(files)
+    if kind == "folder":
+        return _write_folder(path / "folder", members)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=format) as tar:
+        for patch_id, files in members:
+            folder = tarfile.TarInfo(f"{prefix}{patch_id}")
+            folder.type = tarfile.DIRTYPE
+            tar.addfile(folder)
+            for name, content in files:
+                info = tarfile.TarInfo(f"{prefix}{patch_id}/{name}")
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    output = path / f"archive.{kind}"
+    output.write_bytes(compress(buffer.getvalue(), kind))
+    return output
+
+
+def compress(content: bytes, kind: str) -> bytes:
+    """Compresses the content of a tar file."""
+    if kind == "tar.gz":
+        import gzip
+
+        return gzip.compress(content, 1, mtime=0)
+    if kind == "tar.zst":
+        import zstandard
+
+        return zstandard.ZstdCompressor(level=1).compress(content)
+    return content
+
+
+def _write_folder(
+    path: Path, members: Iterable[tuple[str, list[tuple[str, bytes]]]]
+) -> Path:
+    for patch_id, files in members:
+        folder = path / "BigEarthNet-v1.0" / patch_id
+        folder.mkdir(parents=True)
+        for name, content in files:
+            (folder / name).write_bytes(content)
+    return path
+
+
+def expected_files(patch_id: str) -> tuple[str, ...]:
+    """The 13 file names of a patch."""
+    return file_names(patch_id)
