@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -47,7 +48,7 @@ def get_make_example(schema: tuple[Feature, ...]) -> MakeExample:
 def _make_metadata(patch: Patch, facts: PatchFacts) -> Example:
     metadata = patch.metadata
     ulx, uly, lrx, lry = metadata.coordinates
-    labels_19 = remap_ids(metadata.labels, CLC43, BEN19)
+    labels_19, multi_hot_43, multi_hot_19 = _derive_labels(metadata.labels)
     return {
         "patch_id": patch.patch_id,
         "s1_name": facts.s1_name,
@@ -65,9 +66,21 @@ def _make_metadata(patch: Patch, facts: PatchFacts) -> Example:
         "contains_cloud_or_shadow": facts.contains_cloud_or_shadow,
         "labels": metadata.labels,
         "labels_19": labels_19,
-        "multi_hot_43": CLC43.multi_hot(metadata.labels),
-        "multi_hot_19": BEN19.multi_hot(labels_19),
+        "multi_hot_43": multi_hot_43,
+        "multi_hot_19": multi_hot_19,
     }
+
+
+@functools.lru_cache(maxsize=4096)
+def _derive_labels(
+    labels: tuple[int, ...],
+) -> tuple[tuple[int, ...], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Returns BEN19 ids and both vectors, read-only; most label sets come often."""
+    labels_19 = remap_ids(labels, CLC43, BEN19)
+    vectors = CLC43.multi_hot(labels), BEN19.multi_hot(labels_19)
+    for vector in vectors:
+        vector.flags.writeable = False
+    return labels_19, *vectors
 
 
 def nest(example: Example) -> dict[str, object]:

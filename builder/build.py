@@ -188,7 +188,7 @@ def _define_flags() -> None:
     )
     flags.DEFINE_integer("limit", None, "Stop after as many stored patches.")
     flags.DEFINE_list("countries", [], f"Only these: {', '.join(COUNTRIES)}.")
-    flags.DEFINE_integer("workers", os.cpu_count() or 1, "Threads that write shards.")
+    flags.DEFINE_integer("workers", os.cpu_count() or 1, "Processes that write shards.")
 
 
 def _main() -> None:

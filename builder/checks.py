@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from bigearthnet.archive import open_source
-from bigearthnet.bands import GROUPS
+from bigearthnet.bands import GROUPS, PATCH_NBYTES
 from bigearthnet.encoding import tfrecord
 from bigearthnet.encoding.keys import hash_key
 from bigearthnet.encoding.manifest import PATCHES, hash_file
 from bigearthnet.encoding.progress import Progress
 from bigearthnet.encoding.statistics import BandSums
+from bigearthnet.errors import ShardError
 from bigearthnet.examples import Example, get_make_example
 from bigearthnet.features import Feature
 from bigearthnet.nomenclature import BEN19, CLC43, Nomenclature, remap_ids
@@ -74,21 +75,21 @@ class RecordIndex:
     def check(self) -> Iterator[str | None]:
         """Checks every record: checksum, order, split, labels and facts.
 
-        Raises:
-            ShardError: If a file is damaged; its other records are then not read.
+        Of a file that is damaged, the records behind the damage are not read.
         """
         total = sum(file["rows"] for file in self.store.manifest["files"])
-        done = nbytes = 0
         with Progress(
             f"records of {self.store.name}", total_patches=total, quiet=self._quiet
         ) as progress:
             last: dict[str, bytes] = {}
             for number, file in enumerate(self.store.manifest["files"]):
                 path, split = self.store.folder / file["name"], file["split"]
-                for offset, example in read_examples(path, self.schema):
-                    yield self._check_record(number, offset, split, example, last)
-                    done, nbytes = done + 1, nbytes + 160_000
-                    progress.update(done, nbytes)
+                try:
+                    for offset, example in read_examples(path, self.schema):
+                        yield self._check_record(number, offset, split, example, last)
+                        progress.add(1, PATCH_NBYTES)
+                except ShardError as error:
+                    yield str(error)
 
     def _check_record(
         self,

@@ -34,7 +34,7 @@ def run(main: Callable[[], int | None], define_flags: Callable[[], None]) -> Non
             return 1
         try:
             return main() or 0
-        except BigEarthNetError as error:
+        except (BigEarthNetError, OSError) as error:  # OSError: a full disk, say
             print(f"error: {error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:

@@ -11,13 +11,12 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from bigearthnet import process
 from bigearthnet.archive import decompress
 from bigearthnet.errors import ArchiveError
 
@@ -55,25 +54,14 @@ class BlockReader:
         self._num_slots_taken = 0
         self._ring_file = _shared_file(_SLOT_NBYTES * _NUM_SLOTS)
         self._ring = mmap.mmap(self._ring_file, _SLOT_NBYTES * _NUM_SLOTS)
-        self._process = self._spawn()
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        # -P: the script's folder must not shadow installed packages.
-        command = [
-            sys.executable,
-            "-P",
+        self._process = process.start_script(
             decompress.__file__,
             self.codec,
-            str(self._path),
-        ]
-        command += [str(self._ring_file), str(_SLOT_NBYTES), str(_NUM_SLOTS)]
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            path,
+            self._ring_file,
+            _SLOT_NBYTES,
+            _NUM_SLOTS,
             pass_fds=(self._ring_file,),
-            start_new_session=True,  # Ctrl-C is the parent's to handle
-            bufsize=0,
         )
 
     def read(self, size: int, padding: int = 0) -> bytes:
@@ -156,11 +144,7 @@ class BlockReader:
         """Ends the process and frees the memory; may be called more than once."""
         if self._ring_file < 0:
             return
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
+        process.end(self._process)
         self._ring.close()
         os.close(self._ring_file)
         self._ring_file = -1

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +16,12 @@ from bigearthnet.archive import Source, open_source
 from bigearthnet.config import Config
 from bigearthnet.encoding import disk
 from bigearthnet.encoding.progress import Progress
-from bigearthnet.encoding.shards import ShardInfo, plan_shards, write_shards
+from bigearthnet.encoding.shards import Buckets, ShardInfo, ShardPlan, plan_shards
 from bigearthnet.encoding.spool import SpoolIndex, SpoolWriter
 from bigearthnet.encoding.statistics import BandSums
+from bigearthnet.encoding.workers import WorkerPool
 from bigearthnet.errors import ChecksumError, OptionError
+from bigearthnet.features import Feature
 from bigearthnet.patch import decode_patch
 from bigearthnet.release import Release
 from bigearthnet.splits import COUNTRIES, EXCLUDED, PatchIndex
@@ -38,7 +39,7 @@ class BuildOptions:
             scheme, too, as split `excluded`.
         limit: Stops after as many stored patches; None for all.
         countries: Stores patches of these countries only; empty for all.
-        workers: Threads of stage two; one for each processor if not given.
+        workers: Processes of stage two; one for each processor if not given.
         expected_sha256: Checksum the source file must have; None for any.
         quiet: Shows no progress.
     """
@@ -115,7 +116,11 @@ def encode(
         DiskSpaceError: If the result would not fit on the disk.
         OptionError: If no patch is left to store.
     """
-    with open_source(source) as opened, _spool_folder(output) as spool:
+    with (
+        open_source(source) as opened,
+        WorkerPool(options.workers) as pool,
+        _spool_folder(output) as spool,
+    ):
         wanted = choose_rows(patches, options)
         most = min(int(wanted.sum()), options.limit or len(wanted))
         disk.check_space(opened, output, release=release, most_patches=most)
@@ -135,22 +140,11 @@ def encode(
                 f"no patch to store: {source} holds {int(index.read.sum())} patches, "
                 "none of them in a split or country that was asked for."
             )
-        total = sum(len(plan.rows) for plan in plans)
-        with Progress("shards", total_patches=total, quiet=options.quiet) as progress:
-            shards = write_shards(
-                plans,
-                index=index,
-                patches=patches,
-                spool=spool,
-                output=output,
-                schema=config.schema,
-                workers=options.workers,
-                on_patch=_counter(progress),
-            )
+        shards = _write_shards(plans, pool, spool, output, config.schema, options.quiet)
         sums = BandSums()
         for shard in shards:
             sums.add(shard.sums)
-        return BuildResult(index, tuple(shards), sums, opened.nbytes, opened.sha256)
+        return BuildResult(index, shards, sums, opened.nbytes, opened.sha256)
 
 
 def spool_patches(
@@ -191,12 +185,32 @@ def spool_patches(
             patch = decode_patch(raw, release.nomenclature)
             index.add_read(raw.row, patch.metadata.labels)
             if wanted[raw.row]:
-                writer.append(raw.row, patch)
+                writer.append(raw.row, patch, patches.facts(raw.row))
                 num_stored += 1
             progress.update(number, source.position)
             if num_stored == limit:
                 break
     return index
+
+
+def _write_shards(
+    plans: list[ShardPlan],
+    pool: WorkerPool,
+    spool: Path,
+    output: Path,
+    schema: tuple[Feature, ...],
+    quiet: bool,
+) -> tuple[ShardInfo, ...]:
+    """Runs stage two; returns what was written in the order of `plans`."""
+    buckets, written = Buckets(plans, spool), {}
+    total = sum(len(plan.records) for plan in plans)
+    with Progress("shards", total_patches=total, quiet=quiet) as progress:
+        for plan, shard in pool.write_shards(
+            plans, spool=spool, output=output, schema=schema, on_progress=progress.add
+        ):
+            buckets.release(plan)
+            written[plan.name] = shard
+    return tuple(written[plan.name] for plan in plans)
 
 
 def choose_rows(patches: PatchIndex, options: BuildOptions) -> npt.NDArray[np.bool_]:
@@ -221,20 +235,6 @@ def _check_source(source: Source, options: BuildOptions) -> None:
             f"{source.path} is not the published file: expected sha256 {expected}, got "
             f"{source.sha256}. Nothing was built; download it again."
         )
-
-
-def _counter(progress: Progress) -> Callable[[int], None]:
-    """Returns a function that counts patches and bytes; threads may call it."""
-    lock = threading.Lock()
-    done = [0, 0]
-
-    def add(nbytes: int) -> None:
-        with lock:
-            done[0] += 1
-            done[1] += nbytes
-            progress.update(done[0], done[1])
-
-    return add
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from types import TracebackType
 
@@ -41,6 +42,7 @@ class Progress:
         self._quiet = quiet
         self._start = self._last_line = time.monotonic()
         self._patches, self._nbytes = 0, 0
+        self._lock = threading.Lock()
         self._bar = self._make_bar() if not quiet and sys.stderr.isatty() else None
 
     def _make_bar(self) -> tqdm[None]:
@@ -63,15 +65,20 @@ class Progress:
             patches: Patches done so far.
             nbytes: Bytes done so far.
         """
+        self._patches, self._nbytes = patches, nbytes
         if self._quiet:
             return
-        self._patches, self._nbytes = patches, nbytes
         if self._bar is not None:
             done = patches if self._in_patches else nbytes
             self._bar.update(done - self._bar.n)
             self._bar.set_postfix_str(self._rates(), refresh=False)
         elif time.monotonic() - self._last_line >= _LINE_INTERVAL_S:
             self._print_line()
+
+    def add(self, patches: int, nbytes: int) -> None:
+        """Says how much was done since the last call; any thread may call it."""
+        with self._lock:
+            self.update(self._patches + patches, self._nbytes + nbytes)
 
     def _rates(self) -> str:
         seconds = max(time.monotonic() - self._start, 1e-9)

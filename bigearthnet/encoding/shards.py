@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from bigearthnet.encoding.statistics import BandSums
 from bigearthnet.examples import get_make_example
 from bigearthnet.features import Feature
 from bigearthnet.patch import Patch
-from bigearthnet.splits import SPLITS, PatchIndex
+from bigearthnet.splits import SPLITS, PatchFacts
 
 
 @dataclass(frozen=True)
@@ -35,14 +34,20 @@ class ShardPlan:
     Attributes:
         name: File name of the shard.
         split: Index into SPLITS.
-        rows: Rows of its patches in the release's table, in the order of keys.
+        records: Where its records stand in the spool, in the order of keys; shape
+            (record,), see `SpoolIndex.locate`.
         with_statistics: Whether to sum up the shard's pixels.
     """
 
     name: str
     split: int
-    rows: npt.NDArray[np.intp]
+    records: npt.NDArray[np.void]
     with_statistics: bool
+
+    @property
+    def buckets(self) -> list[int]:
+        """The buckets that hold the records, ascending."""
+        return [int(bucket) for bucket in np.unique(self.records["bucket"])]
 
 
 @dataclass(frozen=True)
@@ -83,87 +88,29 @@ def plan_shards(index: SpoolIndex, statistics_split: str = "train") -> list[Shar
         bounds = shard_bounds(len(rows))
         for number, (first, last) in enumerate(bounds):
             name = shard_name(split, number, len(bounds))
-            plans.append(
-                ShardPlan(name, code, rows[first:last], split == statistics_split)
-            )
+            records = index.locate(rows[first:last])
+            plans.append(ShardPlan(name, code, records, split == statistics_split))
     return plans
 
 
-def write_shards(
-    plans: Sequence[ShardPlan],
-    *,
-    index: SpoolIndex,
-    patches: PatchIndex,
-    spool: Path,
-    output: Path,
-    schema: tuple[Feature, ...],
-    workers: int,
-    on_patch: Callable[[int], None] = lambda nbytes: None,
-) -> list[ShardInfo]:
-    """Writes shards side by side and deletes the buckets they no longer need.
-
-    Args:
-        plans: The shards, of one spool.
-        index: The filled index of the spool.
-        patches: The patches of the release.
-        spool: Folder of the buckets; empty at the end.
-        output: Existing folder to write to.
-        schema: The features to store.
-        workers: Threads; reading, hashing and writing run side by side in them.
-        on_patch: Called after each patch with its bytes, from any thread.
-
-    Returns:
-        What was written, in the order of `plans`.
+def read_spool(plan: ShardPlan, spool: Path) -> Iterator[tuple[Patch, PatchFacts]]:
+    """Yields every patch of a shard, in order.
 
     Raises:
-        OSError: If a file cannot be read or written; the shard is then not there.
+        OSError: If a bucket cannot be read.
     """
-    needed = Counter(
-        (plan.split, bucket) for plan in plans for bucket in index.buckets(plan.rows)
-    )
-
-    def write(plan: ShardPlan) -> ShardInfo:
-        records = _read_patches(plan, index, patches, spool)
-        return write_shard(plan, records, patches, output, schema, on_patch)
-
-    written: dict[str, ShardInfo] = {}
-    with ThreadPoolExecutor(workers) as pool:
-        futures = {pool.submit(write, plan): plan for plan in plans}
-        try:
-            for future in as_completed(futures):
-                info, plan = future.result(), futures[future]
-                written[info.name] = info
-                for bucket in index.buckets(plan.rows):
-                    place = plan.split, bucket
-                    needed[place] -= 1
-                    if not needed[place]:
-                        bucket_path(spool, *place).unlink()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [written[plan.name] for plan in plans]
-
-
-def _read_patches(
-    plan: ShardPlan, index: SpoolIndex, patches: PatchIndex, spool: Path
-) -> Iterator[tuple[int, Patch]]:
-    """Yields row and patch of every record of a shard, in order."""
     with ExitStack() as stack:
         files: dict[int, int] = {}
-        for bucket in index.buckets(plan.rows):
-            path = bucket_path(spool, plan.split, bucket)
-            files[bucket] = os.open(path, os.O_RDONLY)
+        for bucket in plan.buckets:
+            files[bucket] = os.open(bucket_path(spool, plan.split, bucket), os.O_RDONLY)
             stack.callback(os.close, files[bucket])
-        for row in map(int, plan.rows):
-            bucket, offset, nbytes = index.locate(row)
-            record = os.pread(files[bucket], nbytes, offset)
-            yield row, decode_record(record, patches.patch_id)
+        for bucket, nbytes, offset in plan.records.tolist():
+            yield decode_record(os.pread(files[bucket], nbytes, offset))
 
 
 def write_shard(
     plan: ShardPlan,
-    records: Iterator[tuple[int, Patch]],
-    patches: PatchIndex,
+    spool: Path,
     output: Path,
     schema: tuple[Feature, ...],
     on_patch: Callable[[int], None] = lambda nbytes: None,
@@ -172,21 +119,20 @@ def write_shard(
 
     Args:
         plan: The shard.
-        records: Row and patch of its records, in order.
-        patches: The patches of the release.
+        spool: Folder of the buckets.
         output: Existing folder to write to.
         schema: The features to store.
         on_patch: Called after each patch with its bytes.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: If a file cannot be read or written.
     """
     encode, make_example = tfrecord.make_encoder(schema), get_make_example(schema)
     sha256, sums, data_nbytes = hashlib.sha256(), BandSums(), 0
     unfinished = output / f"{plan.name}.unfinished"
     with unfinished.open("wb", buffering=0) as file:
-        for row, patch in records:
-            data = encode(make_example(patch, patches.facts(row)))
+        for patch, facts in read_spool(plan, spool):
+            data = encode(make_example(patch, facts))
             parts = tfrecord.frame(data)
             for part in parts:
                 sha256.update(part)
@@ -197,15 +143,34 @@ def write_shard(
             on_patch(len(data))
         os.fsync(file.fileno())
     unfinished.rename(output / plan.name)
+    count = len(plan.records)
     return ShardInfo(
         name=plan.name,
         split=SPLITS[plan.split],
-        num_patches=len(plan.rows),
-        nbytes=data_nbytes + len(plan.rows) * tfrecord.RECORD_OVERHEAD,
+        num_patches=count,
+        nbytes=data_nbytes + count * tfrecord.RECORD_OVERHEAD,
         data_nbytes=data_nbytes,
         sha256=sha256.hexdigest(),
         sums=sums,
     )
+
+
+class Buckets:
+    """Deletes each bucket of a spool once no shard needs it any more."""
+
+    def __init__(self, plans: Iterable[ShardPlan], spool: Path) -> None:
+        """Counts the shards that need each bucket."""
+        self._spool = spool
+        self._needed = Counter(
+            (plan.split, bucket) for plan in plans for bucket in plan.buckets
+        )
+
+    def release(self, plan: ShardPlan) -> None:
+        """Takes note that a shard is written."""
+        for bucket in plan.buckets:
+            self._needed[plan.split, bucket] -= 1
+            if not self._needed[plan.split, bucket]:
+                bucket_path(self._spool, plan.split, bucket).unlink()
 
 
 def _write_parts(file: int, parts: tuple[bytes, ...]) -> None:

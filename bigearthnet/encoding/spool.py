@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +18,11 @@ import numpy.typing as npt
 from bigearthnet.bands import PATCH_NBYTES
 from bigearthnet.encoding.keys import hash_key
 from bigearthnet.patch import Patch, PatchMetadata
-from bigearthnet.splits import SPLITS
+from bigearthnet.splits import SPLITS, PatchFacts
 
-# Row of the patch, class ids as a bit mask, EPSG code, four coordinates, and the bytes
-# of acquisition date, projection and tile source; the texts and the pixels follow.
-_HEADER = struct.Struct("<IQi4q3H")
+# Class ids as a bit mask, four coordinates, EPSG code, split, season, country, the two
+# flags, and the bytes of each text; the texts and the pixels follow.
+_HEADER = struct.Struct("<Q4qi5B5H")
 
 _NOT_READ, _NOT_STORED, _STORED = 0, 1, 2
 
@@ -46,45 +45,47 @@ _MAX_BUCKET_BITS = 6
 _OPEN_FILES_SHARE = 0.5
 
 
-def encode_record(row: int, patch: Patch) -> tuple[bytes, bytes | memoryview]:
+def encode_record(patch: Patch, facts: PatchFacts) -> tuple[bytes, bytes | memoryview]:
     """Returns the two parts of a spool record: metadata and pixels.
 
     Args:
-        row: Row of the patch in the release's table.
         patch: The patch.
+        facts: What the official lists say of it.
     """
     metadata = patch.metadata
     texts = [
         text.encode()
         for text in (
+            patch.patch_id,
+            facts.s1_name,
             metadata.acquisition_date,
             metadata.projection,
             metadata.tile_source,
         )
     ]
     header = _HEADER.pack(
-        row,
         encode_mask(metadata.labels),
-        metadata.epsg,
         *metadata.coordinates,
+        metadata.epsg,
+        facts.split,
+        facts.season,
+        facts.country,
+        facts.contains_seasonal_snow,
+        facts.contains_cloud_or_shadow,
         *map(len, texts),
     )
     return b"".join([header, *texts]), patch.pixels
 
 
-def decode_record(record: bytes, get_patch_id: Callable[[int], str]) -> Patch:
-    """Inverse of `encode_record`.
-
-    Args:
-        record: The record's bytes; the patch's pixels are a view of them.
-        get_patch_id: Row of the release's table → patch id.
-    """
-    row, mask, epsg, ulx, uly, lrx, lry, *lengths = _HEADER.unpack_from(record)
+def decode_record(record: bytes) -> tuple[Patch, PatchFacts]:
+    """Inverse of `encode_record`; the patch's pixels are a view of the record."""
+    header = _HEADER.unpack_from(record)
+    mask, ulx, uly, lrx, lry, epsg, split, season, country, snow, cloud = header[:11]
     texts, position = [], _HEADER.size
-    for length in lengths:
+    for length in header[11:]:
         texts.append(record[position : position + length].decode())
         position += length
-    date, projection, tile_source = texts
+    patch_id, s1_name, date, projection, tile_source = texts
     metadata = PatchMetadata(
         labels=decode_mask(mask),
         coordinates=(ulx, uly, lrx, lry),
@@ -93,7 +94,8 @@ def decode_record(record: bytes, get_patch_id: Callable[[int], str]) -> Patch:
         tile_source=tile_source,
         acquisition_date=date,
     )
-    return Patch(get_patch_id(row), metadata, memoryview(record)[position:])
+    facts = PatchFacts(split, season, country, bool(snow), bool(cloud), s1_name)
+    return Patch(patch_id, metadata, memoryview(record)[position:]), facts
 
 
 def encode_mask(labels: tuple[int, ...]) -> int:
@@ -155,15 +157,16 @@ class SpoolIndex:
         keys = self._entries["key"][rows]
         return rows[np.lexsort((keys[:, 1], keys[:, 0]))]
 
-    def buckets(self, rows: npt.NDArray[np.intp]) -> list[int]:
-        """Returns the buckets that hold the records of these rows, ascending."""
-        return [int(bucket) for bucket in np.unique(self._entries["bucket"][rows])]
+    def locate(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.void]:
+        """Returns where records stand.
 
-    def locate(self, row: int) -> tuple[int, int, int]:
-        """Returns bucket, offset and size in bytes of a patch's record."""
-        position = row * _ENTRY.size
-        _, bucket, nbytes, offset, _ = _ENTRY.unpack_from(self._buffer, position)
-        return bucket, offset, nbytes
+        Args:
+            rows: Rows of stored patches, shape (record,).
+
+        Returns:
+            Structured array of `bucket`, `nbytes` and `offset`, shape (record,).
+        """
+        return self._entries[["bucket", "nbytes", "offset"]][rows].copy()
 
 
 def bucket_path(folder: Path, split: int, bucket: int) -> Path:
@@ -182,15 +185,20 @@ class SpoolWriter:
         self._files: dict[tuple[int, int], int] = {}
         self._ends: dict[tuple[int, int], int] = {}
 
-    def append(self, row: int, patch: Patch) -> None:
-        """Appends the record of a patch to its bucket."""
-        split = int(self._index.split[row])
-        key = hash_key(SPLITS[split], patch.patch_id)
+    def append(self, row: int, patch: Patch, facts: PatchFacts) -> None:
+        """Appends the record of a patch to its bucket.
+
+        Args:
+            row: Row of the patch in the release's table.
+            patch: The patch.
+            facts: What the official lists say of it.
+        """
+        key = hash_key(SPLITS[facts.split], patch.patch_id)
         bucket = key[0] >> (8 - self._bits)
-        metadata, pixels = encode_record(row, patch)
-        place = split, bucket
+        metadata, pixels = encode_record(patch, facts)
+        place = facts.split, bucket
         if place not in self._files:
-            path = bucket_path(self._folder, split, bucket)
+            path = bucket_path(self._folder, *place)
             self._files[place] = os.open(
                 path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666
             )

@@ -15,6 +15,7 @@ import math
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import google_crc32c
 import numpy as np
@@ -179,9 +180,9 @@ def read_records(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yields offset and data of every record of a TFRecord file.
 
     Raises:
-        ShardError: If the file is truncated or a checksum does not fit.
+        ShardError: If the file is missing or truncated, or a checksum does not fit.
     """
-    with path.open("rb") as file:
+    with _open(path) as file:
         offset = 0
         while header := file.read(_HEADER_NBYTES):
             data = _read_data(path, offset, header, file.read)
@@ -191,9 +192,16 @@ def read_records(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def read_record(path: Path, offset: int) -> bytes:
     """Returns the data of the record that starts at `offset`; see `read_records`."""
-    with path.open("rb") as file:
+    with _open(path) as file:
         file.seek(offset)
         return _read_data(path, offset, file.read(_HEADER_NBYTES), file.read)
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as cause:
+        raise ShardError(f"{path} cannot be read ({cause.strerror}).") from None
 
 
 def _read_data(

@@ -293,7 +293,7 @@ def test_a_failing_write_ends_the_build(
     monkeypatch.setattr("bigearthnet.encoding.shards._write_parts", fail)
 
     with pytest.raises(OSError, match="No space left"):
-        run(write_archive(tmp_path, fake_patches), tmp_path / "out")
+        run(write_archive(tmp_path, fake_patches), tmp_path / "out", workers=1)
 
     assert not [p for p in (tmp_path / "out").iterdir() if p.name.endswith("00001")]
 

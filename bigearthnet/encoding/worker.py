@@ -1,0 +1,53 @@
+"""Child process of stage two: writes shards that it is told of on standard input.
+
+Run as a script by `workers.Worker`. Messages are pickles of plain values between two
+processes of the same program.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from typing import Any, BinaryIO
+
+# Patches between two reports of progress.
+_REPORT_INTERVAL = 50
+
+
+def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
+    """Writes shards until there are no more."""
+    from bigearthnet.encoding.shards import write_shard
+
+    def send(kind: str, value: Any) -> None:
+        pickle.dump((kind, value), stdout)
+        stdout.flush()
+
+    while True:
+        try:
+            plan, spool, output, schema = pickle.load(stdin)
+        except EOFError:
+            return
+        done = [0, 0]
+
+        def count(nbytes: int, done: list[int] = done) -> None:
+            done[0] += 1
+            done[1] += nbytes
+            if done[0] == _REPORT_INTERVAL:
+                send("progress", tuple(done))
+                done[:] = 0, 0
+
+        try:
+            result = write_shard(plan, spool, output, schema, count)
+        except Exception as error:  # the parent raises it
+            send("error", error)
+        else:
+            send("progress", tuple(done))
+            send("done", result)
+
+
+if __name__ == "__main__":
+    sys.path[:] = json.loads(sys.argv[1])
+    # Registering the builder with TFDS takes half a second and serves nobody here.
+    sys.modules["tensorflow_datasets"] = None  # type: ignore[assignment]
+    main(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,153 @@
+"""Runs stage two in processes beside, one shard at a time each.
+
+Threads would not do: a shard makes a dozen short calls a patch that release the
+interpreter lock, and waiting to get it back costs more than a second core brings.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import queue
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from bigearthnet import process
+from bigearthnet.encoding import worker
+from bigearthnet.encoding.shards import ShardInfo, ShardPlan, write_shard
+from bigearthnet.errors import BigEarthNetError
+from bigearthnet.features import Feature
+
+# Called with patches and bytes that were done since the last call.
+OnProgress = Callable[[int, int], None]
+
+
+class WorkerError(BigEarthNetError, RuntimeError):
+    """Raised when a process that writes shards ends before its time."""
+
+
+class Worker:
+    """One child process that writes shards."""
+
+    def __init__(self) -> None:
+        """Starts the process; it imports what it needs while the caller goes on."""
+        self._process = process.start_script(worker.__file__, json.dumps(sys.path))
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._input = self._process.stdin
+        self._output = io.BufferedReader(self._process.stdout)  # type: ignore[type-var]
+
+    def write(
+        self,
+        plan: ShardPlan,
+        spool: Path,
+        output: Path,
+        schema: tuple[Feature, ...],
+        on_progress: OnProgress,
+    ) -> ShardInfo:
+        """Writes one shard; arguments and errors as in `shards.write_shard`.
+
+        Raises:
+            WorkerError: If the process ended.
+        """
+        try:
+            message = pickle.dumps((plan, spool, output, schema))
+            while message:
+                message = message[self._input.write(message) or 0 :]
+            while True:
+                kind, value = pickle.load(self._output)
+                if kind == "done":
+                    assert isinstance(value, ShardInfo)
+                    return value
+                if kind == "error":
+                    raise value
+                on_progress(*value)
+        except (EOFError, BrokenPipeError):
+            raise WorkerError(
+                f"the process that wrote {plan.name} ended (status "
+                f"{self._process.wait()}). Is there enough memory? Build again."
+            ) from None
+
+    def close(self) -> None:
+        """Ends the process, whatever it does."""
+        process.end(self._process)
+
+
+class WorkerPool:
+    """Writes shards in several processes, or in this one; a context manager."""
+
+    def __init__(self, workers: int) -> None:
+        """Starts the processes.
+
+        Args:
+            workers: How many; with one, everything is done in this process.
+        """
+        self._workers = [Worker() for _ in range(workers if workers > 1 else 0)]
+
+    def write_shards(
+        self,
+        plans: Sequence[ShardPlan],
+        *,
+        spool: Path,
+        output: Path,
+        schema: tuple[Feature, ...],
+        on_progress: OnProgress,
+    ) -> Iterator[tuple[ShardPlan, ShardInfo]]:
+        """Writes shards and yields each as it is finished.
+
+        Args:
+            plans: The shards.
+            spool: Folder of the buckets.
+            output: Existing folder to write to.
+            schema: The features to store.
+            on_progress: Called from any thread, one at a time.
+
+        Raises:
+            OSError: If a file cannot be read or written.
+            WorkerError: If a process ended.
+        """
+        if not self._workers:
+            for plan in plans:
+                yield (
+                    plan,
+                    write_shard(
+                        plan, spool, output, schema, lambda n: on_progress(1, n)
+                    ),
+                )
+            return
+        free: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        for idle in self._workers:
+            free.put(idle)
+
+        def write(plan: ShardPlan) -> ShardInfo:
+            chosen = free.get()
+            try:
+                return chosen.write(plan, spool, output, schema, on_progress)
+            finally:
+                free.put(chosen)
+
+        threads = ThreadPoolExecutor(len(self._workers))
+        try:
+            futures = {threads.submit(write, plan): plan for plan in plans}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            self.close()  # unblocks the threads
+            raise
+        finally:
+            threads.shutdown()
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends all processes; may be called more than once."""
+        while self._workers:
+            self._workers.pop().close()

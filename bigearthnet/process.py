@@ -1,0 +1,43 @@
+"""Child processes that do not import the user's program.
+
+`multiprocessing` would run the user's main script again in each child, and fail where
+that script has no `__main__` guard; forking is unsafe beside TensorFlow's threads. A
+script of ours in a fresh interpreter has neither trouble.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+
+def start_script(
+    script: str, *arguments: object, pass_fds: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
+    """Starts a Python script with unbuffered pipes to its standard input and output.
+
+    Args:
+        script: Path of the script.
+        *arguments: Its arguments.
+        pass_fds: File descriptors that the script inherits.
+    """
+    # -P: the script's folder must not shadow installed packages.
+    command = [sys.executable, "-P", script, *map(str, arguments)]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pass_fds=pass_fds,
+        start_new_session=True,  # Ctrl-C is the parent's to handle
+        bufsize=0,
+    )
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kills a process, waits for it, and closes its pipes."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()

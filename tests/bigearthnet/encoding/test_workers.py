@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bigearthnet.archive import open_source
+from bigearthnet.config import get_config
+from bigearthnet.encoding.pipeline import spool_patches
+from bigearthnet.encoding.shards import ShardPlan, plan_shards, write_shard
+from bigearthnet.encoding.workers import Worker, WorkerError, WorkerPool
+from bigearthnet.release import V1
+from bigearthnet.splits import PatchIndex
+
+SCHEMA = get_config("s2").schema
+
+
+@pytest.fixture
+def spooled(
+    sample_folder: Path, patch_index: PatchIndex, tmp_path: Path
+) -> tuple[list[ShardPlan], Path, Path]:
+    """Plans of the sample's shards, the folder of their spool, and one for output."""
+    spool, output = tmp_path / "spool", tmp_path / "output"
+    spool.mkdir()
+    output.mkdir()
+    with open_source(sample_folder) as source:
+        index = spool_patches(
+            source,
+            spool,
+            release=V1,
+            patches=patch_index,
+            wanted=patch_index.splits < 4,
+            quiet=True,
+        )
+    return plan_shards(index), spool, output
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_processes_write_what_this_process_writes(
+    workers: int, spooled: tuple[list[ShardPlan], Path, Path], tmp_path: Path
+) -> None:
+    """A pool yields each plan with the shard that `write_shard` makes of it."""
+    plans, spool, output = spooled
+    (tmp_path / "expected").mkdir()
+    expected = [write_shard(p, spool, tmp_path / "expected", SCHEMA) for p in plans]
+    progress: list[tuple[int, int]] = []
+    with WorkerPool(workers) as pool:
+        written = {
+            plan.name: shard
+            for plan, shard in pool.write_shards(
+                plans,
+                spool=spool,
+                output=output,
+                schema=SCHEMA,
+                on_progress=lambda *done: progress.append(done),
+            )
+        }
+
+    assert [e.sha256 for e in expected] == [written[e.name].sha256 for e in expected]
+    assert 6 == sum(patches for patches, _ in progress)
+    for shard in expected:
+        assert (output / shard.name).read_bytes() == (
+            tmp_path / "expected" / shard.name
+        ).read_bytes()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_in_a_process_is_raised_here(
+    workers: int, spooled: tuple[list[ShardPlan], Path, Path], tmp_path: Path
+) -> None:
+    """What goes wrong in a worker is the caller's error, and ends the others."""
+    plans, spool, _ = spooled
+    with WorkerPool(workers) as pool, pytest.raises(FileNotFoundError, match="nowhere"):
+        list(
+            pool.write_shards(
+                plans,
+                spool=spool,
+                output=tmp_path / "nowhere",
+                schema=SCHEMA,
+                on_progress=lambda patches, nbytes: None,
+            )
+        )
+
+
+def test_a_killed_process_is_an_error(
+    spooled: tuple[list[ShardPlan], Path, Path],
+) -> None:
+    """A worker that is killed ends the build with a reason, not with silence."""
+    plans, spool, output = spooled
+    worker = Worker()
+    os.kill(worker._process.pid, signal.SIGKILL)
+    ignore: Callable[[int, int], None] = lambda patches, nbytes: None  # noqa: E731
+
+    with pytest.raises(WorkerError, match=f"{plans[0].name} ended"):
+        worker.write(plans[0], spool, output, SCHEMA, ignore)
+
+    worker.close()

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from bigearthnet.config import get_config
+from bigearthnet.encoding import BuildOptions
+from bigearthnet.errors import ChecksumError, OptionError, PatchError
+from bigearthnet.nomenclature import CLC43
+from builder.build import build, store_folder, summarize
+
+Patches = dict[str, dict[str, bytes]]
+WriteArchive = Callable[..., Path]
+
+QUIET = BuildOptions(include_excluded=True, quiet=True, workers=1)
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs the command as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "builder.build", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_build_makes_a_complete_directory(
+    sample_folder: Path, tmp_path: Path
+) -> None:
+    """Shards, metadata of TFDS and of ours, and the table of patches are there."""
+    config = get_config("s2")
+    build(sample_folder, tmp_path, config, QUIET)
+    folder = store_folder(tmp_path, config)
+    names = {path.name for path in folder.iterdir()}
+
+    assert tmp_path / "bigearthnet" / "s2" / "2.0.0" == folder
+    assert names >= {
+        "bigearthnet-train.tfrecord-00000-of-00001",
+        "bigearthnet-test.tfrecord-00000-of-00001",
+        "bigearthnet-excluded.tfrecord-00000-of-00001",
+        "dataset_info.json",
+        "features.json",
+        "manifest.json",
+        "provenance.json",
+        "statistics.json",
+        "patches.parquet",
+    }
+    assert [folder] == list(folder.parent.iterdir())
+    assert {"bigearthnet", "patches.parquet"} == {p.name for p in tmp_path.iterdir()}
+
+
+def test_the_table_has_every_patch_that_was_read(
+    sample_folder: Path, sample_patches: Patches, tmp_path: Path
+) -> None:
+    """patches.parquet says labels and split of stored and excluded patches."""
+    build(
+        sample_folder, tmp_path, get_config("s2"), BuildOptions(quiet=True, workers=1)
+    )
+    table = pq.read_table(tmp_path / "patches.parquet").to_pylist()
+    expected_labels = {
+        patch_id: sorted(
+            CLC43.ids[label]
+            for label in json.loads(files[f"{patch_id}_labels_metadata.json"])["labels"]
+        )
+        for patch_id, files in sample_patches.items()
+    }
+
+    assert expected_labels == {row["patch_id"]: row["labels"] for row in table}
+    assert sorted(sample_patches) == [row["patch_id"] for row in table]
+    assert [("S2B_MSIL2A_20180204T94161_57_38", "excluded")] == [
+        (row["patch_id"], row["split"]) for row in table if not row["stored"]
+    ]
+
+
+def test_two_builds_of_one_source_are_the_same(
+    sample_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """Everything but provenance.json depends on the patches alone."""
+    contents = []
+    for kind, shuffle in (("tar.gz", None), ("folder", 3)):
+        here = tmp_path / kind
+        here.mkdir()
+        source = write_archive(here, sample_patches, kind=kind, shuffle=shuffle)
+        build(source, here / "data", get_config("s2"), QUIET)
+        contents.append(
+            {
+                path.relative_to(here): path.read_bytes()
+                for path in sorted((here / "data").rglob("*"))
+                if path.is_file() and path.name != "provenance.json"
+            }
+        )
+
+    assert contents[0] == contents[1]
+    assert len(contents[0]) > 10
+
+
+def test_the_random_split_has_a_table_of_its_own(
+    sample_folder: Path, tmp_path: Path
+) -> None:
+    """Two split schemes in one directory do not overwrite each other's table."""
+    for config in ("s2", "s2-random"):
+        build(sample_folder, tmp_path, get_config(config), QUIET)
+
+    splits = [
+        pq.read_table(tmp_path / name)["split"].to_pylist()
+        for name in ("patches.parquet", "patches-random.parquet")
+    ]
+    assert [4, 3] == [column.count("train") for column in splits]
+
+
+def test_what_is_there_is_not_built_again(sample_folder: Path, tmp_path: Path) -> None:
+    """A second build into the same place is refused with the way out."""
+    build(sample_folder, tmp_path, get_config("s2"), QUIET)
+
+    with pytest.raises(OptionError, match=r"is there already\. Delete it"):
+        build(sample_folder, tmp_path, get_config("s2"), QUIET)
+
+
+def test_a_failed_build_leaves_nothing(
+    fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """After an error no folder and no table is left that the build made."""
+    patch_id, files = next(iter(fake_patches.items()))
+    damaged = {**files, f"{patch_id}_B12.tif": b"nothing"}
+    source = write_archive(tmp_path, {**fake_patches, patch_id: damaged})
+
+    with pytest.raises(PatchError, match=f"{patch_id}_B12.tif"):
+        build(source, tmp_path / "data", get_config("s2"), QUIET)
+
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_file_named_like_the_release_must_be_it(
+    fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """The official name promises the official bytes."""
+    source = write_archive(tmp_path, fake_patches)
+    source = source.rename(tmp_path / "BigEarthNet-S2-v1.0.tar.gz")
+
+    with pytest.raises(ChecksumError, match="not the published file"):
+        build(source, tmp_path / "data", get_config("s2"), QUIET)
+
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_command_prints_what_it_did(sample_folder: Path, tmp_path: Path) -> None:
+    """The summary counts patches by split and names what was left out."""
+    done = run(f"--source={sample_folder}", f"--data_dir={tmp_path}")
+
+    assert 0 == done.returncode, done.stderr
+    assert "train" in done.stdout
+    assert "6 patches read, 5 stored" in done.stdout
+    assert "without a patch, and so left out: validation" in done.stdout
+    assert "spool: 6 patches" in done.stderr
+
+
+def test_errors_are_one_line(tmp_path: Path) -> None:
+    """The command ends with status 1 and our message, without a traceback."""
+    done = run(f"--source={tmp_path / 'nothing.tar.gz'}", f"--data_dir={tmp_path}")
+
+    assert 1 == done.returncode
+    assert done.stderr.startswith("error: no source at")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "match"),
+    [
+        ("--formats=lmdb", "unknown format: expected some of tfrecord, got 'lmdb'"),
+        ("--countries=Atlantis", "unknown country"),
+        ("--limit=0", "limit: expected at least 1, got 0"),
+        ("more", "unexpected argument 'more'"),
+    ],
+)
+def test_wrong_flags_are_refused(
+    flag: str, match: str, sample_folder: Path, tmp_path: Path
+) -> None:
+    """A value without a meaning is an error that names it."""
+    done = run(f"--source={sample_folder}", f"--data_dir={tmp_path}", flag)
+
+    assert 1 == done.returncode
+    assert match in done.stderr
+
+
+def test_help_shows_an_example() -> None:
+    """--help explains the command by example."""
+    done = run("--help")
+
+    assert "python -m builder.build --source=" in done.stdout
+    assert "--include_excluded" in done.stdout.replace("[no]", "")
+
+
+def test_the_summary_counts_shards(sample_folder: Path, tmp_path: Path) -> None:
+    """The table has a line for each split that has patches."""
+    result = build(sample_folder, tmp_path, get_config("s2"), QUIET)
+    lines = summarize(result, tmp_path).splitlines()
+
+    assert ["train", "test", "excluded"] == [line.split()[0] for line in lines[2:5]]
+    assert ["4", "1", "0.6"] == lines[2].split()[1:]
