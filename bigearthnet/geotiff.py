@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import struct
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -32,7 +33,8 @@ _LITTLE_ENDIAN_CLASSIC: Final = b"II*\0"
 _ENTRY = struct.Struct("<HHII")
 _SHORT, _LONG = 3, 4
 
-_WIDTH, _HEIGHT, _STRIP_OFFSETS, _STRIP_BYTE_COUNTS = 256, 257, 273, 279
+_WIDTH, _HEIGHT = 256, 257
+_STRIP_OFFSETS, _ROWS_PER_STRIP, _STRIP_BYTE_COUNTS = 273, 278, 279
 
 # Tags whose value must be this one for the fast path; absent means the default.
 _REQUIRED: Final[Mapping[int, int]] = {
@@ -48,10 +50,10 @@ _ALLOWED: Final[Mapping[int, int]] = {
     284: 1,  # PlanarConfiguration
     339: 1,  # SampleFormat: unsigned integer
 }
-# Tags that say nothing of how pixels are stored: RowsPerStrip (the strips must be
-# contiguous anyway), software and date, and the GeoTIFF and GDAL tags.
+# Tags that say nothing of how pixels are stored: resolution, software and date, and
+# the GeoTIFF and GDAL tags.
 _IGNORED: Final = frozenset(
-    {278, 282, 283, 296, 305, 306, 33550, 33922, 34264, 34735, 34736, 34737, 42113}
+    {282, 283, 296, 305, 306, 33550, 33922, 34264, 34735, 34736, 34737, 42113}
 )
 
 
@@ -110,11 +112,14 @@ def _find_extent(structure: bytes, nbytes: int, size_px: int) -> tuple[int, int]
             return None
         starts = _read_numbers(structure, *tags.pop(_STRIP_OFFSETS))
         counts = _read_numbers(structure, *tags.pop(_STRIP_BYTE_COUNTS))
+        rows = _read_numbers(structure, *tags.pop(_ROWS_PER_STRIP))
     except (struct.error, KeyError):
         return None
-    if starts is None or counts is None or not _is_plain(tags, size_px):
+    if not starts or not rows or not _is_plain(tags, size_px):
         return None
-    if len(starts) != len(counts) or sum(counts) != 2 * size_px**2:
+    if len(rows) != 1 or rows[0] == 0 or counts != _count_strips(size_px, rows[0]):
+        return None
+    if len(starts) != len(counts):
         return None
     end = starts[0]
     for start, count in zip(starts, counts, strict=True):
@@ -122,6 +127,14 @@ def _find_extent(structure: bytes, nbytes: int, size_px: int) -> tuple[int, int]
             return None
         end += count
     return (starts[0], end) if end <= nbytes else None
+
+
+def _count_strips(size_px: int, rows_per_strip: int) -> tuple[int, ...]:
+    """Returns the bytes of each strip of an uncompressed uint16 band."""
+    step = min(rows_per_strip, size_px)
+    return tuple(
+        2 * size_px * min(step, size_px - row) for row in range(0, size_px, step)
+    )
 
 
 _cached_extent = functools.lru_cache(maxsize=256)(_find_extent)
@@ -197,11 +210,12 @@ def _read_with_rasterio(
             f"{band.name} has the wrong shape: expected {band.shape}, got {size}"
         )
     import rasterio
-    from rasterio.errors import RasterioError
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
     from rasterio.io import MemoryFile
 
     try:
         with (
+            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
             rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
             MemoryFile(tiff) as memory,
             memory.open(driver="GTiff", sharing=False) as dataset,
@@ -256,6 +270,6 @@ def _read_size(tiff: bytes) -> tuple[int, int] | None:
                 (sizes[tag],) = struct.unpack_from(
                     order + form, tiff, position + value_at
                 )
-    except struct.error:
+    except (struct.error, OverflowError):  # an offset of 2**63 or more
         return None
     return (sizes[_HEIGHT], sizes[_WIDTH]) if len(sizes) == 2 else None

@@ -238,4 +238,7 @@ class PatchIndex:
 @functools.lru_cache(maxsize=2)
 def load_index(scheme: str = "official", release: Release = V1) -> PatchIndex:
     """Loads the index of a release's table; see `load_table`."""
-    return PatchIndex(load_table(scheme, release=release))
+    index = PatchIndex(load_table(scheme, release=release))
+    # Making the names took 100 MB more than is kept; give them back.
+    pa.default_memory_pool().release_unused()
+    return index
