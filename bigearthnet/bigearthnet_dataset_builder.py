@@ -25,8 +25,9 @@ from bigearthnet.errors import OptionError
 from bigearthnet.examples import get_make_example, nest
 from bigearthnet.features import tfds_features
 from bigearthnet.patch import decode_patch
+from bigearthnet.patch_index import load_index
 from bigearthnet.release import V1, Release
-from bigearthnet.splits import SPLITS, load_index
+from bigearthnet.splits import SPLITS
 
 _HOMEPAGE = "https://bigearth.net"
 

@@ -13,7 +13,7 @@ from bigearthnet import rgb
 from bigearthnet.features import RGB_SCHEMA, S2_SCHEMA, Feature
 from bigearthnet.nomenclature import BEN19, CLC43, remap_ids
 from bigearthnet.patch import Patch
-from bigearthnet.splits import PatchFacts
+from bigearthnet.patch_index import PatchFacts
 
 Value: TypeAlias = (
     "str | bytes | int | bool | tuple[int, ...]"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.bands import BANDS, GROUPS, PATCH_NBYTES
+from bigearthnet.bands import BANDS, BY_NAME, GROUPS
 from bigearthnet.errors import LabelError, PatchError
 from bigearthnet.geotiff import read_pixels
 from bigearthnet.nomenclature import CLC43, Nomenclature
@@ -122,6 +122,8 @@ def _lay_out() -> list[tuple[str, int, int, tuple[int, int, int]]]:
 
 _LAYOUT = _lay_out()
 
+_STORED_ORDER = [band.name for group in GROUPS for band in group.bands]
+
 
 @dataclass(frozen=True)
 class Patch:
@@ -130,17 +132,23 @@ class Patch:
     Attributes:
         patch_id: The patch id as text.
         metadata: The content of its JSON.
-        pixels: The digital numbers of all bands, little-endian uint16, 160,000 bytes:
-            the groups of `bands.GROUPS` one after another, each (band, y, x).
+        pixels: Pieces that make up the digital numbers of all bands, little-endian
+            uint16, 160,000 bytes: the groups of `bands.GROUPS` one after another, each
+            (band, y, x).
     """
 
     patch_id: str
     metadata: PatchMetadata
-    pixels: bytes | memoryview
+    pixels: tuple[bytes | memoryview, ...]
+
+    def flat(self) -> npt.NDArray[np.uint16]:
+        """Returns all pixels as they are stored: read-only, shape (pixel,), uint16."""
+        pieces = self.pixels
+        return np.frombuffer(pieces[0] if len(pieces) == 1 else b"".join(pieces), "<u2")
 
     def groups(self) -> dict[str, npt.NDArray[np.uint16]]:
         """Returns group name → read-only array of shape (band, y, x), uint16."""
-        flat = np.frombuffer(self.pixels, "<u2")
+        flat = self.flat()
         return {
             name: flat[start:end].reshape(shape) for name, start, end, shape in _LAYOUT
         }
@@ -178,19 +186,17 @@ def decode_patch(raw: RawPatch, nomenclature: Nomenclature = CLC43) -> Patch:
     metadata = parse_metadata(
         raw.files[file], patch_id=raw.patch_id, file=file, nomenclature=nomenclature
     )
-    pixels = b"".join(
+    pixels = tuple(
         [
             read_pixels(
-                raw.files[name := band_file(raw.patch_id, band.name)],
-                band,
+                raw.files[name := band_file(raw.patch_id, band)],
+                BY_NAME[band],
                 patch_id=raw.patch_id,
                 file=name,
             )
-            for group in GROUPS
-            for band in group.bands
+            for band in _STORED_ORDER
         ]
     )
-    assert len(pixels) == PATCH_NBYTES
     return Patch(raw.patch_id, metadata, pixels)
 
 

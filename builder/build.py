@@ -31,8 +31,9 @@ from bigearthnet.config import CONFIGS, DATA_VERSION, Config, get_config
 from bigearthnet.encoding import BuildOptions, BuildResult, encode
 from bigearthnet.encoding.manifest import PATCHES, write_patches, write_records
 from bigearthnet.errors import OptionError
+from bigearthnet.patch_index import PatchIndex, load_index
 from bigearthnet.release import V1, Release
-from bigearthnet.splits import COUNTRIES, SPLITS, PatchIndex, load_index
+from bigearthnet.splits import COUNTRIES, SPLITS
 from builder import command
 from builder.table import format_table
 

@@ -21,8 +21,9 @@ from bigearthnet.examples import Example, get_make_example
 from bigearthnet.features import Feature
 from bigearthnet.nomenclature import BEN19, CLC43, Nomenclature, remap_ids
 from bigearthnet.patch import Patch, RawPatch, band_file, metadata_file, parse_metadata
+from bigearthnet.patch_index import PatchIndex
 from bigearthnet.release import Release
-from bigearthnet.splits import EXCLUDED, SPLITS, PatchIndex
+from bigearthnet.splits import EXCLUDED, SPLITS
 from builder.stored import Store, compare_examples, decode_example, read_examples
 
 _NOWHERE = -1
@@ -112,7 +113,8 @@ class RecordIndex:
         if key < before:
             return f"{patch_id} stands out of order"
         if "bands_10m" in example and split == self.store.statistics.get("split"):
-            self.sums.add_pixels({g.name: example[g.name] for g in GROUPS})  # type: ignore[misc]
+            groups = [np.asarray(example[group.name]) for group in GROUPS]
+            self.sums.add_pixels(np.concatenate([group.ravel() for group in groups]))
         problems = [*_check_facts(example, split, row, self.patches)]
         problems += _check_labels(example)
         return f"{patch_id}: {'; '.join(problems)}" if problems else None
@@ -297,4 +299,4 @@ def decode_with_rasterio(raw: RawPatch, nomenclature: Nomenclature) -> Patch:
     metadata = parse_metadata(
         raw.files[file], patch_id=raw.patch_id, file=file, nomenclature=nomenclature
     )
-    return Patch(raw.patch_id, metadata, b"".join(pixels))
+    return Patch(raw.patch_id, metadata, tuple(pixels))

@@ -20,8 +20,8 @@ from absl import flags
 from bigearthnet.config import get_config
 from bigearthnet.errors import BigEarthNetError
 from bigearthnet.patch import Patch, decode_patch
+from bigearthnet.patch_index import PatchIndex, load_index
 from bigearthnet.release import V1, Release
-from bigearthnet.splits import PatchIndex, load_index
 from builder import checks, command
 from builder.stored import find_stores
 from builder.table import format_table

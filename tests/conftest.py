@@ -15,7 +15,7 @@ import pytest
 
 from bigearthnet.bands import BANDS, Band
 from bigearthnet.patch import band_file, file_names, metadata_file
-from bigearthnet.splits import PatchIndex, load_index
+from bigearthnet.patch_index import PatchIndex, load_index
 from builder.sample import write_sample
 
 # Patch id → file name → content.

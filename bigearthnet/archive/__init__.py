@@ -16,7 +16,7 @@ from bigearthnet.archive.folder import FolderMembers
 from bigearthnet.archive.tar import TarMembers
 from bigearthnet.errors import ArchiveError, PatchError
 from bigearthnet.patch import RawPatch, file_names
-from bigearthnet.splits import PatchIndex
+from bigearthnet.patch_index import PatchIndex
 
 __all__ = ["Member", "Members", "Source", "open_source"]
 

@@ -21,8 +21,9 @@ import pyarrow.parquet as pq
 from bigearthnet.config import DATA_VERSION, Config
 from bigearthnet.encoding.pipeline import STATISTICS_SPLIT, BuildResult
 from bigearthnet.encoding.spool import SpoolIndex
+from bigearthnet.patch_index import PatchIndex
 from bigearthnet.release import Release
-from bigearthnet.splits import SPLITS, PatchIndex
+from bigearthnet.splits import SPLITS
 
 MANIFEST = "manifest.json"
 PROVENANCE = "provenance.json"
@@ -56,7 +57,7 @@ def make_patches_table(index: SpoolIndex, patches: PatchIndex) -> pa.Table:
     names = pa.array(SPLITS).take(pa.array(index.split[rows]))
     return pa.table(
         [
-            patches.patch_ids().take(pa.array(rows)),
+            patches.patch_ids(rows),
             pa.ListArray.from_arrays(np.concatenate([[0], ends]).astype(np.int32), ids),
             names,
             pa.array(index.stored[rows]),

@@ -23,8 +23,9 @@ from bigearthnet.encoding.workers import WorkerPool
 from bigearthnet.errors import ChecksumError, OptionError
 from bigearthnet.features import Feature
 from bigearthnet.patch import decode_patch
+from bigearthnet.patch_index import PatchIndex
 from bigearthnet.release import Release
-from bigearthnet.splits import COUNTRIES, EXCLUDED, PatchIndex
+from bigearthnet.splits import COUNTRIES, EXCLUDED
 
 # The split whose statistics are stored.
 STATISTICS_SPLIT = "train"

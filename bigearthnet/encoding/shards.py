@@ -18,13 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.encoding import tfrecord
+from bigearthnet.encoding.files import write_all
 from bigearthnet.encoding.keys import shard_bounds, shard_name
 from bigearthnet.encoding.spool import SpoolIndex, bucket_path, decode_record
 from bigearthnet.encoding.statistics import BandSums
 from bigearthnet.examples import get_make_example
 from bigearthnet.features import Feature
 from bigearthnet.patch import Patch
-from bigearthnet.splits import SPLITS, PatchFacts
+from bigearthnet.patch_index import PatchFacts
+from bigearthnet.splits import SPLITS
 
 
 @dataclass(frozen=True)
@@ -136,9 +138,9 @@ def write_shard(
             parts = tfrecord.frame(data)
             for part in parts:
                 sha256.update(part)
-            _write_parts(file.fileno(), parts)
+            write_all(file.fileno(), parts, len(data) + tfrecord.RECORD_OVERHEAD)
             if plan.with_statistics:
-                sums.add_pixels(patch.groups())
+                sums.add_pixels(patch.flat())
             data_nbytes += len(data)
             on_patch(len(data))
         os.fsync(file.fileno())
@@ -171,11 +173,3 @@ class Buckets:
             self._needed[plan.split, bucket] -= 1
             if not self._needed[plan.split, bucket]:
                 bucket_path(self._spool, plan.split, bucket).unlink()
-
-
-def _write_parts(file: int, parts: tuple[bytes, ...]) -> None:
-    written = os.writev(file, parts)
-    if written < sum(map(len, parts)):  # the disk may take less at a time
-        rest = memoryview(b"".join(parts))[written:]
-        while rest:
-            rest = rest[os.write(file, rest) :]

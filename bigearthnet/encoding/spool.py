@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.bands import PATCH_NBYTES
+from bigearthnet.encoding.files import write_all
 from bigearthnet.encoding.keys import hash_key
 from bigearthnet.patch import Patch, PatchMetadata
-from bigearthnet.splits import SPLITS, PatchFacts
+from bigearthnet.patch_index import PatchFacts
+from bigearthnet.splits import SPLITS
 
 # Class ids as a bit mask, four coordinates, EPSG code, split, season, country, the two
 # flags, and the bytes of each text; the texts and the pixels follow.
@@ -45,8 +46,8 @@ _MAX_BUCKET_BITS = 6
 _OPEN_FILES_SHARE = 0.5
 
 
-def encode_record(patch: Patch, facts: PatchFacts) -> tuple[bytes, bytes | memoryview]:
-    """Returns the two parts of a spool record: metadata and pixels.
+def encode_record(patch: Patch, facts: PatchFacts) -> tuple[bytes | memoryview, ...]:
+    """Returns the pieces of a spool record: metadata, then the pixels.
 
     Args:
         patch: The patch.
@@ -74,7 +75,7 @@ def encode_record(patch: Patch, facts: PatchFacts) -> tuple[bytes, bytes | memor
         facts.contains_cloud_or_shadow,
         *map(len, texts),
     )
-    return b"".join([header, *texts]), patch.pixels
+    return b"".join([header, *texts]), *patch.pixels
 
 
 def decode_record(record: bytes) -> tuple[Patch, PatchFacts]:
@@ -95,7 +96,7 @@ def decode_record(record: bytes) -> tuple[Patch, PatchFacts]:
         acquisition_date=date,
     )
     facts = PatchFacts(split, season, country, bool(snow), bool(cloud), s1_name)
-    return Patch(patch_id, metadata, memoryview(record)[position:]), facts
+    return Patch(patch_id, metadata, (memoryview(record)[position:],)), facts
 
 
 def encode_mask(labels: tuple[int, ...]) -> int:
@@ -195,7 +196,8 @@ class SpoolWriter:
         """
         key = hash_key(SPLITS[facts.split], patch.patch_id)
         bucket = key[0] >> (8 - self._bits)
-        metadata, pixels = encode_record(patch, facts)
+        pieces = encode_record(patch, facts)
+        nbytes = sum(map(len, pieces))
         place = facts.split, bucket
         if place not in self._files:
             path = bucket_path(self._folder, *place)
@@ -203,8 +205,7 @@ class SpoolWriter:
                 path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666
             )
             self._ends[place] = 0
-        nbytes = len(metadata) + PATCH_NBYTES
-        _write_all(self._files[place], metadata, pixels)
+        write_all(self._files[place], pieces, nbytes)
         self._index.add_record(row, key, bucket, self._ends[place], nbytes)
         self._ends[place] += nbytes
 
@@ -215,14 +216,6 @@ class SpoolWriter:
         for file in self._files.values():
             os.close(file)
         self._files.clear()
-
-
-def _write_all(file: int, metadata: bytes, pixels: bytes | memoryview) -> None:
-    written = os.writev(file, [metadata, pixels])
-    if written < len(metadata) + len(pixels):  # the disk may take less at a time
-        rest = memoryview(b"".join([metadata, pixels]))[written:]
-        while rest:
-            rest = rest[os.write(file, rest) :]
 
 
 def choose_bucket_bits() -> int:

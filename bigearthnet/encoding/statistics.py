@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
 from fractions import Fraction
 
 import numpy as np
@@ -11,15 +11,19 @@ import numpy.typing as npt
 
 from bigearthnet.bands import BANDS, GROUPS
 
-# Sums over one patch are exact in float64: at most 14,400 squares under 2**32 each.
-_EXACT = np.float64
-
 # Sums are kept in the order in which the bands are stored.
-_INDEX = {
-    band: index
-    for index, band in enumerate(band for group in GROUPS for band in group.bands)
-}
-_NUM_BANDS = len(_INDEX)
+_BANDS = [band for group in GROUPS for band in group.bands]
+
+# All bands are whole multiples of a 60 m band's pixels, so that the pixels of a patch
+# are a matrix of such rows, and the sums of a band those of some rows.
+_ROW_PX = min(band.size_px**2 for band in _BANDS)
+_ROWS_OF_BANDS = [band.size_px**2 // _ROW_PX for band in _BANDS]
+_FIRST_ROWS = np.cumsum([0, *_ROWS_OF_BANDS[:-1]])
+_ONES = np.ones(_ROW_PX)
+
+
+def _add(one: Iterable[int], other: Iterable[int]) -> list[int]:
+    return [a + b for a, b in zip(one, other, strict=True)]
 
 
 class BandSums:
@@ -32,35 +36,29 @@ class BandSums:
     def __init__(self) -> None:
         self.num_patches = 0
         # Python integers, so that sums over any number of patches are exact.
-        self._sums = [0] * _NUM_BANDS
-        self._squares = [0] * _NUM_BANDS
+        self._sums = [0] * len(_BANDS)
+        self._squares = [0] * len(_BANDS)
 
-    def add_pixels(self, pixels: Mapping[str, npt.NDArray[np.uint16]]) -> None:
+    def add_pixels(self, pixels: npt.NDArray[np.uint16]) -> None:
         """Adds the pixels of one patch.
 
         Args:
-            pixels: Group name → array of shape (band, y, x), uint16, for every group.
+            pixels: Shape (pixel,), uint16: the bands as they are stored, one after
+                another; see `Patch.flat`.
         """
-        sums: list[float] = []
-        squares: list[float] = []
-        for group in GROUPS:
-            values = pixels[group.name]
-            flat = values.reshape(len(values), -1).astype(_EXACT)
-            sums += flat.sum(axis=1).tolist()
-            squares += np.einsum("bp,bp->b", flat, flat).tolist()
-        self._sums = [a + int(b) for a, b in zip(self._sums, sums, strict=True)]
-        self._squares = [
-            a + int(b) for a, b in zip(self._squares, squares, strict=True)
-        ]
+        # Exact in float64: a band has at most 14,400 squares under 2**32.
+        rows = pixels.astype(np.float64).reshape(-1, _ROW_PX)
+        sums = np.add.reduceat(np.vecdot(rows, _ONES), _FIRST_ROWS)
+        squares = np.add.reduceat(np.vecdot(rows, rows), _FIRST_ROWS)
+        self._sums = _add(self._sums, map(int, sums.tolist()))
+        self._squares = _add(self._squares, map(int, squares.tolist()))
         self.num_patches += 1
 
     def add(self, other: BandSums) -> None:
         """Adds the sums of other patches."""
         self.num_patches += other.num_patches
-        self._sums = [a + b for a, b in zip(self._sums, other._sums, strict=True)]
-        self._squares = [
-            a + b for a, b in zip(self._squares, other._squares, strict=True)
-        ]
+        self._sums = _add(self._sums, other._sums)
+        self._squares = _add(self._squares, other._squares)
 
     def to_json(self, split: str) -> dict[str, object]:
         """Returns the statistics of a split for `statistics.json`.
@@ -73,7 +71,8 @@ class BandSums:
         bands = {}
         for band in BANDS if self.num_patches else ():
             count = self.num_patches * band.size_px**2
-            total, square = self._sums[_INDEX[band]], self._squares[_INDEX[band]]
+            index = _BANDS.index(band)
+            total, square = self._sums[index], self._squares[index]
             mean = Fraction(total, count)
             bands[band.name] = {
                 "mean": float(mean),

@@ -88,12 +88,17 @@ def _encode_int64s(key: bytes, numbers: tuple[int, ...]) -> bytes:
 # Content of a record in pieces, so that pixels are copied only once.
 _Pieces = list[bytes | memoryview]
 
+# Appends the pieces of one feature's value; returns how many bytes they are.
+_Add = Callable[[Value, _Pieces], int]
 
-def _add_tensor(feature: Feature, key: bytes) -> Callable[[Value, _Pieces], None]:
+
+def _add_tensor(feature: Feature, key: bytes) -> _Add:
     dtype, shape = np.dtype(feature.dtype).newbyteorder("<"), feature.shape
-    opening = _open_bytes(key, math.prod(shape) * dtype.itemsize)
+    nbytes = math.prod(shape) * dtype.itemsize
+    opening = _open_bytes(key, nbytes)
+    nbytes += len(opening)
 
-    def add(value: Value, pieces: _Pieces) -> None:
+    def add(value: Value, pieces: _Pieces) -> int:
         if not isinstance(value, np.ndarray):
             raise _wrong_kind(feature, value)
         if value.dtype != dtype or value.shape != shape:
@@ -103,34 +108,41 @@ def _add_tensor(feature: Feature, key: bytes) -> Callable[[Value, _Pieces], None
             )
         pieces.append(opening)
         pieces.append(np.ascontiguousarray(value).data)
+        return nbytes
 
     return add
 
 
-def _add_bytes(feature: Feature, key: bytes) -> Callable[[Value, _Pieces], None]:
+def _add_bytes(feature: Feature, key: bytes) -> _Add:
     kind = bytes if feature.kind == "image" else str
+    # Texts of a feature have few lengths.
+    open_bytes = functools.lru_cache(maxsize=256)(functools.partial(_open_bytes, key))
 
-    def add(value: Value, pieces: _Pieces) -> None:
+    def add(value: Value, pieces: _Pieces) -> int:
         if not isinstance(value, kind):
             raise _wrong_kind(feature, value)
         content = value.encode() if isinstance(value, str) else value
         assert isinstance(content, bytes)
-        pieces.append(_open_bytes(key, len(content)))
+        opening = open_bytes(len(content))
+        pieces.append(opening)
         pieces.append(content)
+        return len(opening) + len(content)
 
     return add
 
 
-def _add_int64s(feature: Feature, key: bytes) -> Callable[[Value, _Pieces], None]:
+def _add_int64s(feature: Feature, key: bytes) -> _Add:
     kind = {"classes": tuple, "bool": bool}.get(feature.kind, int)
     # Values repeat: classes, flags, and the coordinates of neighbours.
     encode = functools.lru_cache(maxsize=1024)(functools.partial(_encode_int64s, key))
 
-    def add(value: Value, pieces: _Pieces) -> None:
+    def add(value: Value, pieces: _Pieces) -> int:
         if not isinstance(value, kind):
             raise _wrong_kind(feature, value)
         numbers = value if isinstance(value, tuple) else (int(value),)
-        pieces.append(encode(numbers))
+        content = encode(numbers)
+        pieces.append(content)
+        return len(content)
 
     return add
 
@@ -156,9 +168,8 @@ def make_encoder(schema: tuple[Feature, ...]) -> Callable[[Example], bytes]:
 
     def encode(example: Example) -> bytes:
         pieces: _Pieces = [b""]
-        for name, add in adders:
-            add(example[name], pieces)
-        pieces[0] = _open_field(1, sum([memoryview(piece).nbytes for piece in pieces]))
+        nbytes = sum([add(example[name], pieces) for name, add in adders])
+        pieces[0] = _open_field(1, nbytes)
         return b"".join(pieces)
 
     return encode

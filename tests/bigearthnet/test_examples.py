@@ -11,7 +11,7 @@ from bigearthnet.bands import BANDS, split
 from bigearthnet.features import RGB_SCHEMA, S2_SCHEMA
 from bigearthnet.nomenclature import BEN19, CLC43
 from bigearthnet.patch import Patch, RawPatch, band_file, decode_patch, metadata_file
-from bigearthnet.splits import PatchFacts, PatchIndex
+from bigearthnet.patch_index import PatchFacts, PatchIndex
 
 Patches = dict[str, dict[str, bytes]]
 

@@ -271,10 +271,10 @@ def test_pixels_of_a_patch_are_read_only(fake_patches: Patches) -> None:
     patch = decode_patch(RawPatch(0, patch_id, files))
     groups = patch.groups()
 
-    assert 160_000 == len(patch.pixels)
+    assert 160_000 == sum(map(len, patch.pixels))
     assert {"uint16"} == {str(array.dtype) for array in groups.values()}
     assert not any(array.flags.writeable for array in groups.values())
-    assert bytes(patch.pixels) == b"".join(a.tobytes() for a in groups.values())
+    assert b"".join(patch.pixels) == b"".join(a.tobytes() for a in groups.values())
 
 
 @pytest.mark.parametrize("file", file_names(PATCH_ID))
@@ -287,12 +287,14 @@ def test_any_damaged_file_is_named(fake_patches: Patches, file: str) -> None:
 
 
 def test_groups_take_pixels_of_any_buffer() -> None:
-    """A patch may hold its pixels as bytes or as a view of a larger record."""
+    """A patch may hold its pixels as bytes, as a view, or in several pieces."""
     pixels = np.arange(80_000, dtype="<u2").tobytes()
     metadata = parse(changed())
     view = memoryview(b"\1" + pixels)[1:]
 
-    arrays = [Patch(PATCH_ID, metadata, p).groups() for p in (pixels, view)]
+    pieces = (pixels,), (view,), (pixels[:77], view[77:])
+    arrays = [Patch(PATCH_ID, metadata, p).groups() for p in pieces]
 
     assert np.array_equal(arrays[0]["bands_20m"], arrays[1]["bands_20m"])
+    assert np.array_equal(arrays[0]["bands_20m"], arrays[2]["bands_20m"])
     assert 57_600 == arrays[0]["bands_20m"][0, 0, 0]

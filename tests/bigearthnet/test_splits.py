@@ -11,7 +11,7 @@ import pytest
 from bigearthnet import splits
 from bigearthnet.errors import OptionError
 from bigearthnet.patch import PatchId
-from bigearthnet.splits import COUNTRIES, SEASONS, SPLITS, PatchIndex
+from bigearthnet.splits import COUNTRIES, SEASONS, SPLITS
 
 NUM_PATCHES = 590_326
 RANDOM_COUNTS = {
@@ -40,26 +40,6 @@ def count(table: pa.Table, column: str) -> dict[str, int]:
         row["values"]: row["counts"]
         for row in pc.value_counts(table[column].cast(pa.string())).to_pylist()
     }
-
-
-def small_table(*patch_ids: str) -> pa.Table:
-    """A table of a few patches, all train, summer and Serbia but the last."""
-    size = len(patch_ids)
-    others = ["test", "winter", "Austria"]
-    firsts = ["train", "summer", "Serbia"]
-    names = [[a] * (size - 1) + [b] for a, b in zip(firsts, others, strict=True)]
-    return pa.table(
-        {
-            "patch_id": pa.chunked_array([pa.array(patch_ids, pa.string())]),
-            "split": names[0],
-            "season": names[1],
-            "country": names[2],
-            "contains_seasonal_snow": [False] * (size - 1) + [True],
-            "contains_cloud_or_shadow": [True] * (size - 1) + [False],
-            "has_ben19": [True] * size,
-            "s1_name": [f"S1 of {patch_id}" for patch_id in patch_ids],
-        }
-    )
 
 
 def test_split_names_are_in_stored_order() -> None:
@@ -206,94 +186,3 @@ def test_the_table_is_small() -> None:
     path = resources.files("bigearthnet") / "data" / "patches_v1.parquet"
 
     assert len(path.read_bytes()) < 5_000_000
-
-
-def test_every_id_is_found_in_its_row(
-    official: pa.Table, patch_index: PatchIndex
-) -> None:
-    """The index gives the row of an id, and the id of a row."""
-    ids = official["patch_id"].to_pylist()
-    rows = [*range(0, NUM_PATCHES, 10_000), NUM_PATCHES - 1]
-
-    assert NUM_PATCHES == len(patch_index)
-    assert rows == [patch_index.find(ids[row]) for row in rows]
-    assert [ids[row] for row in rows] == [patch_index.patch_id(row) for row in rows]
-    assert ids == patch_index.patch_ids().to_pylist()
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "\0",
-        "A",
-        "zzz",
-        "S2A_MSIL2A_20170613T101031_0_4",
-        "S2A_MSIL2A_20170613T101031_0_45\0",
-        "S2A_MSIL2A_20170613T101031_0_45 ",
-        "S2A_MSIL2A_20170613T101031_0_45" * 9,
-        "S2A_MSIL2A_20170613T101031_0_\u0664\u0665",
-        "\ud800",
-        "S2A_MSIL2A_20170613T101031_199_199",
-    ],
-)
-def test_unknown_ids_are_not_found(text: str, patch_index: PatchIndex) -> None:
-    """A prefix, a longer text, or any other text has no row."""
-    assert patch_index.find("S2A_MSIL2A_20170613T101031_0_45") is not None
-    assert patch_index.find(text) is None
-
-
-def test_facts_of_the_real_patches(
-    sample_patches: dict[str, dict[str, bytes]], patch_index: PatchIndex
-) -> None:
-    """The sample has 4 train patches, 1 test patch and 1 with snow, of 4 countries."""
-    actual = {}
-    for patch_id in sample_patches:
-        row = patch_index.find(patch_id)
-        assert row is not None
-        facts = patch_index.facts(row)
-        names = SPLITS[facts.split], SEASONS[facts.season], COUNTRIES[facts.country]
-        flags = facts.contains_seasonal_snow, facts.contains_cloud_or_shadow
-        actual[patch_id] = (" ".join(names), *flags)
-
-    assert {
-        "S2A_MSIL2A_20170613T101031_87_48": ("test summer Austria", False, False),
-        "S2A_MSIL2A_20170617T113321_36_85": ("train summer Ireland", False, False),
-        "S2A_MSIL2A_20170617T113321_4_55": ("train summer Ireland", False, False),
-        "S2A_MSIL2A_20171221T112501_56_35": ("train winter Portugal", False, False),
-        "S2B_MSIL2A_20170924T93020_69_24": ("train autumn Finland", False, False),
-        "S2B_MSIL2A_20180204T94161_57_38": ("excluded winter Finland", True, False),
-    } == actual
-
-
-def test_the_s1_name_is_that_of_the_same_place(patch_index: PatchIndex) -> None:
-    """The Sentinel-1 patch has its own date and tile, and the same two numbers."""
-    row = patch_index.find("S2B_MSIL2A_20180204T94161_57_38")
-    assert row is not None
-
-    name = patch_index.facts(row).s1_name
-
-    assert "S1A_IW_GRDH_1SDV_20180204T043253_35VPK_57_38" == name
-
-
-def test_facts_are_those_of_the_row() -> None:
-    """An index of any table gives each row its own values."""
-    index = PatchIndex(small_table("a", "ab", "b"))
-
-    found = {i: index.find(i) for i in ("a", "ab", "b", "aa")}
-
-    assert {"a": 0, "ab": 1, "b": 2, "aa": None} == found
-    assert (0, 2, 8, False, True, "S1 of ab") == tuple(index.facts(1))
-    assert (2, 0, 0, True, False, "S1 of b") == tuple(index.facts(2))
-
-
-@pytest.mark.parametrize("patch_ids", [("b", "a"), ("a", "a"), ("a", "c", "b")])
-def test_an_unsorted_table_is_refused(patch_ids: tuple[str, ...]) -> None:
-    """The index searches sorted ids, so unsorted or repeated ones are an error."""
-    with pytest.raises(OptionError, match="sorted by unique patch ids"):
-        PatchIndex(small_table(*patch_ids))
-
-
-def test_the_index_is_loaded_once() -> None:
-    """Loading the index again gives the same one."""
-    assert splits.load_index() is splits.load_index()

@@ -21,6 +21,7 @@ from bigearthnet import bands, splits
 from bigearthnet.errors import OptionError
 from bigearthnet.nomenclature import CLC43
 from bigearthnet.patch import PatchId, parse_metadata
+from bigearthnet.patch_index import load_index
 from builder import sample, synthesize
 from builder.synthesis import classes, files, geotiff, labels, pixels
 
@@ -108,7 +109,7 @@ def test_archive_is_gnu_tar_in_one_plain_gzip_member(archive: Path) -> None:
 
 def test_tiff_is_byte_for_byte_the_real_one(tmp_path: Path) -> None:
     """A band of a real patch, encoded at its worked-out place, is the real file."""
-    index = splits.load_index()
+    index = load_index()
     folders = list(sample.write_sample(tmp_path).iterdir())
     assert len(folders) == 6
     for folder in folders:
@@ -121,7 +122,7 @@ def test_tiff_is_byte_for_byte_the_real_one(tmp_path: Path) -> None:
 
 def test_json_is_the_real_one_but_for_the_made_up_parts(tmp_path: Path) -> None:
     """The JSON of a real patch differs in orbit, baseline and impossible time only."""
-    index = splits.load_index()
+    index = load_index()
     for folder in sample.write_sample(tmp_path).iterdir():
         real = (folder / f"{folder.name}_labels_metadata.json").read_bytes()
         expected = json.loads(real)
@@ -185,7 +186,7 @@ def test_patch_does_not_depend_on_the_number_of_patches(
 ) -> None:
     """A patch made alone has the files it has in the archive, in the same order."""
     for patch_id in list(contents)[:5]:
-        row = splits.load_index().find(patch_id)
+        row = load_index().find(patch_id)
         plan = synthesize.PatchPlan(
             **table.select(synthesize.PatchPlan._fields).slice(row, 1).to_pylist()[0]
         )

@@ -8,7 +8,7 @@ import pytest
 
 from bigearthnet.archive import open_source
 from bigearthnet.errors import ArchiveError, PatchError
-from bigearthnet.splits import PatchIndex
+from bigearthnet.patch_index import PatchIndex
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]

@@ -119,7 +119,7 @@ def test_a_stored_patch_takes_no_more_than_estimated(sample_patches: Patches) ->
     from bigearthnet.examples import make_s2_example
     from bigearthnet.features import S2_SCHEMA
     from bigearthnet.patch import RawPatch, decode_patch
-    from bigearthnet.splits import PatchFacts
+    from bigearthnet.patch_index import PatchFacts
 
     encode = make_encoder(S2_SCHEMA)
     for patch_id, files in sample_patches.items():

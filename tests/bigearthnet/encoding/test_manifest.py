@@ -16,8 +16,9 @@ from bigearthnet.encoding import BuildResult, manifest
 from bigearthnet.encoding.shards import ShardInfo
 from bigearthnet.encoding.spool import SpoolIndex
 from bigearthnet.encoding.statistics import BandSums
+from bigearthnet.patch_index import PatchIndex
 from bigearthnet.release import V1
-from bigearthnet.splits import SPLITS, PatchIndex
+from bigearthnet.splits import SPLITS
 
 # Read and stored; read only, all 43 classes; stored without any class.
 ROWS = {5: (0, 42), 152_289: tuple(range(43)), 590_325: ()}

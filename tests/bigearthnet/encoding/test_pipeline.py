@@ -13,8 +13,9 @@ from bigearthnet.encoding.tfrecord import make_encoder, read_records
 from bigearthnet.errors import ArchiveError, ChecksumError, OptionError, PatchError
 from bigearthnet.examples import make_s2_example
 from bigearthnet.patch import RawPatch, decode_patch
+from bigearthnet.patch_index import PatchIndex, load_index
 from bigearthnet.release import V1
-from bigearthnet.splits import SPLITS, PatchIndex, load_index
+from bigearthnet.splits import SPLITS
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
@@ -290,7 +291,7 @@ def test_a_failing_write_ends_the_build(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("bigearthnet.encoding.shards._write_parts", fail)
+    monkeypatch.setattr("bigearthnet.encoding.shards.write_all", fail)
 
     with pytest.raises(OSError, match="No space left"):
         run(write_archive(tmp_path, fake_patches), tmp_path / "out", workers=1)

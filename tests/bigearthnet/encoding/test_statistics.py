@@ -32,7 +32,8 @@ def add_all(*patches: Pixels) -> BandSums:
     """Sums over patches."""
     sums = BandSums()
     for pixels in patches:
-        sums.add_pixels(pixels)
+        flat = [pixels[group.name].ravel() for group in GROUPS]
+        sums.add_pixels(np.concatenate(flat))
     return sums
 
 

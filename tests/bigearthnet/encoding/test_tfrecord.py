@@ -12,7 +12,7 @@ from bigearthnet.errors import ShardError
 from bigearthnet.examples import Example, get_make_example
 from bigearthnet.features import RGB_SCHEMA, S2_SCHEMA, Feature
 from bigearthnet.patch import RawPatch, decode_patch
-from bigearthnet.splits import PatchIndex
+from bigearthnet.patch_index import PatchIndex
 
 Patches = dict[str, dict[str, bytes]]
 

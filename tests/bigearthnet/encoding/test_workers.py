@@ -12,8 +12,8 @@ from bigearthnet.config import get_config
 from bigearthnet.encoding.pipeline import spool_patches
 from bigearthnet.encoding.shards import ShardPlan, plan_shards, write_shard
 from bigearthnet.encoding.workers import Worker, WorkerError, WorkerPool
+from bigearthnet.patch_index import PatchIndex
 from bigearthnet.release import V1
-from bigearthnet.splits import PatchIndex
 
 SCHEMA = get_config("s2").schema
 
