@@ -18,8 +18,8 @@ import tensorflow_datasets as tfds
 
 from bigearthnet.archive import open_source
 from bigearthnet.config import CONFIGS, DATA_VERSION, Config
-from bigearthnet.encoding import BuildOptions, encode
 from bigearthnet.encoding.manifest import PATCHES, write_patches, write_records
+from bigearthnet.encoding.pipeline import BuildOptions, encode
 from bigearthnet.encoding.shards import ShardInfo
 from bigearthnet.errors import OptionError
 from bigearthnet.examples import get_make_example, nest

@@ -7,14 +7,16 @@ before it is asked for.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from bigearthnet.release import V1, Release
 from bigearthnet.splits import get_split, join_name, read_facts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Column and row of a patch in its tile are below this; the largest is 90.
 _MOST_PATCHES = 128
@@ -94,7 +96,7 @@ class PatchIndex:
 
     def patch_ids(self, rows: npt.NDArray[np.intp]) -> pa.Array:
         """Returns the patch ids of some rows, shape (row,), string."""
-        return join_name(self._facts.take(pa.array(rows)), "prefix")
+        return join_name(self._facts.take(rows), "prefix")
 
     def facts(self, row: int) -> PatchFacts:
         """Returns what the table says of one patch."""
@@ -111,8 +113,7 @@ class PatchIndex:
 
 def _take_apart(texts: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int32]]:
     """Returns the distinct texts of a column, and the index of each row's."""
-    combined = texts.combine_chunks()
-    encoded = combined.chunk(0) if isinstance(combined, pa.ChunkedArray) else combined
+    encoded = texts.combine_chunks()
     return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
 
 

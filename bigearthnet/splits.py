@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import hashlib
 from importlib import resources
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bigearthnet.errors import OptionError
 from bigearthnet.release import V1, Release
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SPLITS = ("train", "validation", "test", "excluded")
 EXCLUDED = SPLITS.index("excluded")
@@ -67,6 +68,9 @@ def load_table(
     Raises:
         OptionError: If the scheme is not one of SCHEMES.
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     facts = read_facts(release.table)
     patch_ids = join_name(facts, "prefix")
     split = get_split(facts, scheme)
@@ -114,6 +118,8 @@ def read_facts(name: str) -> pa.Table:
     Args:
         name: File of the package data.
     """
+    import pyarrow.parquet as pq
+
     path = resources.files("bigearthnet") / "data" / name
     with path.open("rb") as file:
         return pq.read_table(file).combine_chunks()
@@ -129,6 +135,9 @@ def join_name(facts: pa.Table, prefix: str) -> pa.Array:
     Returns:
         The names, shape (patch,), string.
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     parts = [facts[prefix].cast(pa.string())]
     parts += [facts[number].cast(pa.string()) for number in ("column", "row")]
     joined = pc.binary_join_element_wise(*parts, "_")
@@ -136,6 +145,8 @@ def join_name(facts: pa.Table, prefix: str) -> pa.Array:
 
 
 def _named(codes: npt.NDArray[np.uint8], names: tuple[str, ...]) -> pa.Array:
+    import pyarrow as pa
+
     return pa.DictionaryArray.from_arrays(codes.astype(np.int8), list(names))
 
 

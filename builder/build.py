@@ -28,8 +28,8 @@ from types import ModuleType
 from absl import flags
 
 from bigearthnet.config import CONFIGS, DATA_VERSION, Config, get_config
-from bigearthnet.encoding import BuildOptions, BuildResult, encode
 from bigearthnet.encoding.manifest import PATCHES, write_patches, write_records
+from bigearthnet.encoding.pipeline import BuildOptions, BuildResult, encode
 from bigearthnet.errors import OptionError
 from bigearthnet.patch_index import PatchIndex, load_index
 from bigearthnet.release import V1, Release

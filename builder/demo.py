@@ -21,7 +21,7 @@ from absl import flags, logging
 
 from bigearthnet.bands import BANDS, split
 from bigearthnet.config import get_config
-from bigearthnet.encoding import BuildOptions
+from bigearthnet.encoding.pipeline import BuildOptions
 from bigearthnet.errors import ShardError
 from bigearthnet.nomenclature import CLC43
 from bigearthnet.patch import band_file, metadata_file

@@ -6,7 +6,3 @@ Stages take and return plain values and paths; nothing is kept in the process be
 them. The bytes of a shard depend on its patches alone, never on the source's kind, its
 order, the number of workers, or an interruption.
 """
-
-from bigearthnet.encoding.pipeline import BuildOptions, BuildResult, encode
-
-__all__ = ["BuildOptions", "BuildResult", "encode"]

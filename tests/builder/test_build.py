@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bigearthnet.config import get_config
-from bigearthnet.encoding import BuildOptions
+from bigearthnet.encoding.pipeline import BuildOptions
 from bigearthnet.errors import ChecksumError, OptionError, PatchError
 from bigearthnet.nomenclature import CLC43
 from builder.build import build, store_folder, summarize

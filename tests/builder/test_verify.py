@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bigearthnet.config import get_config
-from bigearthnet.encoding import BuildOptions
 from bigearthnet.encoding.manifest import hash_file
+from bigearthnet.encoding.pipeline import BuildOptions
 from bigearthnet.encoding.tfrecord import frame, make_encoder, read_records
 from bigearthnet.errors import ShardError
 from bigearthnet.features import S2_SCHEMA

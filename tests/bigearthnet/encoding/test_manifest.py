@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from bigearthnet.config import get_config
-from bigearthnet.encoding import BuildResult, manifest
+from bigearthnet.encoding import manifest
+from bigearthnet.encoding.pipeline import BuildResult
 from bigearthnet.encoding.shards import ShardInfo
 from bigearthnet.encoding.spool import SpoolIndex
 from bigearthnet.encoding.statistics import BandSums

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bigearthnet.config import get_config
-from bigearthnet.encoding import BuildOptions, BuildResult, encode, keys
+from bigearthnet.encoding import keys
+from bigearthnet.encoding.pipeline import BuildOptions, BuildResult, encode
 from bigearthnet.encoding.tfrecord import make_encoder, read_records
 from bigearthnet.errors import ArchiveError, ChecksumError, OptionError, PatchError
 from bigearthnet.examples import make_s2_example
