@@ -2,7 +2,7 @@
 
 Patch ids, splits and file formats are the real ones; pixels and labels are made up
 (and so are processing baseline and orbit in `tile_source`, which says SYNTHETIC).
-For trying, testing and timing the whole path without the 66 GB download. Figures of
+For trying, testing and timing the whole path without the 70 GB download. Figures of
 a model trained on it say nothing about Sentinel-2.
 
 What it is made of: each patch is a mosaic of regions, one signature and one texture a
@@ -13,7 +13,7 @@ The bytes depend on --num_patches and --seed (and on the versions of numpy and z
 those of a patch on the seed and its id.
 
 Example:
-  python -m builder.synthesize --output=/tmp/synthetic.tar.gz --num_patches=1000
+  python -m builder.synthesize --output=synthetic.tar.gz --num_patches=1000
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from __future__ import annotations
 import collections
 import hashlib
 import os
-import sys
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -36,6 +35,7 @@ import pyarrow.compute as pc
 from absl import flags
 
 from bigearthnet import bands, splits
+from bigearthnet.encoding.progress import Progress
 from bigearthnet.errors import OptionError
 from bigearthnet.patch import PatchId
 from bigearthnet.release import V1
@@ -54,8 +54,6 @@ _ZLIB_LEVEL = 6
 _GZIP = 15 + 16
 # Patches that may wait for the compressor; bounds the memory, evens out the pace.
 _MAX_WAITING = 4
-# Seconds between two lines of progress where there is no terminal.
-_PROGRESS_SECONDS = 10.0
 
 
 class PatchPlan(NamedTuple):
@@ -149,7 +147,7 @@ def write_archive(
     output: Path,
     num_patches: int,
     seed: int,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int, int], None] = lambda patches, nbytes: None,
 ) -> int:
     """Writes a synthetic archive; under a temporary name until it is complete.
 
@@ -157,7 +155,7 @@ def write_archive(
         output: File to write; replaced if it exists. Folders are made if missing.
         num_patches: Number of patches.
         seed: Any integer.
-        progress: Called with the number of patches made, after each of them.
+        progress: Called after each patch, with the patches and bytes made so far.
 
     Returns:
         Size of the archive in bytes.
@@ -184,7 +182,7 @@ def write_archive(
 
 
 def _tar_parts(
-    chosen: pa.Table, seed: int, progress: Callable[[int], None]
+    chosen: pa.Table, seed: int, progress: Callable[[int, int], None]
 ) -> Iterator[bytes]:
     """Yields the archive before compression, patch by patch."""
     part = files.encode_member(V1.folder, None)
@@ -194,7 +192,7 @@ def _tar_parts(
         part = _encode_patch(plan, seed)
         nbytes += len(part)
         yield part
-        progress(done)
+        progress(done, nbytes)
     yield files.encode_end(nbytes)
 
 
@@ -228,33 +226,6 @@ def _compress(parts: Iterable[bytes], file: BinaryIO) -> None:
     file.write(compressor.flush())
 
 
-def _show_progress(num_patches: int) -> Callable[[int], None]:
-    """Shows progress: as a bar on a terminal, by a line now and then elsewhere."""
-    if sys.stdout.isatty():
-        from tqdm import tqdm
-
-        bar = tqdm(total=num_patches, unit=" patches", file=sys.stdout)
-
-        def advance(done: int) -> None:
-            bar.update(done - bar.n)
-            if done == num_patches:
-                bar.close()
-
-        return advance
-    start = last = time.monotonic()
-
-    def report(done: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= _PROGRESS_SECONDS:
-            last = now
-            rate = done / (now - start)
-            text = f"{done} of {num_patches} SYNTHETIC patches, {rate:.0f} a second"
-            print(text, flush=True)
-
-    return report
-
-
 def _define_flags() -> None:
     flags.DEFINE_string("output", None, f"File *{SUFFIX} to write.", required=True)
     flags.DEFINE_integer(
@@ -267,8 +238,8 @@ def _main() -> None:
     args = flags.FLAGS
     output = Path(args.output)
     start = time.monotonic()
-    progress = _show_progress(args.num_patches)
-    nbytes = write_archive(output, args.num_patches, args.seed, progress)
+    with Progress("SYNTHETIC", total_patches=args.num_patches) as progress:
+        nbytes = write_archive(output, args.num_patches, args.seed, progress.update)
     seconds = time.monotonic() - start
     print(
         f"{args.num_patches} SYNTHETIC patches in {output}, {nbytes} bytes, "
