@@ -19,8 +19,9 @@ from bigearthnet.encoding.statistics import BandSums
 from bigearthnet.errors import ShardError
 from bigearthnet.examples import Example, get_make_example
 from bigearthnet.features import Feature
+from bigearthnet.metadata import parse_metadata
 from bigearthnet.nomenclature import BEN19, CLC43, Nomenclature, remap_ids
-from bigearthnet.patch import Patch, RawPatch, band_file, metadata_file, parse_metadata
+from bigearthnet.patch import Patch, RawPatch, band_file, metadata_file
 from bigearthnet.patch_index import PatchIndex
 from bigearthnet.release import Release
 from bigearthnet.splits import EXCLUDED, SPLITS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -11,6 +12,8 @@ from bigearthnet.errors import BigEarthNetError
 
 # Exit status of a command that was interrupted: 128 + SIGINT, as shells have it.
 _INTERRUPTED = 130
+# The same for SIGTERM.
+_TERMINATED = 143
 
 
 def run(main: Callable[[], int | None], define_flags: Callable[[], None]) -> None:
@@ -41,4 +44,6 @@ def run(main: Callable[[], int | None], define_flags: Callable[[], None]) -> Non
             print("interrupted", file=sys.stderr)
             return _INTERRUPTED
 
+    # A command that is told to end cleans up as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     app.run(checked)

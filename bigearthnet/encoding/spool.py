@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from bigearthnet.encoding.files import write_all
 from bigearthnet.encoding.keys import hash_key
-from bigearthnet.patch import Patch, PatchMetadata
+from bigearthnet.metadata import PatchMetadata
+from bigearthnet.patch import Patch
 from bigearthnet.patch_index import PatchFacts
 from bigearthnet.splits import SPLITS
 

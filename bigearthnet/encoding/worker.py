@@ -7,6 +7,7 @@ processes of the same program.
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import sys
 from typing import Any, BinaryIO
@@ -50,4 +51,7 @@ if __name__ == "__main__":
     sys.path[:] = json.loads(sys.argv[1])
     # Registering the builder with TFDS takes half a second and serves nobody here.
     sys.modules["tensorflow_datasets"] = None  # type: ignore[assignment]
-    main(sys.stdin.buffer, sys.stdout.buffer)
+    try:
+        main(sys.stdin.buffer, sys.stdout.buffer)
+    except BrokenPipeError:
+        os._exit(1)  # the parent is gone; flushing at exit would fail again

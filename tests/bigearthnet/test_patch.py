@@ -10,17 +10,16 @@ import pytest
 
 from bigearthnet.bands import BANDS, GROUPS
 from bigearthnet.errors import PatchError
+from bigearthnet.metadata import PatchMetadata, parse_metadata
 from bigearthnet.nomenclature import BEN19, CLC43
 from bigearthnet.patch import (
     Patch,
     PatchId,
-    PatchMetadata,
     RawPatch,
     band_file,
     decode_patch,
     file_names,
     metadata_file,
-    parse_metadata,
 )
 
 Patches = dict[str, dict[str, bytes]]

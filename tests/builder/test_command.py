@@ -128,3 +128,26 @@ def test_a_missing_flag_is_named(tmp_path: Path) -> None:
 
     assert 0 != done.returncode
     assert "--output" in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_command_that_is_told_to_end_cleans_up(name: str, status: int) -> None:
+    """Ctrl-C and SIGTERM end a command through its `finally` clauses."""
+    code = f"""
+import os, signal, time
+from builder import command
+def main():
+    try:
+        os.kill(os.getpid(), signal.{name})
+        time.sleep(60)
+    finally:
+        print("cleaned up", flush=True)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+command.run(main, lambda: None)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+
+    assert (status, "cleaned up\n") == (done.returncode, done.stdout)
+    assert "Traceback" not in done.stderr

@@ -17,8 +17,9 @@ from rasterio.io import MemoryFile
 
 from bigearthnet import bands, splits
 from bigearthnet.errors import OptionError
+from bigearthnet.metadata import parse_metadata
 from bigearthnet.nomenclature import CLC43
-from bigearthnet.patch import PatchId, parse_metadata
+from bigearthnet.patch import PatchId
 from bigearthnet.patch_index import load_index
 from builder import sample, synthesize
 from builder.synthesis import files, geotiff

@@ -10,7 +10,8 @@ import pytest
 
 from bigearthnet.encoding import spool
 from bigearthnet.encoding.spool import SpoolIndex, SpoolWriter
-from bigearthnet.patch import Patch, PatchMetadata, RawPatch, decode_patch
+from bigearthnet.metadata import PatchMetadata
+from bigearthnet.patch import Patch, RawPatch, decode_patch
 from bigearthnet.patch_index import PatchFacts, PatchIndex
 from bigearthnet.splits import SPLITS
 
