@@ -74,7 +74,7 @@ class Builder(  # type: ignore[call-arg]
     ) -> None:
         """Runs the engine; TFDS publishes the folder only if it returns."""
         refuse_options(self.info.file_format.value, download_config)
-        source, expected_sha256 = self._find_source(dl_manager)
+        source, expected = self._find_source(dl_manager)
         output = Path(self.data_dir)
         start = time.monotonic()
         patches = load_index(self.config.scheme, self.RELEASE)
@@ -84,7 +84,7 @@ class Builder(  # type: ignore[call-arg]
             config=self.config,
             release=self.RELEASE,
             patches=patches,
-            options=BuildOptions(expected_sha256=expected_sha256),
+            options=BuildOptions(**expected),
         )
         write_patches(result.index, patches, output / PATCHES)
         write_records(
@@ -100,10 +100,11 @@ class Builder(  # type: ignore[call-arg]
 
     def _find_source(
         self, dl_manager: tfds.download.DownloadManager
-    ) -> tuple[Path, str | None]:
-        """Returns the source and, where it was not hashed yet, its checksum.
+    ) -> tuple[Path, dict[str, Any]]:
+        """Returns the source, and what is still to be checked while it is read.
 
-        A copy in the manual folder is hashed while it is read, a download already was.
+        An archive in the manual folder is hashed, a folder counted; a download was
+        hashed by TFDS.
         """
         try:
             manual = Path(dl_manager.manual_dir)
@@ -113,10 +114,10 @@ class Builder(  # type: ignore[call-arg]
             for name in (*self.RELEASE.filenames, self.RELEASE.folder):
                 path = manual / name
                 if path.is_file():
-                    return path, self.RELEASE.sha256
+                    return path, {"expected_sha256": self.RELEASE.sha256}
                 if path.is_dir():
-                    return path, None
-        return Path(dl_manager.download(self.RELEASE.url)), None
+                    return path, {"expected_patches": self.RELEASE.num_patches}
+        return Path(dl_manager.download(self.RELEASE.url)), {}
 
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
@@ -168,6 +169,7 @@ def refuse_options(
         "beam_runner": "the build needs no Beam",
         "beam_options": "the build needs no Beam",
         "nondeterministic_order": "the order is always the same",
+        "compute_stats": "statistics.json holds the exact ones of the train split",
         "register_checksums": "the checksum of the release is part of this package",
     }
     defaults = {f.name: f.default for f in dataclasses.fields(download_config)}

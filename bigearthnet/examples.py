@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from bigearthnet import rgb
+from bigearthnet.errors import OptionError
 from bigearthnet.features import RGB_SCHEMA, S2_SCHEMA, Feature
 from bigearthnet.nomenclature import BEN19, CLC43, remap_ids
 from bigearthnet.patch import Patch
@@ -41,7 +43,13 @@ def make_rgb_example(patch: Patch, facts: PatchFacts) -> Example:
 
 
 def get_make_example(schema: tuple[Feature, ...]) -> MakeExample:
-    """Returns the function that makes examples of a schema."""
+    """Returns the function that makes examples of a schema.
+
+    Raises:
+        OptionError: If a package that the schema needs is not installed.
+    """
+    if schema == RGB_SCHEMA and find_spec("PIL") is None:
+        raise OptionError("8-bit images need Pillow: install the extra [tfds].")
     return {S2_SCHEMA: make_s2_example, RGB_SCHEMA: make_rgb_example}[schema]
 
 

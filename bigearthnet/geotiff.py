@@ -31,7 +31,8 @@ _STRUCTURE_NBYTES: Final = 226
 
 _LITTLE_ENDIAN_CLASSIC: Final = b"II*\0"
 _ENTRY = struct.Struct("<HHII")
-_SHORT, _LONG = 3, 4
+_SHORT, _LONG, _LONG8 = 3, 4, 16
+_FORMS: Final[Mapping[int, str]] = {_SHORT: "H", _LONG: "I", _LONG8: "Q"}
 
 _WIDTH, _HEIGHT = 256, 257
 _STRIP_OFFSETS, _ROWS_PER_STRIP, _STRIP_BYTE_COUNTS = 273, 278, 279
@@ -266,7 +267,9 @@ def _read_size(tiff: bytes) -> tuple[int, int] | None:
         for position in range(start, min(start + num_tags * entry, len(tiff)), entry):
             tag, kind = struct.unpack_from(f"{order}HH", tiff, position)
             if tag in (_WIDTH, _HEIGHT):
-                form = "H" if kind == _SHORT else "I"
+                form = _FORMS.get(kind)
+                if form is None:
+                    return None
                 (sizes[tag],) = struct.unpack_from(
                     order + form, tiff, position + value_at
                 )

@@ -16,6 +16,9 @@ _ACQUISITION_DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.A)
 # Code of the whole projected system: the last authority of the WKT.
 _EPSG = re.compile(r'AUTHORITY\["EPSG","(\d{4,5})"\]\]\s*\Z', re.A)
 
+# Word in the tile source of patches that `builder.synthesize` made up.
+SYNTHETIC = "SYNTHETIC"
+
 # Longest text of a JSON that is stored, in characters; the WKT has about 700.
 _MAX_TEXT = 10_000
 
@@ -111,6 +114,10 @@ def _parse_coordinates(value: object) -> tuple[int, int, int, int]:
         raise ValueError(f"coordinates: expected an object, got {_shorten(value)!r}.")
     numbers = []
     for key in _COORDINATES:
+        if key not in value:
+            raise ValueError(
+                f"missing key 'coordinates.{key}'; there are {sorted(value)}."
+            )
         number = value[key]
         if isinstance(number, float) and number.is_integer():
             number = int(number)

@@ -7,6 +7,7 @@ script of ours in a fresh interpreter has neither trouble.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,13 +18,17 @@ def start_script(
 ) -> subprocess.Popen[bytes]:
     """Starts a Python script with unbuffered pipes to its standard input and output.
 
+    The script gets this process's module search path as its first argument, in JSON: it
+    may have been changed since the start.
+
     Args:
         script: Path of the script.
-        *arguments: Its arguments.
+        *arguments: Its other arguments.
         pass_fds: File descriptors that the script inherits.
     """
     # -P: the script's folder must not shadow installed packages.
-    command = [sys.executable, "-P", script, *map(str, arguments)]
+    path = json.dumps([str(entry) for entry in sys.path])
+    command = [sys.executable, "-P", script, path, *map(str, arguments)]
     return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

@@ -6,6 +6,7 @@ imports, and the built-in can still be imported beside it.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 NAME = "bigearthnet"
@@ -31,11 +32,18 @@ def register() -> bool:
     Importing TFDS does not import TensorFlow.
 
     Returns:
-        Whether TFDS is installed.
+        Whether TFDS is installed, in a version that can be told of builders.
     """
     try:
         import tensorflow_datasets as tfds
     except ImportError:
+        return False
+    if not hasattr(tfds.core, "add_dataset_builder_provider"):
+        warnings.warn(
+            "tensorflow-datasets is older than 4.9.7: tfds.load('bigearthnet') is its "
+            "own, not this package's. Upgrade it.",
+            stacklevel=2,
+        )
         return False
     tfds.core.add_dataset_builder_provider(BuilderProvider(), index=0)
     return True

@@ -18,6 +18,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from types import ModuleType
 from absl import flags
 
 from bigearthnet.config import CONFIGS, DATA_VERSION, Config, get_config
+from bigearthnet.encoding.files import sync_folder
 from bigearthnet.encoding.manifest import PATCHES, write_patches, write_records
 from bigearthnet.encoding.pipeline import BuildOptions, BuildResult, encode
 from bigearthnet.errors import OptionError
@@ -114,11 +116,24 @@ def build(
         info = tfds_builder.Builder(data_dir=data_dir, config=config.name).info
         tfds_builder.set_splits(info, staging, result.shards)
         info.write_to_directory(staging)
-        copy = patches_file(data_dir, config)
-        shutil.copyfile(table, copy.with_name(f"{copy.name}.unfinished"))
-        copy.with_name(f"{copy.name}.unfinished").rename(copy)
-        staging.rename(target)
+        _publish(staging, target)
+    copy = patches_file(data_dir, config)
+    unfinished = copy.with_name(f"{copy.name}.unfinished")
+    shutil.copyfile(target / PATCHES, unfinished)
+    unfinished.rename(copy)
     return result
+
+
+def _publish(staging: Path, target: Path) -> None:
+    try:
+        staging.rename(target)
+    except OSError as error:
+        if target.exists():
+            raise OptionError(
+                f"{target} is there already: another build was finished first."
+            ) from None
+        raise error
+    sync_folder(target.parent)
 
 
 def _load_tfds_builder() -> ModuleType:
@@ -127,7 +142,7 @@ def _load_tfds_builder() -> ModuleType:
     except ImportError as cause:
         raise OptionError(
             f"TFRecord shards need TensorFlow Datasets ({cause}): "
-            "pip install 'bigearthnet[tfds]'."
+            "install the extra [tfds]; see the README."
         ) from None
     return bigearthnet_dataset_builder
 
@@ -154,7 +169,12 @@ def _staging_folder(target: Path) -> Iterator[Path]:
         raise
 
 
-def summarize(result: BuildResult, target: Path) -> str:
+def find_leftovers(target: Path) -> list[Path]:
+    """Finds folders of builds of the same thing that were killed, or still run."""
+    return sorted(target.parent.glob(f"incomplete.*_{target.name}"))
+
+
+def summarize(result: BuildResult, target: Path, release: Release = V1) -> str:
     """Returns what a build did, for people."""
     rows = []
     absent = []
@@ -168,7 +188,14 @@ def summarize(result: BuildResult, target: Path) -> str:
         rows.append((split, patches, len(shards), nbytes / 1e6))
     lines = [format_table(("split", "patches", "shards", "MB"), rows)]
     read, stored = int(result.index.read.sum()), int(result.index.stored.sum())
-    lines.append(f"{read:,} patches read, {stored:,} stored in {target}")
+    lines.append(
+        f"{read:,} of the {release.num_patches:,} patches of {release.name} read, "
+        f"{stored:,} stored in {target}"
+    )
+    if result.index.num_synthetic:
+        lines.append(f"{result.index.num_synthetic:,} of them are SYNTHETIC, not real")
+    if result.source_nbytes is not None and result.source_sha256 is None:
+        lines.append("the source was not read to its end: its checksum is not checked")
     if absent:
         lines.append(f"without a patch, and so left out: {', '.join(absent)}")
     return "\n".join(lines)
@@ -199,14 +226,20 @@ def _main() -> None:
             raise OptionError(
                 f"unknown format: expected some of {', '.join(FORMATS)}, got {name!r}."
             )
-    data_dir, config = Path(values.data_dir), get_config(values.config)
+    data_dir, config = command.path_flag("data_dir"), get_config(values.config)
     options = BuildOptions(
         include_excluded=values.include_excluded,
         limit=values.limit,
         countries=tuple(values.countries),
         workers=values.workers,
     )
-    result = build(Path(values.source), data_dir, config, options)
+    for leftover in find_leftovers(store_folder(data_dir, config)):
+        print(
+            f"{leftover} is of a build that was killed, or still runs; if none runs, "
+            "delete it.",
+            file=sys.stderr,
+        )
+    result = build(command.path_flag("source"), data_dir, config, options)
     print(summarize(result, store_folder(data_dir, config)))
 
 

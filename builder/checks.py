@@ -10,13 +10,14 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from bigearthnet.archive import open_source
-from bigearthnet.bands import GROUPS, PATCH_NBYTES
+from bigearthnet.bands import GROUPS, PATCH_NBYTES, Band
 from bigearthnet.encoding import tfrecord
 from bigearthnet.encoding.keys import hash_key
 from bigearthnet.encoding.manifest import PATCHES, hash_file
 from bigearthnet.encoding.progress import Progress
+from bigearthnet.encoding.spool import encode_mask
 from bigearthnet.encoding.statistics import BandSums
-from bigearthnet.errors import ShardError
+from bigearthnet.errors import PatchError, ShardError
 from bigearthnet.examples import Example, get_make_example
 from bigearthnet.features import Feature
 from bigearthnet.metadata import parse_metadata
@@ -39,6 +40,7 @@ class RecordIndex:
         schema: The stored features.
         sums: Sums over the pixels of the split that has statistics.
         counts: Split → records found.
+        labels: Class ids of each patch that was found, as bit masks, shape (patch,).
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class RecordIndex:
         self.patches = patches
         self.sums = BandSums()
         self.counts: dict[str, int] = {}
+        self.labels = np.zeros(len(patches), np.uint64)
         self._quiet = quiet
         self._files = np.full(len(patches), _NOWHERE, np.int16)
         self._offsets = np.zeros(len(patches), np.int64)
@@ -109,6 +112,9 @@ class RecordIndex:
         if self._files[row] != _NOWHERE:
             return f"{patch_id} is stored twice"
         self._files[row], self._offsets[row] = file, offset
+        labels = example["labels"]
+        assert isinstance(labels, tuple)
+        self.labels[row] = encode_mask(tuple(i for i in labels if 0 <= i < len(CLC43)))
         key, before = hash_key(split, patch_id), last.get(split, b"")
         last[split] = key
         if key < before:
@@ -142,13 +148,17 @@ def _check_labels(example: Example) -> Iterator[str]:
     labels, labels_19 = example["labels"], example["labels_19"]
     assert isinstance(labels, tuple)
     assert isinstance(labels_19, tuple)
-    if not labels or list(labels) != sorted(set(labels)) or labels[-1] >= len(CLC43):
+    if list(labels) != sorted(set(labels)) or not _are_ids(labels):
         yield f"labels are not ascending CLC43 ids: {labels}"
     elif labels_19 != remap_ids(labels, CLC43, BEN19):
         yield f"labels_19 {labels_19} do not follow from labels {labels}"
     else:
         yield from _check_multi_hot(example, "multi_hot_43", CLC43, labels)
         yield from _check_multi_hot(example, "multi_hot_19", BEN19, labels_19)
+
+
+def _are_ids(labels: tuple[int, ...]) -> bool:
+    return bool(labels) and labels[0] >= 0 and labels[-1] < len(CLC43)
 
 
 def _check_multi_hot(
@@ -184,7 +194,7 @@ def check_counts(store: Store, records: RecordIndex) -> Iterator[str | None]:
             split["name"]: [int(length) for length in split["shardLengths"]]
             for split in info["splits"]
         }
-    except (OSError, ValueError, KeyError) as cause:
+    except (OSError, ValueError, KeyError, TypeError) as cause:
         yield f"dataset_info.json cannot be read: {cause!r}"
         return
     splits = store.manifest["splits"]
@@ -218,13 +228,18 @@ def check_patch_table(store: Store, records: RecordIndex) -> Iterator[str | None
         yield f"{path} is missing, or belongs to another build"
         return
     stored = np.zeros(len(records.patches), np.bool_)
-    for entry in pq.read_table(path).to_pylist():
+    table = pq.ParquetFile(path)
+    if table.metadata.num_rows != store.manifest["patches"].get("rows"):
+        yield f"{path} has {table.metadata.num_rows} rows, the manifest says otherwise"
+    for entry in (e for b in table.iter_batches() for e in b.to_pylist()):
         row = records.patches.find(entry["patch_id"])
         if row is None or SPLITS[records.patches.splits[row]] != entry["split"]:
             yield f"{entry['patch_id']} is not a patch of {entry['split']}"
             continue
         stored[row] = entry["stored"]
-        if entry["stored"] != records.found[row]:
+        if entry["stored"] and encode_mask(entry["labels"]) != records.labels[row]:
+            yield f"{entry['patch_id']}: the table has other labels than the record"
+        elif entry["stored"] != records.found[row]:
             yield f"{entry['patch_id']}: stored is {entry['stored']}, which is wrong"
         else:
             yield None
@@ -286,18 +301,31 @@ def decode_with_rasterio(raw: RawPatch, nomenclature: Nomenclature) -> Patch:
     """Decodes a patch with rasterio alone; as `patch.decode_patch` otherwise.
 
     Raises:
-        PatchError: If the JSON is damaged.
+        PatchError: If a band or the JSON is damaged, or not what the release holds.
     """
-    from rasterio.io import MemoryFile
-
-    pixels = []
-    for group in GROUPS:
-        for band in group.bands:
-            content = raw.files[band_file(raw.patch_id, band.name)]
-            with MemoryFile(content) as memory, memory.open(driver="GTiff") as dataset:
-                pixels.append(dataset.read(1).astype("<u2").tobytes())
+    bands = [band for group in GROUPS for band in group.bands]
+    pixels = [_read_with_rasterio(raw, band) for band in bands]
     file = metadata_file(raw.patch_id)
     metadata = parse_metadata(
         raw.files[file], patch_id=raw.patch_id, file=file, nomenclature=nomenclature
     )
     return Patch(raw.patch_id, metadata, tuple(pixels))
+
+
+def _read_with_rasterio(raw: RawPatch, band: Band) -> bytes:
+    from rasterio.errors import RasterioError
+    from rasterio.io import MemoryFile
+
+    file = band_file(raw.patch_id, band.name)
+    try:
+        with (
+            MemoryFile(raw.files[file]) as memory,
+            memory.open(driver="GTiff") as dataset,
+        ):
+            kinds, shape = dataset.dtypes, dataset.shape
+            if kinds == ("uint16",) and shape == band.shape:
+                return bytes(dataset.read(1).astype("<u2").tobytes())
+            problem = f"expected uint16 of {band.shape}, got {kinds} of {shape}"
+    except RasterioError as cause:
+        problem = f"rasterio cannot read it ({str(cause)[:80]})"
+    raise PatchError(problem, patch_id=raw.patch_id, file=file)

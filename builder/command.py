@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from absl import app
+from absl import app, flags
 
 from bigearthnet.errors import BigEarthNetError
 
@@ -14,6 +15,14 @@ from bigearthnet.errors import BigEarthNetError
 _INTERRUPTED = 130
 # The same for SIGTERM.
 _TERMINATED = 143
+
+
+def path_flag(name: str) -> Path:
+    """Returns the path that a flag holds, `~` being the home folder.
+
+    Shells expand `~` at the start of a word only, and in `--data_dir=~/data` it is not.
+    """
+    return Path(str(flags.FLAGS[name].value)).expanduser()
 
 
 def run(main: Callable[[], int | None], define_flags: Callable[[], None]) -> None:

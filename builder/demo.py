@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from absl import flags, logging
 from bigearthnet.bands import BANDS, split
 from bigearthnet.config import get_config
 from bigearthnet.encoding.pipeline import BuildOptions
-from bigearthnet.errors import ShardError
+from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.nomenclature import CLC43
 from bigearthnet.patch import band_file, metadata_file
 from bigearthnet.plotting import Panel, write_picture
@@ -87,6 +88,7 @@ def run(output: Path) -> bool:
     Raises:
         OptionError: If the extra `[demo]` is not installed.
     """
+    _check_installed()
     _silence_tensorflow()
     for leftover in ("sample", "data"):
         shutil.rmtree(output / leftover, ignore_errors=True)
@@ -107,6 +109,15 @@ def run(output: Path) -> bool:
     agree &= not any(result.num_differences for result in checked)
     print("everything agrees, to the last bit" if agree else "SOMETHING DIFFERS")
     return agree
+
+
+def _check_installed() -> None:
+    for package in ("matplotlib", "tensorflow", "tensorflow_datasets"):
+        if find_spec(package) is None:
+            raise OptionError(
+                f"the demonstration needs {package}: install the extra [demo], or run "
+                "make demo."
+            )
 
 
 def _silence_tensorflow() -> None:
@@ -146,7 +157,7 @@ def _define_flags() -> None:
 
 
 def _main() -> int:
-    return 0 if run(Path(flags.FLAGS.output)) else 1
+    return 0 if run(command.path_flag("output")) else 1
 
 
 if __name__ == "__main__":

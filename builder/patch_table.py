@@ -132,7 +132,7 @@ def _define_flags() -> None:
 
 def _main() -> None:
     table = make_table(read_lists())
-    output = Path(flags.FLAGS.output)
+    output = command.path_flag("output")
     write_table(table, output)
     print(f"{table.num_rows} patches in {output}, {output.stat().st_size} bytes")
 

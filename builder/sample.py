@@ -36,7 +36,7 @@ def package_file(name: str) -> Path:
     if path is None or not path.is_file():
         raise OptionError(
             f"the sample patches are not installed: {PACKAGE} has no {name}. "
-            "Install the extra: pip install 'bigearthnet[sample]'."
+            "Install the extra [sample]; see the README."
         )
     return path
 
@@ -66,7 +66,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
-    folder = write_sample(Path(flags.FLAGS.output))
+    folder = write_sample(command.path_flag("output"))
     print(f"{len(list(folder.iterdir()))} real patches in {folder}")
 
 

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bigearthnet.config import get_config
 from bigearthnet.encoding import tfrecord
 from bigearthnet.encoding.manifest import MANIFEST, STATISTICS
-from bigearthnet.errors import ShardError
+from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.examples import Example, Value
 from bigearthnet.features import Feature
 
@@ -55,10 +56,30 @@ def find_stores(data_dir: Path) -> list[Store]:
             f"nothing to verify: {data_dir}/bigearthnet holds no {MANIFEST}. Build "
             "first: python -m builder.build --help."
         )
-    return [
-        Store(path.parent, _read_json(path), _read_json(path.with_name(STATISTICS)))
-        for path in manifests
-    ]
+    stores = []
+    for path in manifests:
+        manifest = _read_json(path)
+        _check_manifest(manifest, path)
+        statistics = _read_json(path.with_name(STATISTICS))
+        stores.append(Store(path.parent, manifest, statistics))
+    return stores
+
+
+def _check_manifest(manifest: Mapping[str, Any], path: Path) -> None:
+    try:
+        get_config(manifest["config"])
+        files = [(f["name"], f["split"], f["sha256"]) for f in manifest["files"]]
+        numbers = [f[key] for f in manifest["files"] for key in ("rows", "bytes")]
+        numbers += [split["rows"] for split in manifest["splits"].values()]
+        texts = [text for file in files for text in file]
+        texts.append(manifest["patches"]["sha256"])
+        good = all(isinstance(n, int) for n in numbers) and all(
+            isinstance(text, str) and "/" not in text for text in texts
+        )
+    except (KeyError, TypeError, AttributeError, OptionError):
+        good = False
+    if not good:
+        raise ShardError(f"{path} is damaged: not a manifest of ours. Build again.")
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
@@ -96,9 +117,15 @@ def decode_example(data: bytes, schema: tuple[Feature, ...], where: str) -> Exam
 
     Raises:
         ShardError: If it is not an example of the schema.
+        OptionError: If TensorFlow is not installed.
     """
-    import tensorflow as tf
-    from google.protobuf.message import DecodeError
+    try:
+        import tensorflow as tf
+        from google.protobuf.message import DecodeError
+    except ImportError as cause:
+        raise OptionError(
+            f"checking records needs TensorFlow ({cause}): install the extra [tfds]."
+        ) from None
 
     try:
         stored = tf.train.Example.FromString(data).features.feature

@@ -236,7 +236,7 @@ def _define_flags() -> None:
 
 def _main() -> None:
     args = flags.FLAGS
-    output = Path(args.output)
+    output = command.path_flag("output")
     start = time.monotonic()
     with Progress("SYNTHETIC", total_patches=args.num_patches) as progress:
         nbytes = write_archive(output, args.num_patches, args.seed, progress.update)

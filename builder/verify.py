@@ -154,8 +154,8 @@ def _define_flags() -> None:
 def _main() -> int:
     values = flags.FLAGS
     results = verify(
-        Path(values.data_dir),
-        source=Path(values.source) if values.source else None,
+        command.path_flag("data_dir"),
+        source=command.path_flag("source") if values.source else None,
         complete=values.complete,
         decode=checks.decode_with_rasterio if values.rasterio else decode_patch,
     )

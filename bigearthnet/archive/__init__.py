@@ -7,10 +7,12 @@ JSON, one after another; anything else is an error that names patch and file.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
+
+import numpy as np
 
 from bigearthnet.archive.folder import FolderMembers
 from bigearthnet.archive.tar import TarMembers
@@ -45,7 +47,7 @@ class Members(Protocol):
     def sha256(self) -> str | None: ...  # noqa: D102
 
     def __iter__(self) -> Iterator[Member]:
-        """Yields every file."""
+        """Yields every file; for a folder that is listed, its path, no name, b""."""
 
     def close(self) -> None:
         """Lets go of files and processes."""
@@ -89,8 +91,14 @@ class Source(contextlib.AbstractContextManager["Source"]):
                 the source, comes twice or is not part of the release.
             ArchiveError: If the source cannot be read to its end.
         """
-        seen = bytearray(len(index))
-        for folder, files in _group(self._members):
+        seen, listed = bytearray(len(index)), bytearray(len(index))
+
+        def note_folder(folder: str) -> None:
+            row = index.find(folder.rpartition("/")[2])
+            if row is not None:
+                listed[row] = 1
+
+        for folder, files in _group(self._members, note_folder):
             patch_id = folder.rpartition("/")[2]
             row = index.find(patch_id)
             if row is None:
@@ -109,6 +117,11 @@ class Source(contextlib.AbstractContextManager["Source"]):
             _check_complete(patch_id, files)
             seen[row] = 1
             yield RawPatch(row, patch_id, files)
+        empty = np.frombuffer(listed, np.uint8) > np.frombuffer(seen, np.uint8)
+        for first in np.flatnonzero(empty)[:1]:
+            raise PatchError(
+                "the patch folder is empty.", patch_id=index.patch_id(int(first))
+            )
 
     def close(self) -> None:
         """Lets go of files and processes."""
@@ -138,16 +151,22 @@ def open_source(path: Path | str) -> Source:
     """
     path = Path(path)
     if path.is_dir():
-        return Source(path, FolderMembers(path))
+        members = FolderMembers(path)
+        return Source(members.root, members)
     if path.is_file():
         return Source(path, TarMembers(path))
     raise ArchiveError(f"no source at {path}: expected a tar archive or a folder.")
 
 
-def _group(members: Iterable[Member]) -> Iterator[tuple[str, dict[str, bytes]]]:
+def _group(
+    members: Iterable[Member], note_folder: Callable[[str], None]
+) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Collects the files of a folder for as long as they stand together."""
     folder, files = "", dict[str, bytes]()
     for here, name, content in members:
+        if not name:
+            note_folder(here)
+            continue
         if here != folder:
             if files:
                 yield folder, files
@@ -178,8 +197,8 @@ def _check_complete(patch_id: str, files: dict[str, bytes]) -> None:
     for name in files:
         if name not in expected:
             raise PatchError(
-                "unexpected file: expected the 12 bands and the JSON of the patch. "
-                "Remove it from the source.",
+                "unexpected file: expected the 12 bands and the JSON of the patch, as "
+                "the release has them.",
                 patch_id=patch_id,
                 file=name,
             )

@@ -115,9 +115,13 @@ class BlockReader:
         )
         if count < 0:
             reason = self._receive(-count).decode()
-            raise ArchiveError(
-                f"{self._path} cannot be decompressed ({reason}). "
+            advice = (
                 "The file is truncated or damaged; download it again."
+                if position
+                else "This says nothing of the file; mend it and build again."
+            )
+            raise ArchiveError(
+                f"{self._path} cannot be decompressed ({reason}). {advice}"
             )
         self.position = position
         self._start = self._num_slots_taken % _NUM_SLOTS * _SLOT_NBYTES
@@ -160,8 +164,7 @@ def choose_codec(path: Path) -> str:
     with path.open("rb") as file:
         magic = file.read(_MAGIC_NBYTES)
     if magic.startswith(b"\x1f\x8b"):
-        # isal's igzip is about three times as fast as zlib.
-        return "isal" if find_spec("isal") else "gzip"
+        return "gzip"
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
         if find_spec("zstandard") is None:
             raise ArchiveError(f"{path} needs zstandard: pip install zstandard.")

@@ -11,6 +11,7 @@ Format".
 
 from __future__ import annotations
 
+import re
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -19,6 +20,11 @@ from pathlib import Path
 from bigearthnet.archive.blocks import BlockReader
 from bigearthnet.archive.limits import MAX_FILE_NBYTES, MAX_HEADER_NBYTES
 from bigearthnet.errors import ArchiveError
+
+# Size, time and checksum of a header, as GNU tar and Python write them: octal digits
+# with their usual ends.
+_PLAIN_NUMBERS = re.compile(rb"[0-7]{11}[\0 ][0-7 \0]{12}[0-7]{6}[\0 ]{2}")
+_PAX_NUMBER = re.compile(rb"[0-9]{1,18}")
 
 _BLOCK = tarfile.BLOCKSIZE
 _END = bytes(_BLOCK)
@@ -38,6 +44,7 @@ class TarMembers:
         """
         self._path = path
         self._blocks = BlockReader(path)
+        self._last = ""  # the member that was read last, for error messages
 
     @property
     def nbytes(self) -> int | None:
@@ -64,7 +71,7 @@ class TarMembers:
         self._blocks.close()
 
     def __iter__(self) -> Iterator[tuple[str, str, bytes]]:
-        """Yields folder, file name and content of every regular file.
+        """Yields folder, file name and content of every file; see `Members`.
 
         Raises:
             ArchiveError: If the archive is truncated, damaged, or holds a link, a
@@ -82,10 +89,13 @@ class TarMembers:
                 if size > MAX_FILE_NBYTES:
                     raise self._error(f"{name!r} declares {size} bytes")
                 content = read(size, -size % _BLOCK)
+                self._last = name
                 folder, _, file = name.rpartition("/")
                 yield folder, file, content
             elif kind == tarfile.DIRTYPE:
+                name = name if long_name is None else long_name
                 long_name = long_size = None
+                yield name.rstrip("/"), "", b""
             elif kind == tarfile.GNUTYPE_LONGNAME:
                 long_name = self._text(self._extension(size).rstrip(b"\0"))
             elif kind == tarfile.XHDTYPE:
@@ -109,20 +119,19 @@ class TarMembers:
         """Returns name, size and type of a member."""
         if len(header) < _BLOCK:
             raise self._error("it ends in the middle of the archive")
-        size_field, checksum_field = header[124:135], header[148:154]
-        if header.isascii() and size_field.isdigit() and checksum_field.isdigit():
+        if header.isascii() and _PLAIN_NUMBERS.fullmatch(header, 124, 156):
             # The checksum is the sum of all bytes, its own field taken as spaces. The
             # low half of Adler-32 is that sum modulo 65521, ten times as fast as
             # sum(); 512 ASCII bytes sum to 65,024 at most.
             total = (zlib.adler32(header, 0) & 0xFFFF) - sum(header[148:156]) + 8 * 0x20
-            if total != int(checksum_field, 8):
+            if total != int(header[148:154], 8):
                 raise self._error("a member's header has the wrong checksum")
             kind = header[156:157]
             name = header[:100].rstrip(b"\0")
             if header[257:263] == b"ustar\0" and header[345]:
                 name = header[345:500].rstrip(b"\0") + b"/" + name
             if kind in _FAST_TYPES and b"\0" not in name:
-                return self._text(name), int(size_field, 8), kind
+                return self._text(name), int(header[124:135], 8), kind
         return self._parse_with_tarfile(header)
 
     def _parse_with_tarfile(self, header: bytes) -> tuple[str, int, bytes]:
@@ -145,7 +154,7 @@ class TarMembers:
         size: int | None = None
         while records:
             number, _, _ = records.partition(b" ")
-            length = int(number) if number.isdigit() else 0
+            length = int(number) if _PAX_NUMBER.fullmatch(number) else 0
             record = records[len(number) + 1 : length]
             if not record.endswith(b"\n") or length > len(records):
                 raise self._error("a PAX header is damaged")
@@ -153,7 +162,7 @@ class TarMembers:
             keyword = self._text(key)
             if keyword == "path":
                 path = self._text(value)
-            elif keyword == "size" and value.isdigit():
+            elif keyword == "size" and _PAX_NUMBER.fullmatch(value):
                 size = int(value)
             elif not equals or not _is_harmless(keyword):
                 raise self._error(f"unsupported PAX record {keyword!r}")
@@ -167,9 +176,10 @@ class TarMembers:
             raise self._error(f"a name is not UTF-8: {name[:80]!r}") from None
 
     def _error(self, problem: str) -> ArchiveError:
+        after = f" after {self._last}" if self._last else ""
         return ArchiveError(
-            f"{self._path}: {problem}. The archive is damaged or not the release's; "
-            "compare its checksum, or download it again."
+            f"{self._path}{after}: {problem}. The archive is damaged or not the "
+            "release's; compare its checksum, or download it again."
         )
 
 

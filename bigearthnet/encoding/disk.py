@@ -30,20 +30,12 @@ def estimate_patches(source: Source, release: Release) -> int:
         release: What the source is; gives the size of a patch in its archive.
     """
     if source.nbytes is None:
-        count = _count_folders(source.path)
+        count = len(os.listdir(source.path))
     elif source.is_compressed:
         count = int(source.nbytes * release.num_patches / release.nbytes) + 1
     else:
         count = source.nbytes // _TAR_NBYTES + 1
     return count
-
-
-def _count_folders(path: Path) -> int:
-    """Counts folders at the top of a source and below; either level holds patches."""
-    top = [entry.path for entry in os.scandir(path) if entry.is_dir()]
-    if len(top) > 1:
-        return len(top)
-    return sum(len(os.listdir(folder)) for folder in top)
 
 
 def check_space(

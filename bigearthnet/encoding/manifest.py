@@ -70,7 +70,9 @@ def write_patches(index: SpoolIndex, patches: PatchIndex, path: Path) -> None:
     """Writes `patches.parquet`; it appears whole or not at all."""
     unfinished = path.with_name(f"{path.name}.unfinished")
     table = make_patches_table(index, patches)
-    pq.write_table(table, unfinished, compression="zstd", row_group_size=_ROW_GROUP)
+    # An open file: given a path, pyarrow would take a leading ~ for the home folder.
+    with unfinished.open("wb") as file:
+        pq.write_table(table, file, compression="zstd", row_group_size=_ROW_GROUP)
     unfinished.rename(path)
 
 
@@ -112,6 +114,7 @@ def make_manifest(
         "patches": {
             "rows": int(result.index.read.sum()),
             "stored": int(result.index.stored.sum()),
+            "synthetic": result.index.num_synthetic,
             "sha256": hash_file(patches_file),
         },
         "writers": _writer_versions(config),

@@ -20,8 +20,10 @@ from bigearthnet.encoding.shards import Buckets, ShardInfo, ShardPlan, plan_shar
 from bigearthnet.encoding.spool import SpoolIndex, SpoolWriter
 from bigearthnet.encoding.statistics import BandSums
 from bigearthnet.encoding.workers import WorkerPool
-from bigearthnet.errors import ChecksumError, OptionError
+from bigearthnet.errors import ArchiveError, ChecksumError, OptionError
+from bigearthnet.examples import get_make_example
 from bigearthnet.features import Feature
+from bigearthnet.metadata import SYNTHETIC
 from bigearthnet.patch import decode_patch
 from bigearthnet.patch_index import PatchIndex
 from bigearthnet.release import Release
@@ -29,6 +31,16 @@ from bigearthnet.splits import COUNTRIES, EXCLUDED
 
 # The split whose statistics are stored.
 STATISTICS_SPLIT = "train"
+
+# More processes than this wait for the disk.
+_MAX_WORKERS = 8
+
+
+def count_workers() -> int:
+    """Returns how many processes stage two takes if nobody says: up to eight."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
+    return min(os.cpu_count() or 1, _MAX_WORKERS)
 
 
 @dataclass(frozen=True)
@@ -40,16 +52,18 @@ class BuildOptions:
             scheme, too, as split `excluded`.
         limit: Stops after as many stored patches; None for all.
         countries: Stores patches of these countries only; empty for all.
-        workers: Processes of stage two; one for each processor if not given.
+        workers: Processes of stage two; see `count_workers` for the default.
         expected_sha256: Checksum the source file must have; None for any.
+        expected_patches: Patches the source must hold; None for any number.
         quiet: Shows no progress.
     """
 
     include_excluded: bool = False
     limit: int | None = None
     countries: tuple[str, ...] = ()
-    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    workers: int = field(default_factory=lambda: count_workers())
     expected_sha256: str | None = None
+    expected_patches: int | None = None
     quiet: bool = False
 
     def __post_init__(self) -> None:
@@ -111,12 +125,14 @@ def encode(
         options: Selection and workers.
 
     Raises:
-        ArchiveError: If the source cannot be read to its end.
+        ArchiveError: If the source cannot be read to its end, or holds another number
+            of patches than expected.
         ChecksumError: If the source is not the expected file; no shard is written then.
         PatchError: If a patch is damaged or not part of the release.
         DiskSpaceError: If the result would not fit on the disk.
         OptionError: If no patch is left to store.
     """
+    get_make_example(config.schema)  # fails now if it needs what is not installed
     with (
         open_source(source) as opened,
         WorkerPool(options.workers) as pool,
@@ -134,7 +150,7 @@ def encode(
             limit=options.limit,
             quiet=options.quiet,
         )
-        _check_source(opened, options)
+        _check_source(opened, index, options)
         plans = plan_shards(index, STATISTICS_SPLIT)
         if not plans:
             raise OptionError(
@@ -185,6 +201,7 @@ def spool_patches(
         for number, raw in enumerate(source.patches(patches), start=1):
             patch = decode_patch(raw, release.nomenclature)
             index.add_read(raw.row, patch.metadata.labels)
+            index.num_synthetic += SYNTHETIC in patch.metadata.tile_source
             if wanted[raw.row]:
                 writer.append(raw.row, patch, patches.facts(raw.row))
                 num_stored += 1
@@ -229,7 +246,14 @@ def choose_rows(patches: PatchIndex, options: BuildOptions) -> npt.NDArray[np.bo
     return wanted
 
 
-def _check_source(source: Source, options: BuildOptions) -> None:
+def _check_source(source: Source, index: SpoolIndex, options: BuildOptions) -> None:
+    num_read = int(index.read.sum())
+    if options.expected_patches not in (None, num_read):
+        raise ArchiveError(
+            f"{source.path} is incomplete: expected {options.expected_patches:,} "
+            f"patches, found {num_read:,}. Nothing was built; extract the archive to "
+            "its end, or build what is there with python -m builder.build."
+        )
     expected = options.expected_sha256
     if expected is not None and source.sha256 not in (None, expected):
         raise ChecksumError(

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.encoding import tfrecord
-from bigearthnet.encoding.files import write_all
+from bigearthnet.encoding.files import sync_folder, write_all
 from bigearthnet.encoding.keys import shard_bounds, shard_name
 from bigearthnet.encoding.spool import SpoolIndex, bucket_path, decode_record
 from bigearthnet.encoding.statistics import BandSums
@@ -138,13 +138,15 @@ def write_shard(
             parts = tfrecord.frame(data)
             for part in parts:
                 sha256.update(part)
-            write_all(file.fileno(), parts, len(data) + tfrecord.RECORD_OVERHEAD)
+            nbytes = len(data) + tfrecord.RECORD_OVERHEAD
+            write_all(file.fileno(), parts, nbytes, unfinished)
             if plan.with_statistics:
                 sums.add_pixels(patch.flat())
             data_nbytes += len(data)
             on_patch(len(data))
         os.fsync(file.fileno())
     unfinished.rename(output / plan.name)
+    sync_folder(output)
     count = len(plan.records)
     return ShardInfo(
         name=plan.name,

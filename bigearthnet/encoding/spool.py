@@ -116,6 +116,7 @@ class SpoolIndex:
     Attributes:
         labels: Class ids as bit masks, shape (patch,), uint64; 0 where not read.
         split: Index into SPLITS, shape (patch,), uint8.
+        num_synthetic: Patches read that say that they are synthetic.
     """
 
     def __init__(self, splits: npt.NDArray[np.uint8]) -> None:
@@ -126,6 +127,7 @@ class SpoolIndex:
         """
         count = len(splits)
         self.split = splits
+        self.num_synthetic = 0
         self.labels = np.zeros(count, np.uint64)
         # Written through struct, which is ten times as fast as setting numpy fields.
         self._buffer = bytearray(count * _ENTRY.size)
@@ -200,13 +202,13 @@ class SpoolWriter:
         pieces = encode_record(patch, facts)
         nbytes = sum(map(len, pieces))
         place = facts.split, bucket
+        path = bucket_path(self._folder, *place)
         if place not in self._files:
-            path = bucket_path(self._folder, *place)
             self._files[place] = os.open(
                 path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666
             )
             self._ends[place] = 0
-        write_all(self._files[place], pieces, nbytes)
+        write_all(self._files[place], pieces, nbytes, path)
         self._index.add_record(row, key, bucket, self._ends[place], nbytes)
         self._ends[place] += nbytes
 

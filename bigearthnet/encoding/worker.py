@@ -49,9 +49,12 @@ def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
 
 if __name__ == "__main__":
     sys.path[:] = json.loads(sys.argv[1])
+    # Standard output is the way to the parent; what others print goes to the terminal.
+    messages = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
     # Registering the builder with TFDS takes half a second and serves nobody here.
     sys.modules["tensorflow_datasets"] = None  # type: ignore[assignment]
     try:
-        main(sys.stdin.buffer, sys.stdout.buffer)
+        main(sys.stdin.buffer, messages)
     except BrokenPipeError:
         os._exit(1)  # the parent is gone; flushing at exit would fail again

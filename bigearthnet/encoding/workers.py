@@ -7,10 +7,8 @@ interpreter lock, and waiting to get it back costs more than a second core bring
 from __future__ import annotations
 
 import io
-import json
 import pickle
 import queue
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -34,7 +32,7 @@ class Worker:
 
     def __init__(self) -> None:
         """Starts the process; it imports what it needs while the caller goes on."""
-        self._process = process.start_script(worker.__file__, json.dumps(sys.path))
+        self._process = process.start_script(worker.__file__)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._input = self._process.stdin
@@ -65,7 +63,7 @@ class Worker:
                 if kind == "error":
                     raise value
                 on_progress(*value)
-        except (EOFError, BrokenPipeError):
+        except (EOFError, BrokenPipeError, pickle.UnpicklingError):
             raise WorkerError(
                 f"the process that wrote {plan.name} ended (status "
                 f"{self._process.wait()}). Is there enough memory? Build again."
@@ -85,7 +83,13 @@ class WorkerPool:
         Args:
             workers: How many; with one, everything is done in this process.
         """
-        self._workers = [Worker() for _ in range(workers if workers > 1 else 0)]
+        self._workers: list[Worker] = []
+        try:
+            while len(self._workers) < workers > 1:
+                self._workers.append(Worker())
+        except BaseException:
+            self.close()
+            raise
 
     def write_shards(
         self,

@@ -7,11 +7,9 @@ import tarfile
 from dataclasses import dataclass
 
 from bigearthnet.bands import PATCH_SIZE_M
+from bigearthnet.metadata import SYNTHETIC
 from bigearthnet.nomenclature import CLC43
 from bigearthnet.patch import PatchId
-
-# Word in every `tile_source` that gives a synthetic patch away.
-SYNTHETIC = "SYNTHETIC"
 
 # Modification time of every member: 1 January 2019, 00:00 UTC.
 _MEMBER_TIME = 1_546_300_800

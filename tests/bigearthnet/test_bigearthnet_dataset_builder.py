@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 from bigearthnet.bands import BANDS, split
 from bigearthnet.bigearthnet_dataset_builder import Builder
 from bigearthnet.config import CONFIGS
-from bigearthnet.errors import ChecksumError, OptionError, PatchError
+from bigearthnet.errors import ArchiveError, ChecksumError, OptionError, PatchError
 from bigearthnet.patch import band_file
 from bigearthnet.release import V1
 
@@ -25,8 +25,15 @@ Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
 
 
-class PlainBuilder(Builder, skip_registration=True):  # type: ignore[call-arg]
-    """Ours, built by TFDS's own writer from `_generate_examples`."""
+class SampleBuilder(Builder, skip_registration=True):  # type: ignore[call-arg]
+    """Ours, of a release that has the six patches of the sample."""
+
+    name = "bigearthnet"
+    RELEASE = dataclasses.replace(V1, num_patches=6)
+
+
+class PlainBuilder(SampleBuilder, skip_registration=True):  # type: ignore[call-arg]
+    """The same, built by TFDS's own writer from `_generate_examples`."""
 
     name = "bigearthnet"
     _download_and_prepare = tfds.core.GeneratorBasedBuilder._download_and_prepare
@@ -65,7 +72,7 @@ def test_the_engine_stores_what_the_plain_path_stores(
     config: str, manual_folder: Path, tmp_path: Path
 ) -> None:
     """Examples, order and metadata equal those of TFDS's own writer."""
-    engine = Builder(config=config, data_dir=manual_folder)
+    engine = SampleBuilder(config=config, data_dir=manual_folder)
     plain = PlainBuilder(config=config, data_dir=tmp_path / "plain")
     # The plain writer cannot leave out a split without patches.
     splits = {s: n for s, n in plain_counts(config).items() if n}
@@ -93,7 +100,7 @@ def plain_counts(config: str) -> dict[str, int]:
 
 def test_loaded_bands_equal_rasterio(manual_folder: Path, sample_folder: Path) -> None:
     """Every band that TFDS loads equals what rasterio reads, bit for bit."""
-    builder = Builder(data_dir=manual_folder)
+    builder = SampleBuilder(data_dir=manual_folder)
     builder.download_and_prepare()
     examples = [example for part in read_all(builder).values() for example in part]
 
@@ -111,7 +118,7 @@ def test_loaded_bands_equal_rasterio(manual_folder: Path, sample_folder: Path) -
 
 def test_rgb_is_supervised_and_can_be_shown(manual_folder: Path) -> None:
     """s2-rgb yields (image, multi-hot) pairs and works with tfds.show_examples."""
-    builder = Builder(config="s2-rgb", data_dir=manual_folder)
+    builder = SampleBuilder(config="s2-rgb", data_dir=manual_folder)
     builder.download_and_prepare()
     dataset = builder.as_dataset(split="train", as_supervised=True)
     image, labels = next(iter(tfds.as_numpy(dataset.batch(4))))
@@ -123,6 +130,18 @@ def test_rgb_is_supervised_and_can_be_shown(manual_folder: Path) -> None:
     assert ((4, 43), np.uint8) == (labels.shape, labels.dtype)
     assert labels.sum(axis=1).min() >= 1
     assert figure is not None
+
+
+def test_a_folder_that_was_not_extracted_to_its_end_is_refused(
+    manual_folder: Path,
+) -> None:
+    """A folder that holds fewer patches than the release is not taken for it."""
+    builder = Builder(data_dir=manual_folder)
+
+    with pytest.raises(ArchiveError, match="expected 590,326 patches, found 6"):
+        builder.download_and_prepare()
+
+    assert [] == list((manual_folder / "bigearthnet" / "s2").iterdir())
 
 
 def with_release(archive: Path, **changes: object) -> type[Builder]:
@@ -242,7 +261,7 @@ def test_the_archive_is_downloaded_and_verified(
 @pytest.mark.parametrize("file_format", ["parquet", "array_record", "riegeli"])
 def test_other_file_formats_are_refused(file_format: str, manual_folder: Path) -> None:
     """A format that the engine does not write is refused with a reason."""
-    builder = Builder(data_dir=manual_folder, file_format=file_format)
+    builder = SampleBuilder(data_dir=manual_folder, file_format=file_format)
 
     with pytest.raises(OptionError, match=f"file_format='{file_format}'"):
         builder.download_and_prepare()
@@ -264,7 +283,7 @@ def test_options_that_cannot_be_honoured_are_refused(
 ) -> None:
     """An option of TFDS that would change the shards is refused with a reason."""
     (name,) = option
-    builder = Builder(data_dir=manual_folder)
+    builder = SampleBuilder(data_dir=manual_folder)
 
     with pytest.raises(OptionError, match=f"{name}=.* is refused"):
         builder.download_and_prepare(

@@ -107,7 +107,7 @@ DAMAGES = {
     "a list": (b"[1, 2]", "expected an object, got list"),
     "null": (b"null", "expected an object, got NoneType"),
     **{f"no {key}": (without(key), f"missing key '{key}'") for key in GOOD},
-    "no ulx": (changed(coordinates={"uly": 1}), "missing key 'ulx'"),
+    "no ulx": (changed(coordinates={"uly": 1}), "missing key 'coordinates.ulx'"),
     "no labels in it": (changed(labels=[]), "at least one label, got an empty list"),
     "text for labels": (changed(labels="Pastures"), "list of names, got 'Pastures'"),
     "unknown label": (changed(labels=["Pasture"]), "got 'Pasture'"),

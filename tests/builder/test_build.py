@@ -156,7 +156,7 @@ def test_the_command_prints_what_it_did(sample_folder: Path, tmp_path: Path) -> 
 
     assert 0 == done.returncode, done.stderr
     assert "train" in done.stdout
-    assert "6 patches read, 5 stored" in done.stdout
+    assert "6 of the 590,326 patches of v1.0 read, 5 stored" in done.stdout
     assert "without a patch, and so left out: validation" in done.stdout
     assert "spool: 6 patches" in done.stderr
 

@@ -41,7 +41,7 @@ def test_package_files_are_found_without_an_import() -> None:
 
 def test_a_missing_file_says_what_to_install() -> None:
     """A file that the package lacks is an error with its name and the extra."""
-    message = r"bigearthnet-common has no no/such\.file.*bigearthnet\[sample\]"
+    message = r"bigearthnet-common has no no/such\.file.*the extra \[sample\]"
 
     with pytest.raises(OptionError, match=message):
         sample.package_file("no/such.file")

@@ -220,3 +220,20 @@ def test_a_folder_without_patches_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(ArchiveError, match="no patch folders in"):
         open_source(tmp_path)
+
+
+@pytest.mark.parametrize("trailing", ["", "/"])
+def test_an_empty_patch_folder_in_an_archive_is_an_error(
+    trailing: str, fake_patches: Patches, patch_index: PatchIndex, tmp_path: Path
+) -> None:
+    """A folder that is listed and never filled is named, wherever it is listed."""
+    empty = "S2A_MSIL2A_20170613T101031_0_46"
+    one, *_ = fake_patches
+    path = write_members(tmp_path / "a.tar", list_members(fake_patches, one))
+    with tarfile.open(path, "a") as tar:
+        folder = tarfile.TarInfo(f"BigEarthNet-v1.0/{empty}{trailing}")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+
+    with pytest.raises(PatchError, match=f"{empty}: the patch folder is empty"):
+        read(path, patch_index)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,15 +67,15 @@ def test_the_whole_archive_is_all_patches() -> None:
     assert [590_326, 295_163] == pytest.approx(counts, abs=1)
 
 
-@pytest.mark.parametrize("top", ["", "BigEarthNet-v1.0"])
-def test_folders_are_counted_at_either_level(tmp_path: Path, top: str) -> None:
-    """A folder of patches counts, as does the folder that holds it."""
-    for number in range(5):
-        (tmp_path / top / f"patch {number}").mkdir(parents=True)
-    with fake_source(None) as source:
-        source.path = tmp_path
-
-        assert 5 == disk.estimate_patches(source, V1)
+@pytest.mark.parametrize("given", [".", ".."])
+def test_patch_folders_are_counted_wherever_the_source_begins(
+    tmp_path: Path, given: str, sample_folder: Path
+) -> None:
+    """A folder of patches counts, as does its parent, whatever else lies there."""
+    shutil.copytree(sample_folder, tmp_path / "patches")
+    (tmp_path / "something else").mkdir()
+    with open_source(tmp_path / "patches" / given) as source:
+        assert 6 == disk.estimate_patches(source, V1)
 
 
 def test_an_empty_folder_needs_nothing(tmp_path: Path) -> None:

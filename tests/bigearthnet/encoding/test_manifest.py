@@ -170,6 +170,7 @@ def test_the_manifest_says_what_was_built(result: BuildResult, tmp_path: Path) -
     assert {
         "rows": 3,
         "stored": 2,
+        "synthetic": 0,
         "sha256": hashlib.sha256(b"content").hexdigest(),
     } == made["patches"]
 
