@@ -204,3 +204,65 @@ def test_the_summary_counts_shards(sample_folder: Path, tmp_path: Path) -> None:
 
     assert ["train", "test", "excluded"] == [line.split()[0] for line in lines[2:5]]
     assert ["4", "1", "0.6"] == lines[2].split()[1:]
+
+
+def test_a_tilde_is_the_home_folder(
+    sample_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--data_dir=~/data, which shells leave as it is, is in the home folder."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = run(f"--source={sample_folder}", "--data_dir=~/data")
+
+    assert 0 == done.returncode, done.stderr
+    assert (tmp_path / "data" / "patches.parquet").is_file()
+
+
+def test_a_folder_named_tilde_is_written_to(
+    sample_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path that the library is given is taken literally, to the end of the build."""
+    monkeypatch.chdir(tmp_path)
+    build(sample_folder, Path("~"), get_config("s2"), QUIET)
+
+    assert (tmp_path / "~" / "patches.parquet").is_file()
+
+
+def test_leftovers_of_a_killed_build_are_named(
+    sample_folder: Path, tmp_path: Path
+) -> None:
+    """What a build that was killed left behind is pointed out, and left alone."""
+    leftover = tmp_path / "bigearthnet" / "s2" / "incomplete.x_2.0.0"
+    leftover.mkdir(parents=True)
+    done = run(f"--source={sample_folder}", f"--data_dir={tmp_path}")
+
+    assert f"{leftover} is of a build that was killed" in done.stderr
+    assert leftover.is_dir()
+
+
+def test_a_limit_says_that_the_checksum_is_not_checked(
+    sample_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """A source that was not read to its end was not hashed, and the summary says so."""
+    source = write_archive(tmp_path, sample_patches)
+    options = BuildOptions(limit=1, quiet=True, workers=1)
+    result = build(source, tmp_path / "data", get_config("s2"), options)
+
+    assert "its checksum is not checked" in summarize(result, tmp_path)
+
+
+def test_synthetic_patches_are_called_so(
+    fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """Summary and manifest count the patches that say that they are synthetic."""
+    patch_id, files = next(iter(fake_patches.items()))
+    name = f"{patch_id}_labels_metadata.json"
+    synthetic = {**files, name: files[name].replace(b"FAKE", b"SYNTHETIC")}
+    source = write_archive(tmp_path, {**fake_patches, patch_id: synthetic})
+    config = get_config("s2")
+    result = build(source, tmp_path / "data", config, QUIET)
+    folder = store_folder(tmp_path / "data", config)
+
+    assert "1 of them are SYNTHETIC" in summarize(result, folder)
+    assert (
+        1 == json.loads((folder / "manifest.json").read_text())["patches"]["synthetic"]
+    )

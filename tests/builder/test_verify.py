@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from bigearthnet.config import get_config
@@ -240,3 +241,47 @@ def test_the_exit_status_tells(built: Path, data_dir: Path) -> None:
     assert [0, 1] == [one.returncode for one in done]
     assert "everything agrees" in done[0].stdout
     assert "differences" in done[1].stdout
+
+
+def test_a_table_with_other_labels_is_found(data_dir: Path) -> None:
+    """A label of patches.parquet that disagrees with the record shows."""
+    folder = store_folder(data_dir, get_config("s2"))
+    table = pq.read_table(folder / "patches.parquet")
+    labels = [[42], *table["labels"].to_pylist()[1:]]
+    table = table.set_column(1, table.schema.field(1), [labels])
+    pq.write_table(table, folder / "patches.parquet")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["patches"]["sha256"] = hash_file(folder / "patches.parquet")
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    assert "other labels than the record" in differences(data_dir)["patch table"][0]
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", "not JSON", '{"config": "s2", "files": [{"name": 1}]}']
+)
+def test_a_damaged_manifest_is_an_error(content: str, data_dir: Path) -> None:
+    """A manifest that is not one of ours is an error that names it."""
+    path = store_folder(data_dir, get_config("s2")) / "manifest.json"
+    path.write_text(content)
+
+    with pytest.raises(ShardError, match=r"manifest\.json"):
+        verify(data_dir, quiet=True)
+
+
+def test_a_damaged_source_is_named_by_rasterio_too(
+    data_dir: Path,
+    sample_patches: Patches,
+    write_archive: WriteArchive,
+    tmp_path: Path,
+) -> None:
+    """A band that rasterio cannot read is a difference that names patch and file."""
+    patch_id, files = next(iter(sample_patches.items()))
+    name = f"{patch_id}_B05.tif"
+    source = write_archive(tmp_path, {patch_id: {**files, name: b"nothing"}})
+    found = differences(data_dir, source=source, decode=decode_with_rasterio)
+
+    assert (
+        f"{patch_id}/{name}: rasterio cannot read it"
+        in found[f"source {source.name}"][0]
+    )
