@@ -263,6 +263,6 @@ def test_synthetic_patches_are_called_so(
     folder = store_folder(tmp_path / "data", config)
 
     assert "1 of them are SYNTHETIC" in summarize(result, folder)
-    assert (
-        1 == json.loads((folder / "manifest.json").read_text())["patches"]["synthetic"]
-    )
+    manifest = json.loads((folder / "manifest.json").read_text())
+
+    assert 1 == manifest["patches"]["synthetic"]
