@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 
 from bigearthnet.archive import open_source
 from bigearthnet.config import CONFIGS, DATA_VERSION, Config
-from bigearthnet.encoding.manifest import PATCHES, write_patches, write_records
+from bigearthnet.encoding.manifest import write_records
 from bigearthnet.encoding.pipeline import BuildOptions, encode
 from bigearthnet.encoding.shards import ShardInfo
 from bigearthnet.errors import OptionError
@@ -86,13 +86,12 @@ class Builder(  # type: ignore[call-arg]
             patches=patches,
             options=BuildOptions(**expected),
         )
-        write_patches(result.index, patches, output / PATCHES)
         write_records(
             output,
             result,
             config=self.config,
             release=self.RELEASE,
-            patches_file=output / PATCHES,
+            patches=patches,
             source=source.name,
             seconds=time.monotonic() - start,
         )

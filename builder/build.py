@@ -30,7 +30,7 @@ from absl import flags
 
 from bigearthnet.config import CONFIGS, DATA_VERSION, Config, get_config
 from bigearthnet.encoding.files import sync_folder
-from bigearthnet.encoding.manifest import PATCHES, write_patches, write_records
+from bigearthnet.encoding.manifest import PATCHES, write_records
 from bigearthnet.encoding.pipeline import BuildOptions, BuildResult, encode
 from bigearthnet.errors import OptionError
 from bigearthnet.patch_index import PatchIndex, load_index
@@ -102,14 +102,12 @@ def build(
             patches=patches,
             options=options,
         )
-        table = staging / PATCHES
-        write_patches(result.index, patches, table)
         write_records(
             staging,
             result,
             config=config,
             release=release,
-            patches_file=table,
+            patches=patches,
             source=source.name,
             seconds=time.monotonic() - start,
         )

@@ -23,6 +23,7 @@ from bigearthnet.patch import Patch, decode_patch
 from bigearthnet.patch_index import PatchIndex, load_index
 from bigearthnet.release import V1, Release
 from builder import checks, command
+from builder.records import RecordIndex
 from builder.stored import find_stores
 from builder.table import format_table
 
@@ -101,7 +102,7 @@ def verify(
     for store in stores:
         config = get_config(store.name)
         patches = load_patches(config.scheme, release)
-        records = checks.RecordIndex(store, config.schema, patches, quiet=quiet)
+        records = RecordIndex(store, config.schema, patches, quiet=quiet)
         todo: list[tuple[str, Iterator[str | None]]] = [
             ("files", checks.check_files(store)),
             ("records", records.check()),

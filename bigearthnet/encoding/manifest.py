@@ -159,12 +159,24 @@ def write_records(
     *,
     config: Config,
     release: Release,
-    patches_file: Path,
+    patches: PatchIndex,
     source: str,
     seconds: float,
 ) -> None:
-    """Writes manifest, statistics and provenance beside the shards."""
-    write_json(make_manifest(result, config, release, patches_file), folder / MANIFEST)
+    """Writes table of patches, manifest, statistics and provenance beside the shards.
+
+    Args:
+        folder: The folder of the shards.
+        result: The finished build.
+        config: What was stored.
+        release: What the source is.
+        patches: The release's patches in the config's split scheme.
+        source: Name of the source.
+        seconds: How long the build took.
+    """
+    table = folder / PATCHES
+    write_patches(result.index, patches, table)
+    write_json(make_manifest(result, config, release, table), folder / MANIFEST)
     write_json(result.sums.to_json(STATISTICS_SPLIT), folder / STATISTICS)
     write_json(make_provenance(result, source, seconds), folder / PROVENANCE)
 

@@ -220,25 +220,24 @@ def test_json_keeps_text_and_order(tmp_path: Path) -> None:
     assert [path] == list(tmp_path.iterdir())
 
 
-def test_all_records_are_written(result: BuildResult, tmp_path: Path) -> None:
-    """Manifest, statistics and provenance are JSON files with the known names."""
-    patches = tmp_path / "patches.parquet"
-    patches.write_bytes(b"content")
-    config = get_config("s2")
-
+def test_all_records_are_written(
+    result: BuildResult, patch_index: PatchIndex, tmp_path: Path
+) -> None:
+    """Table, manifest, statistics and provenance are written under the known names."""
     manifest.write_records(
         tmp_path,
         result,
-        config=config,
+        config=get_config("s2"),
         release=V1,
-        patches_file=patches,
+        patches=patch_index,
         source="x",
         seconds=1,
     )
     written = {p.name: json.loads(p.read_text()) for p in tmp_path.glob("*.json")}
+    table = tmp_path / "patches.parquet"
 
     assert {"manifest.json", "provenance.json", "statistics.json"} == set(written)
-    assert make(result, tmp_path) == written["manifest.json"]
+    assert manifest.hash_file(table) == written["manifest.json"]["patches"]["sha256"]
     assert {"split": "train", "num_patches": 0, "bands": {}} == written[
         "statistics.json"
     ]
