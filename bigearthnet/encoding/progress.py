@@ -13,6 +13,10 @@ from tqdm import tqdm
 _LINE_INTERVAL_S = 10.0
 
 
+# tqdm's, without its rate: ours has patches and bytes.
+_BAR_FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+
+
 class Progress:
     """Shows how far a stage is: patches/s, MB/s and the time that is left.
 
@@ -53,6 +57,7 @@ class Progress:
             unit=unit,
             unit_scale=not self._in_patches,
             mininterval=0.5,
+            bar_format=None if self._total is None else _BAR_FORMAT,
         )
 
     def __enter__(self) -> Progress:
