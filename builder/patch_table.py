@@ -68,6 +68,10 @@ def make_table(lists: dict[str, list[str]]) -> pa.Table:
         `column` and `row` of the patch in its tile, `official_split` and
         `random_split` (index into SPLITS), `season` (into SEASONS), `country` (into
         COUNTRIES), all uint8, and three flags.
+
+    Raises:
+        ValueError: If the lists are of another release: a patch's S1 and S2 names do
+            not share their numbers, or a country is new.
     """
     rows = sorted(csv.DictReader(lists["patches"]), key=lambda row: row["s2_name"])
     names = [row["s2_name"] for row in rows]

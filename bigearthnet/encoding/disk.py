@@ -17,8 +17,8 @@ _STORED_NBYTES = 161_500
 # and 14 headers, each file padded to 512.
 _TAR_NBYTES = 176_000
 
-# Spool and shards stand side by side only for the buckets in work: a shard has at most
-# 640 MB, and a bucket of the largest split about as many.
+# Spool and shards stand side by side only for the buckets in work, one of each for a
+# worker: a shard has at most 640 MB, and a bucket of the largest split about as many.
 _IN_WORK_NBYTES = 2 * 640_000_000
 
 
@@ -39,7 +39,12 @@ def estimate_patches(source: Source, release: Release) -> int:
 
 
 def check_space(
-    source: Source, output: Path, *, release: Release, most_patches: int
+    source: Source,
+    output: Path,
+    *,
+    release: Release,
+    most_patches: int,
+    workers: int = 1,
 ) -> None:
     """Checks that spool and shards fit on the disk.
 
@@ -48,13 +53,14 @@ def check_space(
         output: Existing folder that the build writes to.
         release: What the source is.
         most_patches: The most patches that the build can store.
+        workers: Shards that are written at once.
 
     Raises:
         DiskSpaceError: If they do not; the message gives both figures.
     """
     count = min(estimate_patches(source, release), most_patches)
     stored = count * _STORED_NBYTES
-    needed = stored + min(stored, _IN_WORK_NBYTES)
+    needed = stored + min(stored, workers * _IN_WORK_NBYTES)
     free = shutil.disk_usage(output).free
     if needed > free:
         raise DiskSpaceError(

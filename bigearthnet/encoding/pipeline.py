@@ -140,7 +140,13 @@ def encode(
     ):
         wanted = choose_rows(patches, options)
         most = min(int(wanted.sum()), options.limit or len(wanted))
-        disk.check_space(opened, output, release=release, most_patches=most)
+        disk.check_space(
+            opened,
+            output,
+            release=release,
+            most_patches=most,
+            workers=options.workers,
+        )
         index = spool_patches(
             opened,
             spool,

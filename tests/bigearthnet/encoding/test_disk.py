@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import types
 from collections.abc import Callable, Iterator
@@ -86,18 +87,21 @@ def test_an_empty_folder_needs_nothing(tmp_path: Path) -> None:
         assert 0 == disk.estimate_patches(source, V1)
 
 
+@pytest.mark.parametrize(("workers", "need"), [(1, "96.6"), (2, "97.9"), (8, "105.6")])
 def test_a_full_disk_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workers: int, need: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A build that would not fit is an error with folder, need and free space."""
+    """An error gives folder, free space and need; shards in work add to the need."""
     set_free(monkeypatch, 90_000_000_000)
-    message = rf"in {tmp_path}: the build needs about 96\.6 GB, 90\.0 GB are free"
+    message = re.escape(f"in {tmp_path}: the build needs about {need} GB, 90.0 GB are")
 
     with (
         fake_source(V1.nbytes) as source,
         pytest.raises(DiskSpaceError, match=message),
     ):
-        disk.check_space(source, tmp_path, release=V1, most_patches=590_326)
+        disk.check_space(
+            source, tmp_path, release=V1, most_patches=590_326, workers=workers
+        )
 
 
 def test_spool_and_shards_of_a_small_build_stand_side_by_side(
