@@ -14,6 +14,7 @@ from bigearthnet.errors import (
     OptionError,
     PatchError,
     ShardError,
+    StoreError,
 )
 from bigearthnet.nomenclature import (
     BEN19,
@@ -52,6 +53,7 @@ __all__ = [
     "OptionError",
     "PatchError",
     "ShardError",
+    "StoreError",
     "remap",
     "remap_ids",
 ]

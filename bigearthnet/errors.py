@@ -57,3 +57,20 @@ class DiskSpaceError(BigEarthNetError, OSError):
 
 class ShardError(BigEarthNetError, ValueError):
     """Raised when a stored shard is not what its writer wrote."""
+
+    @classmethod
+    def unreadable(cls, path: object, cause: Exception) -> ShardError:
+        """Returns the error for a shard that a library cannot read.
+
+        Args:
+            path: The shard.
+            cause: What the library raised.
+        """
+        return cls(
+            f"{path} cannot be read ({str(cause)[:80]}). The shard is damaged: build "
+            "or download it again."
+        )
+
+
+class StoreError(BigEarthNetError, OSError):
+    """Raised when a data directory does not hold the shards that are asked for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import TypeAlias
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from bigearthnet import rgb
 from bigearthnet.errors import OptionError
-from bigearthnet.features import RGB_SCHEMA, S2_SCHEMA, Feature
+from bigearthnet.features import RGB_SCHEMA, S2_COLUMNS, S2_SCHEMA, Feature
 from bigearthnet.nomenclature import BEN19, CLC43, remap_ids
 from bigearthnet.patch import Patch
 from bigearthnet.patch_index import PatchFacts
@@ -36,6 +36,13 @@ def make_s2_example(patch: Patch, facts: PatchFacts) -> Example:
     return {**patch.groups(), **_make_metadata(patch, facts)}
 
 
+def make_s2_row(patch: Patch, facts: PatchFacts) -> Example:
+    """Returns the example in `features.S2_COLUMNS`; `preview` is JPEG bytes."""
+    example = make_s2_example(patch, facts)
+    preview = rgb.encode_jpeg(rgb.to_rgb(patch.groups()["bands_10m"]))
+    return {**example, "preview": preview}
+
+
 def make_rgb_example(patch: Patch, facts: PatchFacts) -> Example:
     """Returns the example of a patch in `features.RGB_SCHEMA`; `image` is PNG bytes."""
     image = rgb.encode_png(rgb.to_rgb(patch.groups()["bands_10m"]))
@@ -48,9 +55,15 @@ def get_make_example(schema: tuple[Feature, ...]) -> MakeExample:
     Raises:
         OptionError: If a package that the schema needs is not installed.
     """
-    if schema == RGB_SCHEMA and find_spec("PIL") is None:
-        raise OptionError("8-bit images need Pillow: install the extra [tfds].")
-    return {S2_SCHEMA: make_s2_example, RGB_SCHEMA: make_rgb_example}[schema]
+    has_image = any(feature.kind == "image" for feature in schema)
+    if has_image and find_spec("PIL") is None:
+        raise OptionError("8-bit images need Pillow: install the extra [tfds] or [hf].")
+    makers: dict[tuple[Feature, ...], MakeExample] = {
+        S2_SCHEMA: make_s2_example,
+        S2_COLUMNS: make_s2_row,
+        RGB_SCHEMA: make_rgb_example,
+    }
+    return makers[schema]
 
 
 def _make_metadata(patch: Patch, facts: PatchFacts) -> Example:
@@ -91,7 +104,7 @@ def _derive_labels(
     return labels_19, *vectors
 
 
-def nest(example: Example) -> dict[str, object]:
+def nest(example: Mapping[str, object]) -> dict[str, object]:
     """Turns `a/b` names into nested dicts, as TensorFlow Datasets takes examples."""
     nested: dict[str, object] = {}
     for name, value in example.items():

@@ -13,6 +13,7 @@ from bigearthnet.nomenclature import BEN19, CLC43
 from bigearthnet.splits import COUNTRIES, SEASONS
 
 if TYPE_CHECKING:
+    import datasets
     import tensorflow_datasets as tfds
 
 Kind = Literal["tensor", "image", "text", "integer", "bool", "class", "classes"]
@@ -24,9 +25,9 @@ class Feature:
 
     Attributes:
         name: Name of the feature; `a/b` is field `b` of the group `a`.
-        kind: `tensor` (fixed shape, stored as little-endian bytes), `image` (PNG),
-            `text` (UTF-8), `integer`, `bool`, `class` (one class id) or `classes`
-            (ascending class ids, any number of them).
+        kind: `tensor` (fixed shape, stored as little-endian bytes), `image` (a PNG or
+            JPEG file), `text` (UTF-8), `integer`, `bool`, `class` (one class id) or
+            `classes` (ascending class ids, any number of them).
         description: Meaning, with axes and unit.
         dtype: NumPy name of the element type.
         shape: Shape of a tensor or image.
@@ -55,10 +56,11 @@ def _band_features() -> tuple[Feature, ...]:
     )
 
 
+_PATCH_ID = Feature(
+    "patch_id", "text", "patch id, for example S2B_MSIL2A_20170924T93020_69_24"
+)
+
 _METADATA = (
-    Feature(
-        "patch_id", "text", "patch id, for example S2B_MSIL2A_20170924T93020_69_24"
-    ),
     Feature("s1_name", "text", "the Sentinel-1 patch of the same place"),
     Feature("tile_source", "text", "name of the Level-1C product"),
     Feature("acquisition_date", "text", "sensing time, YYYY-MM-DD HH:MM:SS, UTC"),
@@ -93,16 +95,38 @@ _LABELS = (
     ),
 )
 
-S2_SCHEMA: tuple[Feature, ...] = (*_band_features(), *_METADATA, *_LABELS)
+S2_SCHEMA: tuple[Feature, ...] = (
+    *_band_features(),
+    _PATCH_ID,
+    *_METADATA,
+    *_LABELS,
+)
+
+# What the stores that are tables (Parquet, Arrow) have: a picture more, and first what
+# people look at, since viewers show columns in this order.
+S2_COLUMNS: tuple[Feature, ...] = (
+    _PATCH_ID,
+    Feature(
+        "preview",
+        "image",
+        "B04, B03, B02 as (y, x, channel), stretched to 8 bits by rgb.STRETCH; JPEG",
+        dtype="uint8",
+        shape=(120, 120, 3),
+    ),
+    *_LABELS,
+    *_METADATA,
+    *_band_features(),
+)
 
 RGB_SCHEMA: tuple[Feature, ...] = (
     Feature(
         "image",
         "image",
-        "B04, B03, B02 as (y, x, channel), stretched to 8 bits by rgb.STRETCH",
+        "B04, B03, B02 as (y, x, channel), stretched to 8 bits by rgb.STRETCH; PNG",
         dtype="uint8",
         shape=(120, 120, 3),
     ),
+    _PATCH_ID,
     *_METADATA,
     *_LABELS,
 )
@@ -157,3 +181,50 @@ def _tfds_feature(feature: Feature) -> object:
             )
         case _:
             return tfds.features.Scalar(dtype=dtype, doc=feature.description)
+
+
+def hf_features(schema: tuple[Feature, ...]) -> datasets.Features:
+    """Says a schema in the types of Hugging Face `datasets`."""
+    import datasets
+
+    return datasets.Features.from_dict(hf_types(schema))
+
+
+def hf_types(schema: tuple[Feature, ...]) -> dict[str, object]:
+    """Says a schema in the JSON form that `datasets` keeps its types in.
+
+    Shards carry it and are written without `datasets`, so that their bytes do not
+    depend on its version; `datasets` is the oracle in the tests.
+
+    Returns:
+        Feature name → type; a group such as `coordinates` is a dict of its fields.
+    """
+    types: dict[str, object] = {}
+    for feature in schema:
+        group, _, field = feature.name.rpartition("/")
+        parent = types.setdefault(group, {}) if group else types
+        assert isinstance(parent, dict)
+        parent[field] = _hf_type(feature)
+    return types
+
+
+def _hf_type(feature: Feature) -> dict[str, object]:
+    value: dict[str, object] = {"dtype": feature.dtype, "_type": "Value"}
+    match feature.kind:
+        case "tensor" if len(feature.shape) == 3:
+            shape = list(feature.shape)
+            return {"shape": shape, "dtype": feature.dtype, "_type": "Array3D"}
+        case "tensor":
+            (length,) = feature.shape
+            return {"feature": value, "length": length, "_type": "List"}
+        case "image":
+            return {"_type": "Image"}
+        case "text":
+            return {"dtype": "string", "_type": "Value"}
+        case "class":
+            return {"names": list(feature.labels), "_type": "ClassLabel"}
+        case "classes":
+            label = {"names": list(feature.labels), "_type": "ClassLabel"}
+            return {"feature": label, "_type": "List"}
+        case _:
+            return value

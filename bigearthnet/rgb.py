@@ -1,7 +1,7 @@
 """8-bit RGB pictures of a patch, with one documented stretch.
 
-The stretch is part of the stored bytes of the config `s2-rgb`: a change here is a new
-major version of the dataset.
+The stretch is part of the stored bytes of the config `s2-rgb` and of the previews: a
+change here is a new major version of the dataset.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.bands import GROUPS, QUANTIFICATION_VALUE, RGB
+
+# Of Pillow's scale. A preview of a real patch takes about 5 kB.
+JPEG_QUALITY = 90
 
 # Digital number below which the stretch is close to linear.
 SOFTENING = 500
@@ -57,3 +60,22 @@ def encode_png(image: npt.NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def encode_jpeg(image: npt.NDArray[np.uint8]) -> bytes:
+    """Encodes a picture of shape (y, x, 3), uint8, as JPEG, for people to look at.
+
+    The bytes depend on the versions of Pillow and of the libjpeg it was built with.
+    """
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+def decode_image(content: bytes) -> npt.NDArray[np.uint8]:
+    """Returns the pixels of a PNG or JPEG of ours, shape (y, x, channel), uint8."""
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(content), formats=("PNG", "JPEG")))

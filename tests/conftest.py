@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import struct
 import tarfile
@@ -14,9 +15,24 @@ import numpy as np
 import pytest
 
 from bigearthnet.bands import BANDS, Band
-from bigearthnet.patch import band_file, file_names, metadata_file
+from bigearthnet.config import get_config
+from bigearthnet.encoding import keys
+from bigearthnet.encoding.pipeline import BuildOptions
+from bigearthnet.examples import Example, make_s2_row
+from bigearthnet.patch import (
+    RawPatch,
+    band_file,
+    decode_patch,
+    file_names,
+    metadata_file,
+)
 from bigearthnet.patch_index import PatchIndex, load_index
+from bigearthnet.stores import FORMATS
+from builder.build import build
 from builder.sample import write_sample
+
+# The library `datasets` reads this when it is first imported.
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 # Patch id → file name → content.
 Patches = dict[str, dict[str, bytes]]
@@ -70,9 +86,57 @@ def fake_patches() -> Patches:
 
 
 @pytest.fixture(scope="session")
+def fake_rows(fake_patches: Patches, patch_index: PatchIndex) -> list[Example]:
+    """The fake patches as rows of S2_COLUMNS, in their own order."""
+    return make_rows(fake_patches, patch_index)
+
+
+@pytest.fixture(scope="session")
+def sample_rows(sample_patches: Patches, patch_index: PatchIndex) -> list[Example]:
+    """The real patches as rows of S2_COLUMNS, in the order of their ids."""
+    return make_rows(sample_patches, patch_index)
+
+
+@pytest.fixture(scope="session")
+def all_stores(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory of the six real patches in every format; not to be changed."""
+    return build_all(sample_folder, tmp_path_factory.mktemp("all_stores"))
+
+
+@pytest.fixture(scope="session")
+def many_shards(
+    fake_patches: Patches, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The six fake patches, in all four splits, one in each shard; likewise."""
+    folder = tmp_path_factory.mktemp("many_shards")
+    source = write_tar(folder, fake_patches)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(keys, "MAX_PATCHES_PER_SHARD", 1)
+        return build_all(source, folder / "data")
+
+
+@pytest.fixture(scope="session")
 def write_archive() -> WriteArchive:
     """The function `write_tar`."""
     return write_tar
+
+
+def build_all(source: Path, data_dir: Path) -> Path:
+    """Builds every format of the config s2, and returns the data directory."""
+    options = BuildOptions(include_excluded=True, quiet=True, workers=1)
+    build(source, data_dir, get_config("s2"), options, formats=tuple(FORMATS))
+    return data_dir
+
+
+def make_rows(patches: Patches, index: PatchIndex) -> list[Example]:
+    """Makes the rows of S2_COLUMNS."""
+    rows = []
+    for patch_id, files in patches.items():
+        row = index.find(patch_id)
+        assert row is not None
+        patch = decode_patch(RawPatch(row, patch_id, files))
+        rows.append(make_s2_row(patch, index.facts(row)))
+    return rows
 
 
 def make_fake_patch(patch_id: str, number: int = 0) -> dict[str, bytes]:

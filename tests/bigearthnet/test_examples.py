@@ -8,7 +8,8 @@ import pytest
 
 from bigearthnet import examples, rgb
 from bigearthnet.bands import BANDS, split
-from bigearthnet.features import RGB_SCHEMA, S2_SCHEMA
+from bigearthnet.errors import OptionError
+from bigearthnet.features import RGB_SCHEMA, S2_COLUMNS, S2_SCHEMA
 from bigearthnet.nomenclature import BEN19, CLC43
 from bigearthnet.patch import Patch, RawPatch, band_file, decode_patch, metadata_file
 from bigearthnet.patch_index import PatchFacts, PatchIndex
@@ -33,6 +34,46 @@ def test_an_example_has_the_features_of_its_schema(fake: Patch) -> None:
         example = examples.get_make_example(schema)(fake, FACTS)
 
         assert [feature.name for feature in schema] == list(example)
+
+
+def test_a_row_is_an_example_with_a_preview(fake: Patch) -> None:
+    """The row of a table has what the example has, and its picture."""
+    example = examples.make_s2_example(fake, FACTS)
+
+    row = examples.get_make_example(S2_COLUMNS)(fake, FACTS)
+
+    assert {feature.name for feature in S2_COLUMNS} == set(row)
+    assert {"preview"} == set(row) - set(example)
+    for name, value in example.items():
+        assert np.array_equal(value, row[name])
+
+
+def test_a_preview_is_a_jpeg_of_the_stretch(sample_patches: Patches) -> None:
+    """The preview of a real patch is close to its stretched B04, B03, B02."""
+    for patch_id, files in sample_patches.items():
+        patch = decode_patch(RawPatch(0, patch_id, files))
+        expected = rgb.to_rgb(patch.groups()["bands_10m"]).astype(int)
+
+        preview = examples.make_s2_row(patch, FACTS)["preview"]
+
+        assert isinstance(preview, bytes)
+        assert preview.startswith(b"\xff\xd8\xff")
+        difference = rgb.decode_image(preview) - expected
+        assert (120, 120, 3) == difference.shape
+        assert (np.abs(difference).mean(axis=(0, 1)) < 4).all()
+        assert (np.abs(difference.mean(axis=(0, 1))) < 1).all()
+
+
+@pytest.mark.parametrize("name", ["columns", "rgb"])
+def test_pictures_need_pillow(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Pillow a schema with pictures is refused, with the way out."""
+    monkeypatch.setattr(examples, "find_spec", lambda _: None)
+    schema = {"columns": S2_COLUMNS, "rgb": RGB_SCHEMA}[name]
+
+    with pytest.raises(OptionError, match="Pillow: install the extra"):
+        examples.get_make_example(schema)
+
+    assert examples.make_s2_example is examples.get_make_example(S2_SCHEMA)
 
 
 def test_facts_stand_under_their_names(fake: Patch) -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import pytest
 
 from bigearthnet import features
-from bigearthnet.features import RGB_SCHEMA, S2_SCHEMA, Feature
+from bigearthnet.features import RGB_SCHEMA, S2_COLUMNS, S2_SCHEMA, Feature
 from bigearthnet.nomenclature import BEN19, CLC43
 from bigearthnet.splits import COUNTRIES, SEASONS
 
@@ -40,6 +41,7 @@ PIXELS = {
     "rgb": [("image", "image", "uint8", (120, 120, 3))],
 }
 SCHEMAS = {"s2": S2_SCHEMA, "rgb": RGB_SCHEMA}
+ALL_SCHEMAS = {**SCHEMAS, "columns": S2_COLUMNS}
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
@@ -50,10 +52,25 @@ def test_the_schema_is_frozen(name: str) -> None:
     assert PIXELS[name] + COMMON == actual
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_columns_are_frozen() -> None:
+    """Tables have first what people look at, last the pixels, and a preview."""
+    actual = [(f.name, f.kind, f.dtype, f.shape) for f in S2_COLUMNS]
+    preview = ("preview", "image", "uint8", (120, 120, 3))
+
+    assert [
+        COMMON[0],
+        preview,
+        *COMMON[-4:],
+        *COMMON[1:-4],
+        *PIXELS["s2"],
+    ] == actual
+    assert {f for f in S2_COLUMNS if f.name != "preview"} == set(S2_SCHEMA)
+
+
+@pytest.mark.parametrize("name", ALL_SCHEMAS)
 def test_class_names_are_in_stored_order(name: str) -> None:
     """The classes of a feature are those of the table or nomenclature it comes from."""
-    labels = {f.name: f.labels for f in SCHEMAS[name] if f.labels}
+    labels = {f.name: f.labels for f in ALL_SCHEMAS[name] if f.labels}
 
     assert {
         "country": COUNTRIES,
@@ -63,10 +80,10 @@ def test_class_names_are_in_stored_order(name: str) -> None:
     } == labels
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", ALL_SCHEMAS)
 def test_every_feature_is_described(name: str) -> None:
     """Each feature says what it means, and has a name of its own."""
-    schema = SCHEMAS[name]
+    schema = ALL_SCHEMAS[name]
 
     assert all(feature.description for feature in schema)
     assert len(schema) == len({feature.name for feature in schema})
@@ -120,3 +137,67 @@ def test_tfds_features_are_stock_ones(name: str) -> None:
 
     assert "tensorflow_datasets" in text
     assert "'bigearthnet" not in text
+
+
+def test_datasets_has_types_for_every_kind() -> None:
+    """Each kind of feature becomes the type of `datasets` that says the same."""
+    import datasets
+    from datasets import Array3D, ClassLabel, Image, List, Value
+
+    schema = (
+        Feature("cube", "tensor", "", dtype="uint16", shape=(2, 3, 4)),
+        Feature("vector", "tensor", "", dtype="uint8", shape=(5,)),
+        Feature("picture", "image", "", dtype="uint8", shape=(6, 7, 3)),
+        Feature("name", "text", ""),
+        Feature("group/number", "integer", "", dtype="int32"),
+        Feature("group/flag", "bool", "", dtype="bool"),
+        Feature("one", "class", "", labels=("b", "a")),
+        Feature("any", "classes", "", labels=("c", "d", "e")),
+    )
+    expected = datasets.Features(
+        {
+            "cube": Array3D(shape=(2, 3, 4), dtype="uint16"),
+            "vector": List(Value("uint8"), length=5),
+            "picture": Image(),
+            "name": Value("string"),
+            "group": {"number": Value("int32"), "flag": Value("bool")},
+            "one": ClassLabel(names=["b", "a"]),
+            "any": List(ClassLabel(names=["c", "d", "e"])),
+        }
+    )
+
+    found = features.hf_features(schema)
+
+    assert expected == found
+    assert list(expected) == list(found)
+    assert expected.arrow_schema.equals(found.arrow_schema, check_metadata=True)
+
+
+def test_datasets_knows_the_columns() -> None:
+    """A few columns have the types, shapes and class names that a user expects."""
+    from datasets import Array3D, ClassLabel, Image, List, Value
+
+    found = features.hf_features(S2_COLUMNS)
+
+    assert Array3D(shape=(6, 60, 60), dtype="uint16") == found["bands_20m"]
+    assert List(ClassLabel(names=list(CLC43.labels))) == found["labels"]
+    assert List(Value("uint8"), length=19) == found["multi_hot_19"]
+    assert (
+        dict.fromkeys(["ulx", "uly", "lrx", "lry"], Value("int64"))
+        == found["coordinates"]
+    )
+    assert ClassLabel(names=list(SEASONS)) == found["season"]
+    assert (Image(), Value("int32")) == (found["preview"], found["epsg"])
+
+
+@pytest.mark.parametrize("name", ALL_SCHEMAS)
+def test_types_are_as_datasets_writes_them(name: str) -> None:
+    """The JSON form, made without `datasets`, is what its own types say of themselves.
+
+    Its keys, too, come in the same order, since they become bytes of the shards.
+    """
+    expected = features.hf_features(ALL_SCHEMAS[name]).to_dict()
+
+    types = features.hf_types(ALL_SCHEMAS[name])
+
+    assert json.dumps(expected) == json.dumps(types)

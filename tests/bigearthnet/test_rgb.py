@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 
 import numpy as np
@@ -104,3 +105,54 @@ def test_equal_pictures_have_equal_bytes() -> None:
     image = rgb.to_rgb(make_bands())
 
     assert rgb.encode_png(image) == rgb.encode_png(image.copy())
+
+
+def make_picture() -> np.ndarray:
+    """A smooth picture in which channel, row and column show: (y, x, 3), uint8."""
+    y, x, channel = np.indices((120, 120, 3))
+    return (60 * channel + y // 2 + x // 4).astype(np.uint8)
+
+
+def test_jpeg_is_close_to_the_picture() -> None:
+    """GDAL's own JPEG reader finds each channel where it was, nearly unchanged."""
+    from rasterio.errors import NotGeoreferencedWarning
+    from rasterio.io import MemoryFile
+
+    picture = make_picture()
+    jpeg = rgb.encode_jpeg(picture)
+
+    with (
+        pytest.warns(NotGeoreferencedWarning),
+        MemoryFile(jpeg) as memory,
+        memory.open(driver="JPEG") as dataset,
+    ):
+        pixels = dataset.read()
+
+    difference = pixels - picture.transpose(2, 0, 1).astype(int)
+    assert jpeg.startswith(b"\xff\xd8\xff")
+    assert np.abs(difference).max() <= 6
+    assert jpeg == rgb.encode_jpeg(picture.copy())
+
+
+def test_our_pictures_are_decoded() -> None:
+    """A PNG comes back exactly, a JPEG nearly unchanged."""
+    picture = make_picture()
+
+    png = rgb.decode_image(rgb.encode_png(picture))
+    jpeg = rgb.decode_image(rgb.encode_jpeg(picture))
+
+    assert np.array_equal(picture, png)
+    assert ((120, 120, 3), np.uint8) == (jpeg.shape, jpeg.dtype)
+    assert np.abs(jpeg - picture.astype(int)).max() <= 6
+
+
+@pytest.mark.parametrize("form", ["GIF", "TIFF", "BMP"])
+def test_other_pictures_are_not_decoded(form: str) -> None:
+    """What is neither PNG nor JPEG is not given to a decoder."""
+    from PIL import Image, UnidentifiedImageError
+
+    buffer = io.BytesIO()
+    Image.fromarray(make_picture()).save(buffer, format=form)
+
+    with pytest.raises(UnidentifiedImageError):
+        rgb.decode_image(buffer.getvalue())

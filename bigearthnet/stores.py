@@ -1,0 +1,284 @@
+"""Where the stores of a data directory lie, and what they say of themselves.
+
+A store is one finished folder of shards in one format. The names of folders and shards
+are those that the readers of each format expect: TensorFlow Datasets, the Hugging Face
+hub, `datasets.load_from_disk`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bigearthnet.config import CONFIGS, DATA_VERSION, Config, get_config
+from bigearthnet.errors import OptionError, ShardError, StoreError
+
+MANIFEST = "manifest.json"
+PROVENANCE = "provenance.json"
+STATISTICS = "statistics.json"
+PATCHES = "patches.parquet"
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format that patches are stored in.
+
+    Attributes:
+        name: Short name, also of `--formats`.
+        folder: Folder of a store below the data directory, a template.
+        shard: File of a shard below that folder, a template.
+        has_columns: Whether the store keeps a table of columns, that is
+            `Config.columns`, or single examples of `Config.schema`.
+        patch_nbytes: The most bytes that a stored patch takes, on average.
+    """
+
+    name: str
+    folder: str
+    shard: str
+    has_columns: bool
+    patch_nbytes: int
+
+    def store_folder(self, data_dir: Path, config: Config) -> Path:
+        """Returns the folder of a configuration's store."""
+        suffix = scheme_suffix(config)
+        return data_dir / self.folder.format(
+            config=config.name, version=DATA_VERSION, suffix=suffix
+        )
+
+    def shard_file(self, split: str, number: int, count: int) -> str:
+        """Returns the file of a shard, as a path below its store's folder.
+
+        Args:
+            split: Name of the split.
+            number: Number of the shard in its split, from 0.
+            count: Shards of the split.
+        """
+        return self.shard.format(split=split, number=number, count=count)
+
+
+FORMATS: Mapping[str, Format] = {
+    form.name: form
+    for form in (
+        Format(
+            "tfrecord",
+            "bigearthnet/{config}/{version}",
+            "bigearthnet-{split}.tfrecord-{number:05d}-of-{count:05d}",
+            has_columns=False,
+            patch_nbytes=161_500,  # 160,000 of pixels and about 1,300 of metadata
+        ),
+        Format(
+            "parquet",
+            "huggingface{suffix}",
+            "s2/{split}-{number:05d}-of-{count:05d}.parquet",
+            has_columns=True,
+            patch_nbytes=130_000,  # 117,000 on the real sample patches, and footers
+        ),
+        Format(
+            "arrow",
+            "arrow{suffix}",
+            "{split}/data-{number:05d}-of-{count:05d}.arrow",
+            has_columns=True,
+            patch_nbytes=175_000,  # pixels, their list offsets, and the preview
+        ),
+    )
+}
+
+
+def get_format(name: str) -> Format:
+    """Returns a format by name.
+
+    Raises:
+        OptionError: If there is none of that name.
+    """
+    try:
+        return FORMATS[name]
+    except KeyError:
+        raise OptionError(
+            f"unknown format: expected one of {', '.join(FORMATS)}, got {name!r}."
+        ) from None
+
+
+def scheme_suffix(config: Config) -> str:
+    """Returns what names of the config's split scheme end in; official ones, nothing.
+
+    Configurations that share a suffix share the stores of column formats; only one of
+    each scheme has columns.
+    """
+    return "" if config.scheme == "official" else f"-{config.scheme}"
+
+
+@dataclass(frozen=True)
+class Store:
+    """One finished folder of shards.
+
+    Attributes:
+        folder: The folder.
+        manifest: Content of its manifest.json.
+        statistics: Content of its statistics.json.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    statistics: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the configuration."""
+        return str(self.manifest["config"])
+
+    @property
+    def format(self) -> Format:
+        """The format of the shards."""
+        return FORMATS[self.manifest["format"]]
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have patches."""
+        return tuple(self.manifest["splits"])
+
+    def files(self, split: str) -> list[Mapping[str, Any]]:
+        """Returns what the manifest says of each shard of a split, in order."""
+        return [file for file in self.manifest["files"] if file["split"] == split]
+
+    def shards(self, split: str) -> list[Path]:
+        """Returns the shards of a split, in order.
+
+        Raises:
+            OptionError: If the store has no such split.
+            StoreError: If one of them is missing, or has another size than it had when
+                it was written.
+        """
+        if split not in self.splits:
+            raise OptionError(
+                f"no split {split!r} in {self.folder}: expected one of "
+                f"{', '.join(self.splits)}."
+            )
+        for file in self.files(split):
+            path = self.folder / file["name"]
+            found = path.stat().st_size if path.is_file() else None
+            if found != file["bytes"]:
+                state = "is missing" if found is None else f"has {found:,} bytes"
+                raise StoreError(
+                    f"{path} {state}: expected {file['bytes']:,} bytes. Build or "
+                    "download the store again."
+                )
+        return [self.folder / file["name"] for file in self.files(split)]
+
+    def num_patches(self, split: str) -> int:
+        """Returns how many patches a split has; 0 if there is no such split."""
+        return int(self.manifest["splits"].get(split, {"rows": 0})["rows"])
+
+
+def default_data_dir() -> Path:
+    """Returns TensorFlow Datasets' own directory: $TFDS_DATA_DIR, or below the home."""
+    return Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+
+
+def find_stores(data_dir: Path) -> list[Store]:
+    """Finds every finished store of a data directory.
+
+    Raises:
+        StoreError: If there is none.
+        ShardError: If the JSON files of one cannot be read.
+    """
+    folders = dict.fromkeys(
+        form.store_folder(data_dir, config)
+        for config in CONFIGS.values()
+        for form in FORMATS.values()
+    )
+    stores = [read_store(f) for f in folders if (f / MANIFEST).is_file()]
+    if not stores:
+        raise StoreError(
+            f"no store in {data_dir}: none of its folders holds a {MANIFEST}. Build "
+            "first: python -m builder.build --help."
+        )
+    return stores
+
+
+def open_store(data_dir: Path, config: Config, form: str | None = None) -> Store:
+    """Opens the store of a configuration.
+
+    Args:
+        data_dir: The data directory.
+        config: The configuration.
+        form: Name of the format; None for the first of FORMATS that is there.
+
+    Raises:
+        OptionError: If there is no format of that name.
+        StoreError: If there is no such store.
+        ShardError: If its JSON files cannot be read.
+    """
+    forms = list(FORMATS.values()) if form is None else [get_format(form)]
+    folders = [
+        f.store_folder(data_dir, config)
+        for f in forms
+        if config.columns or not f.has_columns
+    ]
+    for folder in folders:
+        if (folder / MANIFEST).is_file():
+            store = read_store(folder)
+            if store.name == config.name:
+                return store
+    raise StoreError(
+        f"no store of config {config.name} in {data_dir}: looked for {MANIFEST} in "
+        f"{', '.join(str(folder) for folder in folders) or 'no folder'}. Build it: "
+        f"python -m builder.build --source=... --data_dir={data_dir} "
+        f"--config={config.name}{f' --formats={form}' if form else ''}"
+    )
+
+
+def read_store(folder: Path) -> Store:
+    """Reads what a store says of itself.
+
+    Raises:
+        ShardError: If its manifest or statistics cannot be read.
+    """
+    manifest = _read_json(folder / MANIFEST)
+    _check_manifest(manifest, folder / MANIFEST)
+    return Store(folder, manifest, _read_json(folder / STATISTICS))
+
+
+# What the manifest gives as integers of each file.
+_NUMBERS = ("rows", "bytes", "data_bytes")
+
+
+def _check_manifest(manifest: Mapping[str, Any], path: Path) -> None:
+    try:
+        get_config(manifest["config"])
+        get_format(manifest["format"])
+        files = [(f["name"], f["split"], f["sha256"]) for f in manifest["files"]]
+        numbers = [f[key] for f in manifest["files"] for key in _NUMBERS]
+        numbers += [split["rows"] for split in manifest["splits"].values()]
+        texts = [text for file in files for text in file]
+        texts.append(manifest["patches"]["sha256"])
+        rows: dict[str, int] = {}
+        for file in manifest["files"]:
+            rows[file["split"]] = rows.get(file["split"], 0) + file["rows"]
+        good = (
+            all(isinstance(n, int) for n in numbers)
+            and all(isinstance(text, str) and _is_below(text) for text in texts)
+            and rows == {n: split["rows"] for n, split in manifest["splits"].items()}
+        )
+    except (KeyError, TypeError, AttributeError, OptionError):
+        good = False
+    if not good:
+        raise ShardError(f"{path} is damaged: not a manifest of ours. Build again.")
+
+
+def _is_below(name: str) -> bool:
+    """Whether a path of the manifest stays in the store's folder."""
+    return not name.startswith("/") and ".." not in name.split("/")
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as cause:
+        raise ShardError(f"{path} cannot be read: {cause}. Build again.") from None
+    if not isinstance(content, dict):
+        raise ShardError(f"{path}: expected a JSON object. Build again.")
+    return content
