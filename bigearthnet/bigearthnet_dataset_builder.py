@@ -80,7 +80,7 @@ class Builder(  # type: ignore[call-arg]
         patches = load_index(self.config.scheme, self.RELEASE)
         result = encode(
             source,
-            output,
+            {"tfrecord": output},
             config=self.config,
             release=self.RELEASE,
             patches=patches,
@@ -89,6 +89,7 @@ class Builder(  # type: ignore[call-arg]
         write_records(
             output,
             result,
+            form="tfrecord",
             config=self.config,
             release=self.RELEASE,
             patches=patches,
@@ -196,7 +197,7 @@ def set_splits(
             tfds.core.SplitInfo(
                 name=split,
                 shard_lengths=[shard.num_patches for shard in members],
-                num_bytes=sum(shard.data_nbytes for shard in members),
+                num_bytes=sum(shard.files["tfrecord"].data_nbytes for shard in members),
                 filename_template=tfds.core.ShardedFileTemplate(
                     data_dir=data_dir,
                     dataset_name=info.name,

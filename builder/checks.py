@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from bigearthnet.archive import open_source
 from bigearthnet.bands import GROUPS, Band
-from bigearthnet.encoding.manifest import PATCHES, hash_file
+from bigearthnet.encoding.arrow import make_dataset_dict
+from bigearthnet.encoding.files import hash_file
 from bigearthnet.encoding.progress import Progress
 from bigearthnet.encoding.spool import encode_mask
 from bigearthnet.errors import PatchError
@@ -21,8 +22,10 @@ from bigearthnet.nomenclature import Nomenclature
 from bigearthnet.patch import Patch, RawPatch, band_file, metadata_file
 from bigearthnet.release import Release
 from bigearthnet.splits import EXCLUDED, SPLITS
+from bigearthnet.stores import PATCHES, Store
+from builder.card import CARD, make_header
 from builder.records import RecordIndex
-from builder.stored import Store, compare_examples
+from builder.stored import compare_examples
 
 
 def check_files(store: Store) -> Iterator[str | None]:
@@ -38,13 +41,61 @@ def check_files(store: Store) -> Iterator[str | None]:
             yield f"{name}: expected sha256 {file['sha256']}, got {digest}"
         else:
             yield None
-    for path in sorted(store.folder.glob("*.tfrecord*")):
-        if path.name not in expected:
-            yield f"{path.name} is not part of the build"
+    for path in sorted(store.folder.rglob("*")):
+        name = path.relative_to(store.folder).as_posix()
+        is_shard = ".tfrecord" in name or path.suffix in (".parquet", ".arrow")
+        # `datasets` keeps the orders of shuffled data beside what it maps.
+        is_cache = path.match("cache-*.arrow")
+        if is_shard and not is_cache and name not in expected and name != PATCHES:
+            yield f"{name} is not part of the build"
 
 
 def check_counts(store: Store, records: RecordIndex) -> Iterator[str | None]:
-    """Checks that records, manifest and TFDS's metadata count the same patches."""
+    """Checks that examples, manifest and the format's metadata count the same."""
+    if store.format.name == "tfrecord":
+        yield from _check_tfds_counts(store, records)
+        return
+    for split in sorted({*store.splits, *records.counts}):
+        found, counted = records.counts.get(split, 0), store.num_patches(split)
+        yield (
+            None if found == counted else f"{split}: {found} rows, manifest {counted}"
+        )
+    yield from (
+        _check_card(store) if store.format.name == "parquet" else _check_dict(store)
+    )
+
+
+def _check_card(store: Store) -> Iterator[str | None]:
+    """Checks that the card would be written in the same way again.
+
+    Only what `load_dataset` needs of it: people may add to the rest.
+    """
+    import yaml
+
+    try:
+        text = (store.folder / CARD).read_text(encoding="utf-8")
+        header = yaml.safe_load(text.split("---\n")[1])
+        found = {key: header[key] for key in ("configs", "dataset_info")}
+    except (OSError, ValueError, IndexError, KeyError, TypeError, yaml.YAMLError) as e:
+        yield f"{CARD} cannot be read: {e!r}"
+        return
+    expected = make_header(store)
+    for key, value in found.items():
+        yield None if value == expected[key] else f"{CARD}: {key} are of another build"
+
+
+def _check_dict(store: Store) -> Iterator[str | None]:
+    """Checks what `load_from_disk` reads beside the shards."""
+    for name, expected in make_dataset_dict(store).items():
+        try:
+            found = json.loads((store.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as cause:
+            yield f"{name} cannot be read: {cause!r}"
+            continue
+        yield None if found == expected else f"{name} is of another build"
+
+
+def _check_tfds_counts(store: Store, records: RecordIndex) -> Iterator[str | None]:
     try:
         info = json.loads((store.folder / "dataset_info.json").read_text())
         shard_lengths = {
@@ -121,6 +172,31 @@ def check_complete(records: RecordIndex) -> Iterator[str | None]:
         )
 
 
+def check_agreement(records: RecordIndex, other: RecordIndex) -> Iterator[str | None]:
+    """Compares every example of two stores of one configuration.
+
+    Args:
+        records: What the first one holds.
+        other: What the second one holds.
+
+    Raises:
+        ShardError: If an example that differs cannot be read.
+    """
+    names = records.store.format.name, other.store.format.name
+    for row in np.flatnonzero(records.found | other.found):
+        patch_id = records.patches.patch_id(int(row))
+        if not (records.found[row] and other.found[row]):
+            where, lacking = names if records.found[row] else names[::-1]
+            yield f"{patch_id} is in {where}, not in {lacking}"
+        elif np.array_equal(records.digests[row], other.digests[row]):
+            yield None
+        else:
+            expected, found = records.read(int(row)), other.read(int(row))
+            shared = {f.name: expected[f.name] for f in records.compared}
+            problems = list(compare_examples(shared, found))
+            yield f"{patch_id}: {'; '.join(problems)} ({' and '.join(names)})"
+
+
 def check_source(
     source: Path,
     records: RecordIndex,
@@ -135,7 +211,7 @@ def check_source(
         ArchiveError, PatchError: If the source cannot be read.
         ShardError: If a record cannot be read.
     """
-    make_example = get_make_example(records.schema)
+    make_example = get_make_example(records.compared)
     missing = records.found.copy()
     with (
         open_source(source) as opened,
@@ -148,8 +224,11 @@ def check_source(
             missing[raw.row] = False
             patch = decode(raw, release.nomenclature)
             expected = make_example(patch, records.patches.facts(raw.row))
-            problems = list(compare_examples(expected, records.read(raw.row)))
-            yield f"{raw.patch_id}: {'; '.join(problems)}" if problems else None
+            if np.array_equal(records.digest(expected), records.digests[raw.row]):
+                yield None
+            else:
+                problems = compare_examples(expected, records.read(raw.row))
+                yield f"{raw.patch_id}: {'; '.join(problems)}"
     for row in np.flatnonzero(missing):
         yield f"{records.patches.patch_id(int(row))} is not in the source"
 

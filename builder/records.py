@@ -1,35 +1,48 @@
-"""Checks every record of a store, and finds the record of a patch."""
+"""Checks every example of a store, and finds the example of a patch."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from bigearthnet.bands import GROUPS, PATCH_NBYTES
-from bigearthnet.encoding import tfrecord
+from bigearthnet.config import get_config
 from bigearthnet.encoding.keys import hash_key
 from bigearthnet.encoding.progress import Progress
 from bigearthnet.encoding.spool import encode_mask
 from bigearthnet.encoding.statistics import BandSums
+from bigearthnet.encoding.tfrecord import make_encoder
 from bigearthnet.errors import ShardError
 from bigearthnet.examples import Example
-from bigearthnet.features import Feature
 from bigearthnet.nomenclature import BEN19, CLC43, Nomenclature, remap_ids
 from bigearthnet.patch_index import PatchIndex
+from bigearthnet.rgb import decode_image, to_rgb
 from bigearthnet.splits import SPLITS
-from builder.stored import Store, decode_example, read_examples
+from bigearthnet.stores import Store
+from builder.stored import read_example, read_examples
 
 _NOWHERE = -1
 
+_DIGEST_NBYTES = 16
+
+# Mean difference, in levels of 255, up to which a preview is taken for a lossy picture
+# of its bands. Those of the real sample patches differ by 2.1 to 2.9.
+_MOST_PREVIEW_ERROR = 8
+
 
 class RecordIndex:
-    """Where each patch's record stands; filled by `check`.
+    """Where each patch's example stands; filled by `check`.
 
     Attributes:
         store: The store.
         patches: The release's patches in the store's split scheme.
         schema: The stored features.
+        compared: The features that all stores of the configuration have.
+        digests: Digest of what `compared` says of each patch that was found, shape
+            (patch, 16), uint8; equal where two examples are.
         sums: Sums over the pixels of the split that has statistics.
         counts: Split → records found.
         labels: Class ids of each patch that was found, as bit masks, shape (patch,).
@@ -38,20 +51,23 @@ class RecordIndex:
     def __init__(
         self,
         store: Store,
-        schema: tuple[Feature, ...],
         patches: PatchIndex,
         *,
         quiet: bool = False,
     ) -> None:
+        config = get_config(store.name)
         self.store = store
-        self.schema = schema
+        self.schema = config.columns if store.format.has_columns else config.schema
+        self.compared = config.schema
         self.patches = patches
+        self.digests = np.zeros((len(patches), _DIGEST_NBYTES), np.uint8)
         self.sums = BandSums()
         self.counts: dict[str, int] = {}
         self.labels = np.zeros(len(patches), np.uint64)
         self._quiet = quiet
         self._files = np.full(len(patches), _NOWHERE, np.int16)
-        self._offsets = np.zeros(len(patches), np.int64)
+        self._places = np.zeros(len(patches), np.int64)
+        self._encode = make_encoder(self.compared)
 
     @property
     def found(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -59,31 +75,42 @@ class RecordIndex:
         return self._files != _NOWHERE
 
     def read(self, row: int) -> Example:
-        """Reads the record of a patch that was found.
+        """Reads the example of a patch that was found.
 
         Raises:
-            ShardError: If the record is damaged.
+            ShardError: If it is damaged.
         """
         name = self.store.manifest["files"][self._files[row]]["name"]
-        offset = int(self._offsets[row])
-        data = tfrecord.read_record(self.store.folder / name, offset)
-        return decode_example(data, self.schema, f"{name}, byte {offset}")
+        return read_example(self.store, name, int(self._places[row]), self.schema)
+
+    def digest(self, example: Example) -> npt.NDArray[np.uint8]:
+        """Returns the digest of an example, shape (16,), uint8; pictures by pixels."""
+        pixels = {
+            f.name: _image_bytes(example[f.name])
+            for f in self.compared
+            if f.kind == "image"
+        }
+        content = self._encode({**example, **pixels})
+        digest = hashlib.blake2b(content, digest_size=_DIGEST_NBYTES).digest()
+        return np.frombuffer(digest, np.uint8)
 
     def check(self) -> Iterator[str | None]:
-        """Checks every record: checksum, order, split, labels and facts.
+        """Checks every example: checksum, order, split, labels, facts and preview.
 
-        Of a file that is damaged, the records behind the damage are not read.
+        Of a file that is damaged, the examples behind the damage are not read.
         """
         total = sum(file["rows"] for file in self.store.manifest["files"])
         with Progress(
-            f"records of {self.store.name}", total_patches=total, quiet=self._quiet
+            f"{self.store.name} {self.store.format.name}",
+            total_patches=total,
+            quiet=self._quiet,
         ) as progress:
             last: dict[str, bytes] = {}
             for number, file in enumerate(self.store.manifest["files"]):
-                path, split = self.store.folder / file["name"], file["split"]
+                name, split = file["name"], file["split"]
                 try:
-                    for offset, example in read_examples(path, self.schema):
-                        yield self._check_record(number, offset, split, example, last)
+                    for place, example in read_examples(self.store, name, self.schema):
+                        yield self._check_record(number, place, split, example, last)
                         progress.add(1, PATCH_NBYTES)
                 except ShardError as error:
                     yield str(error)
@@ -91,7 +118,7 @@ class RecordIndex:
     def _check_record(
         self,
         file: int,
-        offset: int,
+        place: int,
         split: str,
         example: Example,
         last: dict[str, bytes],
@@ -103,7 +130,8 @@ class RecordIndex:
             return f"{patch_id} is not a patch of the release"
         if self._files[row] != _NOWHERE:
             return f"{patch_id} is stored twice"
-        self._files[row], self._offsets[row] = file, offset
+        self._files[row], self._places[row] = file, place
+        self.digests[row] = self.digest(example)
         labels = example["labels"]
         assert isinstance(labels, tuple)
         self.labels[row] = encode_mask(tuple(i for i in labels if 0 <= i < len(CLC43)))
@@ -115,7 +143,7 @@ class RecordIndex:
             groups = [np.asarray(example[group.name]) for group in GROUPS]
             self.sums.add_pixels(np.concatenate([group.ravel() for group in groups]))
         problems = [*_check_facts(example, split, row, self.patches)]
-        problems += _check_labels(example)
+        problems += [*_check_labels(example), *_check_preview(example)]
         return f"{patch_id}: {'; '.join(problems)}" if problems else None
 
 
@@ -134,6 +162,29 @@ def _check_facts(
     ):
         if getattr(facts, name) != example[name]:
             yield f"{name}: expected {getattr(facts, name)!r}, stored {example[name]!r}"
+
+
+def _image_bytes(image: object) -> bytes:
+    """Returns the pixels of a picture, be it a file or an array."""
+    pixels = decode_image(image) if isinstance(image, bytes) else image
+    assert isinstance(pixels, np.ndarray)
+    return pixels.tobytes()
+
+
+def _check_preview(example: Example) -> Iterator[str]:
+    """Compares a preview, which is lossy, with the bands that it was made of."""
+    if "preview" not in example:
+        return
+    preview, bands = example["preview"], example["bands_10m"]
+    assert isinstance(preview, np.ndarray)
+    assert isinstance(bands, np.ndarray)
+    expected = to_rgb(bands.astype(np.uint16, copy=False))
+    if preview.shape != expected.shape:
+        yield f"preview: expected a picture of {expected.shape}, got {preview.shape}"
+        return
+    error = float(np.abs(preview.astype(np.float32) - expected).mean())
+    if error > _MOST_PREVIEW_ERROR:
+        yield f"preview shows something else: it differs by {error:.1f} of 255 levels"
 
 
 def _check_labels(example: Example) -> Iterator[str]:

@@ -1,107 +1,111 @@
 """Reads stored examples back, for checks: with TensorFlow's parser, not our encoder.
 
-An example is read into the form of `bigearthnet.examples`, so that it can be compared
-with what a source says, field by field.
+An example is read into the form of `bigearthnet.examples`, whatever its format, so that
+it can be compared with what a source or another store says, field by field.
 """
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.config import get_config
 from bigearthnet.encoding import tfrecord
-from bigearthnet.encoding.manifest import MANIFEST, STATISTICS
 from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.examples import Example, Value
 from bigearthnet.features import Feature
+from bigearthnet.reading.batches import Batch, Reader
+from bigearthnet.rgb import decode_image
+from bigearthnet.stores import Store
 
-
-@dataclass(frozen=True)
-class Store:
-    """One finished TFRecord directory.
-
-    Attributes:
-        folder: DATA_DIR/bigearthnet/<config>/<version>.
-        manifest: Content of its manifest.json.
-        statistics: Content of its statistics.json.
-    """
-
-    folder: Path
-    manifest: Mapping[str, Any]
-    statistics: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """Name of the configuration."""
-        return str(self.manifest["config"])
-
-
-def find_stores(data_dir: Path) -> list[Store]:
-    """Finds every finished TFRecord directory of a data directory.
-
-    Raises:
-        ShardError: If there is none, or its JSON files cannot be read.
-    """
-    manifests = sorted(data_dir.glob(f"bigearthnet/*/*/{MANIFEST}"))
-    if not manifests:
-        raise ShardError(
-            f"nothing to verify: {data_dir}/bigearthnet holds no {MANIFEST}. Build "
-            "first: python -m builder.build --help."
-        )
-    stores = []
-    for path in manifests:
-        manifest = _read_json(path)
-        _check_manifest(manifest, path)
-        statistics = _read_json(path.with_name(STATISTICS))
-        stores.append(Store(path.parent, manifest, statistics))
-    return stores
-
-
-def _check_manifest(manifest: Mapping[str, Any], path: Path) -> None:
-    try:
-        get_config(manifest["config"])
-        files = [(f["name"], f["split"], f["sha256"]) for f in manifest["files"]]
-        numbers = [f[key] for f in manifest["files"] for key in ("rows", "bytes")]
-        numbers += [split["rows"] for split in manifest["splits"].values()]
-        texts = [text for file in files for text in file]
-        texts.append(manifest["patches"]["sha256"])
-        good = all(isinstance(n, int) for n in numbers) and all(
-            isinstance(text, str) and "/" not in text for text in texts
-        )
-    except (KeyError, TypeError, AttributeError, OptionError):
-        good = False
-    if not good:
-        raise ShardError(f"{path} is damaged: not a manifest of ours. Build again.")
-
-
-def _read_json(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as cause:
-        raise ShardError(f"{path} cannot be read: {cause}. Build again.") from None
-    if not isinstance(content, dict):
-        raise ShardError(f"{path}: expected a JSON object. Build again.")
-    return content
+# Rows of a table that are turned into examples at once.
+_ROWS = 100
 
 
 def read_examples(
-    path: Path, schema: tuple[Feature, ...]
+    store: Store, name: str, schema: tuple[Feature, ...]
 ) -> Iterator[tuple[int, Example]]:
-    """Yields offset and content of every record of a shard.
+    """Yields place and content of every example of a shard.
+
+    Args:
+        store: The store.
+        name: Name of the shard in the manifest.
+        schema: The stored features.
+
+    Yields:
+        Where the example stands: the byte of a record, the row of a table; and the
+        example.
 
     Raises:
         ShardError: If the file is damaged, or an example is not of the schema.
     """
-    for offset, data in tfrecord.read_records(path):
-        yield offset, decode_example(data, schema, f"{path}, byte {offset}")
+    path = store.folder / name
+    if not store.format.has_columns:
+        for offset, data in tfrecord.read_records(path):
+            yield offset, decode_example(data, schema, f"{path}, byte {offset}")
+        return
+    reader = _open_table(store, name, schema)
+    first = 0
+    for batch in reader.batches(_ROWS):
+        rows = _make_examples(batch, schema)
+        yield from enumerate(rows, start=first)
+        first += len(rows)
+
+
+def read_example(
+    store: Store, name: str, place: int, schema: tuple[Feature, ...]
+) -> Example:
+    """Reads the example that stands at a place; see `read_examples`.
+
+    A table is read up to that place, which is slow: meant for what differs.
+
+    Raises:
+        ShardError: If the file is damaged, or the example is not of the schema.
+    """
+    if not store.format.has_columns:
+        data = tfrecord.read_record(store.folder / name, place)
+        return decode_example(data, schema, f"{name}, byte {place}")
+    first = 0
+    for batch in _open_table(store, name, schema).batches(_ROWS):
+        rows = _make_examples(batch, schema)
+        if place < first + len(rows):
+            return rows[place - first]
+        first += len(rows)
+    raise ShardError(f"{store.folder / name} has no row {place}. Build again.")
+
+
+def _open_table(store: Store, name: str, schema: tuple[Feature, ...]) -> Reader:
+    from bigearthnet.reading.arrow import ArrowReader
+    from bigearthnet.reading.parquet import ParquetReader
+
+    paths = [store.folder / name]
+    reader: Reader = (
+        ParquetReader(paths)
+        if store.format.name == "parquet"
+        else ArrowReader.map_files(paths)
+    )
+    missing = [f.name for f in schema if f.name not in reader.features]
+    if missing:
+        raise ShardError(f"{paths[0]} has no column {missing[0]}. Build again.")
+    return reader
+
+
+def _make_examples(batch: Batch, schema: tuple[Feature, ...]) -> list[Example]:
+    columns: dict[str, Any] = {}
+    for feature in schema:
+        values = batch[feature.name]
+        if feature.kind == "classes":
+            columns[feature.name] = [tuple(ids.tolist()) for ids in values]
+        elif feature.kind == "image":
+            columns[feature.name] = [decode_image(content) for content in values]
+        elif feature.kind == "tensor":
+            columns[feature.name] = values
+        else:
+            columns[feature.name] = values.tolist()
+    count = len(next(iter(columns.values())))
+    return [{name: c[row] for name, c in columns.items()} for row in range(count)]
 
 
 def decode_example(data: bytes, schema: tuple[Feature, ...], where: str) -> Example:
@@ -149,17 +153,10 @@ def _decode_value(feature: Feature, stored: Any) -> Value:
     if feature.kind == "text":
         return str(content, "utf-8")
     if feature.kind == "image":
-        return decode_png(content)
+        return decode_image(content)
     dtype = np.dtype(feature.dtype).newbyteorder("<")
     tensor: npt.NDArray[np.uint16] = np.frombuffer(content, dtype)
     return tensor.reshape(feature.shape)
-
-
-def decode_png(content: bytes) -> npt.NDArray[np.uint8]:
-    """Returns the pixels of a PNG, shape (y, x, channel), uint8."""
-    from PIL import Image
-
-    return np.asarray(Image.open(io.BytesIO(content)))
 
 
 def compare_examples(expected: Example, stored: Example) -> Iterator[str]:
@@ -172,7 +169,7 @@ def compare_examples(expected: Example, stored: Example) -> Iterator[str]:
     for name, value in expected.items():
         found = stored[name]
         if isinstance(value, bytes):
-            value = decode_png(value)
+            value = decode_image(value)
         if not isinstance(value, np.ndarray):
             if value != found:
                 yield f"{name}: expected {value!r}, stored {found!r}"

@@ -1,9 +1,11 @@
 """Checks everything that a data directory holds.
 
-For each configuration: every file's size and checksum; every record's checksum, its
-place in the order, its split, labels and facts; every count; the statistics; the table
-of patches. With --source, also every pixel and field; with --complete, also that no
-patch of the official lists is missing. The exit status is 1 if anything differs.
+For each store: every file's size and checksum; every example's place in the order, its
+split, labels, facts and preview, and the checksum of its record; every count; the
+statistics; the table of patches; the card. Stores of one configuration are compared
+with each other, every pixel and field. With --source, so are they with the source; with
+--complete, also that no patch of the official lists is missing. The exit status is 1
+if anything differs.
 
 Example:
   python -m builder.verify --data_dir=data --source=BigEarthNet-S2-v1.0.tar.gz
@@ -22,9 +24,9 @@ from bigearthnet.errors import BigEarthNetError
 from bigearthnet.patch import Patch, decode_patch
 from bigearthnet.patch_index import PatchIndex, load_index
 from bigearthnet.release import V1, Release
+from bigearthnet.stores import find_stores
 from builder import checks, command
 from builder.records import RecordIndex
-from builder.stored import find_stores
 from builder.table import format_table
 
 # Differences of each check that are shown; all are counted.
@@ -37,6 +39,7 @@ class CheckResult:
 
     Attributes:
         store: Name of the configuration.
+        format: Name of the store's format, or of the formats compared.
         check: What was checked.
         checked: How many of them.
         num_differences: Differences found.
@@ -44,6 +47,7 @@ class CheckResult:
     """
 
     store: str
+    format: str
     check: str
     checked: int = 0
     num_differences: int = 0
@@ -99,10 +103,10 @@ def verify(
     """
     results = []
     stores = find_stores(data_dir)
+    first: dict[str, RecordIndex] = {}
     for store in stores:
-        config = get_config(store.name)
-        patches = load_patches(config.scheme, release)
-        records = RecordIndex(store, config.schema, patches, quiet=quiet)
+        patches = load_patches(get_config(store.name).scheme, release)
+        records = RecordIndex(store, patches, quiet=quiet)
         todo: list[tuple[str, Iterator[str | None]]] = [
             ("files", checks.check_files(store)),
             ("records", records.check()),
@@ -110,9 +114,15 @@ def verify(
             ("statistics", checks.check_statistics(store, records)),
             ("patch table", checks.check_patch_table(store, records)),
         ]
-        if complete:
+        # Every other store of the configuration is compared with the first one, and
+        # only that one with the lists and the source.
+        reference = first.setdefault(store.name, records)
+        if reference is not records:
+            name = f"same as {reference.store.format.name}"
+            todo.append((name, checks.check_agreement(reference, records)))
+        elif complete:
             todo.append(("official lists", checks.check_complete(records)))
-        if source is not None:
+        if reference is records and source is not None:
             todo.append(
                 (
                     f"source {source.name}",
@@ -120,22 +130,24 @@ def verify(
                 )
             )
         for name, findings in todo:
-            results.append(result := CheckResult(store.name, name))
+            results.append(result := CheckResult(store.name, store.format.name, name))
             result.run(findings)
-    results.append(result := CheckResult("all", "patch tables"))
+    results.append(result := CheckResult("all", "all", "patch tables"))
     result.run(checks.check_shared_tables(data_dir, stores))
     return results
 
 
 def summarize(results: list[CheckResult]) -> str:
     """Returns the results as a table, and the differences below it."""
-    rows = [(r.store, r.check, r.checked, r.num_differences) for r in results]
-    lines = [format_table(("config", "check", "checked", "differences"), rows)]
+    header = ("config", "format", "check", "checked", "differences")
+    rows = [(r.store, r.format, r.check, r.checked, r.num_differences) for r in results]
+    lines = [format_table(header, rows)]
     for result in results:
-        lines += [f"{result.store}, {result.check}: {line}" for line in result.shown]
+        where = f"{result.store} {result.format}, {result.check}"
+        lines += [f"{where}: {line}" for line in result.shown]
         hidden = result.num_differences - len(result.shown)
         if hidden:
-            lines.append(f"{result.store}, {result.check}: and {hidden:,} more")
+            lines.append(f"{where}: and {hidden:,} more")
     return "\n".join(lines)
 
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from bigearthnet.archive import Source
+from bigearthnet.encoding.keys import MAX_PATCHES_PER_SHARD
 from bigearthnet.errors import DiskSpaceError
 from bigearthnet.release import Release
+from bigearthnet.stores import FORMATS
 
-# Bytes that a stored patch takes: 160,000 of pixels and about 1,300 of metadata.
-_STORED_NBYTES = 161_500
+# Bytes that a patch takes in the spool: 160,000 of pixels and its metadata.
+_SPOOLED_NBYTES = 161_500
 
 # The least bytes that a patch takes in a plain tar file: 164,448 of TIFF, the JSON,
 # and 14 headers, each file padded to 512.
 _TAR_NBYTES = 176_000
-
-# Spool and shards stand side by side only for the buckets in work, one of each for a
-# worker: a shard has at most 640 MB, and a bucket of the largest split about as many.
-_IN_WORK_NBYTES = 2 * 640_000_000
 
 
 def estimate_patches(source: Source, release: Release) -> int:
@@ -43,6 +42,7 @@ def check_space(
     output: Path,
     *,
     release: Release,
+    formats: Sequence[str],
     most_patches: int,
     workers: int = 1,
 ) -> None:
@@ -52,6 +52,7 @@ def check_space(
         source: An opened source.
         output: Existing folder that the build writes to.
         release: What the source is.
+        formats: Names of the formats that are written.
         most_patches: The most patches that the build can store.
         workers: Shards that are written at once.
 
@@ -59,8 +60,12 @@ def check_space(
         DiskSpaceError: If they do not; the message gives both figures.
     """
     count = min(estimate_patches(source, release), most_patches)
-    stored = count * _STORED_NBYTES
-    needed = stored + min(stored, workers * _IN_WORK_NBYTES)
+    stored = sum(FORMATS[name].patch_nbytes for name in formats)
+    # Spool and shards stand side by side only for what is in work: for each worker the
+    # files of a shard, and a bucket of the spool, which has about as many patches.
+    in_work = workers * MAX_PATCHES_PER_SHARD * (stored + _SPOOLED_NBYTES)
+    more, less = max(stored, _SPOOLED_NBYTES), min(stored, _SPOOLED_NBYTES)
+    needed = count * more + min(count * less, in_work)
     free = shutil.disk_usage(output).free
     if needed > free:
         raise DiskSpaceError(

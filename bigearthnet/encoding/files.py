@@ -2,9 +2,112 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """One file of a shard that was written.
+
+    Attributes:
+        name: Path of the file below its store's folder.
+        nbytes: Size of the file in bytes.
+        data_nbytes: Bytes of the examples alone: serialized, or as an Arrow table.
+        sha256: Checksum of the file.
+    """
+
+    name: str
+    nbytes: int
+    data_nbytes: int
+    sha256: str
+
+
+class ShardFile:
+    """A file that is hashed while it is written, and appears whole and durable.
+
+    A context manager; also a file object that pyarrow can write to.
+
+    Attributes:
+        data_nbytes: Bytes of the examples alone; the writer counts them.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Opens the file under another name than it will have.
+
+        Args:
+            folder: Existing folder of the store.
+            name: Path of the file below it; folders are made.
+
+        Raises:
+            OSError: If the file cannot be opened.
+        """
+        self.data_nbytes = 0
+        self._name, self._path = name, folder / name
+        self._nbytes, self._sha256 = 0, hashlib.sha256()
+        self._unfinished = self._path.with_name(f"{self._path.name}.unfinished")
+        if self._path.parent != folder:
+            self._path.parent.mkdir(exist_ok=True)
+        self._file = os.open(
+            self._unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666
+        )
+        self.closed = False
+
+    def write_pieces(self, pieces: Sequence[bytes | memoryview], nbytes: int) -> None:
+        """Appends pieces; see `write_all`.
+
+        Raises:
+            ValueError: If the file is closed: its descriptor may be another's by now.
+        """
+        if self.closed:
+            raise ValueError(f"{self._unfinished} is closed.")
+        for piece in pieces:
+            self._sha256.update(piece)
+        write_all(self._file, pieces, nbytes, self._unfinished)
+        self._nbytes += nbytes
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Appends bytes; returns how many."""
+        view = memoryview(data)
+        self.write_pieces((view,), view.nbytes)
+        return view.nbytes
+
+    def tell(self) -> int:
+        """Returns how many bytes were written."""
+        return self._nbytes
+
+    def flush(self) -> None:
+        """Does nothing: nothing is kept back."""
+
+    def finish(self) -> FileInfo:
+        """Makes the file durable and gives it its name.
+
+        Raises:
+            OSError: If it cannot be made durable.
+        """
+        os.fsync(self._file)
+        self.close()
+        self._unfinished.rename(self._path)
+        sync_folder(self._path.parent)
+        return FileInfo(
+            self._name, self._nbytes, self.data_nbytes, self._sha256.hexdigest()
+        )
+
+    def close(self) -> None:
+        """Closes the file, finished or not."""
+        if not self.closed:
+            self.closed = True
+            os.close(self._file)
+
+    def __enter__(self) -> ShardFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def write_all(
@@ -30,6 +133,24 @@ def write_all(
                 rest = rest[os.write(file, rest) :]
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def write_json(content: Mapping[str, object], path: Path) -> None:
+    """Writes JSON for people and programs; it appears whole or not at all."""
+    write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Writes a text file in UTF-8; it appears whole or not at all."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.rename(path)
+
+
+def hash_file(path: Path) -> str:
+    """Returns the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync_folder(path: Path) -> None:

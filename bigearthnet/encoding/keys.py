@@ -42,8 +42,3 @@ def shard_bounds(num_patches: int) -> list[tuple[int, int]]:
     shards = num_shards(num_patches)
     ends = [round(num_patches * (i + 1) / shards) for i in range(shards)]
     return list(zip([0, *ends[:-1]], ends, strict=True))
-
-
-def shard_name(split: str, shard: int, shards: int) -> str:
-    """Returns the file name of a TFRecord shard, as TFDS expects it."""
-    return f"bigearthnet-{split}.tfrecord-{shard:05d}-of-{shards:05d}"

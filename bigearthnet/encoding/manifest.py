@@ -7,8 +7,6 @@ writing packages) alone; `provenance.json` holds everything else.
 from __future__ import annotations
 
 import datetime
-import hashlib
-import json
 import platform
 import sys
 from importlib import metadata
@@ -19,16 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bigearthnet.config import DATA_VERSION, Config
+from bigearthnet.encoding.files import hash_file, write_json
 from bigearthnet.encoding.pipeline import STATISTICS_SPLIT, BuildResult
 from bigearthnet.encoding.spool import SpoolIndex
 from bigearthnet.patch_index import PatchIndex
 from bigearthnet.release import Release
 from bigearthnet.splits import SPLITS
-
-MANIFEST = "manifest.json"
-PROVENANCE = "provenance.json"
-STATISTICS = "statistics.json"
-PATCHES = "patches.parquet"
+from bigearthnet.stores import FORMATS, MANIFEST, PATCHES, PROVENANCE, STATISTICS
 
 _PATCHES_SCHEMA = pa.schema(
     [
@@ -77,54 +72,63 @@ def write_patches(index: SpoolIndex, patches: PatchIndex, path: Path) -> None:
 
 
 def make_manifest(
-    result: BuildResult, config: Config, release: Release, patches_file: Path
+    result: BuildResult,
+    form: str,
+    config: Config,
+    release: Release,
+    patches_file: Path,
 ) -> dict[str, object]:
-    """Returns what `manifest.json` holds.
+    """Returns what the `manifest.json` of one store holds.
 
     Args:
         result: The finished build.
+        form: Name of the store's format.
         config: What was stored.
         release: What the source is.
         patches_file: The written `patches.parquet`.
     """
     splits: dict[str, dict[str, int]] = {}
+    files = []
     for shard in result.shards:
+        file = shard.files[form]
         split = splits.setdefault(shard.split, {"rows": 0, "shards": 0, "bytes": 0})
         split["rows"] += shard.num_patches
         split["shards"] += 1
-        split["bytes"] += shard.nbytes
+        split["bytes"] += file.nbytes
+        files.append(
+            {
+                "name": file.name,
+                "split": shard.split,
+                "rows": shard.num_patches,
+                "bytes": file.nbytes,
+                "data_bytes": file.data_nbytes,
+                "sha256": file.sha256,
+            }
+        )
     return {
         "dataset": "bigearthnet",
         "release": release.name,
         "config": config.name,
         "version": DATA_VERSION,
-        "format": "tfrecord",
+        "format": form,
         "split_scheme": config.scheme,
         "splits": splits,
-        "files": [
-            {
-                "name": shard.name,
-                "split": shard.split,
-                "rows": shard.num_patches,
-                "bytes": shard.nbytes,
-                "sha256": shard.sha256,
-            }
-            for shard in result.shards
-        ],
+        "files": files,
         "patches": {
             "rows": int(result.index.read.sum()),
             "stored": int(result.index.stored.sum()),
             "synthetic": result.index.num_synthetic,
             "sha256": hash_file(patches_file),
         },
-        "writers": _writer_versions(config),
+        "writers": _writer_versions(config, form),
     }
 
 
-def _writer_versions(config: Config) -> dict[str, str]:
+def _writer_versions(config: Config, form: str) -> dict[str, str]:
     """Versions of the packages whose version the stored bytes may depend on."""
     packages = ["pyarrow"]
-    if any(feature.kind == "image" for feature in config.schema):
+    schema = config.columns if FORMATS[form].has_columns else config.schema
+    if any(feature.kind == "image" for feature in schema):
         packages.append("pillow")
     return {package: metadata.version(package) for package in packages}
 
@@ -145,18 +149,11 @@ def make_provenance(
     }
 
 
-def write_json(content: dict[str, object], path: Path) -> None:
-    """Writes JSON for people and programs; it appears whole or not at all."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.rename(path)
-
-
 def write_records(
     folder: Path,
     result: BuildResult,
     *,
+    form: str,
     config: Config,
     release: Release,
     patches: PatchIndex,
@@ -168,6 +165,7 @@ def write_records(
     Args:
         folder: The folder of the shards.
         result: The finished build.
+        form: Name of the store's format.
         config: What was stored.
         release: What the source is.
         patches: The release's patches in the config's split scheme.
@@ -176,12 +174,6 @@ def write_records(
     """
     table = folder / PATCHES
     write_patches(result.index, patches, table)
-    write_json(make_manifest(result, config, release, table), folder / MANIFEST)
+    write_json(make_manifest(result, form, config, release, table), folder / MANIFEST)
     write_json(result.sums.to_json(STATISTICS_SPLIT), folder / STATISTICS)
     write_json(make_provenance(result, source, seconds), folder / PROVENANCE)
-
-
-def hash_file(path: Path) -> str:
-    """Returns the sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +16,18 @@ from bigearthnet.archive import Source, open_source
 from bigearthnet.config import Config
 from bigearthnet.encoding import disk
 from bigearthnet.encoding.progress import Progress
-from bigearthnet.encoding.shards import Buckets, ShardInfo, ShardPlan, plan_shards
+from bigearthnet.encoding.shards import (
+    Buckets,
+    ShardInfo,
+    ShardPlan,
+    get_schema,
+    plan_shards,
+)
 from bigearthnet.encoding.spool import SpoolIndex, SpoolWriter
 from bigearthnet.encoding.statistics import BandSums
 from bigearthnet.encoding.workers import WorkerPool
 from bigearthnet.errors import ArchiveError, ChecksumError, OptionError
 from bigearthnet.examples import get_make_example
-from bigearthnet.features import Feature
 from bigearthnet.metadata import SYNTHETIC
 from bigearthnet.patch import decode_patch
 from bigearthnet.patch_index import PatchIndex
@@ -106,7 +111,7 @@ class BuildResult:
 
 def encode(
     source: Path | str,
-    output: Path,
+    outputs: Mapping[str, Path],
     *,
     config: Config,
     release: Release,
@@ -117,8 +122,9 @@ def encode(
 
     Args:
         source: An archive or a folder; see `archive.open_source`.
-        output: Existing folder that gets the shards. The spool lives in it, too, until
-            the shards are written. After an error it holds nothing that counts.
+        outputs: Name of each format to write → existing folder that gets its shards.
+            The spool lives in the first of them until the shards are written. After an
+            error they hold nothing that counts.
         config: What to store.
         release: What the source is.
         patches: The release's patches in the config's split scheme.
@@ -132,7 +138,8 @@ def encode(
         DiskSpaceError: If the result would not fit on the disk.
         OptionError: If no patch is left to store.
     """
-    get_make_example(config.schema)  # fails now if it needs what is not installed
+    get_make_example(get_schema(config, outputs))  # fails now if it lacks a package
+    output = next(iter(outputs.values()))
     with (
         open_source(source) as opened,
         WorkerPool(options.workers) as pool,
@@ -144,6 +151,7 @@ def encode(
             opened,
             output,
             release=release,
+            formats=list(outputs),
             most_patches=most,
             workers=options.workers,
         )
@@ -163,7 +171,7 @@ def encode(
                 f"no patch to store: {source} holds {int(index.read.sum())} patches, "
                 "none of them in a split or country that was asked for."
             )
-        shards = _write_shards(plans, pool, spool, output, config.schema, options.quiet)
+        shards = _write_shards(plans, pool, spool, outputs, config, options.quiet)
         sums = BandSums()
         for shard in shards:
             sums.add(shard.sums)
@@ -221,8 +229,8 @@ def _write_shards(
     plans: list[ShardPlan],
     pool: WorkerPool,
     spool: Path,
-    output: Path,
-    schema: tuple[Feature, ...],
+    outputs: Mapping[str, Path],
+    config: Config,
     quiet: bool,
 ) -> tuple[ShardInfo, ...]:
     """Runs stage two; returns what was written in the order of `plans`."""
@@ -230,7 +238,11 @@ def _write_shards(
     total = sum(len(plan.records) for plan in plans)
     with Progress("shards", total_patches=total, quiet=quiet) as progress:
         for plan, shard in pool.write_shards(
-            plans, spool=spool, output=output, schema=schema, on_progress=progress.add
+            plans,
+            spool=spool,
+            outputs=outputs,
+            config=config,
+            on_progress=progress.add,
         ):
             buckets.release(plan)
             written[plan.name] = shard

@@ -1,15 +1,15 @@
 """Stage two: spool buckets → sorted shards; each shard is one atomic step.
 
-A shard reads only the records it holds, so that shards can be written in any order and
-side by side. Buckets are deleted as soon as all shards that need them are durable.
+A shard is written in every format that is asked for, in one pass over its records. It
+reads only the records it holds, so that shards can be written in any order and side by
+side. Buckets are deleted as soon as all shards that need them are durable.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +17,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.encoding import tfrecord
-from bigearthnet.encoding.files import sync_folder, write_all
-from bigearthnet.encoding.keys import shard_bounds, shard_name
+from bigearthnet.bands import PATCH_NBYTES
+from bigearthnet.config import Config
+from bigearthnet.encoding.files import FileInfo, ShardFile
+from bigearthnet.encoding.keys import shard_bounds
 from bigearthnet.encoding.spool import SpoolIndex, bucket_path, decode_record
 from bigearthnet.encoding.statistics import BandSums
+from bigearthnet.encoding.writers import make_writers
 from bigearthnet.examples import get_make_example
 from bigearthnet.features import Feature
 from bigearthnet.patch import Patch
 from bigearthnet.patch_index import PatchFacts
 from bigearthnet.splits import SPLITS
+from bigearthnet.stores import FORMATS
 
 
 @dataclass(frozen=True)
@@ -34,17 +37,24 @@ class ShardPlan:
     """One shard that is to be written.
 
     Attributes:
-        name: File name of the shard.
         split: Index into SPLITS.
+        number: Number of the shard in its split, from 0.
+        count: Shards of the split.
         records: Where its records stand in the spool, in the order of keys; shape
             (record,), see `SpoolIndex.locate`.
         with_statistics: Whether to sum up the shard's pixels.
     """
 
-    name: str
     split: int
+    number: int
+    count: int
     records: npt.NDArray[np.void]
     with_statistics: bool
+
+    @property
+    def name(self) -> str:
+        """Name of the shard, whatever its format."""
+        return f"{SPLITS[self.split]}-{self.number:05d}-of-{self.count:05d}"
 
     @property
     def buckets(self) -> list[int]:
@@ -57,21 +67,15 @@ class ShardInfo:
     """One shard that was written.
 
     Attributes:
-        name: File name of the shard.
         split: Name of its split.
         num_patches: Examples in it.
-        nbytes: Size of the file in bytes.
-        data_nbytes: Bytes of the serialized examples alone.
-        sha256: Checksum of the file.
+        files: Name of each format → the file that was written.
         sums: Sums over its pixels; empty where they were not asked for.
     """
 
-    name: str
     split: str
     num_patches: int
-    nbytes: int
-    data_nbytes: int
-    sha256: str
+    files: Mapping[str, FileInfo]
     sums: BandSums
 
 
@@ -89,9 +93,9 @@ def plan_shards(index: SpoolIndex, statistics_split: str = "train") -> list[Shar
             continue
         bounds = shard_bounds(len(rows))
         for number, (first, last) in enumerate(bounds):
-            name = shard_name(split, number, len(bounds))
             records = index.locate(rows[first:last])
-            plans.append(ShardPlan(name, code, records, split == statistics_split))
+            with_statistics = split == statistics_split
+            plans.append(ShardPlan(code, number, len(bounds), records, with_statistics))
     return plans
 
 
@@ -110,53 +114,61 @@ def read_spool(plan: ShardPlan, spool: Path) -> Iterator[tuple[Patch, PatchFacts
             yield decode_record(os.pread(files[bucket], nbytes, offset))
 
 
+def get_schema(config: Config, formats: Iterable[str]) -> tuple[Feature, ...]:
+    """Returns the features that the examples of all asked formats need.
+
+    Args:
+        config: What to store.
+        formats: Names of the formats.
+    """
+    has_columns = any(FORMATS[name].has_columns for name in formats)
+    return config.columns if has_columns else config.schema
+
+
 def write_shard(
     plan: ShardPlan,
     spool: Path,
-    output: Path,
-    schema: tuple[Feature, ...],
+    outputs: Mapping[str, Path],
+    config: Config,
     on_patch: Callable[[int], None] = lambda nbytes: None,
 ) -> ShardInfo:
-    """Writes one TFRecord shard; it appears whole and durable, or not at all.
+    """Writes one shard; each file appears whole and durable, or not at all.
 
     Args:
         plan: The shard.
         spool: Folder of the buckets.
-        output: Existing folder to write to.
-        schema: The features to store.
-        on_patch: Called after each patch with its bytes.
+        outputs: Name of each format → existing folder of its store.
+        config: What to store.
+        on_patch: Called after each patch with the bytes of its pixels.
 
     Raises:
         OSError: If a file cannot be read or written.
     """
-    encode, make_example = tfrecord.make_encoder(schema), get_make_example(schema)
-    sha256, sums, data_nbytes = hashlib.sha256(), BandSums(), 0
-    unfinished = output / f"{plan.name}.unfinished"
-    with unfinished.open("wb", buffering=0) as file:
+    make_example = get_make_example(get_schema(config, outputs))
+    sums, split = BandSums(), SPLITS[plan.split]
+    with ExitStack() as stack:
+        files = {
+            form: stack.enter_context(
+                ShardFile(
+                    folder, FORMATS[form].shard_file(split, plan.number, plan.count)
+                )
+            )
+            for form, folder in outputs.items()
+        }
+        writers = make_writers(files, config)
+        for writer in writers:
+            stack.callback(writer.abandon)
         for patch, facts in read_spool(plan, spool):
-            data = encode(make_example(patch, facts))
-            parts = tfrecord.frame(data)
-            for part in parts:
-                sha256.update(part)
-            nbytes = len(data) + tfrecord.RECORD_OVERHEAD
-            write_all(file.fileno(), parts, nbytes, unfinished)
+            example = make_example(patch, facts)
+            for writer in writers:
+                writer.add(example)
             if plan.with_statistics:
                 sums.add_pixels(patch.flat())
-            data_nbytes += len(data)
-            on_patch(len(data))
-        os.fsync(file.fileno())
-    unfinished.rename(output / plan.name)
-    sync_folder(output)
-    count = len(plan.records)
-    return ShardInfo(
-        name=plan.name,
-        split=SPLITS[plan.split],
-        num_patches=count,
-        nbytes=data_nbytes + count * tfrecord.RECORD_OVERHEAD,
-        data_nbytes=data_nbytes,
-        sha256=sha256.hexdigest(),
-        sums=sums,
-    )
+            on_patch(PATCH_NBYTES)
+        for writer in writers:
+            writer.close()
+        infos = {form: file.finish() for form, file in files.items()}
+    return ShardInfo(split, len(plan.records), infos, sums)
 
 
 class Buckets:

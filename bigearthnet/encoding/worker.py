@@ -26,7 +26,7 @@ def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
 
     while True:
         try:
-            plan, spool, output, schema = pickle.load(stdin)
+            plan, spool, outputs, config = pickle.load(stdin)
         except EOFError:
             return
         done = [0, 0]
@@ -39,7 +39,7 @@ def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
                 done[:] = 0, 0
 
         try:
-            result = write_shard(plan, spool, output, schema, count)
+            result = write_shard(plan, spool, outputs, config, count)
         except Exception as error:  # the parent raises it
             send("error", error)
         else:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import io
 import pickle
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from bigearthnet import process
+from bigearthnet.config import Config
 from bigearthnet.encoding import worker
 from bigearthnet.encoding.shards import ShardInfo, ShardPlan, write_shard
 from bigearthnet.errors import BigEarthNetError
-from bigearthnet.features import Feature
 
 # Called with patches and bytes that were done since the last call.
 OnProgress = Callable[[int, int], None]
@@ -42,8 +42,8 @@ class Worker:
         self,
         plan: ShardPlan,
         spool: Path,
-        output: Path,
-        schema: tuple[Feature, ...],
+        outputs: Mapping[str, Path],
+        config: Config,
         on_progress: OnProgress,
     ) -> ShardInfo:
         """Writes one shard; arguments and errors as in `shards.write_shard`.
@@ -52,7 +52,7 @@ class Worker:
             WorkerError: If the process ended.
         """
         try:
-            message = pickle.dumps((plan, spool, output, schema))
+            message = pickle.dumps((plan, spool, outputs, config))
             while message:
                 message = message[self._input.write(message) or 0 :]
             while True:
@@ -96,8 +96,8 @@ class WorkerPool:
         plans: Sequence[ShardPlan],
         *,
         spool: Path,
-        output: Path,
-        schema: tuple[Feature, ...],
+        outputs: Mapping[str, Path],
+        config: Config,
         on_progress: OnProgress,
     ) -> Iterator[tuple[ShardPlan, ShardInfo]]:
         """Writes shards and yields each as it is finished.
@@ -105,8 +105,8 @@ class WorkerPool:
         Args:
             plans: The shards.
             spool: Folder of the buckets.
-            output: Existing folder to write to.
-            schema: The features to store.
+            outputs: Name of each format → existing folder of its store.
+            config: What to store.
             on_progress: Called from any thread, one at a time.
 
         Raises:
@@ -118,7 +118,7 @@ class WorkerPool:
                 yield (
                     plan,
                     write_shard(
-                        plan, spool, output, schema, lambda n: on_progress(1, n)
+                        plan, spool, outputs, config, lambda n: on_progress(1, n)
                     ),
                 )
             return
@@ -129,7 +129,7 @@ class WorkerPool:
         def write(plan: ShardPlan) -> ShardInfo:
             chosen = free.get()
             try:
-                return chosen.write(plan, spool, output, schema, on_progress)
+                return chosen.write(plan, spool, outputs, config, on_progress)
             finally:
                 free.put(chosen)
 

@@ -9,16 +9,18 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from bigearthnet.config import get_config
+from bigearthnet.config import Config, get_config
 from bigearthnet.encoding.pipeline import BuildOptions
 from bigearthnet.errors import ChecksumError, OptionError, PatchError
 from bigearthnet.nomenclature import CLC43
-from builder.build import build, store_folder, summarize
+from bigearthnet.stores import FORMATS
+from builder.build import build, find_targets, summarize
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
 
 QUIET = BuildOptions(include_excluded=True, quiet=True, workers=1)
+ALL = ("tfrecord", "parquet", "arrow")
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -29,6 +31,11 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def store_folder(data_dir: Path, config: Config) -> Path:
+    """The folder of a configuration's TFRecord store."""
+    return FORMATS["tfrecord"].store_folder(data_dir, config)
 
 
 def test_a_build_makes_a_complete_directory(
@@ -79,28 +86,6 @@ def test_the_table_has_every_patch_that_was_read(
     ]
 
 
-def test_two_builds_of_one_source_are_the_same(
-    sample_patches: Patches, write_archive: WriteArchive, tmp_path: Path
-) -> None:
-    """Everything but provenance.json depends on the patches alone."""
-    contents = []
-    for kind, shuffle in (("tar.gz", None), ("folder", 3)):
-        here = tmp_path / kind
-        here.mkdir()
-        source = write_archive(here, sample_patches, kind=kind, shuffle=shuffle)
-        build(source, here / "data", get_config("s2"), QUIET)
-        contents.append(
-            {
-                path.relative_to(here): path.read_bytes()
-                for path in sorted((here / "data").rglob("*"))
-                if path.is_file() and path.name != "provenance.json"
-            }
-        )
-
-    assert contents[0] == contents[1]
-    assert len(contents[0]) > 10
-
-
 def test_the_random_split_has_a_table_of_its_own(
     sample_folder: Path, tmp_path: Path
 ) -> None:
@@ -132,7 +117,7 @@ def test_a_failed_build_leaves_nothing(
     source = write_archive(tmp_path, {**fake_patches, patch_id: damaged})
 
     with pytest.raises(PatchError, match=f"{patch_id}_B12.tif"):
-        build(source, tmp_path / "data", get_config("s2"), QUIET)
+        build(source, tmp_path / "data", get_config("s2"), QUIET, formats=ALL)
 
     assert not (tmp_path / "data").exists()
 
@@ -173,7 +158,9 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flag", "match"),
     [
-        ("--formats=lmdb", "unknown format: expected some of tfrecord, got 'lmdb'"),
+        ("--formats=lmdb", "expected one of tfrecord, parquet, arrow, got 'lmdb'"),
+        ("--formats=arrow,", "unknown format: expected one of tfrecord, "),
+        ("--formats=", "no format: expected some of tfrecord, parquet, arrow"),
         ("--countries=Atlantis", "unknown country"),
         ("--limit=0", "limit: expected at least 1, got 0"),
         ("more", "unexpected argument 'more'"),
@@ -187,6 +174,7 @@ def test_wrong_flags_are_refused(
 
     assert 1 == done.returncode
     assert match in done.stderr
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_help_shows_an_example() -> None:
@@ -199,11 +187,13 @@ def test_help_shows_an_example() -> None:
 
 def test_the_summary_counts_shards(sample_folder: Path, tmp_path: Path) -> None:
     """The table has a line for each split that has patches."""
-    result = build(sample_folder, tmp_path, get_config("s2"), QUIET)
-    lines = summarize(result, tmp_path).splitlines()
+    config = get_config("s2")
+    result = build(sample_folder, tmp_path, config, QUIET)
+    targets = find_targets(tmp_path, config, ["tfrecord"])
+    lines = summarize(result, targets).splitlines()
 
-    assert ["train", "test", "excluded"] == [line.split()[0] for line in lines[2:5]]
-    assert ["4", "1", "0.6"] == lines[2].split()[1:]
+    assert ["train", "test", "excluded"] == [line.split()[1] for line in lines[2:5]]
+    assert ["tfrecord", "train", "4", "1", "0.6"] == lines[2].split()
 
 
 def test_a_tilde_is_the_home_folder(
@@ -222,7 +212,7 @@ def test_a_folder_named_tilde_is_written_to(
 ) -> None:
     """A path that the library is given is taken literally, to the end of the build."""
     monkeypatch.chdir(tmp_path)
-    build(sample_folder, Path("~"), get_config("s2"), QUIET)
+    build(sample_folder, Path("~"), get_config("s2"), QUIET, formats=ALL)
 
     assert (tmp_path / "~" / "patches.parquet").is_file()
 
@@ -231,12 +221,18 @@ def test_leftovers_of_a_killed_build_are_named(
     sample_folder: Path, tmp_path: Path
 ) -> None:
     """What a build that was killed left behind is pointed out, and left alone."""
-    leftover = tmp_path / "bigearthnet" / "s2" / "incomplete.x_2.0.0"
-    leftover.mkdir(parents=True)
-    done = run(f"--source={sample_folder}", f"--data_dir={tmp_path}")
+    leftovers = (
+        tmp_path / "bigearthnet" / "s2" / "incomplete.x_2.0.0",
+        tmp_path / "incomplete.y_arrow",
+    )
+    for leftover in leftovers:
+        leftover.mkdir(parents=True)
+    where = f"--source={sample_folder}", f"--data_dir={tmp_path}"
+    done = run(*where, "--formats=tfrecord,arrow")
 
-    assert f"{leftover} is of a build that was killed" in done.stderr
-    assert leftover.is_dir()
+    for leftover in leftovers:
+        assert f"{leftover} is of a build that was killed" in done.stderr
+        assert leftover.is_dir()
 
 
 def test_a_limit_says_that_the_checksum_is_not_checked(
@@ -247,7 +243,7 @@ def test_a_limit_says_that_the_checksum_is_not_checked(
     options = BuildOptions(limit=1, quiet=True, workers=1)
     result = build(source, tmp_path / "data", get_config("s2"), options)
 
-    assert "its checksum is not checked" in summarize(result, tmp_path)
+    assert "its checksum is not checked" in summarize(result, {"tfrecord": tmp_path})
 
 
 def test_synthetic_patches_are_called_so(
@@ -262,7 +258,7 @@ def test_synthetic_patches_are_called_so(
     result = build(source, tmp_path / "data", config, QUIET)
     folder = store_folder(tmp_path / "data", config)
 
-    assert "1 of them are SYNTHETIC" in summarize(result, folder)
+    assert "1 of them are SYNTHETIC" in summarize(result, {"tfrecord": folder})
     manifest = json.loads((folder / "manifest.json").read_text())
 
     assert 1 == manifest["patches"]["synthetic"]

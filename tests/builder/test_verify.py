@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from bigearthnet.config import get_config
-from bigearthnet.encoding.manifest import hash_file
+from bigearthnet.encoding.files import hash_file
 from bigearthnet.encoding.pipeline import BuildOptions
 from bigearthnet.encoding.tfrecord import frame, make_encoder, read_records
-from bigearthnet.errors import ShardError
+from bigearthnet.errors import ShardError, StoreError
 from bigearthnet.features import S2_SCHEMA
-from builder.build import build, store_folder
+from bigearthnet.stores import FORMATS
+from builder.build import build
 from builder.checks import decode_with_rasterio
 from builder.stored import decode_example
 from builder.verify import summarize, verify
@@ -44,6 +45,11 @@ def data_dir(built: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def store_folder(data_dir: Path) -> Path:
+    """The folder of the TFRecord store of s2."""
+    return FORMATS["tfrecord"].store_folder(data_dir, get_config("s2"))
+
+
 def differences(data_dir: Path, **options: object) -> dict[str, list[str]]:
     """Runs the checks and returns check → differences, where there are any."""
     results = verify(data_dir, quiet=True, **options)  # type: ignore[arg-type]
@@ -52,7 +58,7 @@ def differences(data_dir: Path, **options: object) -> dict[str, list[str]]:
 
 def rewrite(data_dir: Path, change: Callable[[dict[str, object]], None]) -> None:
     """Changes the first example of train, and makes files and manifest agree again."""
-    folder = store_folder(data_dir, get_config("s2"))
+    folder = store_folder(data_dir)
     records = [data for _, data in read_records(folder / SHARD)]
     example = decode_example(records[0], S2_SCHEMA, "test")
     change(example)  # type: ignore[arg-type]
@@ -84,7 +90,7 @@ def test_a_good_build_has_no_differences(
 @pytest.mark.parametrize("position", [3, 40, 5000, -3])
 def test_a_flipped_bit_is_found(position: int, data_dir: Path) -> None:
     """A changed byte anywhere in a shard shows in its checksum and its record's."""
-    path = store_folder(data_dir, get_config("s2")) / SHARD
+    path = store_folder(data_dir) / SHARD
     content = bytearray(path.read_bytes())
     content[position] ^= 1
     path.write_bytes(content)
@@ -96,7 +102,7 @@ def test_a_flipped_bit_is_found(position: int, data_dir: Path) -> None:
 
 def test_a_truncated_shard_is_found(data_dir: Path) -> None:
     """A shard that lost its end shows in its size."""
-    path = store_folder(data_dir, get_config("s2")) / SHARD
+    path = store_folder(data_dir) / SHARD
     path.write_bytes(path.read_bytes()[:-1])
     found = differences(data_dir)
 
@@ -106,7 +112,7 @@ def test_a_truncated_shard_is_found(data_dir: Path) -> None:
 
 def test_missing_and_foreign_shards_are_found(data_dir: Path) -> None:
     """A file of the manifest that is gone, and one that is not in it, both show."""
-    folder = store_folder(data_dir, get_config("s2"))
+    folder = store_folder(data_dir)
     (folder / "bigearthnet-test.tfrecord-00000-of-00001").rename(
         folder / "bigearthnet-test.tfrecord-00001-of-00002"
     )
@@ -202,7 +208,7 @@ def test_complete_counts_what_is_missing(data_dir: Path) -> None:
 
 def test_a_damaged_table_is_found(data_dir: Path) -> None:
     """A table of patches of another build shows."""
-    folder = store_folder(data_dir, get_config("s2"))
+    folder = store_folder(data_dir)
     (folder / "patches.parquet").write_bytes(b"something else")
     (data_dir / "patches.parquet").write_bytes(b"something else")
     found = differences(data_dir)
@@ -213,7 +219,7 @@ def test_a_damaged_table_is_found(data_dir: Path) -> None:
 
 def test_wrong_metadata_of_tfds_is_found(data_dir: Path) -> None:
     """A dataset_info.json that counts other patches shows."""
-    path = store_folder(data_dir, get_config("s2")) / "dataset_info.json"
+    path = store_folder(data_dir) / "dataset_info.json"
     path.write_text(path.read_text().replace('"4"', '"5"'))
 
     assert "train: 4 records" in differences(data_dir)["splits"][0]
@@ -221,13 +227,13 @@ def test_wrong_metadata_of_tfds_is_found(data_dir: Path) -> None:
 
 def test_nothing_to_verify_is_an_error(tmp_path: Path) -> None:
     """An empty directory is not a success."""
-    with pytest.raises(ShardError, match="nothing to verify"):
+    with pytest.raises(StoreError, match=f"no store in {tmp_path}"):
         verify(tmp_path)
 
 
 def test_the_exit_status_tells(built: Path, data_dir: Path) -> None:
     """The command ends with 0 if everything agrees, else with 1."""
-    (store_folder(data_dir, get_config("s2")) / SHARD).write_bytes(b"")
+    (store_folder(data_dir) / SHARD).write_bytes(b"")
     done = [
         subprocess.run(
             [sys.executable, "-m", "builder.verify", f"--data_dir={path}"],
@@ -245,7 +251,7 @@ def test_the_exit_status_tells(built: Path, data_dir: Path) -> None:
 
 def test_a_table_with_other_labels_is_found(data_dir: Path) -> None:
     """A label of patches.parquet that disagrees with the record shows."""
-    folder = store_folder(data_dir, get_config("s2"))
+    folder = store_folder(data_dir)
     table = pq.read_table(folder / "patches.parquet")
     rows = table.to_pylist()
     rows[0]["labels"] = [42]
@@ -263,7 +269,7 @@ def test_a_table_with_other_labels_is_found(data_dir: Path) -> None:
 )
 def test_a_damaged_manifest_is_an_error(content: str, data_dir: Path) -> None:
     """A manifest that is not one of ours is an error that names it."""
-    path = store_folder(data_dir, get_config("s2")) / "manifest.json"
+    path = store_folder(data_dir) / "manifest.json"
     path.write_text(content)
 
     with pytest.raises(ShardError, match=r"manifest\.json"):

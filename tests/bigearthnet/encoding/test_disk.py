@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from bigearthnet.archive import open_source
+from bigearthnet.config import get_config
 from bigearthnet.encoding import disk
 from bigearthnet.errors import DiskSpaceError
 from bigearthnet.release import V1
+from bigearthnet.stores import FORMATS, open_store
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
@@ -87,7 +89,7 @@ def test_an_empty_folder_needs_nothing(tmp_path: Path) -> None:
         assert 0 == disk.estimate_patches(source, V1)
 
 
-@pytest.mark.parametrize(("workers", "need"), [(1, "96.6"), (2, "97.9"), (8, "105.6")])
+@pytest.mark.parametrize(("workers", "need"), [(1, "96.6"), (2, "97.9"), (8, "105.7")])
 def test_a_full_disk_is_refused(
     workers: int, need: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +102,12 @@ def test_a_full_disk_is_refused(
         pytest.raises(DiskSpaceError, match=message),
     ):
         disk.check_space(
-            source, tmp_path, release=V1, most_patches=590_326, workers=workers
+            source,
+            tmp_path,
+            release=V1,
+            formats=["tfrecord"],
+            most_patches=590_326,
+            workers=workers,
         )
 
 
@@ -109,12 +116,45 @@ def test_spool_and_shards_of_a_small_build_stand_side_by_side(
 ) -> None:
     """A small build needs its patches twice: exactly that much space is enough."""
     need = 2 * 100 * 161_500
+
+    def check(source: Any) -> None:
+        disk.check_space(
+            source, tmp_path, release=V1, formats=["tfrecord"], most_patches=100
+        )
+
     with fake_source(V1.nbytes) as source:
         set_free(monkeypatch, need)
-        disk.check_space(source, tmp_path, release=V1, most_patches=100)
+        check(source)
         set_free(monkeypatch, need - 1)
         with pytest.raises(DiskSpaceError, match="not enough disk space"):
-            disk.check_space(source, tmp_path, release=V1, most_patches=100)
+            check(source)
+
+
+def test_all_formats_are_reckoned_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Formats add up, and the spool stands beside them: no byte less is enough."""
+    formats = list(FORMATS)
+    need = 100 * (161_500 + 130_000 + 175_000 + 161_500)
+    with fake_source(V1.nbytes) as source:
+        set_free(monkeypatch, need)
+        disk.check_space(
+            source, tmp_path, release=V1, formats=formats, most_patches=100
+        )
+        set_free(monkeypatch, need - 1)
+        with pytest.raises(DiskSpaceError, match="not enough disk space"):
+            disk.check_space(
+                source, tmp_path, release=V1, formats=formats, most_patches=100
+            )
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_format_takes_no_more_than_estimated(form: str, all_stores: Path) -> None:
+    """The shards of the six real patches fit into the bytes that are reckoned."""
+    store = open_store(all_stores, get_config("s2"), form)
+    nbytes = sum(p.stat().st_size for s in store.splits for p in store.shards(s))
+
+    assert 0.7 * FORMATS[form].patch_nbytes < nbytes / 6 <= FORMATS[form].patch_nbytes
 
 
 def test_a_stored_patch_takes_no_more_than_estimated(sample_patches: Patches) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from bigearthnet.encoding import keys
+from bigearthnet.stores import FORMATS
 
 PATCH_IDS = ("S2A_MSIL2A_20170613T101031_0_45", "S2B_MSIL2A_20180204T94161_57_38", "")
 
@@ -78,7 +79,7 @@ def test_shards_of_tfds_have_our_names() -> None:
     )
     expected = template.sharded_filepath(shard_index=7, num_shards=32)
 
-    name = keys.shard_name("validation", 7, 32)
+    name = FORMATS["tfrecord"].shard_file("validation", 7, 32)
 
     assert "bigearthnet-validation.tfrecord-00007-of-00032" == name
     assert expected.name == name

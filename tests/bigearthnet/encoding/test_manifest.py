@@ -7,12 +7,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from bigearthnet.config import get_config
 from bigearthnet.encoding import manifest
+from bigearthnet.encoding.files import FileInfo, hash_file
 from bigearthnet.encoding.pipeline import BuildResult
 from bigearthnet.encoding.shards import ShardInfo
 from bigearthnet.encoding.spool import SpoolIndex
@@ -28,16 +28,20 @@ ROWS = {5: (0, 42), 152_289: tuple(range(43)), 590_325: ()}
 def make_shard(split: str, number: int) -> ShardInfo:
     """A shard whose figures tell its split and number."""
     first = SPLITS.index(split) + 1
-    return ShardInfo(
-        name=f"{split}-{number}",
-        split=split,
-        num_patches=100 * first + number,
-        nbytes=10_000 * first + number,
-        data_nbytes=7,
-        sha256=f"{split}{number}",
-        sums=BandSums(),
-    )
+    files = {
+        form: FileInfo(
+            name=f"{split}-{number}{suffix}",
+            nbytes=10_000 * first + number + more,
+            data_nbytes=number + more,
+            sha256=f"{split}{number}{suffix}",
+        )
+        for form, suffix, more in (("tfrecord", "", 0), ("parquet", ".pq", 7))
+    }
+    return ShardInfo(split, 100 * first + number, files, BandSums())
 
+
+# What the manifest says of a file.
+KEYS = ("name", "split", "rows", "bytes", "data_bytes", "sha256")
 
 SHARDS = (make_shard("train", 0), make_shard("train", 1), make_shard("test", 0))
 
@@ -59,11 +63,13 @@ def result(index: SpoolIndex) -> BuildResult:
     return BuildResult(index, SHARDS, BandSums(), 123, "abc")
 
 
-def make(result: BuildResult, tmp_path: Path, config: str = "s2") -> dict[str, Any]:
+def make(
+    result: BuildResult, tmp_path: Path, config: str = "s2", form: str = "tfrecord"
+) -> dict[str, Any]:
     """The manifest of a build, with a file in place of its patches."""
     path = tmp_path / "patches"
     path.write_bytes(b"content")
-    return manifest.make_manifest(result, get_config(config), V1, path)
+    return manifest.make_manifest(result, form, get_config(config), V1, path)
 
 
 def test_patches_are_those_that_were_read(
@@ -142,17 +148,29 @@ def test_the_manifest_sums_up_splits(result: BuildResult, tmp_path: Path) -> Non
 
 
 def test_the_manifest_lists_every_file(result: BuildResult, tmp_path: Path) -> None:
-    """Each shard stands there with split, rows, bytes and checksum, in order."""
+    """Each shard stands there with split, rows, sizes and checksum, in order."""
     made = make(result, tmp_path)
 
     assert [
-        ("train-0", "train", 100, 10_000, "train0"),
-        ("train-1", "train", 101, 10_001, "train1"),
-        ("test-0", "test", 300, 30_000, "test0"),
-    ] == [
-        tuple(file[key] for key in ("name", "split", "rows", "bytes", "sha256"))
-        for file in made["files"]
-    ]
+        ("train-0", "train", 100, 10_000, 0, "train0"),
+        ("train-1", "train", 101, 10_001, 1, "train1"),
+        ("test-0", "test", 300, 30_000, 0, "test0"),
+    ] == [tuple(file[key] for key in KEYS) for file in made["files"]]
+
+
+def test_each_format_has_a_manifest_of_its_files(
+    result: BuildResult, tmp_path: Path
+) -> None:
+    """Names, sizes, checksums and sums are those of the format that was asked for."""
+    made = make(result, tmp_path, form="parquet")
+
+    assert [
+        ("train-0.pq", "train", 100, 10_007, 7, "train0.pq"),
+        ("train-1.pq", "train", 101, 10_008, 8, "train1.pq"),
+        ("test-0.pq", "test", 300, 30_007, 7, "test0.pq"),
+    ] == [tuple(file[key] for key in KEYS) for file in made["files"]]
+    assert [20_015, 30_007] == [split["bytes"] for split in made["splits"].values()]
+    assert "parquet" == made["format"]
 
 
 def test_the_manifest_says_what_was_built(result: BuildResult, tmp_path: Path) -> None:
@@ -176,13 +194,15 @@ def test_the_manifest_says_what_was_built(result: BuildResult, tmp_path: Path) -
 
 
 def test_the_manifest_names_the_writers(result: BuildResult, tmp_path: Path) -> None:
-    """Versions stand there of the packages that the bytes depend on, Pillow for PNG."""
+    """Versions stand there of packages that the bytes depend on, Pillow if need be."""
     arrow, pillow = metadata.version("pyarrow"), metadata.version("pillow")
 
     assert {"pyarrow": arrow} == make(result, tmp_path)["writers"]
-    assert {"pyarrow": arrow, "pillow": pillow} == make(result, tmp_path, "s2-rgb")[
-        "writers"
-    ]
+    for made in (
+        make(result, tmp_path, "s2-rgb"),
+        make(result, tmp_path, form="parquet"),
+    ):
+        assert {"pyarrow": arrow, "pillow": pillow} == made["writers"]
 
 
 def test_the_manifest_holds_no_source_and_no_time(
@@ -210,16 +230,6 @@ def test_the_provenance_says_source_and_time(result: BuildResult) -> None:
     assert isinstance(made["command"], list)
 
 
-def test_json_keeps_text_and_order(tmp_path: Path) -> None:
-    """JSON is written as UTF-8 that people can read, in the order given."""
-    path = tmp_path / "x.json"
-
-    manifest.write_json({"b": "é", "a": [1]}, path)
-
-    assert '{\n "b": "é",\n "a": [\n  1\n ]\n}\n' == path.read_text(encoding="utf-8")
-    assert [path] == list(tmp_path.iterdir())
-
-
 def test_all_records_are_written(
     result: BuildResult, patch_index: PatchIndex, tmp_path: Path
 ) -> None:
@@ -227,6 +237,7 @@ def test_all_records_are_written(
     manifest.write_records(
         tmp_path,
         result,
+        form="tfrecord",
         config=get_config("s2"),
         release=V1,
         patches=patch_index,
@@ -237,18 +248,8 @@ def test_all_records_are_written(
     table = tmp_path / "patches.parquet"
 
     assert {"manifest.json", "provenance.json", "statistics.json"} == set(written)
-    assert manifest.hash_file(table) == written["manifest.json"]["patches"]["sha256"]
+    assert hash_file(table) == written["manifest.json"]["patches"]["sha256"]
     assert {"split": "train", "num_patches": 0, "bands": {}} == written[
         "statistics.json"
     ]
     assert "x" == written["provenance.json"]["source"]
-
-
-@pytest.mark.parametrize("nbytes", [0, 1, 2**20 + 1])
-def test_hash_file_is_sha256(nbytes: int, tmp_path: Path) -> None:
-    """The checksum of a file is that of its bytes, whatever its size."""
-    content = np.arange(nbytes, dtype=np.uint8).tobytes()
-    path = tmp_path / "file"
-    path.write_bytes(content)
-
-    assert hashlib.sha256(content).hexdigest() == manifest.hash_file(path)

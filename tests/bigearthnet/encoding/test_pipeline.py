@@ -30,7 +30,7 @@ def run(
     settings = get_config(config)
     return encode(
         source,
-        output,
+        {"tfrecord": output},
         config=settings,
         release=V1,
         patches=load_index(settings.scheme),
@@ -98,7 +98,7 @@ def test_records_are_the_examples_in_the_order_of_keys(
     result = run(source, tmp_path / "out", include_excluded=True)
     found: dict[str, list[bytes]] = {}
     for shard in result.shards:
-        path = tmp_path / "out" / shard.name
+        path = tmp_path / "out" / shard.files["tfrecord"].name
         found.setdefault(shard.split, []).extend(d for _, d in read_records(path))
 
     assert expected_records(fake_patches, patch_index, *SPLITS) == found
@@ -123,13 +123,13 @@ def test_splits_are_cut_into_several_shards(
         data
         for shard in result.shards
         if shard.split == "train"
-        for _, data in read_records(tmp_path / "out" / shard.name)
+        for _, data in read_records(tmp_path / "out" / shard.files["tfrecord"].name)
     ]
 
     assert [
         "bigearthnet-train.tfrecord-00000-of-00002",
         "bigearthnet-train.tfrecord-00001-of-00002",
-    ] == [shard.name for shard in result.shards if shard.split == "train"]
+    ] == [s.files["tfrecord"].name for s in result.shards if s.split == "train"]
     assert expected_records(fake_patches, patch_index, "train")["train"] == train
 
 
@@ -140,9 +140,11 @@ def test_what_is_reported_is_what_was_written(
     source = write_archive(tmp_path, fake_patches)
     result = run(source, tmp_path / "out")
 
-    assert hash_files(tmp_path / "out") == {s.name: s.sha256 for s in result.shards}
-    for shard in result.shards:
-        assert (tmp_path / "out" / shard.name).stat().st_size == shard.nbytes
+    files = [shard.files["tfrecord"] for shard in result.shards]
+
+    assert hash_files(tmp_path / "out") == {file.name: file.sha256 for file in files}
+    for file in files:
+        assert (tmp_path / "out" / file.name).stat().st_size == file.nbytes
     assert hashlib.sha256(source.read_bytes()).hexdigest() == result.source_sha256
 
 
@@ -292,7 +294,7 @@ def test_a_failing_write_ends_the_build(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("bigearthnet.encoding.shards.write_all", fail)
+    monkeypatch.setattr("bigearthnet.encoding.files.write_all", fail)
 
     with pytest.raises(OSError, match="No space left"):
         run(write_archive(tmp_path, fake_patches), tmp_path / "out", workers=1)

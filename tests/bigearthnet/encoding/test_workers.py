@@ -15,7 +15,7 @@ from bigearthnet.encoding.workers import Worker, WorkerError, WorkerPool
 from bigearthnet.patch_index import PatchIndex
 from bigearthnet.release import V1
 
-SCHEMA = get_config("s2").schema
+CONFIG = get_config("s2")
 
 
 @pytest.fixture
@@ -45,7 +45,8 @@ def test_processes_write_what_this_process_writes(
     """A pool yields each plan with the shard that `write_shard` makes of it."""
     plans, spool, output = spooled
     (tmp_path / "expected").mkdir()
-    expected = [write_shard(p, spool, tmp_path / "expected", SCHEMA) for p in plans]
+    outputs = {"tfrecord": tmp_path / "expected"}
+    expected = {p.name: write_shard(p, spool, outputs, CONFIG) for p in plans}
     progress: list[tuple[int, int]] = []
     with WorkerPool(workers) as pool:
         written = {
@@ -53,17 +54,20 @@ def test_processes_write_what_this_process_writes(
             for plan, shard in pool.write_shards(
                 plans,
                 spool=spool,
-                output=output,
-                schema=SCHEMA,
+                outputs={"tfrecord": output},
+                config=CONFIG,
                 on_progress=lambda *done: progress.append(done),
             )
         }
 
-    assert [e.sha256 for e in expected] == [written[e.name].sha256 for e in expected]
+    assert {name: s.files for name, s in expected.items()} == {
+        name: s.files for name, s in written.items()
+    }
     assert 6 == sum(patches for patches, _ in progress)
-    for shard in expected:
-        assert (output / shard.name).read_bytes() == (
-            tmp_path / "expected" / shard.name
+    for shard in expected.values():
+        name = shard.files["tfrecord"].name
+        assert (tmp_path / "expected" / name).read_bytes() == (
+            output / name
         ).read_bytes()
 
 
@@ -78,8 +82,8 @@ def test_an_error_in_a_process_is_raised_here(
             pool.write_shards(
                 plans,
                 spool=spool,
-                output=tmp_path / "nowhere",
-                schema=SCHEMA,
+                outputs={"tfrecord": tmp_path / "nowhere"},
+                config=CONFIG,
                 on_progress=lambda patches, nbytes: None,
             )
         )
@@ -95,6 +99,6 @@ def test_a_killed_process_is_an_error(
     ignore: Callable[[int, int], None] = lambda patches, nbytes: None  # noqa: E731
 
     with pytest.raises(WorkerError, match=f"{plans[0].name} ended"):
-        worker.write(plans[0], spool, output, SCHEMA, ignore)
+        worker.write(plans[0], spool, {"tfrecord": output}, CONFIG, ignore)
 
     worker.close()

@@ -1,0 +1,247 @@
+"""Reads Arrow record batches: mapped files of a store, or a data set of `datasets`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bigearthnet.config import get_config
+from bigearthnet.errors import OptionError, ShardError
+from bigearthnet.reading.batches import (
+    Batch,
+    check_batch_size,
+    choose_columns,
+    find_features,
+    make_generator,
+)
+from bigearthnet.stores import default_data_dir, open_store
+
+if TYPE_CHECKING:
+    import datasets
+    import pyarrow as pa
+
+
+class ArrowReader:
+    """The patches of one split, in the order in which they are stored.
+
+    Can be pickled if it was opened from a data directory: another process then maps
+    the same files.
+
+    Attributes:
+        features: Column → its feature; `coordinates` is offered field by field, as
+            `coordinates/ulx` and so on.
+    """
+
+    def __init__(
+        self,
+        batches: Sequence[pa.RecordBatch],
+        indices: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        """Takes record batches of our columns; see `open` and `from_dataset`.
+
+        Args:
+            batches: The record batches.
+            indices: Rows to offer, in this order; None for all.
+
+        Raises:
+            OptionError: If none of the columns is ours.
+        """
+        self.features = find_features(batches[0].schema.names if batches else [])
+        self._batches = batches
+        self._ends = np.cumsum([batch.num_rows for batch in batches])
+        self._indices = indices
+        self._views: dict[str, list[npt.NDArray[Any]]] = {}
+        self._paths: tuple[Path, ...] | None = None
+
+    @classmethod
+    def open(
+        cls,
+        split: str,
+        data_dir: Path | str | None = None,
+        config: str = "s2",
+    ) -> ArrowReader:
+        """Maps a split of the Arrow store of a data directory, without `datasets`.
+
+        Args:
+            split: Name of the split.
+            data_dir: The data directory; None for that of TensorFlow Datasets.
+            config: Name of the configuration.
+
+        Raises:
+            OptionError: If there is no such configuration or split.
+            StoreError: If the store, or one of its files, is not there.
+        """
+        folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
+        store = open_store(folder, get_config(config), "arrow")
+        return cls.map_files(store.shards(split))
+
+    @classmethod
+    def map_files(cls, paths: Sequence[Path]) -> ArrowReader:
+        """Maps the shards of a split.
+
+        Raises:
+            ShardError: If a file is not an Arrow stream.
+        """
+        import pyarrow as pa
+
+        batches: list[pa.RecordBatch] = []
+        for path in paths:
+            try:
+                with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as read:
+                    batches.extend(read)
+            except (pa.ArrowException, OSError) as cause:
+                raise ShardError.unreadable(path, cause) from None
+        reader = cls(batches)
+        reader._paths = tuple(paths)
+        return reader
+
+    @classmethod
+    def from_dataset(cls, dataset: datasets.Dataset) -> ArrowReader:
+        """Reads a map-style data set of `datasets`, shuffled or selected ones too.
+
+        Args:
+            dataset: What `load_dataset` or `load_from_disk` returns for a split.
+        """
+        # `datasets` keeps the rows of select() and shuffle() beside the table; there is
+        # no public way to them that does not copy pixels.
+        indices = dataset._indices
+        if indices is not None:
+            indices = indices.column(0).to_numpy().astype(np.int64)
+        return cls(dataset.data.table.to_batches(), indices)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._paths is None:
+            raise TypeError("only an ArrowReader.open(...) can go to another process")
+        return ArrowReader.map_files, (self._paths,)
+
+    def __len__(self) -> int:
+        if self._indices is not None:
+            return len(self._indices)
+        return int(self._ends[-1])
+
+    def gather(
+        self,
+        indices: Sequence[int] | npt.NDArray[np.integer[Any]],
+        columns: Sequence[str] | None = None,
+    ) -> Batch:
+        """Copies some patches into new arrays.
+
+        Args:
+            indices: Which patches, in [0, len(self)), in any order.
+            columns: Which columns; None for all.
+
+        Returns:
+            Column → array of shape (patch, …); see `encoding.columns.decode_column`.
+
+        Raises:
+            IndexError: If an index is out of range.
+            OptionError: If there is no such column.
+        """
+        rows = np.asarray(indices, np.int64)
+        wrong = rows[(rows < 0) | (rows >= len(self))]
+        if len(wrong):
+            raise IndexError(f"no patch {wrong[0]}: expected 0 to {len(self) - 1}.")
+        if self._indices is not None:
+            rows = self._indices[rows]
+        chosen = choose_columns(self.features, columns)
+        chunks = np.searchsorted(self._ends, rows, side="right")
+        starts = np.concatenate([[0], self._ends])[chunks]
+        places = list(zip(chunks.tolist(), (rows - starts).tolist(), strict=True))
+        return {name: self._gather(name, places) for name in chosen}
+
+    def batches(
+        self,
+        batch_size: int,
+        columns: Sequence[str] | None = None,
+        *,
+        shuffle: bool = False,
+        seed: int | None = None,
+        epoch: int = 0,
+    ) -> Iterator[Batch]:
+        """Yields all patches once, the last short batch included.
+
+        Args:
+            batch_size: Patches of a batch. In order, a batch that lies in one record
+                batch (100 patches) is a view of the mapped file, others are copies.
+            columns: Which columns; None for all.
+            shuffle: Draws an order of all patches, anew for each epoch.
+            seed: Seed of that order; None for one that cannot be repeated.
+            epoch: Number of the epoch.
+
+        Raises:
+            OptionError: If there is no such column, or the batch size is below 1.
+        """
+        check_batch_size(batch_size)
+        chosen = choose_columns(self.features, columns)
+        order = np.arange(len(self))
+        if shuffle:
+            make_generator(seed, epoch).shuffle(order)
+        in_order = not shuffle and self._indices is None
+        for start in range(0, len(self), batch_size):
+            stop = min(start + batch_size, len(self))
+            if in_order:
+                yield {name: self._slice(name, start, stop) for name in chosen}
+            else:
+                yield self.gather(order[start:stop], chosen)
+
+    def find(self, patch_id: str) -> int:
+        """Returns the index of a patch.
+
+        Raises:
+            OptionError: If the split has no such patch.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        choose_columns(self.features, ["patch_id"])
+        column = pa.chunked_array([batch["patch_id"] for batch in self._batches])
+        row = pc.index(column, patch_id).as_py()
+        if self._indices is not None and row >= 0:
+            found = np.flatnonzero(self._indices == row)
+            row = int(found[0]) if len(found) else -1
+        if row < 0:
+            raise OptionError(f"no patch {patch_id!r} among these {len(self):,}.")
+        return int(row)
+
+    def patch(self, patch_id: str) -> dict[str, Any]:
+        """Returns every column of one patch, without the axis of patches.
+
+        Raises:
+            OptionError: If the split has no such patch.
+        """
+        batch = self.gather([self.find(patch_id)])
+        return {name: values[0] for name, values in batch.items()}
+
+    def _column(self, name: str) -> list[npt.NDArray[Any]]:
+        """Returns the array of each record batch; made once."""
+        from bigearthnet.encoding.columns import decode_column
+
+        if name not in self._views:
+            feature = self.features[name]
+            group, _, field = name.partition("/")
+            arrays = [batch[group] for batch in self._batches]
+            if field:
+                arrays = [array.field(field) for array in arrays]
+            self._views[name] = [decode_column(array, feature) for array in arrays]
+        return self._views[name]
+
+    def _gather(self, name: str, places: list[tuple[int, int]]) -> npt.NDArray[Any]:
+        views = self._column(name)
+        out = np.empty((len(places), *views[0].shape[1:]), views[0].dtype)
+        for row, (chunk, place) in enumerate(places):
+            out[row] = views[chunk][place]
+        return out
+
+    def _slice(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
+        views = self._column(name)
+        parts = []
+        chunk = int(np.searchsorted(self._ends, start, side="right"))
+        while start < stop:
+            first = int(self._ends[chunk]) - len(views[chunk])
+            parts.append(views[chunk][start - first : stop - first])
+            start, chunk = int(self._ends[chunk]), chunk + 1
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
