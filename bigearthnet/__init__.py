@@ -16,6 +16,7 @@ from bigearthnet.errors import (
     ShardError,
     StoreError,
 )
+from bigearthnet.loading import load
 from bigearthnet.nomenclature import (
     BEN19,
     BEN19_ALPHABETICAL,
@@ -54,6 +55,7 @@ __all__ = [
     "PatchError",
     "ShardError",
     "StoreError",
+    "load",
     "remap",
     "remap_ids",
 ]

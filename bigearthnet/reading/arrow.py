@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from bigearthnet.config import get_config
+from bigearthnet.encoding.columns import decode_column
 from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.reading.batches import (
     Batch,
@@ -22,7 +25,6 @@ from bigearthnet.stores import default_data_dir, open_store
 
 if TYPE_CHECKING:
     import datasets
-    import pyarrow as pa
 
 
 class ArrowReader:
@@ -37,23 +39,22 @@ class ArrowReader:
     """
 
     def __init__(
-        self,
-        batches: Sequence[pa.RecordBatch],
-        indices: npt.NDArray[np.int64] | None = None,
+        self, table: pa.Table, indices: npt.NDArray[np.int64] | None = None
     ) -> None:
-        """Takes record batches of our columns; see `open` and `from_dataset`.
+        """Takes a table of our columns; see `open` and `from_dataset`.
 
         Args:
-            batches: The record batches.
+            table: The table.
             indices: Rows to offer, in this order; None for all.
 
         Raises:
             OptionError: If none of the columns is ours.
         """
-        self.features = find_features(batches[0].schema.names if batches else [])
-        self._batches = batches
-        self._ends = np.cumsum([batch.num_rows for batch in batches])
+        self.features = find_features(table.schema.names)
+        self._batches = table.to_batches() or [_make_empty(table.schema)]
+        self._ends = np.cumsum([batch.num_rows for batch in self._batches])
         self._indices = indices
+        self._arrays: dict[str, list[pa.Array]] = {}
         self._views: dict[str, list[npt.NDArray[Any]]] = {}
         self._paths: tuple[Path, ...] | None = None
 
@@ -86,16 +87,14 @@ class ArrowReader:
         Raises:
             ShardError: If a file is not an Arrow stream.
         """
-        import pyarrow as pa
-
-        batches: list[pa.RecordBatch] = []
+        tables = []
         for path in paths:
             try:
                 with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as read:
-                    batches.extend(read)
+                    tables.append(read.read_all())
             except (pa.ArrowException, OSError) as cause:
                 raise ShardError.unreadable(path, cause) from None
-        reader = cls(batches)
+        reader = cls(pa.concat_tables(tables))
         reader._paths = tuple(paths)
         return reader
 
@@ -105,13 +104,23 @@ class ArrowReader:
 
         Args:
             dataset: What `load_dataset` or `load_from_disk` returns for a split.
+
+        Raises:
+            OptionError: If it is something else, all splits for example, or has none of
+                our columns.
         """
+        if not hasattr(dataset, "data") or not hasattr(dataset, "_indices"):
+            raise OptionError(
+                f"expected a map-style data set of one split, got "
+                f"{type(dataset).__name__}. Choose a split; streamed ones have batches "
+                "of their own: dataset.batch(...)."
+            )
         # `datasets` keeps the rows of select() and shuffle() beside the table; there is
         # no public way to them that does not copy pixels.
         indices = dataset._indices
         if indices is not None:
             indices = indices.column(0).to_numpy().astype(np.int64)
-        return cls(dataset.data.table.to_batches(), indices)
+        return cls(dataset.data.table, indices)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._paths is None:
@@ -139,9 +148,15 @@ class ArrowReader:
 
         Raises:
             IndexError: If an index is out of range.
-            OptionError: If there is no such column.
+            OptionError: If there is no such column, or an index is not an integer.
         """
-        rows = np.asarray(indices, np.int64)
+        rows = np.asarray(indices)
+        if rows.ndim != 1 or (len(rows) and rows.dtype.kind not in "iu"):
+            raise OptionError(
+                f"indices: expected a list of integers, got {rows.dtype} of shape "
+                f"{rows.shape}. Of a mask, take np.flatnonzero."
+            )
+        rows = rows.astype(np.int64)
         wrong = rows[(rows < 0) | (rows >= len(self))]
         if len(wrong):
             raise IndexError(f"no patch {wrong[0]}: expected 0 to {len(self) - 1}.")
@@ -194,9 +209,6 @@ class ArrowReader:
         Raises:
             OptionError: If the split has no such patch.
         """
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         choose_columns(self.features, ["patch_id"])
         column = pa.chunked_array([batch["patch_id"] for batch in self._batches])
         row = pc.index(column, patch_id).as_py()
@@ -216,32 +228,58 @@ class ArrowReader:
         batch = self.gather([self.find(patch_id)])
         return {name: values[0] for name, values in batch.items()}
 
-    def _column(self, name: str) -> list[npt.NDArray[Any]]:
-        """Returns the array of each record batch; made once."""
-        from bigearthnet.encoding.columns import decode_column
-
-        if name not in self._views:
-            feature = self.features[name]
+    def _chunks(self, name: str) -> list[pa.Array]:
+        """Returns the column of each record batch."""
+        if name not in self._arrays:
             group, _, field = name.partition("/")
             arrays = [batch[group] for batch in self._batches]
             if field:
                 arrays = [array.field(field) for array in arrays]
-            self._views[name] = [decode_column(array, feature) for array in arrays]
+            self._arrays[name] = arrays
+        return self._arrays[name]
+
+    def _find_views(self, name: str) -> list[npt.NDArray[Any]] | None:
+        """Returns views of a column's memory, or None where it must be decoded.
+
+        Only views are kept: texts and pictures of a whole split would take gigabytes.
+        """
+        feature = self.features[name]
+        if feature.kind not in ("tensor", "integer", "class"):
+            return None
+        if name not in self._views:
+            self._views[name] = [decode_column(a, feature) for a in self._chunks(name)]
         return self._views[name]
 
     def _gather(self, name: str, places: list[tuple[int, int]]) -> npt.NDArray[Any]:
-        views = self._column(name)
+        views = self._find_views(name)
+        if views is None:
+            chunks = self._chunks(name)
+            rows = [chunks[chunk].slice(place, 1) for chunk, place in places]
+            array = pa.concat_arrays(rows) if rows else chunks[0].slice(0, 0)
+            return decode_column(array, self.features[name])
         out = np.empty((len(places), *views[0].shape[1:]), views[0].dtype)
         for row, (chunk, place) in enumerate(places):
             out[row] = views[chunk][place]
         return out
 
     def _slice(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
-        views = self._column(name)
+        views, chunks = self._find_views(name), self._chunks(name)
         parts = []
         chunk = int(np.searchsorted(self._ends, start, side="right"))
         while start < stop:
-            first = int(self._ends[chunk]) - len(views[chunk])
-            parts.append(views[chunk][start - first : stop - first])
+            first = int(self._ends[chunk]) - len(chunks[chunk])
+            part = slice(start - first, stop - first)
+            parts.append(
+                decode_column(chunks[chunk][part], self.features[name])
+                if views is None
+                else views[chunk][part]
+            )
             start, chunk = int(self._ends[chunk]), chunk + 1
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _make_empty(schema: pa.Schema) -> pa.RecordBatch:
+    """Returns a record batch of no rows."""
+    columns = schema.empty_table().columns
+    arrays = [column.combine_chunks() for column in columns]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

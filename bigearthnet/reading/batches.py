@@ -63,9 +63,11 @@ def choose_columns(
     """Returns the columns that are asked for, all if None.
 
     Raises:
-        OptionError: If one of them is not there.
+        OptionError: If one of them is not there, or none is asked for.
     """
     names = list(features) if columns is None else list(columns)
+    if not names:
+        raise OptionError(f"no column: expected some of {', '.join(features)}.")
     for name in names:
         if name not in features:
             raise OptionError(
@@ -84,6 +86,21 @@ def check_batch_size(batch_size: int) -> None:
         raise OptionError(f"batch_size: expected at least 1, got {batch_size}.")
 
 
+def check_seed(seed: int | None) -> None:
+    """Refuses a seed that has no meaning.
+
+    Raises:
+        OptionError: If it is negative.
+    """
+    if seed is not None and seed < 0:
+        raise OptionError(f"seed: expected 0 or more, or None, got {seed}.")
+
+
 def make_generator(seed: int | None, epoch: int) -> np.random.Generator:
-    """Returns the random numbers of one epoch; without a seed, always others."""
+    """Returns the random numbers of one epoch; without a seed, always others.
+
+    Raises:
+        OptionError: If the seed is negative.
+    """
+    check_seed(seed)
     return np.random.default_rng(None if seed is None else [seed, epoch])

@@ -1,0 +1,218 @@
+"""`load`: the shortest way from a store to batches of images and labels.
+
+store ──► tfrecord | reading ──► dict of groups ──► images, labels ──► (x, y)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bigearthnet.bands import GROUPS
+from bigearthnet.config import Config, get_config
+from bigearthnet.errors import OptionError
+from bigearthnet.features import RGB_SCHEMA, Feature
+from bigearthnet.nomenclature import Nomenclature
+from bigearthnet.reading.batches import check_batch_size, check_seed
+from bigearthnet.stores import Store, default_data_dir, open_store
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+def load(
+    split: str,
+    data_dir: Path | str | None = None,
+    *,
+    config: str = "s2",
+    bands: str | Sequence[str] = "all",
+    labels: str = "clc43",
+    image_size: int | None = 120,
+    batch_size: int = 128,
+    shuffle: bool = False,
+    seed: int | None = None,
+    keep_empty: bool = False,
+    store: str | None = None,
+) -> tf.data.Dataset:
+    """Loads a split as batches of images and labels.
+
+    Whole batches are parsed and decoded at once, and of each patch only what is asked
+    for. The last, short batch is kept.
+
+    Args:
+        split: `train`, `validation`, `test`, or `excluded` where that was built.
+        data_dir: The data directory of the build; None for TensorFlow Datasets' own.
+        config: `s2`, `s2-random` or `s2-rgb`.
+        bands: `all` (12 bands in ascending wavelength), `rgb` (B04, B03, B02), or a
+            list of band names, in the order wanted.
+        labels: `clc43`, `ben19`, `clc_level2` or `clc_level1`; also the alphabetical
+            orders of other packages, `clc43_alphabetical` and `ben19_alphabetical`.
+            Vectors of level 1 and 2 are the union of their level-3 classes.
+        image_size: 120 for images in which all bands have 120 × 120 pixels, those of 20
+            and 60 m by bicubic interpolation with half-pixel centres; None for the
+            stored pixels.
+        batch_size: Patches of a batch.
+        shuffle: Draws an order for each epoch: of files, and of patches in a buffer
+            that several files fill; with Arrow, of all patches.
+        seed: Seed of these orders; None for ones that cannot be repeated.
+        keep_empty: Keeps patches that have no label in the nomenclature, which `ben19`
+            has in `s2-random` and in `excluded`.
+        store: `tfrecord`, `arrow` or `parquet`; None for the first of them that is
+            there.
+
+    Returns:
+        Data set of (images, labels). Labels: shape (batch, class), uint8. Images, with
+        `image_size=120`: shape (batch, y, x, channel) = (batch, 120, 120, channel),
+        float32 digital numbers (reflectance = DN / 10000). With `image_size=None`: a
+        dict of the stored groups, `bands_10m` and so on, of shape (batch, band, y, x),
+        uint16; or, where bands are named, a dict of band name → shape (batch, y, x).
+        With `s2-rgb`: shape (batch, 120, 120, 3), uint8, see `rgb.STRETCH`.
+
+    Raises:
+        OptionError: If an option has no meaning, or TensorFlow is not installed.
+        StoreError: If the data directory does not hold what is asked for.
+        ShardError: If what a store says of itself cannot be read.
+    """
+    chosen = get_config(config)
+    names = _check_options(chosen, bands, image_size, batch_size)
+    check_seed(seed)
+    folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
+    from bigearthnet.loading import labels as label_maps
+
+    target = label_maps.get_nomenclature(labels)
+    opened = open_store(folder, chosen, store)
+    features = _choose_features(opened.format.has_columns, chosen, names)
+    dataset = _read(opened, split, features, batch_size, shuffle, seed)
+    count = opened.num_patches(split)
+    empty = 0 if keep_empty else label_maps.count_unlabelled(opened, split, target)
+    if empty:
+        dataset = _drop_unlabelled(dataset, target).rebatch(batch_size)
+    dataset = dataset.map(
+        _make_assemble(chosen, bands, names, image_size, target),
+        num_parallel_calls=_autotune(),
+    )
+    batches = -(-(count - empty) // batch_size)
+    return dataset.apply(_assert_cardinality(batches)).prefetch(_autotune())
+
+
+def _check_options(
+    config: Config,
+    bands: str | Sequence[str],
+    image_size: int | None,
+    batch_size: int,
+) -> tuple[str, ...]:
+    """Returns the names of the bands."""
+    from bigearthnet.loading.images import IMAGE_SIZE, choose_bands
+
+    try:
+        import tensorflow as tf  # noqa: F401
+    except ImportError as cause:
+        raise OptionError(
+            f"bigearthnet.load needs TensorFlow ({cause}): install the extra [tfds]. "
+            "For PyTorch and JAX, see bigearthnet.huggingface.ArrowReader."
+        ) from None
+    check_batch_size(batch_size)
+    if image_size not in (IMAGE_SIZE, None):
+        raise OptionError(
+            f"image_size: expected {IMAGE_SIZE} or None, got {image_size!r}. Resize "
+            "the images with tf.image.resize."
+        )
+    if config.schema == RGB_SCHEMA and (bands != "rgb" or image_size is None):
+        raise OptionError(
+            f"config {config.name} holds 8-bit pictures: expected bands='rgb' and "
+            f"image_size={IMAGE_SIZE}, got {bands!r} and {image_size!r}."
+        )
+    return choose_bands(bands)
+
+
+def _choose_features(
+    from_columns: bool, config: Config, bands: Sequence[str]
+) -> list[Feature]:
+    """Returns the stored features that images and labels are made of."""
+    from bigearthnet.loading.images import choose_groups
+    from bigearthnet.loading.labels import STORED
+
+    names = [group.name for group in choose_groups(bands)]
+    if config.schema == RGB_SCHEMA:
+        names = ["image"]
+    schema = config.columns if from_columns else config.schema
+    return [feature for feature in schema if feature.name in (*names, STORED)]
+
+
+def _read(
+    store: Store,
+    split: str,
+    features: Sequence[Feature],
+    batch_size: int,
+    shuffle: bool,
+    seed: int | None,
+) -> tf.data.Dataset:
+    """Makes batches of the stored features, from whichever format the store has."""
+    if not store.format.has_columns:
+        from bigearthnet.loading.tfrecord import read_batches
+
+        return read_batches(
+            store.shards(split), features, batch_size, shuffle=shuffle, seed=seed
+        )
+    from bigearthnet.huggingface import to_tf
+    from bigearthnet.reading.arrow import ArrowReader
+    from bigearthnet.reading.parquet import ParquetReader
+
+    shards = store.shards(split)
+    reader = (
+        ParquetReader(shards)
+        if store.format.name == "parquet"
+        else ArrowReader.map_files(shards)
+    )
+    names = [feature.name for feature in features]
+    return to_tf(reader, batch_size, names, shuffle=shuffle, seed=seed)
+
+
+def _drop_unlabelled(dataset: tf.data.Dataset, target: Nomenclature) -> tf.data.Dataset:
+    """Drops the patches that have no label in a nomenclature from every batch."""
+    import tensorflow as tf
+
+    from bigearthnet.loading.labels import STORED, map_labels
+
+    def drop(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        keep = tf.reduce_any(map_labels(batch[STORED], target) > 0, axis=1)
+        return {name: tf.boolean_mask(values, keep) for name, values in batch.items()}
+
+    return dataset.map(drop, num_parallel_calls=_autotune())
+
+
+def _make_assemble(
+    config: Config,
+    bands: str | Sequence[str],
+    names: Sequence[str],
+    image_size: int | None,
+    target: Nomenclature,
+) -> Any:
+    """Returns the function from a batch of stored features to (images, labels)."""
+    from bigearthnet.loading.images import make_images, split_bands
+    from bigearthnet.loading.labels import STORED, map_labels
+
+    def assemble(batch: dict[str, tf.Tensor]) -> tuple[Any, tf.Tensor]:
+        vectors = map_labels(batch[STORED], target)
+        if config.schema == RGB_SCHEMA:
+            return batch["image"], vectors
+        if image_size is not None:
+            return make_images(batch, names), vectors
+        if bands == "all":
+            return {group.name: batch[group.name] for group in GROUPS}, vectors
+        return split_bands(batch, names), vectors
+
+    return assemble
+
+
+def _autotune() -> int:
+    import tensorflow as tf
+
+    return int(tf.data.AUTOTUNE)
+
+
+def _assert_cardinality(batches: int) -> Any:
+    import tensorflow as tf
+
+    return tf.data.experimental.assert_cardinality(batches)

@@ -1,0 +1,92 @@
+"""Stored multi-hot vectors → vectors of the nomenclature that is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bigearthnet.errors import OptionError, StoreError
+from bigearthnet.nomenclature import CLC43, NOMENCLATURES, Nomenclature, remap
+from bigearthnet.stores import PATCHES, Store
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# The stored feature that all vectors are made of.
+STORED = "multi_hot_43"
+
+
+def get_nomenclature(name: str) -> Nomenclature:
+    """Returns a nomenclature by name.
+
+    Raises:
+        OptionError: If there is none of that name.
+    """
+    try:
+        return NOMENCLATURES[name]
+    except KeyError:
+        raise OptionError(
+            f"unknown labels: expected one of {', '.join(NOMENCLATURES)}, got {name!r}."
+        ) from None
+
+
+def make_matrix(target: Nomenclature) -> npt.NDArray[np.float32]:
+    """Returns which class of `target` each class of CLC43 becomes.
+
+    Returns:
+        Shape (CLC43 class, target class), float32: 1 where it does, else 0; a row of
+        zeros where a class is dropped.
+    """
+    matrix = np.zeros((len(CLC43), len(target)), np.float32)
+    for source, index in enumerate(remap(CLC43, target)):
+        if index is not None:
+            matrix[source, index] = 1
+    return matrix
+
+
+def map_labels(vectors: tf.Tensor, target: Nomenclature) -> tf.Tensor:
+    """Turns CLC43 vectors into those of another nomenclature, by union of classes.
+
+    Args:
+        vectors: Shape (batch, class) = (batch, 43), uint8.
+        target: The nomenclature that is wanted.
+
+    Returns:
+        Shape (batch, class) = (batch, len(target)), uint8: 1 for each class, else 0.
+    """
+    import tensorflow as tf
+
+    if target == CLC43:
+        return vectors
+    counts = tf.matmul(tf.cast(vectors, tf.float32), make_matrix(target))
+    return tf.cast(counts > 0, tf.uint8)
+
+
+def count_unlabelled(store: Store, split: str, target: Nomenclature) -> int:
+    """Counts the patches of a split that have no label in a nomenclature.
+
+    Args:
+        store: The store; its table of patches says the labels.
+        split: Name of the split.
+        target: The nomenclature.
+
+    Raises:
+        StoreError: If the table of patches is not there.
+    """
+    if None not in remap(CLC43, target):
+        return 0
+    path = store.folder / PATCHES
+    if not path.is_file():
+        raise StoreError(f"{path} is missing. Build or download the store again.")
+    with path.open("rb") as file:
+        table = pq.read_table(file, columns=["labels", "split", "stored"])
+    table = table.filter(pc.and_(table["stored"], pc.equal(table["split"], split)))
+    lists = table["labels"].combine_chunks()
+    rows = np.repeat(np.arange(len(lists)), lists.value_lengths().to_numpy())
+    is_kept = make_matrix(target).sum(axis=1) > 0
+    kept = is_kept[lists.flatten().to_numpy()]
+    return len(lists) - len(np.unique(rows[kept]))

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bigearthnet.config import get_config
+from bigearthnet.errors import OptionError
+from bigearthnet.loading.labels import (
+    count_unlabelled,
+    get_nomenclature,
+    make_matrix,
+    map_labels,
+)
+from bigearthnet.nomenclature import NOMENCLATURES
+from bigearthnet.stores import open_store
+
+STORES = ("tfrecord", "arrow", "parquet")
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "expected"),
+    [
+        # By name: what the class table says of these level-3 classes.
+        (
+            "clc_level1",
+            ["Sea and ocean", "Continuous urban fabric", "Discontinuous urban fabric"],
+            ["Artificial Surfaces", "Water bodies"],
+        ),
+        ("ben19", ["Sea and ocean", "Bare rock"], ["Marine waters"]),
+        ("ben19_alphabetical", ["Pastures", "Airports"], ["Pastures"]),
+        ("clc43_alphabetical", ["Airports", "Bare rock"], ["Airports", "Bare rock"]),
+        ("clc_level2", ["Peatbogs", "Inland marshes"], ["Inland wetlands"]),
+        ("ben19", ["Airports"], []),
+        ("clc_level1", [], []),
+    ],
+)
+def test_labels_become_the_union_of_what_each_becomes(
+    labels: str, names: list[str], expected: list[str]
+) -> None:
+    """A vector has 1 for each class that one of the labels becomes, else 0."""
+    clc43, target = NOMENCLATURES["clc43"], get_nomenclature(labels)
+    vector = np.zeros((1, 43), np.uint8)
+    vector[0, [clc43.labels.index(name) for name in names]] = 1
+    found = map_labels(vector, target)
+
+    assert (1, len(target)) == found.shape
+    assert "uint8" == found.dtype.name
+    assert {0, 1} >= set(np.unique(found))
+    assert sorted(expected) == sorted(
+        target.labels[i] for i in np.flatnonzero(found.numpy()[0])
+    )
+
+
+@pytest.mark.parametrize("labels", NOMENCLATURES)
+def test_the_matrix_says_what_each_class_becomes(
+    labels: str, class_table: list[dict[str, str]]
+) -> None:
+    """Each row of the matrix has the class of the class table, or none."""
+    column = {"ben19": "ben19_label", "clc_l": f"{labels[4:]}_label"}.get(labels[:5])
+    expected = [row[column or "level3_label"] for row in class_table]
+    target = get_nomenclature(labels)
+    found = [
+        "".join(target.labels[i] for i in np.flatnonzero(row))
+        for row in make_matrix(target)
+    ]
+
+    assert expected == found
+
+
+def test_unknown_labels_are_refused() -> None:
+    """The error lists the names that there are."""
+    expected = "clc43, ben19, clc_level2, clc_level1, .* got 'BEN19'"
+
+    with pytest.raises(OptionError, match=expected):
+        get_nomenclature("BEN19")
+
+
+@pytest.mark.parametrize("form", STORES)
+@pytest.mark.parametrize(
+    ("labels", "split", "expected"),
+    [
+        ("ben19", "train", 10),
+        ("ben19_alphabetical", "train", 10),
+        ("ben19", "validation", 2),
+        ("ben19", "test", 0),
+        ("clc43", "train", 0),
+        ("clc_level1", "train", 0),
+    ],
+)
+def test_unlabelled_patches_are_counted(
+    form: str, labels: str, split: str, expected: int, many_dir: Path
+) -> None:
+    """The count is that of the patches of the split without a label."""
+    store = open_store(many_dir, get_config("s2"), form)
+
+    assert expected == count_unlabelled(store, split, get_nomenclature(labels))
+
+
+def test_patches_that_are_not_stored_are_not_counted(
+    many_dir: Path, tmp_path: Path
+) -> None:
+    """The table of patches lists those that were read but not stored, too."""
+    shutil.copytree(many_dir / "arrow", tmp_path / "arrow")
+    store = open_store(tmp_path, get_config("s2"), "arrow")
+    path = tmp_path / "arrow" / "patches.parquet"
+    table = pq.read_table(path)
+    # 10 of the 30 train patches have no label, in the order of the table.
+    splits, lists = table["split"].to_pylist(), table["labels"].to_pylist()
+    kept = make_matrix(get_nomenclature("ben19")).any(axis=1)
+    empty = [
+        row
+        for row, (split, ids) in enumerate(zip(splits, lists, strict=True))
+        if split == "train" and not kept[ids].any()
+    ]
+    stored = pa.array([row not in empty[:4] for row in range(len(table))])
+    place = table.schema.get_field_index("stored")
+    pq.write_table(table.set_column(place, "stored", stored), path)
+
+    assert 10 == len(empty)
+    assert 6 == count_unlabelled(store, "train", get_nomenclature("ben19"))
