@@ -47,7 +47,11 @@ def to_rgb(bands_10m: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
     Returns:
         Shape (y, x, channel) = (120, 120, 3), uint8: red B04, green B03, blue B02.
     """
-    return STRETCH[bands_10m[_CHANNELS].transpose(1, 2, 0)]
+    # Twice as fast as one look-up of all channels, which would take single pixels.
+    image = np.empty((*bands_10m.shape[1:], len(_CHANNELS)), np.uint8)
+    for channel, band in enumerate(_CHANNELS):
+        image[..., channel] = STRETCH.take(bands_10m[band])
+    return image
 
 
 def encode_png(image: npt.NDArray[np.uint8]) -> bytes:
