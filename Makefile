@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# PyTorch and JAX live in an environment of their own.
+RECIPES_VENV ?= .venv-recipes
 OUTPUT ?= demo
 
-.PHONY: help demo test lint format wheel clean
+.PHONY: help demo test recipes lint format wheel clean
 
 help: ## Show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1 \t/'
@@ -14,6 +16,9 @@ demo: $(VENV)/.demo ## Build, load and compare the six real sample patches
 
 test: $(VENV)/.dev ## Run all tests
 	$(BIN)/python -m pytest -n auto
+
+recipes: $(RECIPES_VENV)/.recipes ## Run docs/recipes.md with PyTorch and JAX
+	$(RECIPES_VENV)/bin/python -m pytest -n auto tests/docs
 
 lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff check .
@@ -28,12 +33,12 @@ wheel: $(VENV)/.dev ## Build the package
 	$(BIN)/python -m build --wheel
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(OUTPUT) build dist *.egg-info
+	rm -rf $(VENV) $(RECIPES_VENV) $(OUTPUT) build dist *.egg-info
 
 # A stamp per extra, so that each is installed once and again when setup.cfg changes.
-$(VENV)/.%: setup.cfg pyproject.toml
+$(VENV)/.% $(RECIPES_VENV)/.%: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --editable '.[$*]'
 	touch $@

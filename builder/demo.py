@@ -1,7 +1,7 @@
 """Shows the whole way on the six real sample patches, and compares both ends of it.
 
-GeoTIFF → shards → `tfds.load("bigearthnet")`; every pixel of what comes back is
-compared with what rasterio reads, every field with the JSON.
+GeoTIFF → TFRecord, Parquet and Arrow shards → every line that loads them; every pixel
+of what comes back is compared with what rasterio reads, every field with the JSON.
 
 Example:
   python -m builder.demo --output=demo
@@ -12,67 +12,53 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from absl import flags, logging
 
-from bigearthnet.bands import BANDS, split
-from bigearthnet.config import get_config
+from bigearthnet.bands import BANDS, GROUPS
+from bigearthnet.config import VIEWS, get_config
 from bigearthnet.encoding.pipeline import BuildOptions
 from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.nomenclature import CLC43
 from bigearthnet.patch import band_file, metadata_file
 from bigearthnet.plotting import Panel, write_picture
 from builder import build, checks, command, sample, verify
+from builder.loaders import LOADERS, LoadedPatch, load_view
 from builder.table import format_table
 
-
-def load_examples(data_dir: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields split and example of every stored patch, through `tfds.load` alone."""
-    import tensorflow_datasets as tfds
-
-    loaded = tfds.load("bigearthnet", data_dir=data_dir)
-    for name, dataset in loaded.items():
-        for example in tfds.as_numpy(dataset):
-            yield name, example
+_FORMATS = ("tfrecord", "parquet", "arrow")
 
 
-def count_equal_bands(example: dict[str, Any], folder: Path) -> int:
-    """Counts the bands of an example that equal what rasterio reads, bit for bit.
+def count_equal_bands(patch: LoadedPatch, folder: Path) -> int:
+    """Counts the bands of a patch that equal what rasterio reads, bit for bit.
 
     Args:
-        example: An example as TFDS loads it.
+        patch: A patch as it was loaded.
         folder: Folder of the same patch as it was published.
     """
     import rasterio
 
-    stored = split(example)
     equal = 0
     for band in BANDS:
         with rasterio.open(folder / band_file(folder.name, band.name)) as dataset:
             expected = dataset.read(1)
-        found = stored[band.name]
+        found = patch.bands[band.name]
         equal += found.dtype == expected.dtype and np.array_equal(found, expected)
     return equal
 
 
-def find_unequal_fields(example: dict[str, Any], folder: Path) -> list[str]:
-    """Names the fields of an example that differ from the patch's JSON."""
+def find_unequal_fields(patch: LoadedPatch, folder: Path) -> list[str]:
+    """Names the loaded fields of a patch that differ from its JSON."""
     raw = json.loads((folder / metadata_file(folder.name)).read_text())
     expected = {
+        **raw,
         "labels": sorted(CLC43.ids[label] for label in raw["labels"]),
-        "coordinates": raw["coordinates"],
-        "projection": raw["projection"].encode(),
-        "tile_source": raw["tile_source"].encode(),
-        "acquisition_date": raw["acquisition_date"].encode(),
-        "patch_id": folder.name.encode(),
+        "patch_id": folder.name,
     }
-    stored = {**example, "labels": list(example["labels"])}
-    return [name for name, value in expected.items() if stored[name] != value]
+    return [name for name, value in patch.fields.items() if value != expected[name]]
 
 
 def run(output: Path) -> bool:
@@ -89,30 +75,34 @@ def run(output: Path) -> bool:
         OptionError: If the extra `[demo]` is not installed.
     """
     _check_installed()
-    _silence_tensorflow()
-    for leftover in ("sample", "data"):
+    _silence_libraries()
+    for leftover in ("sample", "data", "cache"):
         shutil.rmtree(output / leftover, ignore_errors=True)
     print("1. Six real Sentinel-2 patches, as they were published")
     source = sample.write_sample(output / "sample")
-    print(f"   {source}\n\n2. Build: GeoTIFF and JSON to TFRecord shards")
+    print(f"   {source}\n\n2. Build: all formats in one pass")
     data_dir, config = output / "data", get_config("s2")
     options = BuildOptions(include_excluded=True)
-    result = build.build(source, data_dir, config, options)
-    print(build.summarize(result, build.store_folder(data_dir, config)))
-    print("\n3. Verify: shards against the source, read by rasterio")
+    result = build.build(source, data_dir, config, options, formats=_FORMATS)
+    print(build.summarize(result, build.find_targets(data_dir, config, _FORMATS)))
+    print("\n3. Verify: shards against each other and the source, read by rasterio")
     checked = verify.verify(
         data_dir, source=source, decode=checks.decode_with_rasterio, quiet=True
     )
     print(verify.summarize(checked))
-    print('\n4. Load: tfds.load("bigearthnet", data_dir=...)')
-    agree = _compare(source, data_dir, output / "patches.png")
+    print("\n4. Load: every way to these patches")
+    agree = _compare(source, data_dir, output / "cache")
+    print("\n5. The same Parquet files as four configs of load_dataset")
+    _show_views(data_dir, output / "cache")
+    _draw(data_dir, output)
     agree &= not any(result.num_differences for result in checked)
     print("everything agrees, to the last bit" if agree else "SOMETHING DIFFERS")
     return agree
 
 
 def _check_installed() -> None:
-    for package in ("matplotlib", "tensorflow", "tensorflow_datasets"):
+    needed = ("matplotlib", "tensorflow", "tensorflow_datasets", "datasets", "yaml")
+    for package in needed:
         if find_spec(package) is None:
             raise OptionError(
                 f"the demonstration needs {package}: install the extra [demo], or run "
@@ -120,36 +110,65 @@ def _check_installed() -> None:
             )
 
 
-def _silence_tensorflow() -> None:
+def _silence_libraries() -> None:
     """Keeps start-up lines that are not about us out of the way of what is shown."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     logging.set_verbosity(logging.ERROR)
 
 
-def _compare(source: Path, data_dir: Path, picture: Path) -> bool:
-    rows, panels, agree = [], [], True
-    for name, example in load_examples(data_dir):
-        patch_id = example["patch_id"].decode()
-        equal = count_equal_bands(example, source / patch_id)
-        unequal = find_unequal_fields(example, source / patch_id)
-        agree &= equal == len(BANDS) and not unequal
-        labels = CLC43.decode(example["labels"])
-        date = example["acquisition_date"].decode()
-        rows.append(
-            (name, patch_id, len(labels), f"{equal} of 12", ", ".join(unequal) or "all")
-        )
-        panels.append(
-            Panel(f"{patch_id}\n{name} · {date}", labels, example["bands_10m"])
-        )
-    header = ("split", "patch", "labels", "bands = rasterio", "fields = JSON")
+def _compare(source: Path, data_dir: Path, cache_dir: Path) -> bool:
+    rows, agree = [], True
+    num_patches = len(list(source.iterdir()))
+    for line, load in LOADERS.items():
+        patches = list(load(data_dir, cache_dir))
+        if len(patches) != num_patches:
+            raise ShardError(f"{line}: {len(patches)} patches of {num_patches} came.")
+        equal = sum(count_equal_bands(p, source / p.patch_id) for p in patches)
+        unequal = [
+            f"{name} of {patch.patch_id}"
+            for patch in patches
+            for name in find_unequal_fields(patch, source / patch.patch_id)
+        ]
+        num_bands = num_patches * len(BANDS)
+        agree &= equal == num_bands and not unequal
+        fields = ", ".join(unequal) or f"all {len(patches[0].fields)}"
+        rows.append((line, len(patches), f"{equal} of {num_bands}", fields))
+    header = ("line", "patches", "bands = rasterio", "fields = JSON")
     print(format_table(header, rows))
-    if len(rows) != len(list(source.iterdir())):
-        raise ShardError(f"{len(rows)} patches came back of those in {source}.")
+    return agree
+
+
+def _show_views(data_dir: Path, cache_dir: Path) -> None:
+    rows = []
+    for view in VIEWS:
+        dataset = load_view(data_dir, cache_dir, view)["train"]
+        bands = [g.name for g in GROUPS if g.name in dataset.features]
+        labels = [name for name in dataset.features if name.startswith("labels")]
+        rows.append(
+            (
+                f'load_dataset(…, "{view}")',
+                dataset.num_rows,
+                len(dataset.features),
+                ", ".join(bands) or "no bands",
+                ", ".join(labels),
+            )
+        )
+    print(format_table(("line", "train", "columns", "bands", "labels"), rows))
+
+
+def _draw(data_dir: Path, output: Path) -> None:
+    panels = []
+    for patch in LOADERS["tfds.load"](data_dir, output / "cache"):
+        labels = CLC43.decode(patch.fields["labels"])
+        title = f"{patch.patch_id}\n{patch.split} · {patch.fields['acquisition_date']}"
+        bands_10m = np.stack([patch.bands[band.name] for band in GROUPS[0].bands])
+        panels.append(Panel(title, labels, bands_10m))
+    picture = output / "patches.png"
     write_picture(
         panels, picture, "BigEarthNet: the real sample patches, loaded by TFDS"
     )
-    print(f"picture: {picture}")
-    return agree
+    print(f"\npicture: {picture}")
 
 
 def _define_flags() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,11 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from bigearthnet.bands import BANDS
+from bigearthnet.nomenclature import CLC43
 from bigearthnet.patch import band_file
 from builder import demo
+from builder.loaders import LoadedPatch
 
 
 def test_the_demonstration_compares_both_ends(tmp_path: Path) -> None:
@@ -24,55 +28,52 @@ def test_the_demonstration_compares_both_ends(tmp_path: Path) -> None:
 
     assert 0 == done.returncode, done.stderr
     assert "everything agrees, to the last bit" in done.stdout
-    assert 6 == done.stdout.count("12 of 12")
+    assert 8 == done.stdout.count("72 of 72")
     assert picture.shape[0] > 500
     assert picture[..., :3].std() > 0.1
 
 
-def test_a_wrong_pixel_is_counted(sample_folder: Path) -> None:
-    """A band that differs in one pixel does not count as equal."""
-    folder = next(sample_folder.iterdir())
-    example = read_with_rasterio(folder)
-    example["bands_60m"][1, 0, 0] += 1
-
-    assert 11 == demo.count_equal_bands(example, folder)
-
-
 def read_with_rasterio(folder: Path) -> dict[str, np.ndarray]:
-    """Reads the groups of a patch by means of rasterio."""
+    """Reads the bands of a patch by means of rasterio."""
     import rasterio
 
-    from bigearthnet.bands import GROUPS
+    bands = {}
+    for band in BANDS:
+        with rasterio.open(folder / band_file(folder.name, band.name)) as dataset:
+            bands[band.name] = dataset.read(1)
+    return bands
 
-    groups = {}
-    for group in GROUPS:
-        bands = []
-        for band in group.bands:
-            with rasterio.open(folder / band_file(folder.name, band.name)) as dataset:
-                bands.append(dataset.read(1))
-        groups[group.name] = np.stack(bands)
-    return groups
+
+@pytest.mark.parametrize("change", ["pixel", "dtype"])
+def test_a_wrong_band_is_counted(change: str, sample_folder: Path) -> None:
+    """A band that differs in one pixel, or in its type, does not count as equal."""
+    folder = next(sample_folder.iterdir())
+    bands = read_with_rasterio(folder)
+    unchanged = LoadedPatch("train", folder.name, dict(bands), {})
+    if change == "pixel":
+        bands["B09"] = bands["B09"].copy()
+        bands["B09"][0, 0] += 1
+    else:
+        bands["B09"] = bands["B09"].astype(np.int64)
+    changed = LoadedPatch("train", folder.name, bands, {})
+
+    assert 12 == demo.count_equal_bands(unchanged, folder)
+    assert 11 == demo.count_equal_bands(changed, folder)
 
 
 @pytest.mark.parametrize("field", ["labels", "tile_source", "coordinates"])
 def test_a_wrong_field_is_named(field: str, sample_folder: Path) -> None:
-    """A field that differs from the JSON is named."""
-    import json
-
-    from bigearthnet.nomenclature import CLC43
-
+    """A field that differs from the JSON is named; one that was not loaded is not."""
     folder = next(sample_folder.iterdir())
     raw = json.loads((folder / f"{folder.name}_labels_metadata.json").read_text())
-    example = {
+    fields = {
         "labels": sorted(CLC43.ids[label] for label in raw["labels"]),
         "coordinates": raw["coordinates"],
-        "projection": raw["projection"].encode(),
-        "tile_source": raw["tile_source"].encode(),
-        "acquisition_date": raw["acquisition_date"].encode(),
-        "patch_id": folder.name.encode(),
+        "projection": raw["projection"],
+        "tile_source": raw["tile_source"],
     }
-    unchanged = demo.find_unequal_fields(example, folder)
-    changed = demo.find_unequal_fields({**example, field: [0]}, folder)
+    unchanged = LoadedPatch("train", folder.name, {}, fields)
+    changed = LoadedPatch("train", folder.name, {}, {**fields, field: [0]})
 
-    assert [] == unchanged
-    assert [field] == changed
+    assert [] == demo.find_unequal_fields(unchanged, folder)
+    assert [field] == demo.find_unequal_fields(changed, folder)
