@@ -4,6 +4,10 @@ Importing the package registers the builder of `tfds.load("bigearthnet")` where
 tensorflow-datasets is installed. It imports neither TensorFlow nor datasets.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from bigearthnet.bands import BANDS, GROUPS, RGB, Band, BandGroup
 from bigearthnet.errors import (
     ArchiveError,
@@ -30,6 +34,9 @@ from bigearthnet.nomenclature import (
 )
 from bigearthnet.registration import IS_REGISTERED
 
+if TYPE_CHECKING:
+    from bigearthnet.reading.arrow import ArrowReader
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -44,6 +51,7 @@ __all__ = [
     "IS_REGISTERED",
     "RGB",
     "ArchiveError",
+    "ArrowReader",
     "Band",
     "BandGroup",
     "BigEarthNetError",
@@ -59,3 +67,12 @@ __all__ = [
     "remap",
     "remap_ids",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Imports `ArrowReader`, and pyarrow with it, when it is first asked for."""
+    if name == "ArrowReader":
+        from bigearthnet.reading.arrow import ArrowReader
+
+        return ArrowReader
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -66,6 +66,8 @@ class ShardError(BigEarthNetError, ValueError):
             path: The shard.
             cause: What the library raised.
         """
+        if isinstance(cause, FileNotFoundError):
+            return cls(f"{path} is missing. Was it moved while it was in use?")
         return cls(
             f"{path} cannot be read ({str(cause)[:80]}). The shard is damaged: build "
             "or download it again."

@@ -22,6 +22,7 @@ from bigearthnet.reading.batches import (
     Reader,
     check_batch_size,
     check_seed,
+    check_tensorflow,
     choose_columns,
 )
 
@@ -70,17 +71,19 @@ def to_tf(
         batch_size: Patches of a batch; the last one may be short.
         columns: Which columns; None for all that have one shape for all patches, which
             `labels` and `labels_19` do not have (use `multi_hot_43`, `multi_hot_19`).
-        shuffle: Draws an order of all patches for each epoch.
+        shuffle: Draws an order of all patches for each epoch, that is each iteration.
         seed: Seed of these orders.
 
     Returns:
         Dict of column → tensor of shape (batch, …): uint16 bands of axes (batch, band,
-        y, x), uint8 vectors, strings, integers.
+        y, x), uint8 vectors, strings (texts, and pictures as files), int64 class ids,
+        int32 and int64 numbers, bool flags.
 
     Raises:
-        OptionError: If there is no such column, it is ragged, or the batch size is
-            below 1.
+        OptionError: If there is no such column, it is ragged, the batch size or seed
+            has no meaning, or TensorFlow is not installed.
     """
+    check_tensorflow("to_tf")
     import tensorflow as tf
 
     check_batch_size(batch_size)

@@ -12,10 +12,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bigearthnet.config import CONFIGS, DATA_VERSION, Config, get_config
 from bigearthnet.errors import OptionError, ShardError, StoreError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MANIFEST = "manifest.json"
 PROVENANCE = "provenance.json"
@@ -173,6 +176,33 @@ class Store:
         return int(self.manifest["splits"].get(split, {"rows": 0})["rows"])
 
 
+def read_labels(store: Store, split: str) -> pa.ListArray:
+    """Reads the CLC43 class ids of every stored patch of a split.
+
+    Args:
+        store: The store; its table of patches says the labels.
+        split: Name of the split.
+
+    Returns:
+        Shape (patch,), lists of uint8, by patch id.
+
+    Raises:
+        ShardError: If the table of patches is missing or damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    path = store.folder / PATCHES
+    try:
+        with path.open("rb") as file:
+            table = pq.read_table(file, columns=["labels", "split", "stored"])
+    except (OSError, pa.ArrowException) as cause:
+        raise ShardError.unreadable(path, cause) from None
+    table = table.filter(pc.and_(table["stored"], pc.equal(table["split"], split)))
+    return table["labels"].combine_chunks()
+
+
 def default_data_dir() -> Path:
     """Returns TensorFlow Datasets' own directory: $TFDS_DATA_DIR, or below the home."""
     return Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
@@ -186,7 +216,7 @@ def find_stores(data_dir: Path) -> list[Store]:
         ShardError: If the JSON files of one cannot be read.
     """
     folders = dict.fromkeys(
-        form.store_folder(data_dir, config)
+        form.store_folder(data_dir.absolute(), config)
         for config in CONFIGS.values()
         for form in FORMATS.values()
     )
@@ -208,16 +238,18 @@ def open_store(data_dir: Path, config: Config, form: str | None = None) -> Store
         form: Name of the format; None for the first of FORMATS that is there.
 
     Raises:
-        OptionError: If there is no format of that name.
+        OptionError: If there is no format of that name, or the configuration has none.
         StoreError: If there is no such store.
         ShardError: If its JSON files cannot be read.
     """
     forms = list(FORMATS.values()) if form is None else [get_format(form)]
-    folders = [
-        f.store_folder(data_dir, config)
-        for f in forms
-        if config.columns or not f.has_columns
-    ]
+    forms = [f for f in forms if config.columns or not f.has_columns]
+    if not forms:
+        raise OptionError(
+            f"config {config.name} has no {form} store: expected tfrecord."
+        )
+    # Absolute, so that a later change of the working directory does no harm.
+    folders = [f.store_folder(data_dir.absolute(), config) for f in forms]
     for folder in folders:
         if (folder / MANIFEST).is_file():
             store = read_store(folder)
@@ -225,7 +257,7 @@ def open_store(data_dir: Path, config: Config, form: str | None = None) -> Store
                 return store
     raise StoreError(
         f"no store of config {config.name} in {data_dir}: looked for {MANIFEST} in "
-        f"{', '.join(str(folder) for folder in folders) or 'no folder'}. Build it: "
+        f"{', '.join(str(folder) for folder in folders)}. Build it: "
         f"python -m builder.build --source=... --data_dir={data_dir} "
         f"--config={config.name}{f' --formats={form}' if form else ''}"
     )
@@ -277,7 +309,7 @@ def _is_below(name: str) -> bool:
 def _read_json(path: Path) -> Mapping[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as cause:
+    except (OSError, ValueError, RecursionError) as cause:
         raise ShardError(f"{path} cannot be read: {cause}. Build again.") from None
     if not isinstance(content, dict):
         raise ShardError(f"{path}: expected a JSON object. Build again.")

@@ -23,7 +23,6 @@ Example:
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 import sys
 import time
@@ -36,7 +35,12 @@ from absl import flags
 
 from bigearthnet.config import CONFIGS, Config, get_config
 from bigearthnet.encoding.manifest import write_records
-from bigearthnet.encoding.pipeline import BuildOptions, BuildResult, encode
+from bigearthnet.encoding.pipeline import (
+    BuildOptions,
+    BuildResult,
+    count_workers,
+    encode,
+)
 from bigearthnet.errors import OptionError
 from bigearthnet.patch_index import PatchIndex, load_index
 from bigearthnet.release import V1, Release
@@ -247,7 +251,7 @@ def _define_flags() -> None:
     )
     flags.DEFINE_integer("limit", None, "Stop after as many stored patches.")
     flags.DEFINE_list("countries", [], f"Only these: {', '.join(COUNTRIES)}.")
-    flags.DEFINE_integer("workers", os.cpu_count() or 1, "Processes that write shards.")
+    flags.DEFINE_integer("workers", count_workers(), "Processes that write shards.")
 
 
 def _main() -> None:

@@ -11,7 +11,6 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from bigearthnet.bands import BANDS
 from bigearthnet.config import VIEWS, get_config
@@ -21,7 +20,7 @@ from bigearthnet.encoding.parquet import column_sizes
 from bigearthnet.features import hf_types
 from bigearthnet.nomenclature import BEN19, CLC43, remap
 from bigearthnet.splits import SPLITS
-from bigearthnet.stores import PATCHES, Store
+from bigearthnet.stores import Store, read_labels
 
 CARD = "README.md"
 
@@ -233,16 +232,10 @@ def _column_table(store: Store) -> Iterator[str]:
 
 
 def _class_table(store: Store) -> Iterator[str]:
-    with (store.folder / PATCHES).open("rb") as file:
-        table = pq.read_table(file)
-    table = table.filter(table["stored"])
-    lists = table["labels"].combine_chunks()
-    labels = lists.flatten().to_numpy()
-    splits = np.repeat(
-        table["split"].to_numpy(zero_copy_only=False), lists.value_lengths().to_numpy()
-    )
     counts = {
-        split: np.bincount(labels[splits == split], minlength=len(CLC43))
+        split: np.bincount(
+            read_labels(store, split).flatten().to_numpy(), minlength=len(CLC43)
+        )
         for split in store.splits
     }
     coarser = remap(CLC43, BEN19)

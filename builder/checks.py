@@ -28,11 +28,17 @@ from builder.records import RecordIndex
 from builder.stored import compare_examples
 
 
-def check_files(store: Store) -> Iterator[str | None]:
-    """Checks size and checksum of every shard, and that there are no others."""
+def check_files(store: Store, damaged: set[str]) -> Iterator[str | None]:
+    """Checks size and checksum of every shard, and that there are no others.
+
+    Args:
+        store: The store.
+        damaged: Gets the names of shards that are not what was written.
+    """
     expected = {file["name"]: file for file in store.manifest["files"]}
     for name, file in expected.items():
         path = store.folder / name
+        damaged.add(name)
         if not path.is_file():
             yield f"{name} is missing"
         elif path.stat().st_size != file["bytes"]:
@@ -40,6 +46,7 @@ def check_files(store: Store) -> Iterator[str | None]:
         elif (digest := hash_file(path)) != file["sha256"]:
             yield f"{name}: expected sha256 {file['sha256']}, got {digest}"
         else:
+            damaged.remove(name)
             yield None
     for path in sorted(store.folder.rglob("*")):
         name = path.relative_to(store.folder).as_posix()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -41,7 +42,6 @@ def staging_folders(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
         if not parent.exists()
     )
     folders: dict[str, Path] = {}
-    published: dict[str, Path] = {}
     try:
         for key, target in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -49,20 +49,29 @@ def staging_folders(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
                 prefix=_PREFIX, suffix=f"_{target.name}", dir=target.parent
             )
             folders[key] = Path(name)
-            folders[key].chmod(0o755)
+            folders[key].chmod(0o777 & ~_read_umask())
         yield folders
         for key, target in targets.items():
             _publish(folders[key], target)
-            published[key] = target
+        for target in targets.values():
+            sync_folder(target.parent)
     except BaseException:
-        for key, target in published.items():
-            target.rename(folders[key])
+        for key, folder in folders.items():
+            if not folder.exists():  # published already
+                targets[key].rename(folder)
         for folder in folders.values():
             shutil.rmtree(folder, ignore_errors=True)
         for parent in missing:
             with suppress(OSError):  # not empty: somebody else's by now
                 parent.rmdir()
         raise
+
+
+def _read_umask() -> int:
+    """Returns the process's mask of permissions, which can only be read by setting."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _publish(folder: Path, target: Path) -> None:
@@ -74,7 +83,6 @@ def _publish(folder: Path, target: Path) -> None:
                 f"{target} is there already: another build was finished first."
             ) from None
         raise error
-    sync_folder(target.parent)
 
 
 def find_leftovers(target: Path) -> list[Path]:

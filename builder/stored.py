@@ -16,6 +16,7 @@ from bigearthnet.encoding import tfrecord
 from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.examples import Example, Value
 from bigearthnet.features import Feature
+from bigearthnet.reading import open_reader
 from bigearthnet.reading.batches import Batch, Reader
 from bigearthnet.rgb import decode_image
 from bigearthnet.stores import Store
@@ -77,18 +78,11 @@ def read_example(
 
 
 def _open_table(store: Store, name: str, schema: tuple[Feature, ...]) -> Reader:
-    from bigearthnet.reading.arrow import ArrowReader
-    from bigearthnet.reading.parquet import ParquetReader
-
-    paths = [store.folder / name]
-    reader: Reader = (
-        ParquetReader(paths)
-        if store.format.name == "parquet"
-        else ArrowReader.map_files(paths)
-    )
+    path = store.folder / name
+    reader = open_reader(store.format.name, [path])
     missing = [f.name for f in schema if f.name not in reader.features]
     if missing:
-        raise ShardError(f"{paths[0]} has no column {missing[0]}. Build again.")
+        raise ShardError(f"{path} has no column {missing[0]}. Build again.")
     return reader
 
 

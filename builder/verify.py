@@ -15,16 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from absl import flags
 
 from bigearthnet.config import get_config
-from bigearthnet.errors import BigEarthNetError
+from bigearthnet.errors import BigEarthNetError, OptionError
 from bigearthnet.patch import Patch, decode_patch
 from bigearthnet.patch_index import PatchIndex, load_index
 from bigearthnet.release import V1, Release
-from bigearthnet.stores import find_stores
+from bigearthnet.stores import Store, find_stores
 from builder import checks, command
 from builder.records import RecordIndex
 from builder.table import format_table
@@ -99,17 +100,23 @@ def verify(
         One result for each store and check.
 
     Raises:
-        ShardError: If there is no store.
+        StoreError: If there is no store.
+        ShardError: If what a store says of itself cannot be read.
+        OptionError: If the source is not there, or a package that is needed is not
+            installed.
     """
     results = []
     stores = find_stores(data_dir)
+    _check_installed(stores)
+    if source is not None and not source.exists():
+        raise OptionError(f"source: there is no {source}.")
     first: dict[str, RecordIndex] = {}
     for store in stores:
         patches = load_patches(get_config(store.name).scheme, release)
-        records = RecordIndex(store, patches, quiet=quiet)
+        records, damaged = RecordIndex(store, patches, quiet=quiet), set[str]()
         todo: list[tuple[str, Iterator[str | None]]] = [
-            ("files", checks.check_files(store)),
-            ("records", records.check()),
+            ("files", checks.check_files(store, damaged)),
+            ("records", records.check(damaged)),
             ("splits", checks.check_counts(store, records)),
             ("statistics", checks.check_statistics(store, records)),
             ("patch table", checks.check_patch_table(store, records)),
@@ -135,6 +142,23 @@ def verify(
     results.append(result := CheckResult("all", "all", "patch tables"))
     result.run(checks.check_shared_tables(data_dir, stores))
     return results
+
+
+def _check_installed(stores: list[Store]) -> None:
+    """Refuses to begin what would end in the middle."""
+    needed = {
+        "tfrecord": ("tensorflow", "tfds"),
+        "parquet": ("yaml", "hf"),
+        "arrow": ("PIL", "hf"),
+    }
+    for store in stores:
+        package, extra = needed[store.format.name]
+        for name in (package, "PIL"):
+            if find_spec(name) is None:
+                raise OptionError(
+                    f"checking {store.folder} needs {name}: install the extra "
+                    f"[{extra}]."
+                )
 
 
 def summarize(results: list[CheckResult]) -> str:
@@ -174,7 +198,8 @@ def _main() -> int:
     )
     print(summarize(results))
     differences = sum(result.num_differences for result in results)
-    print("everything agrees" if not differences else f"{differences:,} differences")
+    plural = "" if differences == 1 else "s"
+    print(f"{differences:,} difference{plural}" if differences else "everything agrees")
     return 1 if differences else 0
 
 

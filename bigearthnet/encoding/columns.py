@@ -46,7 +46,7 @@ def make_arrow_schema(schema: tuple[Feature, ...]) -> pa.Schema:
     Equal to `features.hf_features(schema).arrow_schema` once it is read back in a
     process that has `datasets` (tested).
     """
-    types: dict[str, Any] = {feature.name: _arrow_type(feature) for feature in schema}
+    types: dict[str, Any] = {feature.name: arrow_type(feature) for feature in schema}
     fields = [
         pa.field(name, _struct(kind)) if isinstance(kind, dict) else kind
         for name, kind in nest(types).items()
@@ -59,7 +59,8 @@ def _struct(fields: dict[str, pa.Field]) -> pa.DataType:
     return pa.struct([field.with_name(name) for name, field in fields.items()])
 
 
-def _arrow_type(feature: Feature) -> pa.Field:
+def arrow_type(feature: Feature) -> pa.Field:
+    """Returns the field that a feature is stored in, without its group."""
     value = pa.type_for_alias(feature.dtype)
     metadata = None
     match feature.kind:
@@ -153,7 +154,7 @@ def _list_array(tensor: npt.NDArray[Any]) -> pa.Array:
 
 
 def _make_array(feature: Feature, values: list[Any]) -> pa.Array:
-    kind = _arrow_type(feature).type
+    kind = arrow_type(feature).type
     if feature.kind == "image":
         paths = pa.nulls(len(values), pa.string())
         return pa.StructArray.from_arrays(
@@ -187,11 +188,20 @@ def decode_column(array: pa.Array, feature: Feature) -> npt.NDArray[Any]:
         `classes` (arrays of int64).
 
     Raises:
-        ShardError: If a row has another size than the feature's shape.
+        ShardError: If a row has another size than the feature's shape, or the column's
+            memory is damaged or has nulls.
     """
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    try:
+        # Offsets and texts are followed blindly later on. Those of tensors are not,
+        # but for the first and the last, and checking all would take too long.
+        array.validate(full=feature.kind != "tensor")
+        if array.null_count:
+            raise pa.ArrowInvalid(f"{array.null_count} nulls")
+    except pa.ArrowException as cause:
+        raise ShardError.unreadable(f"column {feature.name}", cause) from None
     if feature.kind == "tensor":
-        if isinstance(array, pa.ExtensionArray):
-            array = array.storage
         rows = len(array)
         while isinstance(array, pa.ListArray | pa.FixedSizeListArray):
             array = array.flatten()

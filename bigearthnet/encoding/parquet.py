@@ -37,6 +37,7 @@ class ParquetSink:
             write_statistics=small,
             column_encoding=dict.fromkeys(pixels, _PIXEL_ENCODING),
             write_page_index=True,
+            write_page_checksum=True,
         )
 
     def write_table(self, table: pa.Table) -> None:

@@ -5,16 +5,18 @@ store ──► tfrecord | reading ──► dict of groups ──► images, la
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigearthnet.bands import GROUPS
+from bigearthnet.bands import GROUPS, RGB
 from bigearthnet.config import Config, get_config
 from bigearthnet.errors import OptionError
 from bigearthnet.features import RGB_SCHEMA, Feature
 from bigearthnet.nomenclature import Nomenclature
-from bigearthnet.reading.batches import check_batch_size, check_seed
+from bigearthnet.reading import open_reader
+from bigearthnet.reading.batches import check_batch_size, check_seed, check_tensorflow
 from bigearthnet.stores import Store, default_data_dir, open_store
 
 if TYPE_CHECKING:
@@ -44,8 +46,8 @@ def load(
         split: `train`, `validation`, `test`, or `excluded` where that was built.
         data_dir: The data directory of the build; None for TensorFlow Datasets' own.
         config: `s2`, `s2-random` or `s2-rgb`.
-        bands: `all` (12 bands in ascending wavelength), `rgb` (B04, B03, B02), or a
-            list of band names, in the order wanted.
+        bands: `all` (12 bands in ascending wavelength; with `s2-rgb` its three), `rgb`
+            (B04, B03, B02), or a list of band names, in the order wanted.
         labels: `clc43`, `ben19`, `clc_level2` or `clc_level1`; also the alphabetical
             orders of other packages, `clc43_alphabetical` and `ben19_alphabetical`.
             Vectors of level 1 and 2 are the union of their level-3 classes.
@@ -55,7 +57,9 @@ def load(
         batch_size: Patches of a batch.
         shuffle: Draws an order for each epoch: of files, and of patches in a buffer
             that several files fill; with Arrow, of all patches.
-        seed: Seed of these orders; None for ones that cannot be repeated.
+        seed: Seed of these orders; None for ones that cannot be repeated. With
+            TFRecord, `tf.random.set_seed` has a part in them; with Parquet and Arrow,
+            each iteration counts as an epoch, a single look at a batch, too.
         keep_empty: Keeps patches that have no label in the nomenclature, which `ben19`
             has in `s2-random` and in `excluded`.
         store: `tfrecord`, `arrow` or `parquet`; None for the first of them that is
@@ -105,24 +109,20 @@ def _check_options(
     """Returns the names of the bands."""
     from bigearthnet.loading.images import IMAGE_SIZE, choose_bands
 
-    try:
-        import tensorflow as tf  # noqa: F401
-    except ImportError as cause:
-        raise OptionError(
-            f"bigearthnet.load needs TensorFlow ({cause}): install the extra [tfds]. "
-            "For PyTorch and JAX, see bigearthnet.huggingface.ArrowReader."
-        ) from None
+    check_tensorflow("bigearthnet.load")
     check_batch_size(batch_size)
     if image_size not in (IMAGE_SIZE, None):
         raise OptionError(
             f"image_size: expected {IMAGE_SIZE} or None, got {image_size!r}. Resize "
             "the images with tf.image.resize."
         )
-    if config.schema == RGB_SCHEMA and (bands != "rgb" or image_size is None):
-        raise OptionError(
-            f"config {config.name} holds 8-bit pictures: expected bands='rgb' and "
-            f"image_size={IMAGE_SIZE}, got {bands!r} and {image_size!r}."
-        )
+    if config.schema == RGB_SCHEMA:
+        if bands not in ("all", "rgb") or image_size is None:
+            raise OptionError(
+                f"config {config.name} holds 8-bit pictures: expected bands='rgb' and "
+                f"image_size={IMAGE_SIZE}, got {bands!r} and {image_size!r}."
+            )
+        return RGB
     return choose_bands(bands)
 
 
@@ -156,17 +156,14 @@ def _read(
             store.shards(split), features, batch_size, shuffle=shuffle, seed=seed
         )
     from bigearthnet.huggingface import to_tf
-    from bigearthnet.reading.arrow import ArrowReader
-    from bigearthnet.reading.parquet import ParquetReader
 
-    shards = store.shards(split)
-    reader = (
-        ParquetReader(shards)
-        if store.format.name == "parquet"
-        else ArrowReader.map_files(shards)
-    )
+    reader = _open_reader(store.format.name, tuple(store.shards(split)))
     names = [feature.name for feature in features]
     return to_tf(reader, batch_size, names, shuffle=shuffle, seed=seed)
+
+
+# TensorFlow keeps what a generator reads from for ever: what is loaded again is shared.
+_open_reader = functools.lru_cache(maxsize=8)(open_reader)
 
 
 def _drop_unlabelled(dataset: tf.data.Dataset, target: Nomenclature) -> tf.data.Dataset:

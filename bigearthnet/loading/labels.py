@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from bigearthnet.errors import OptionError, StoreError
+from bigearthnet.errors import OptionError
 from bigearthnet.nomenclature import CLC43, NOMENCLATURES, Nomenclature, remap
-from bigearthnet.stores import PATCHES, Store
+from bigearthnet.stores import Store, read_labels
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -75,17 +73,11 @@ def count_unlabelled(store: Store, split: str, target: Nomenclature) -> int:
         target: The nomenclature.
 
     Raises:
-        StoreError: If the table of patches is not there.
+        ShardError: If the table of patches is missing or damaged.
     """
     if None not in remap(CLC43, target):
         return 0
-    path = store.folder / PATCHES
-    if not path.is_file():
-        raise StoreError(f"{path} is missing. Build or download the store again.")
-    with path.open("rb") as file:
-        table = pq.read_table(file, columns=["labels", "split", "stored"])
-    table = table.filter(pc.and_(table["stored"], pc.equal(table["split"], split)))
-    lists = table["labels"].combine_chunks()
+    lists = read_labels(store, split)
     rows = np.repeat(np.arange(len(lists)), lists.value_lengths().to_numpy())
     is_kept = make_matrix(target).sum(axis=1) > 0
     kept = is_kept[lists.flatten().to_numpy()]

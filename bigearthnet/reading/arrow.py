@@ -50,7 +50,7 @@ class ArrowReader:
         Raises:
             OptionError: If none of the columns is ours.
         """
-        self.features = find_features(table.schema.names)
+        self.features = find_features(table.schema)
         self._batches = table.to_batches() or [_make_empty(table.schema)]
         self._ends = np.cumsum([batch.num_rows for batch in self._batches])
         self._indices = indices
@@ -73,8 +73,10 @@ class ArrowReader:
             config: Name of the configuration.
 
         Raises:
-            OptionError: If there is no such configuration or split.
+            OptionError: If there is no such configuration or split, or it has no Arrow
+                store.
             StoreError: If the store, or one of its files, is not there.
+            ShardError: If the store is damaged.
         """
         folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
         store = open_store(folder, get_config(config), "arrow")
@@ -84,8 +86,12 @@ class ArrowReader:
     def map_files(cls, paths: Sequence[Path]) -> ArrowReader:
         """Maps the shards of a split.
 
+        Args:
+            paths: The shards, in order.
+
         Raises:
             ShardError: If a file is not an Arrow stream.
+            OptionError: If none of the columns is ours.
         """
         tables = []
         for path in paths:
@@ -181,7 +187,8 @@ class ArrowReader:
 
         Args:
             batch_size: Patches of a batch. In order, a batch that lies in one record
-                batch (100 patches) is a view of the mapped file, others are copies.
+                batch (100 patches) is a read-only view of the mapped file; others are
+                copies.
             columns: Which columns; None for all.
             shuffle: Draws an order of all patches, anew for each epoch.
             seed: Seed of that order; None for one that cannot be repeated.
@@ -221,6 +228,10 @@ class ArrowReader:
 
     def patch(self, patch_id: str) -> dict[str, Any]:
         """Returns every column of one patch, without the axis of patches.
+
+        Returns:
+            Column → array of the feature's shape for bands and vectors, str for texts,
+            bytes for the preview, an array of int64 for `labels`, else a numpy number.
 
         Raises:
             OptionError: If the split has no such patch.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.errors import OptionError
 from bigearthnet.features import S2_COLUMNS, Feature
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Column → array of shape (patch, …).
 Batch: TypeAlias = "dict[str, npt.NDArray[Any]]"
@@ -38,23 +41,57 @@ class Reader(Protocol):
         """Yields all patches once, the last short batch included."""
 
 
-def find_features(names: Sequence[str]) -> dict[str, Feature]:
-    """Returns the features of a table's columns, leaving out what is not ours.
+def find_features(schema: pa.Schema) -> dict[str, Feature]:
+    """Returns the features of a table's columns that are stored ones of ours.
+
+    Columns of another name or type are left out, those that a user of `datasets` has
+    mapped to floats for example.
 
     Args:
-        names: Names of the columns.
+        schema: The table's schema.
 
     Raises:
         OptionError: If none of the columns is ours.
     """
-    found = {
-        feature.name: feature
-        for feature in S2_COLUMNS
-        if feature.name.partition("/")[0] in names
-    }
+    from bigearthnet.encoding.columns import arrow_type
+
+    found = {}
+    for feature in S2_COLUMNS:
+        group, _, field = feature.name.partition("/")
+        index = schema.get_field_index(group)
+        kind = schema.field(index).type if index >= 0 else None
+        if field and kind is not None:
+            kind = _find_field(kind, field)
+        if kind is not None and _is_same(kind, arrow_type(feature).type):
+            found[feature.name] = feature
     if not found:
-        raise OptionError(f"no column of BigEarthNet: expected bands, got {names}.")
+        raise OptionError(
+            "no column of BigEarthNet in its stored type: expected bands, got "
+            f"{schema.names}."
+        )
     return found
+
+
+def _find_field(kind: pa.DataType, name: str) -> pa.DataType | None:
+    """Returns the type of a field of a struct, or None if there is none."""
+    fields = {field.name: field.type for field in kind} if kind.num_fields else {}
+    return fields.get(name)
+
+
+def _is_same(one: pa.DataType, other: pa.DataType) -> bool:
+    """Whether two types store the same; names of list elements do not count."""
+    import pyarrow as pa
+
+    if isinstance(one, pa.BaseExtensionType):
+        one = one.storage_type
+    if isinstance(one, pa.ListType) and isinstance(other, pa.ListType):
+        return _is_same(one.value_type, other.value_type)
+    if isinstance(one, pa.FixedSizeListType) and isinstance(
+        other, pa.FixedSizeListType
+    ):
+        same_size = one.list_size == other.list_size
+        return same_size and _is_same(one.value_type, other.value_type)
+    return bool(one == other)
 
 
 def choose_columns(
@@ -71,7 +108,8 @@ def choose_columns(
     for name in names:
         if name not in features:
             raise OptionError(
-                f"no column {name!r}: expected some of {', '.join(features)}."
+                f"no column {name!r}: expected some of {', '.join(features)}, which "
+                "have the stored types."
             )
     return names
 
@@ -80,20 +118,42 @@ def check_batch_size(batch_size: int) -> None:
     """Refuses a batch size that has no meaning.
 
     Raises:
-        OptionError: If it is below 1.
+        OptionError: If it is not an integer of at least 1.
     """
-    if batch_size < 1:
-        raise OptionError(f"batch_size: expected at least 1, got {batch_size}.")
+    if not _is_integer(batch_size) or batch_size < 1:
+        raise OptionError(f"batch_size: expected at least 1, got {batch_size!r}.")
 
 
 def check_seed(seed: int | None) -> None:
     """Refuses a seed that has no meaning.
 
     Raises:
-        OptionError: If it is negative.
+        OptionError: If it is neither None nor an integer of at least 0.
     """
-    if seed is not None and seed < 0:
-        raise OptionError(f"seed: expected 0 or more, or None, got {seed}.")
+    if seed is not None and (not _is_integer(seed) or seed < 0):
+        raise OptionError(f"seed: expected 0 or more, or None, got {seed!r}.")
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def check_tensorflow(what: str) -> None:
+    """Refuses what needs TensorFlow where that is not installed.
+
+    Args:
+        what: Name of the function that needs it.
+
+    Raises:
+        OptionError: If TensorFlow cannot be imported.
+    """
+    try:
+        import tensorflow as tf  # noqa: F401
+    except ImportError as cause:
+        raise OptionError(
+            f"{what} needs TensorFlow ({cause}): install the extra [tfds]. For PyTorch "
+            "and JAX, see bigearthnet.huggingface.ArrowReader."
+        ) from None
 
 
 def make_generator(seed: int | None, epoch: int) -> np.random.Generator:

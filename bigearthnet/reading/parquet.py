@@ -44,7 +44,7 @@ class ParquetReader:
         """
         self._paths = paths
         self._footers = [read_footer(path) for path in paths]
-        self.features = find_features(self._footers[0].schema.to_arrow_schema().names)
+        self.features = find_features(self._footers[0].schema.to_arrow_schema())
         self._groups = [
             (number, group)
             for number, footer in enumerate(self._footers)
@@ -104,7 +104,11 @@ class ParquetReader:
         names = [name.replace("/", ".") for name in columns]
         try:
             with pa.memory_map(str(self._paths[number])) as mapped:
-                file = pq.ParquetFile(mapped, metadata=self._footers[number])
+                file = pq.ParquetFile(
+                    mapped,
+                    metadata=self._footers[number],
+                    page_checksum_verification=True,
+                )
                 table = file.read_row_group(group, columns=names)
         except (pa.ArrowException, OSError) as cause:
             raise ShardError.unreadable(self._paths[number], cause) from None

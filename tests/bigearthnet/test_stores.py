@@ -188,18 +188,16 @@ def test_a_store_of_another_config_is_not_opened(tmp_path: Path) -> None:
     assert "arrow" == stores.open_store(tmp_path, S2).format.name
 
 
-@pytest.mark.parametrize("form", [None, "parquet"])
-def test_a_config_without_columns_has_no_column_store(
-    form: str | None, tmp_path: Path
-) -> None:
+def test_a_config_without_columns_has_no_column_store(tmp_path: Path) -> None:
     """The config s2-rgb is not looked for where s2 is stored as columns."""
     make_store(tmp_path, "parquet")
 
     with pytest.raises(StoreError) as caught:
-        stores.open_store(tmp_path, get_config("s2-rgb"), form)
+        stores.open_store(tmp_path, get_config("s2-rgb"))
+    with pytest.raises(OptionError, match="s2-rgb has no parquet store: expected tfr"):
+        stores.open_store(tmp_path, get_config("s2-rgb"), "parquet")
 
-    expected = "no folder" if form else f"in {tmp_path / FOLDERS['tfrecord', 's2-rgb']}"
-    assert f"{expected}." in str(caught.value)
+    assert f"in {tmp_path / FOLDERS['tfrecord', 's2-rgb']}." in str(caught.value)
     assert str(tmp_path / "huggingface") not in str(caught.value)
 
 

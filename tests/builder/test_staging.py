@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,32 @@ def test_leftovers_are_of_the_same_target(tmp_path: Path) -> None:
         find_leftovers(tmp_path / "flat")
     )
     assert [] == find_leftovers(tmp_path / "nowhere" / "flat")
+
+
+def test_a_failure_while_names_are_given_takes_them_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If a folder cannot be made durable, no target stays, nor anything else."""
+
+    def fail(path: Path) -> None:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr("builder.staging.sync_folder", fail)
+    targets = {"one": tmp_path / "one", "two": tmp_path / "two"}
+
+    with pytest.raises(OSError, match="Invalid argument"), staging_folders(targets):
+        pass
+
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_folders_have_the_permissions_of_the_user(tmp_path: Path) -> None:
+    """A mask that lets the group write holds for the folders, too."""
+    before = os.umask(0o002)
+    try:
+        with staging_folders({"one": tmp_path / "one"}):
+            pass
+    finally:
+        os.umask(before)
+
+    assert 0o775 == (tmp_path / "one").stat().st_mode & 0o777

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bigearthnet.encoding.files import hash_file
+from bigearthnet.errors import OptionError
 from builder.checks import decode_with_rasterio
 from builder.verify import CheckResult, verify
 
@@ -184,7 +185,7 @@ def test_a_truncated_table_is_found(name: str, data_dir: Path) -> None:
     found = differences(data_dir)
 
     assert "bytes, got" in found[form, "files"][0]
-    assert "cannot be read" in found[form, "records"][0]
+    assert "is not read, since it is damaged" in found[form, "records"][0]
 
 
 def test_stray_shards_are_found_and_caches_are_not(data_dir: Path) -> None:
@@ -238,3 +239,42 @@ def test_wrong_metadata_of_arrow_is_found(name: str, data_dir: Path) -> None:
 
     assert {("arrow", "splits"): [f"{name} is of another build"]} == changed
     assert f"{name} cannot be read" in differences(data_dir)["arrow", "splits"][0]
+
+
+def test_a_damaged_offset_is_a_difference_and_no_crash(data_dir: Path) -> None:
+    """Verifying an Arrow shard whose offsets point elsewhere ends with a report."""
+    path = data_dir / ARROW
+    content = bytearray(path.read_bytes())
+    with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
+        (batch,) = stream
+        offsets = batch["patch_id"].buffers()[1].to_pybytes()
+    place = content.index(offsets[:20])
+    content[place + 7] ^= 0x40
+    path.write_bytes(content)
+    found = differences(data_dir)
+    register(data_dir, ARROW)
+    registered = differences(data_dir)
+
+    assert "is not read, since it is damaged" in found["arrow", "records"][0]
+    assert "column patch_id cannot be read" in registered["arrow", "records"][0]
+
+
+def test_a_source_that_is_not_there_is_noticed_first(data_dir: Path) -> None:
+    """Hours of reading do not come before an error in an option."""
+    (data_dir / ARROW).unlink()
+    with pytest.raises(OptionError, match=r"source: there is no .*nowhere"):
+        verify(data_dir, source=data_dir / "nowhere", quiet=True)
+
+
+@pytest.mark.parametrize(("package", "extra"), [("tensorflow", "tfds"), ("PIL", "hf")])
+def test_a_missing_package_is_noticed_first(
+    package: str, extra: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be checked is not reported as damage."""
+    if package == "PIL":
+        shutil.rmtree(data_dir / "bigearthnet")
+    monkeypatch.setattr(
+        "builder.verify.find_spec", lambda name: None if name == package else name
+    )
+    with pytest.raises(OptionError, match=rf"needs {package}: .*\[{extra}\]"):
+        verify(data_dir, quiet=True)

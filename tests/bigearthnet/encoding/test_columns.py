@@ -9,7 +9,12 @@ import pytest
 
 from bigearthnet.bands import BANDS, GROUPS
 from bigearthnet.encoding import columns
-from bigearthnet.encoding.columns import TableBuilder, make_arrow_schema
+from bigearthnet.encoding.columns import (
+    TableBuilder,
+    decode_column,
+    make_arrow_schema,
+)
+from bigearthnet.errors import ShardError
 from bigearthnet.examples import Example
 from bigearthnet.features import S2_COLUMNS, Feature, hf_features, hf_types
 
@@ -198,3 +203,50 @@ def test_a_table_is_valid_arrow(fake_rows: list[Example]) -> None:
 def test_groups_hold_a_hundred_rows() -> None:
     """The rows of a group are those of version 2.0.0."""
     assert 100 == columns.ROWS_PER_GROUP
+
+
+def make_damaged(kind: str) -> tuple[pa.Array, str]:
+    """An array whose memory is damaged, and the feature that it should be.
+
+    pyarrow checks arrays when they are made: the damage is done afterwards.
+    """
+    ends = np.array([0, 1, 2], np.int32)
+    offsets, texts = pa.py_buffer(ends), np.frombuffer(b"ab", np.uint8).copy()
+    name = {"texts": "patch_id", "ids": "labels", "pixels": "bands_60m"}.get(
+        kind.split()[-1], "epsg"
+    )
+    if name == "patch_id":
+        buffers = [None, offsets, pa.py_buffer(texts)]
+        array = pa.Array.from_buffers(pa.string(), 2, buffers)
+    elif name == "epsg":
+        array = pa.array([1, None], pa.int32())
+    else:
+        values = pa.array([1, 2], pa.int64())
+        if name == "bands_60m":
+            values = pa.array([[[1]], [[2]]], pa.list_(pa.list_(pa.uint16())))
+        kind_of = pa.list_(values.type)
+        array = pa.Array.from_buffers(kind_of, 2, [None, offsets], children=[values])
+    if kind.startswith("offsets"):
+        ends[2] = 2**30
+    elif kind.startswith("bytes"):
+        texts[1] = 0xFF  # no UTF-8
+    return array, name
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "offsets of texts",
+        "bytes of texts",
+        "offsets of class ids",
+        "offsets of pixels",
+        "nulls",
+    ],
+)
+def test_damaged_memory_is_an_error(kind: str) -> None:
+    """Offsets that point elsewhere are found before they are followed."""
+    array, name = make_damaged(kind)
+    (feature,) = [feature for feature in S2_COLUMNS if feature.name == name]
+
+    with pytest.raises(ShardError, match=f"column {name} cannot be read"):
+        decode_column(array, feature)

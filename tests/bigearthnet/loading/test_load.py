@@ -184,7 +184,11 @@ def test_a_split_without_any_label_is_empty(store: str, many_shards: Path) -> No
         ({"store": "zarr"}, "expected one of tfrecord, parquet, arrow, got 'zarr'"),
         ({"split": "all"}, "'all'.*expected one of train, validation"),
         ({"split": "excluded"}, "'excluded'.*expected one of train, validation"),
-        ({"config": "s2-rgb"}, "bands='rgb' and image_size=120, got 'all'"),
+        ({"config": "s2-rgb", "bands": ["B04"]}, "bands='rgb' and image_size=120, got"),
+        ({"config": "s2-rgb", "store": "arrow"}, "has no arrow store"),
+        ({"batch_size": 2.5}, "batch_size: expected at least 1, got 2.5"),
+        ({"batch_size": True}, "batch_size: expected at least 1, got True"),
+        ({"seed": -1}, "seed: expected 0 or more, or None, got -1"),
         ({"config": "s2-rgb", "bands": ["B04", "B03", "B02"]}, "bands='rgb'"),
         (
             {"config": "s2-rgb", "bands": "rgb", "image_size": None},

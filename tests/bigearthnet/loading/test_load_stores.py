@@ -76,7 +76,7 @@ def test_a_store_without_its_table_of_patches_is_refused(
     (tmp_path / "arrow" / "patches.parquet").unlink()
 
     assert 1 == len(read_batches(tmp_path, labels="clc_level1", bands="B01"))
-    with pytest.raises(StoreError, match=r"arrow/patches\.parquet is missing"):
+    with pytest.raises(ShardError, match=r"arrow/patches\.parquet is missing"):
         bigearthnet.load("train", tmp_path, labels="ben19")
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
+from bigearthnet.encoding.columns import make_arrow_schema
 from bigearthnet.errors import OptionError
 from bigearthnet.features import S2_COLUMNS
 from bigearthnet.reading.batches import (
@@ -14,7 +16,10 @@ from bigearthnet.reading.batches import (
 
 def test_columns_of_others_are_left_out() -> None:
     """Only our columns are features; a group is offered field by field, in order."""
-    found = find_features(["mine", "bands_60m", "coordinates", "patch_id"])
+    stored = make_arrow_schema(S2_COLUMNS)
+    names = ["bands_60m", "coordinates", "patch_id"]
+    schema = pa.schema([("mine", pa.int64()), *(stored.field(name) for name in names)])
+    found = find_features(schema)
     expected = [
         "patch_id",
         "coordinates/ulx",
@@ -28,16 +33,49 @@ def test_columns_of_others_are_left_out() -> None:
     assert all(feature in S2_COLUMNS for feature in found.values())
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("bands_60m", pa.list_(pa.list_(pa.list_(pa.float32())))),
+        ("bands_60m", pa.list_(pa.list_(pa.uint16()))),
+        ("epsg", pa.int64()),
+        ("multi_hot_43", pa.string()),
+        ("multi_hot_43", pa.list_(pa.uint8(), 42)),
+        ("coordinates", pa.int64()),
+        ("coordinates", pa.struct([("ulx", pa.float64())])),
+        ("preview", pa.binary()),
+    ],
+)
+def test_columns_of_other_types_are_left_out(name: str, kind: pa.DataType) -> None:
+    """A column that was changed on the way is not taken for the stored one."""
+    schema = pa.schema([("patch_id", pa.string()), (name, kind)])
+
+    assert ["patch_id"] == list(find_features(schema))
+
+
+def test_stored_types_are_known_in_every_form() -> None:
+    """All columns are found whether or not `datasets` makes them extension types."""
+    from bigearthnet.features import hf_features
+
+    names = [feature.name for feature in S2_COLUMNS]
+
+    assert names == list(find_features(make_arrow_schema(S2_COLUMNS)))
+    assert names == list(find_features(hf_features(S2_COLUMNS).arrow_schema))
+
+
 @pytest.mark.parametrize("names", [[], ["mine"]])
 def test_a_table_without_our_columns_is_refused(names: list[str]) -> None:
     """The error names the columns that came."""
+    schema = pa.schema([(name, pa.string()) for name in names])
     with pytest.raises(OptionError, match=r"no column of BigEarthNet"):
-        find_features(names)
+        find_features(schema)
 
 
 def test_all_columns_are_the_default() -> None:
     """None is all columns, a list is the list."""
-    features = find_features(["patch_id", "epsg"])
+    features = find_features(
+        pa.schema([("patch_id", pa.string()), ("epsg", pa.int32())])
+    )
 
     assert ["patch_id", "epsg"] == choose_columns(features, None)
     assert ["epsg", "patch_id"] == choose_columns(features, ("epsg", "patch_id"))

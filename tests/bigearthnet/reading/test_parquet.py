@@ -164,7 +164,7 @@ def test_a_file_that_went_away_is_named(
     reader = ParquetReader([path])
     path.unlink()
 
-    with pytest.raises(ShardError, match=r"gone\.parquet cannot be read"):
+    with pytest.raises(ShardError, match=r"gone\.parquet is missing"):
         read_ids(reader)
 
 
