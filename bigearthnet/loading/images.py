@@ -94,18 +94,21 @@ def make_images(groups: Mapping[str, tf.Tensor], bands: Sequence[str]) -> tf.Ten
     order: list[str] = []
     for group in choose_groups(bands):
         names = [band.name for band in group.bands]
-        chosen = [name for name in names if name in bands]
+        chosen = [name for name in bands if name in names]
         pixels = groups[group.name]
         if chosen != names:
             pixels = tf.gather(pixels, [names.index(name) for name in chosen], axis=1)
-        pixels = tf.cast(pixels, tf.float32)
-        if group.size_px != IMAGE_SIZE:
-            pixels = _resample(pixels, group.size_px)
-        parts.append(pixels)
+        parts.append(
+            pixels
+            if group.size_px == IMAGE_SIZE
+            else _resample(tf.cast(pixels, tf.float32), group.size_px)
+        )
         order += chosen
+    if len(parts) == 1:  # moved as they are: half the bytes
+        return tf.cast(tf.transpose(parts[0], (0, 2, 3, 1)), tf.float32)
     # The order of bands is made before their axis becomes the last: whole bands are
     # copied then, not single pixels.
-    images = tf.concat(parts, axis=1) if len(parts) > 1 else parts[0]
+    images = tf.concat([tf.cast(part, tf.float32) for part in parts], axis=1)
     if order != list(bands):
         images = tf.gather(images, [order.index(name) for name in bands], axis=1)
     return tf.transpose(images, (0, 2, 3, 1))

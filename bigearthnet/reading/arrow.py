@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bigearthnet.config import get_config
-from bigearthnet.encoding.columns import decode_column
 from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.reading.batches import (
     Batch,
@@ -21,6 +20,7 @@ from bigearthnet.reading.batches import (
     find_features,
     make_generator,
 )
+from bigearthnet.reading.chunks import ChunkedColumn, make_aligned
 from bigearthnet.stores import default_data_dir, open_store
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ class ArrowReader:
         self._batches = table.to_batches() or [_make_empty(table.schema)]
         self._ends = np.cumsum([batch.num_rows for batch in self._batches])
         self._indices = indices
-        self._arrays: dict[str, list[pa.Array]] = {}
-        self._views: dict[str, list[npt.NDArray[Any]]] = {}
+        self._columns: dict[str, ChunkedColumn] = {}
         self._paths: tuple[Path, ...] | None = None
 
     @classmethod
@@ -142,12 +141,15 @@ class ArrowReader:
         self,
         indices: Sequence[int] | npt.NDArray[np.integer[Any]],
         columns: Sequence[str] | None = None,
+        out: Batch | None = None,
     ) -> Batch:
-        """Copies some patches into new arrays.
+        """Copies some patches into arrays.
 
         Args:
             indices: Which patches, in [0, len(self)), in any order.
             columns: Which columns; None for all.
+            out: Arrays to fill instead of new ones, column → array of at least as many
+                rows; see `make_buffers`. Saves the time that new memory takes.
 
         Returns:
             Column → array of shape (patch, …); see `encoding.columns.decode_column`.
@@ -172,7 +174,35 @@ class ArrowReader:
         chunks = np.searchsorted(self._ends, rows, side="right")
         starts = np.concatenate([[0], self._ends])[chunks]
         places = list(zip(chunks.tolist(), (rows - starts).tolist(), strict=True))
-        return {name: self._gather(name, places) for name in chosen}
+        buffers = out or {}
+        return {
+            name: self._column(name).gather(places, buffers.get(name))
+            for name in chosen
+        }
+
+    def make_buffers(
+        self, batch_size: int, columns: Sequence[str] | None = None
+    ) -> Batch:
+        """Makes arrays for `gather` to fill, for the columns that are bands or vectors.
+
+        Args:
+            batch_size: Patches of a batch.
+            columns: Which columns; None for all.
+
+        Returns:
+            Column → array of shape (batch_size, *feature.shape).
+
+        Raises:
+            OptionError: If there is no such column, or the batch size is below 1.
+        """
+        check_batch_size(batch_size)
+        chosen = choose_columns(self.features, columns)
+        features = [self.features[name] for name in chosen]
+        return {
+            feature.name: make_aligned((batch_size, *feature.shape), feature.dtype)
+            for feature in features
+            if feature.kind == "tensor"
+        }
 
     def batches(
         self,
@@ -182,6 +212,7 @@ class ArrowReader:
         shuffle: bool = False,
         seed: int | None = None,
         epoch: int = 0,
+        reuse: bool = False,
     ) -> Iterator[Batch]:
         """Yields all patches once, the last short batch included.
 
@@ -193,12 +224,15 @@ class ArrowReader:
             shuffle: Draws an order of all patches, anew for each epoch.
             seed: Seed of that order; None for one that cannot be repeated.
             epoch: Number of the epoch.
+            reuse: Fills the same arrays again for each batch, which is faster: use or
+                copy a batch before the next one is asked for.
 
         Raises:
             OptionError: If there is no such column, or the batch size is below 1.
         """
         check_batch_size(batch_size)
         chosen = choose_columns(self.features, columns)
+        out = self.make_buffers(batch_size, chosen) if reuse else None
         order = np.arange(len(self))
         if shuffle:
             make_generator(seed, epoch).shuffle(order)
@@ -206,9 +240,22 @@ class ArrowReader:
         for start in range(0, len(self), batch_size):
             stop = min(start + batch_size, len(self))
             if in_order:
-                yield {name: self._slice(name, start, stop) for name in chosen}
+                yield self._slice(start, stop, chosen, out or {})
             else:
-                yield self.gather(order[start:stop], chosen)
+                yield self.gather(order[start:stop], chosen, out)
+
+    def _slice(
+        self, start: int, stop: int, columns: Sequence[str], out: Batch
+    ) -> Batch:
+        """Returns patches that follow one another."""
+        parts: list[tuple[int, slice]] = []
+        chunk = int(np.searchsorted(self._ends, start, side="right"))
+        while start < stop:
+            end = int(self._ends[chunk])
+            first = end - self._batches[chunk].num_rows
+            parts.append((chunk, slice(start - first, stop - first)))
+            start, chunk = end, chunk + 1
+        return {name: self._column(name).join(parts, out.get(name)) for name in columns}
 
     def find(self, patch_id: str) -> int:
         """Returns the index of a patch.
@@ -239,54 +286,15 @@ class ArrowReader:
         batch = self.gather([self.find(patch_id)])
         return {name: values[0] for name, values in batch.items()}
 
-    def _chunks(self, name: str) -> list[pa.Array]:
-        """Returns the column of each record batch."""
-        if name not in self._arrays:
+    def _column(self, name: str) -> ChunkedColumn:
+        """Returns a column; kept, so that views of its chunks are made once."""
+        if name not in self._columns:
             group, _, field = name.partition("/")
             arrays = [batch[group] for batch in self._batches]
             if field:
                 arrays = [array.field(field) for array in arrays]
-            self._arrays[name] = arrays
-        return self._arrays[name]
-
-    def _find_views(self, name: str) -> list[npt.NDArray[Any]] | None:
-        """Returns views of a column's memory, or None where it must be decoded.
-
-        Only views are kept: texts and pictures of a whole split would take gigabytes.
-        """
-        feature = self.features[name]
-        if feature.kind not in ("tensor", "integer", "class"):
-            return None
-        if name not in self._views:
-            self._views[name] = [decode_column(a, feature) for a in self._chunks(name)]
-        return self._views[name]
-
-    def _gather(self, name: str, places: list[tuple[int, int]]) -> npt.NDArray[Any]:
-        views = self._find_views(name)
-        if views is None:
-            chunks = self._chunks(name)
-            rows = [chunks[chunk].slice(place, 1) for chunk, place in places]
-            array = pa.concat_arrays(rows) if rows else chunks[0].slice(0, 0)
-            return decode_column(array, self.features[name])
-        out = np.empty((len(places), *views[0].shape[1:]), views[0].dtype)
-        for row, (chunk, place) in enumerate(places):
-            out[row] = views[chunk][place]
-        return out
-
-    def _slice(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
-        views, chunks = self._find_views(name), self._chunks(name)
-        parts = []
-        chunk = int(np.searchsorted(self._ends, start, side="right"))
-        while start < stop:
-            first = int(self._ends[chunk]) - len(chunks[chunk])
-            part = slice(start - first, stop - first)
-            parts.append(
-                decode_column(chunks[chunk][part], self.features[name])
-                if views is None
-                else views[chunk][part]
-            )
-            start, chunk = int(self._ends[chunk]), chunk + 1
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            self._columns[name] = ChunkedColumn(arrays, self.features[name])
+        return self._columns[name]
 
 
 def _make_empty(schema: pa.Schema) -> pa.RecordBatch:

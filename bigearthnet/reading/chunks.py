@@ -1,0 +1,100 @@
+"""One column of several record batches: views, and copies of some of its rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from bigearthnet.encoding.columns import decode_column
+from bigearthnet.features import Feature
+
+# TensorFlow takes over memory at a multiple of as many bytes without copying it
+# (EIGEN_MAX_ALIGN_BYTES).
+_ALIGNMENT = 64
+
+
+class ChunkedColumn:
+    """A column in chunks, one for each record batch."""
+
+    def __init__(self, chunks: Sequence[pa.Array], feature: Feature) -> None:
+        """Takes the chunks; bands, vectors and numbers are made views at once.
+
+        Args:
+            chunks: The column of each record batch, at least one.
+            feature: What the column is.
+
+        Raises:
+            ShardError: If a chunk is damaged.
+        """
+        self._chunks, self._feature = chunks, feature
+        # Only views are kept: texts and pictures of a split would take gigabytes.
+        self._views: list[npt.NDArray[Any]] | None = None
+        if feature.kind in ("tensor", "integer", "class"):
+            self._views = [decode_column(chunk, feature) for chunk in chunks]
+
+    def gather(
+        self, places: Sequence[tuple[int, int]], out: npt.NDArray[Any] | None
+    ) -> npt.NDArray[Any]:
+        """Copies some rows.
+
+        Args:
+            places: Chunk and row in it of each.
+            out: Array to fill, of at least as many rows; None for a new one.
+
+        Returns:
+            Shape (row, …); see `decode_column`.
+        """
+        if self._views is None:
+            rows = [self._chunks[chunk].slice(row, 1) for chunk, row in places]
+            array = pa.concat_arrays(rows) if rows else self._chunks[0].slice(0, 0)
+            return decode_column(array, self._feature)
+        filled = self._choose_output(len(places), out)
+        for number, (chunk, row) in enumerate(places):
+            filled[number] = self._views[chunk][row]
+        return filled
+
+    def join(
+        self, parts: Sequence[tuple[int, slice]], out: npt.NDArray[Any] | None
+    ) -> npt.NDArray[Any]:
+        """Returns parts of chunks one after the other: a view, if there is only one.
+
+        Args:
+            parts: Chunk and rows in it of each, at least one.
+            out: Array to fill where there are several; None for a new one.
+        """
+        if self._views is None:
+            array = pa.concat_arrays([self._chunks[c][rows] for c, rows in parts])
+            return decode_column(array, self._feature)
+        views = [self._views[chunk][rows] for chunk, rows in parts]
+        if len(views) == 1:
+            return views[0]
+        filled = self._choose_output(sum(map(len, views)), out)
+        return np.concatenate(views, out=filled)
+
+    def _choose_output(
+        self, rows: int, out: npt.NDArray[Any] | None
+    ) -> npt.NDArray[Any]:
+        """Returns the array to fill: as many rows of the caller's, or a new one."""
+        assert self._views is not None
+        if out is not None:
+            return out[:rows]
+        like = self._views[0]
+        return make_aligned((rows, *like.shape[1:]), like.dtype.str)
+
+
+def make_aligned(shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
+    """Returns a new array at an address that TensorFlow can take over.
+
+    Args:
+        shape: Its shape.
+        dtype: NumPy name of its type.
+    """
+    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + nbytes].view(dtype).reshape(shape)
