@@ -1,0 +1,1 @@
+"""Side-by-side measurements against the programs people would use instead."""

@@ -1,0 +1,111 @@
+"""What the programs read: a synthetic archive, and what is made of it, each once."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import measure
+from benchmarks.environments import ENVIRONMENTS, SetupError
+from bigearthnet.config import get_config
+from bigearthnet.encoding.pipeline import BuildOptions
+from bigearthnet.stores import FORMATS
+from builder.build import build
+from builder.synthesize import write_archive
+
+_PROGRAMS = Path(__file__).parent / "programs"
+_TIMEOUT_S = 3600.0
+
+
+class Sources:
+    """Makes sources when they are first asked for, and keeps them."""
+
+    def __init__(self, work: Path, num_patches: int, num_few: int) -> None:
+        """Says where and how much.
+
+        Args:
+            work: Folder for everything.
+            num_patches: Patches of the archive.
+            num_few: Patches of the one for slow peers.
+        """
+        self.work = work
+        self._counts = {"": num_patches, "_few": num_few}
+        self._makers: dict[str, Callable[[Path, str], None]] = {
+            "archive": self._make_archive,
+            "folder": self._make_folder,
+            "data": self._make_data,
+            "lmdb": self._make_lmdb,
+            "builtin": self._make_builtin,
+        }
+
+    def get(self, name: str) -> tuple[Path, int]:
+        """Returns a source and how many patches it has, made if need be.
+
+        Args:
+            name: `archive`, `folder` (extracted), `data` (our stores of the official
+                splits), `huggingface` and `arrow` (two of these stores), `lmdb_file`
+                or `builtin` (what these peers made); with `_few` at the end
+                of the small archive.
+
+        Raises:
+            SetupError: If a peer's source cannot be made.
+        """
+        kind, few = name.removesuffix("_few"), "_few" if name.endswith("_few") else ""
+        if kind == "lmdb_file":
+            path, count = self.get(f"lmdb{few}")
+            return path / "s2.lmdb", count
+        if kind in ("huggingface", "arrow"):
+            data, count = self.get(f"data{few}")
+            form = "parquet" if kind == "huggingface" else "arrow"
+            return FORMATS[form].store_folder(data, get_config("s2")), count
+        path = self.work / f"{kind}{few}-{self._counts[few]}"
+        if kind == "archive":
+            path = path.with_suffix(".tar.gz")
+        if not path.exists():
+            print(f"making {path.name}", file=sys.stderr, flush=True)
+            unfinished = path.with_name(f"unfinished-{path.name}")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            self.work.mkdir(parents=True, exist_ok=True)
+            self._makers[kind](unfinished, few)
+            unfinished.rename(path)
+        return path, self._counts[few]
+
+    def _make_archive(self, path: Path, few: str) -> None:
+        write_archive(path, self._counts[few], seed=0)
+
+    def _make_folder(self, path: Path, few: str) -> None:
+        archive, _ = self.get(f"archive{few}")
+        with tarfile.open(archive) as file:
+            file.extractall(path, filter="data")
+
+    def _make_data(self, path: Path, few: str) -> None:
+        archive, _ = self.get(f"archive{few}")
+        options = BuildOptions(quiet=True)
+        build(archive, path, get_config("s2"), options, formats=list(FORMATS))
+        build(archive, path, get_config("s2-rgb"), options)
+
+    def _make_lmdb(self, path: Path, few: str) -> None:
+        self._run_peer("encode_lmdb", "lmdb", f"folder{few}", path)
+
+    def _make_builtin(self, path: Path, few: str) -> None:
+        self._run_peer("encode_tfds_builtin", "tfds-builtin", f"archive{few}", path)
+
+    def _run_peer(self, program: str, environment: str, name: str, path: Path) -> None:
+        """Runs the program of a peer that encodes, and keeps what it writes."""
+        source, patches = self.get(name)
+        python = ENVIRONMENTS[environment].prepare(self.work / "environments")
+        path.mkdir()
+        command: list[str | Path] = [
+            python,
+            _PROGRAMS / f"{program}.py",
+            f"--source={source}",
+            f"--work={path}",
+            f"--patches={patches}",
+        ]
+        try:
+            measure.run(command, {}, timeout_s=_TIMEOUT_S, watch_memory=False)
+        except measure.RunError as error:
+            raise SetupError(f"{program} failed: {error}") from None
