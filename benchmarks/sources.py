@@ -12,7 +12,7 @@ from benchmarks import measure
 from benchmarks.environments import ENVIRONMENTS, SetupError
 from bigearthnet.config import get_config
 from bigearthnet.encoding.pipeline import BuildOptions
-from bigearthnet.stores import FORMATS
+from bigearthnet.formats import FORMATS
 from builder.build import build
 from builder.synthesize import write_archive
 

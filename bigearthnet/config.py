@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bigearthnet.bands import GROUPS
-from bigearthnet.errors import OptionError
 from bigearthnet.features import RGB_SCHEMA, S2_COLUMNS, S2_SCHEMA, Feature
+from bigearthnet.options import look_up
 
 # Version of the stored data: a new major version when existing examples change.
 # Starts at 2.0.0 so that nobody takes it for TFDS's built-in 1.0.0.
@@ -90,9 +90,4 @@ def get_config(name: str) -> Config:
     Raises:
         OptionError: If there is none of that name.
     """
-    try:
-        return CONFIGS[name]
-    except KeyError:
-        raise OptionError(
-            f"unknown config: expected one of {', '.join(CONFIGS)}, got {name!r}."
-        ) from None
+    return look_up(CONFIGS, name, "config")

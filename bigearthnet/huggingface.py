@@ -16,13 +16,11 @@ import numpy.typing as npt
 
 from bigearthnet.errors import LabelError, OptionError
 from bigearthnet.features import Feature
+from bigearthnet.options import check_batch_size, check_seed, check_tensorflow
 from bigearthnet.reading.arrow import ArrowReader
 from bigearthnet.reading.batches import (
     Batch,
     Reader,
-    check_batch_size,
-    check_seed,
-    check_tensorflow,
     choose_columns,
 )
 

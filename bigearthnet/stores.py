@@ -1,8 +1,6 @@
-"""Where the stores of a data directory lie, and what they say of themselves.
+"""Finds the stores of a data directory, and reads what they say of themselves.
 
-A store is one finished folder of shards in one format. The names of folders and shards
-are those that the readers of each format expect: TensorFlow Datasets, the Hugging Face
-hub, `datasets.load_from_disk`.
+A store is one finished folder of shards of one configuration in one format.
 """
 
 from __future__ import annotations
@@ -14,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigearthnet.config import CONFIGS, DATA_VERSION, Config, get_config
+from bigearthnet.config import CONFIGS, Config, get_config
 from bigearthnet.errors import OptionError, ShardError, StoreError
+from bigearthnet.formats import FORMATS, Format, get_format
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,94 +23,6 @@ MANIFEST = "manifest.json"
 PROVENANCE = "provenance.json"
 STATISTICS = "statistics.json"
 PATCHES = "patches.parquet"
-
-
-@dataclass(frozen=True)
-class Format:
-    """A file format that patches are stored in.
-
-    Attributes:
-        name: Short name, also of `--formats`.
-        folder: Folder of a store below the data directory, a template.
-        shard: File of a shard below that folder, a template.
-        has_columns: Whether the store keeps a table of columns, that is
-            `Config.columns`, or single examples of `Config.schema`.
-        patch_nbytes: The most bytes that a stored patch takes, on average.
-    """
-
-    name: str
-    folder: str
-    shard: str
-    has_columns: bool
-    patch_nbytes: int
-
-    def store_folder(self, data_dir: Path, config: Config) -> Path:
-        """Returns the folder of a configuration's store."""
-        suffix = scheme_suffix(config)
-        return data_dir / self.folder.format(
-            config=config.name, version=DATA_VERSION, suffix=suffix
-        )
-
-    def shard_file(self, split: str, number: int, count: int) -> str:
-        """Returns the file of a shard, as a path below its store's folder.
-
-        Args:
-            split: Name of the split.
-            number: Number of the shard in its split, from 0.
-            count: Shards of the split.
-        """
-        return self.shard.format(split=split, number=number, count=count)
-
-
-FORMATS: Mapping[str, Format] = {
-    form.name: form
-    for form in (
-        Format(
-            "tfrecord",
-            "bigearthnet/{config}/{version}",
-            "bigearthnet-{split}.tfrecord-{number:05d}-of-{count:05d}",
-            has_columns=False,
-            patch_nbytes=161_500,  # 160,000 of pixels and about 1,300 of metadata
-        ),
-        Format(
-            "parquet",
-            "huggingface{suffix}",
-            "s2/{split}-{number:05d}-of-{count:05d}.parquet",
-            has_columns=True,
-            patch_nbytes=130_000,  # 117,000 on the real sample patches, and footers
-        ),
-        Format(
-            "arrow",
-            "arrow{suffix}",
-            "{split}/data-{number:05d}-of-{count:05d}.arrow",
-            has_columns=True,
-            patch_nbytes=175_000,  # pixels, their list offsets, and the preview
-        ),
-    )
-}
-
-
-def get_format(name: str) -> Format:
-    """Returns a format by name.
-
-    Raises:
-        OptionError: If there is none of that name.
-    """
-    try:
-        return FORMATS[name]
-    except KeyError:
-        raise OptionError(
-            f"unknown format: expected one of {', '.join(FORMATS)}, got {name!r}."
-        ) from None
-
-
-def scheme_suffix(config: Config) -> str:
-    """Returns what names of the config's split scheme end in; official ones, nothing.
-
-    Configurations that share a suffix share the stores of column formats; only one of
-    each scheme has columns.
-    """
-    return "" if config.scheme == "official" else f"-{config.scheme}"
 
 
 @dataclass(frozen=True)

@@ -42,10 +42,11 @@ from bigearthnet.encoding.pipeline import (
     encode,
 )
 from bigearthnet.errors import OptionError
+from bigearthnet.formats import FORMATS, get_format, scheme_suffix
 from bigearthnet.patch_index import PatchIndex, load_index
 from bigearthnet.release import V1, Release
 from bigearthnet.splits import COUNTRIES, SPLITS
-from bigearthnet.stores import FORMATS, PATCHES, get_format, read_store, scheme_suffix
+from bigearthnet.stores import PATCHES, read_store
 from builder import command
 from builder.staging import find_leftovers, staging_folders
 from builder.table import format_table
@@ -97,7 +98,7 @@ def build(
         config: What to store.
         options: Selection and workers. A file that has the name of the release's
             archive is also checked against the release's checksum.
-        formats: Names of the formats to write; see `stores.FORMATS`.
+        formats: Names of the formats to write; see `formats.FORMATS`.
         release: What the source is.
         patches: The release's patches in the config's scheme; loaded if None.
 

@@ -19,6 +19,7 @@ from bigearthnet.config import get_config
 from bigearthnet.encoding import keys
 from bigearthnet.encoding.pipeline import BuildOptions
 from bigearthnet.examples import Example, make_s2_row
+from bigearthnet.formats import FORMATS
 from bigearthnet.patch import (
     RawPatch,
     band_file,
@@ -27,7 +28,6 @@ from bigearthnet.patch import (
     metadata_file,
 )
 from bigearthnet.patch_index import PatchIndex, load_index
-from bigearthnet.stores import FORMATS
 from builder.build import build
 from builder.sample import write_sample
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from bigearthnet.archive import Source
 from bigearthnet.encoding.keys import MAX_PATCHES_PER_SHARD
 from bigearthnet.errors import DiskSpaceError
+from bigearthnet.formats import FORMATS
 from bigearthnet.release import Release
-from bigearthnet.stores import FORMATS
 
 # Bytes that a patch takes in the spool: 160,000 of pixels and its metadata.
 _SPOOLED_NBYTES = 161_500

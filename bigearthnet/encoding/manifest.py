@@ -20,10 +20,11 @@ from bigearthnet.config import DATA_VERSION, Config
 from bigearthnet.encoding.files import hash_file, write_json
 from bigearthnet.encoding.pipeline import STATISTICS_SPLIT, BuildResult
 from bigearthnet.encoding.spool import SpoolIndex
+from bigearthnet.formats import FORMATS
 from bigearthnet.patch_index import PatchIndex
 from bigearthnet.release import Release
 from bigearthnet.splits import SPLITS
-from bigearthnet.stores import FORMATS, MANIFEST, PATCHES, PROVENANCE, STATISTICS
+from bigearthnet.stores import MANIFEST, PATCHES, PROVENANCE, STATISTICS
 
 _PATCHES_SCHEMA = pa.schema(
     [

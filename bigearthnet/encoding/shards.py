@@ -26,10 +26,10 @@ from bigearthnet.encoding.statistics import BandSums
 from bigearthnet.encoding.writers import make_writers
 from bigearthnet.examples import get_make_example
 from bigearthnet.features import Feature
+from bigearthnet.formats import FORMATS
 from bigearthnet.patch import Patch
 from bigearthnet.patch_index import PatchFacts
 from bigearthnet.splits import SPLITS
-from bigearthnet.stores import FORMATS
 
 
 @dataclass(frozen=True)

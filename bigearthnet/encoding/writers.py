@@ -14,7 +14,7 @@ from bigearthnet.encoding import tfrecord
 from bigearthnet.encoding.files import ShardFile
 from bigearthnet.examples import Example
 from bigearthnet.features import Feature
-from bigearthnet.stores import FORMATS
+from bigearthnet.formats import FORMATS
 
 
 class Writer(Protocol):

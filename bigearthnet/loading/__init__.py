@@ -15,8 +15,8 @@ from bigearthnet.config import Config, get_config
 from bigearthnet.errors import OptionError
 from bigearthnet.features import RGB_SCHEMA, Feature
 from bigearthnet.nomenclature import Nomenclature
+from bigearthnet.options import check_batch_size, check_seed, check_tensorflow
 from bigearthnet.reading import open_reader
-from bigearthnet.reading.batches import check_batch_size, check_seed, check_tensorflow
 from bigearthnet.stores import Store, default_data_dir, open_store
 
 if TYPE_CHECKING:

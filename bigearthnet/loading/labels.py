@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.errors import OptionError
 from bigearthnet.nomenclature import CLC43, NOMENCLATURES, Nomenclature, remap
+from bigearthnet.options import look_up
 from bigearthnet.stores import Store, read_labels
 
 if TYPE_CHECKING:
@@ -24,12 +24,7 @@ def get_nomenclature(name: str) -> Nomenclature:
     Raises:
         OptionError: If there is none of that name.
     """
-    try:
-        return NOMENCLATURES[name]
-    except KeyError:
-        raise OptionError(
-            f"unknown labels: expected one of {', '.join(NOMENCLATURES)}, got {name!r}."
-        ) from None
+    return look_up(NOMENCLATURES, name, "labels")
 
 
 def make_matrix(target: Nomenclature) -> npt.NDArray[np.float32]:

@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 
 from bigearthnet.config import get_config
 from bigearthnet.errors import OptionError, ShardError
+from bigearthnet.options import check_batch_size
 from bigearthnet.reading.batches import (
     Batch,
-    check_batch_size,
     choose_columns,
     find_features,
     make_generator,

@@ -15,9 +15,9 @@ from bigearthnet.encoding.columns import decode_column
 from bigearthnet.encoding.parquet import read_footer
 from bigearthnet.errors import ShardError
 from bigearthnet.features import Feature
+from bigearthnet.options import check_batch_size
 from bigearthnet.reading.batches import (
     Batch,
-    check_batch_size,
     choose_columns,
     find_features,
     make_generator,

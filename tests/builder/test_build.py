@@ -12,8 +12,8 @@ import pytest
 from bigearthnet.config import Config, get_config
 from bigearthnet.encoding.pipeline import BuildOptions
 from bigearthnet.errors import ChecksumError, OptionError, PatchError
+from bigearthnet.formats import FORMATS
 from bigearthnet.nomenclature import CLC43
-from bigearthnet.stores import FORMATS
 from builder.build import build, find_targets, summarize
 
 Patches = dict[str, dict[str, bytes]]

@@ -16,7 +16,7 @@ from bigearthnet.encoding.pipeline import BuildOptions
 from bigearthnet.encoding.tfrecord import frame, make_encoder, read_records
 from bigearthnet.errors import ShardError, StoreError
 from bigearthnet.features import S2_SCHEMA
-from bigearthnet.stores import FORMATS
+from bigearthnet.formats import FORMATS
 from builder.build import build
 from builder.checks import decode_with_rasterio
 from builder.stored import decode_example

@@ -14,8 +14,9 @@ from bigearthnet.archive import open_source
 from bigearthnet.config import get_config
 from bigearthnet.encoding import disk
 from bigearthnet.errors import DiskSpaceError
+from bigearthnet.formats import FORMATS
 from bigearthnet.release import V1
-from bigearthnet.stores import FORMATS, open_store
+from bigearthnet.stores import open_store
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]

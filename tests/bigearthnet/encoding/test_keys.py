@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from bigearthnet.encoding import keys
-from bigearthnet.stores import FORMATS
+from bigearthnet.formats import FORMATS
 
 PATCH_IDS = ("S2A_MSIL2A_20170613T101031_0_45", "S2B_MSIL2A_20180204T94161_57_38", "")
 

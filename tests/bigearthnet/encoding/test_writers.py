@@ -17,7 +17,7 @@ from bigearthnet.encoding.tfrecord import make_encoder, read_records
 from bigearthnet.encoding.writers import TableWriter, TFRecordWriter, make_writers
 from bigearthnet.examples import Example
 from bigearthnet.features import RGB_SCHEMA, S2_SCHEMA
-from bigearthnet.stores import FORMATS
+from bigearthnet.formats import FORMATS
 
 S2 = get_config("s2")
 

@@ -15,9 +15,9 @@ import bigearthnet
 from bigearthnet.config import get_config
 from bigearthnet.encoding import columns, keys, parquet
 from bigearthnet.encoding.pipeline import BuildOptions
+from bigearthnet.formats import FORMATS
 from bigearthnet.patch_index import PatchIndex
 from bigearthnet.splits import SPLITS
-from bigearthnet.stores import FORMATS
 from builder.build import build
 
 Patches = dict[str, dict[str, bytes]]

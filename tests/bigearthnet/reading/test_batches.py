@@ -7,7 +7,6 @@ from bigearthnet.encoding.columns import make_arrow_schema
 from bigearthnet.errors import OptionError
 from bigearthnet.features import S2_COLUMNS
 from bigearthnet.reading.batches import (
-    check_batch_size,
     choose_columns,
     find_features,
     make_generator,
@@ -81,13 +80,6 @@ def test_all_columns_are_the_default() -> None:
     assert ["epsg", "patch_id"] == choose_columns(features, ("epsg", "patch_id"))
     with pytest.raises(OptionError, match=r"no column 'labels': .*patch_id, epsg"):
         choose_columns(features, ["epsg", "labels"])
-
-
-def test_batch_sizes_below_one_are_refused() -> None:
-    """One is the smallest batch."""
-    check_batch_size(1)
-    with pytest.raises(OptionError, match="at least 1, got 0"):
-        check_batch_size(0)
 
 
 def test_each_seed_and_epoch_has_its_own_numbers() -> None:

@@ -1,0 +1,73 @@
+"""Checks of options that several functions take; what has no meaning is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import numpy as np
+
+from bigearthnet.errors import OptionError
+
+_Value = TypeVar("_Value")
+
+
+def look_up(options: Mapping[str, _Value], name: str, what: str) -> _Value:
+    """Returns what goes by a name.
+
+    Args:
+        options: All that there is, by name.
+        name: The name.
+        what: What is looked for, for the error.
+
+    Raises:
+        OptionError: If there is nothing of that name.
+    """
+    try:
+        return options[name]
+    except (KeyError, TypeError):
+        raise OptionError(
+            f"unknown {what}: expected one of {', '.join(options)}, got {name!r}."
+        ) from None
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Refuses a batch size that has no meaning.
+
+    Raises:
+        OptionError: If it is not an integer of at least 1.
+    """
+    if not _is_integer(batch_size) or batch_size < 1:
+        raise OptionError(f"batch_size: expected at least 1, got {batch_size!r}.")
+
+
+def check_seed(seed: int | None) -> None:
+    """Refuses a seed that has no meaning.
+
+    Raises:
+        OptionError: If it is neither None nor an integer of at least 0.
+    """
+    if seed is not None and (not _is_integer(seed) or seed < 0):
+        raise OptionError(f"seed: expected 0 or more, or None, got {seed!r}.")
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def check_tensorflow(what: str) -> None:
+    """Refuses what needs TensorFlow where that is not installed.
+
+    Args:
+        what: Name of the function that needs it.
+
+    Raises:
+        OptionError: If TensorFlow cannot be imported.
+    """
+    try:
+        import tensorflow as tf  # noqa: F401
+    except ImportError as cause:
+        raise OptionError(
+            f"{what} needs TensorFlow ({cause}): install the extra [tfds]. For PyTorch "
+            "and JAX, see bigearthnet.huggingface.ArrowReader."
+        ) from None
