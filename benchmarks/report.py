@@ -11,6 +11,8 @@ from typing import Any
 from benchmarks.measure import Measurement
 from benchmarks.rows import Row
 
+_WITHOUT_MARKDOWN = str.maketrans("", "", "*`")
+
 
 @dataclass
 class RowResult:
@@ -69,12 +71,14 @@ def find_ratio(
 
 
 def make_json(
-    results: Sequence[RowResult], machine: Mapping[str, object], command: Sequence[str]
+    results: Sequence[RowResult],
+    machine: Mapping[str, object],
+    options: Mapping[str, object],
 ) -> dict[str, Any]:
     """Returns what `results.json` holds: every run of every row, and the machine."""
     return {
         "machine": dict(machine),
-        "command": list(command),
+        "options": dict(options),
         "rows": [
             {
                 **asdict(result.row),
@@ -142,6 +146,8 @@ def draw(results: Sequence[RowResult], path: Path, value: str, label: str) -> No
     groups = list(dict.fromkeys(r.row.group for r in shown))
     if not groups:
         return
+    figures = [getattr(r, value) for r in shown]
+    limits = min(figures) / 2, max(figures) * 4
     counts = [sum(r.row.group == group for r in shown) for group in groups]
     figure = Figure(figsize=(9, 0.45 * len(shown) + 0.9 * len(groups)))
     figure.set_layout_engine("constrained")
@@ -150,10 +156,12 @@ def draw(results: Sequence[RowResult], path: Path, value: str, label: str) -> No
         rows = [r for r in shown if r.row.group == group][::-1]
         values = [getattr(r, value) for r in rows]
         colors = ["tab:blue" if r.row.is_ours else "tab:gray" for r in rows]
-        bars = axis.barh([r.row.title for r in rows], values, color=colors)
-        axis.bar_label(bars, [f"{v:,.4g}" for v in values], padding=3, fontsize=8)
+        titles = [r.row.title.translate(_WITHOUT_MARKDOWN) for r in rows]
+        bars = axis.barh(titles, values, color=colors)
+        labels = [f"{v:,.0f}" if v >= 100 else f"{v:.3g}" for v in values]
+        axis.bar_label(bars, labels, padding=3, fontsize=8)
         axis.set_xscale("log")
-        axis.margins(x=0.25)
+        axis.set_xlim(limits)
         axis.set_title(group, fontsize=10, loc="left")
         axis.tick_params(labelsize=8)
         axis.spines[["top", "right"]].set_visible(False)

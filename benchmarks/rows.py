@@ -224,7 +224,7 @@ ROWS: tuple[Row, ...] = (
         "read_tfds",
         "builtin_few",
         ("--name=bigearthnet/all:1.0.0", "--bands=all"),
-        packages=("tensorflow", "tensorflow-datasets"),
+        packages=("tensorflow-cpu", "tensorflow-datasets"),
         ours="read-load",
     ),
     Row(
@@ -235,7 +235,7 @@ ROWS: tuple[Row, ...] = (
         "read_tfds",
         "data",
         ("--name=bigearthnet/s2:2.0.0", "--bands=all"),
-        packages=("tensorflow", "tensorflow-datasets"),
+        packages=("tensorflow-cpu", "tensorflow-datasets"),
         ours="read-load",
     ),
     Row(
@@ -268,7 +268,7 @@ ROWS: tuple[Row, ...] = (
         "read_datasets",
         "huggingface_few",
         ("--format=tensorflow", "--streaming=0", "--order=sequential"),
-        packages=("datasets", "tensorflow"),
+        packages=("datasets", "tensorflow-cpu"),
         ours="read-to-tf",
     ),
     Row(
@@ -354,8 +354,8 @@ ROWS: tuple[Row, ...] = (
         "read_tfds",
         "data",
         ("--name=bigearthnet/s2:2.0.0", "--bands=rgb"),
-        packages=("tensorflow", "tensorflow-datasets"),
-        ours="rgb-load",
+        packages=("tensorflow-cpu", "tensorflow-datasets"),
+        ours="rgb-load-native",
     ),
     Row(
         "rgb-builtin",
@@ -365,8 +365,8 @@ ROWS: tuple[Row, ...] = (
         "read_tfds",
         "builtin_few",
         ("--name=bigearthnet/all:1.0.0", "--bands=rgb"),
-        packages=("tensorflow", "tensorflow-datasets"),
-        ours="rgb-load",
+        packages=("tensorflow-cpu", "tensorflow-datasets"),
+        ours="rgb-load-native",
     ),
     # --- resampled
     _load("resampled-load", "`load`, TFRecord", RESAMPLED, "size=120"),

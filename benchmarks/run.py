@@ -125,11 +125,14 @@ def run_all(
 
 
 def write_results(
-    results: list[RowResult], output: Path, machine: dict[str, object]
+    results: list[RowResult],
+    output: Path,
+    machine: dict[str, object],
+    options: dict[str, object],
 ) -> None:
     """Writes results.json, results.md and the pictures."""
     output.mkdir(parents=True, exist_ok=True)
-    content = make_json(results, machine, sys.argv)
+    content = make_json(results, machine, options)
     (output / "results.json").write_text(json.dumps(content, indent=1) + "\n")
     (output / "results.md").write_text(make_table(results))
     for value, label in (
@@ -163,7 +166,9 @@ def _main() -> None:
     sources = Sources(work, values.num_patches, values.num_few)
     results = run_all(rows, sources, values.rounds, values.timeout)
     output = command.path_flag("output")
-    write_results(results, output, measure.describe_machine())
+    names = ("num_patches", "num_few", "rounds", "only")
+    options = {name: values[name].value for name in names}
+    write_results(results, output, measure.describe_machine(), options)
     print((output / "results.md").read_text())
 
 

@@ -66,12 +66,12 @@ def test_what_was_not_measured_is_listed_with_its_error() -> None:
 
 
 def test_the_json_holds_every_run() -> None:
-    """Programs find machine, command, rows and each of their runs."""
-    content = make_json([make_result("a", 10, 20)], {"cores": 2}, ["run", "--x"])
+    """Programs find machine, options, rows and each of their runs."""
+    content = make_json([make_result("a", 10, 20)], {"cores": 2}, {"rounds": 2})
     read = json.loads(json.dumps(content))
 
     assert {"cores": 2} == read["machine"]
-    assert ["run", "--x"] == read["command"]
+    assert {"rounds": 2} == read["options"]
     assert "a" == read["rows"][0]["name"]
     assert [100.0, 50.0] == [run["seconds"] for run in read["rows"][0]["runs"]]
 
