@@ -77,7 +77,11 @@ def read_patches(members: Iterable[tuple[str, BinaryIO]]) -> Iterator[Patch]:
 
 
 def find_patch_folders(source: Path) -> list[Path]:
-    """Returns the folder of each patch of an extracted archive, sorted."""
+    """Returns the folder of each patch of an extracted archive, sorted.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
     folders = [path for path in find_top_folder(source).iterdir() if path.is_dir()]
     if not folders:
         raise FileNotFoundError(f"There are no patches in {source}.")
