@@ -46,7 +46,7 @@ def write_picture(panels: Sequence[Panel], path: Path, heading: str) -> None:
 
     rows = -(-len(panels) // _COLUMNS)
     figure = Figure(
-        figsize=(_COLUMNS * (_SIDE_IN + 0.6), rows * (_SIDE_IN + 1.5) + 0.5),
+        figsize=(_COLUMNS * (_SIDE_IN + 0.6), rows * (_SIDE_IN + 2.0) + 0.5),
         layout="constrained",
     )
     figure.suptitle(heading)
