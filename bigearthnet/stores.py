@@ -140,20 +140,25 @@ def find_stores(data_dir: Path) -> list[Store]:
     return stores
 
 
+# Names of formats, the fastest to load first.
+_PREFERRED = ("tfrecord", "arrow", "parquet")
+
+
 def open_store(data_dir: Path, config: Config, form: str | None = None) -> Store:
     """Opens the store of a configuration.
 
     Args:
         data_dir: The data directory.
         config: The configuration.
-        form: Name of the format; None for the first of FORMATS that is there.
+        form: Name of the format; None for the fastest that is there: TFRecord,
+            Arrow, Parquet.
 
     Raises:
         OptionError: If there is no format of that name, or the configuration has none.
         StoreError: If there is no such store.
         ShardError: If its JSON files cannot be read.
     """
-    forms = list(FORMATS.values()) if form is None else [get_format(form)]
+    forms = [get_format(name) for name in (_PREFERRED if form is None else (form,))]
     forms = [f for f in forms if config.columns or not f.has_columns]
     if not forms:
         raise OptionError(

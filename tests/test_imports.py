@@ -14,9 +14,9 @@ ROOT = Path(bigearthnet.__file__).parent.parent
 PACKAGES = ("bigearthnet", "builder", "baselines")
 # Package → the packages it must not import.
 FORBIDDEN = {
-    "bigearthnet": {"builder", "baselines"},
-    "builder": {"baselines"},
-    "baselines": {"builder"},
+    "bigearthnet": {"builder", "baselines", "benchmarks"},
+    "builder": {"baselines", "benchmarks"},
+    "baselines": {"builder", "benchmarks"},
 }
 HEAVY = {"tensorflow", "datasets", "rasterio", "matplotlib"}
 

@@ -17,6 +17,7 @@ from bigearthnet.features import RGB_SCHEMA, Feature
 from bigearthnet.nomenclature import Nomenclature
 from bigearthnet.options import check_batch_size, check_seed, check_tensorflow
 from bigearthnet.reading import open_reader
+from bigearthnet.reading.batches import Reader
 from bigearthnet.stores import Store, default_data_dir, open_store
 
 if TYPE_CHECKING:
@@ -157,13 +158,25 @@ def _read(
         )
     from bigearthnet.huggingface import to_tf
 
-    reader = _open_reader(store.format.name, tuple(store.shards(split)))
+    shards = tuple(store.shards(split))
+    versions = tuple((s.st_ino, s.st_mtime_ns) for s in (p.stat() for p in shards))
+    reader = _open_reader(store.format.name, shards, versions)
     names = [feature.name for feature in features]
     return to_tf(reader, batch_size, names, shuffle=shuffle, seed=seed)
 
 
-# TensorFlow keeps what a generator reads from for ever: what is loaded again is shared.
-_open_reader = functools.lru_cache(maxsize=8)(open_reader)
+@functools.lru_cache(maxsize=8)
+def _open_reader(form: str, shards: tuple[Path, ...], versions: object) -> Reader:
+    """Opens a reader, the same one again for the same files.
+
+    TensorFlow keeps what a generator reads from for ever.
+
+    Args:
+        form: Name of the format.
+        shards: The files.
+        versions: What is another value once a file was replaced.
+    """
+    return open_reader(form, shards)
 
 
 def _drop_unlabelled(dataset: tf.data.Dataset, target: Nomenclature) -> tf.data.Dataset:

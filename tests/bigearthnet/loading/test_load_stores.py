@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import bigearthnet
 from bigearthnet.config import get_config
 from bigearthnet.encoding.pipeline import BuildOptions
 from bigearthnet.errors import ShardError, StoreError
+from bigearthnet.stores import open_store
 from builder.build import build
 
 STORES = ("tfrecord", "arrow", "parquet")
@@ -148,3 +150,32 @@ def test_without_tensorflow_load_says_what_to_install() -> None:
     assert 0 == done.returncode, done.stderr
     assert "needs TensorFlow" in done.stdout
     assert "[tfds]" in done.stdout
+
+
+@pytest.mark.parametrize("store", ["arrow", "parquet"])
+def test_a_store_that_was_built_again_is_read_anew(
+    store: str,
+    all_stores: Path,
+    fake_patches: dict[str, dict[str, bytes]],
+    write_archive: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """Files of the same names that were loaded before do not come back."""
+    data_dir = tmp_path / "data"
+    options = BuildOptions(quiet=True, workers=1)
+    source = write_archive(tmp_path, fake_patches)
+    build(source, data_dir, get_config("s2"), options, formats=(store,))
+    before = sum(len(labels) for _, labels in read_batches(data_dir, store=store))
+    shutil.rmtree(data_dir)
+    shutil.copytree(all_stores, data_dir)
+    after = sum(len(labels) for _, labels in read_batches(data_dir, store=store))
+
+    assert (2, 4) == (before, after)
+
+
+def test_arrow_comes_before_parquet(all_stores: Path, tmp_path: Path) -> None:
+    """Without TFRecord, the store that is faster to read is taken."""
+    shutil.copytree(all_stores, tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / "bigearthnet")
+
+    assert "arrow" == open_store(tmp_path / "data", get_config("s2")).format.name
