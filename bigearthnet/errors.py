@@ -55,6 +55,18 @@ class DiskSpaceError(BigEarthNetError, OSError):
     """Raised before a build that would not fit on its disk."""
 
 
+class DownloadError(BigEarthNetError, OSError):
+    """Raised when no server gives a file, or another download of it is running."""
+
+
+class JournalError(BigEarthNetError, OSError):
+    """Raised when what an unfinished build says of itself is damaged."""
+
+
+class QuarantineError(BigEarthNetError, ValueError):
+    """Raised when a source has more bad patches than were to be set aside."""
+
+
 class ShardError(BigEarthNetError, ValueError):
     """Raised when a stored shard is not what its writer wrote."""
 

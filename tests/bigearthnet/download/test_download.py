@@ -1,0 +1,789 @@
+"""Downloads from a server that does everything wrong that servers do."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bigearthnet import download
+from bigearthnet.download import DownloadError, Patience, fetch
+from bigearthnet.errors import ChecksumError, DiskSpaceError, OptionError
+
+# The server and a handler of `conftest`, which cannot be imported.
+Server = Any
+Handler = Any
+Act = Callable[[Handler], None]
+
+PATIENCE = Patience(retries=3, first_wait_s=0.001, longest_wait_s=0.01)
+# For servers that stall.
+SHORT = dataclasses.replace(PATIENCE, timeout_s=0.2)
+
+
+def get(
+    server: Server,
+    path: Path,
+    *paths: str,
+    urls: list[str] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Downloads the server's file from paths of it (`/file`)."""
+    if urls is None:
+        urls = [server.url(name) for name in paths or ("/file",)]
+    options = {
+        "nbytes": len(server.content),
+        "algorithm": "sha256",
+        "digest": hashlib.sha256(server.content).hexdigest(),
+        "patience": PATIENCE,
+        "quiet": True,
+    }
+    fetch(urls, path, **(options | kwargs))
+
+
+def give(**kwargs: Any) -> Act:
+    """An act that answers well except for what the arguments of `give` say."""
+    return lambda handler: handler.give(**kwargs)
+
+
+def stall(handler: Handler) -> None:
+    """Sends a third of the file, then nothing, without closing the connection."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(handler.server.content)))
+    handler.end_headers()
+    handler.wfile.write(handler.server.content[:100_000])
+    handler.rfile.read(1)  # until the client has gone
+
+
+def hang_up(handler: Handler) -> None:
+    """Ends the connection without an answer."""
+
+
+def babble(handler: Handler) -> None:
+    """Answers with something that is not HTTP."""
+    handler.wfile.write(b"\x00\xff" * 1000 + b"\r\n\r\n")
+
+
+def sway(handler: Handler) -> None:
+    """Starts anew each time, and gets now a bit less far, now a bit further."""
+    handler.give(has_ranges=False, cut=50 + len(handler.server.requests) % 2)
+
+
+def change(handler: Handler) -> None:
+    """Sends a part of the file, which then becomes another version."""
+    handler.give(cut=100_000)
+    handler.server.etag = '"two"'
+
+
+def change_unnoticed(handler: Handler) -> None:
+    """Answers a range with another version of the file than was asked for."""
+    handler.server.etag = '"two"'
+    handler.headers.replace_header("If-Range", '"two"')
+    handler.give()
+
+
+def flip(handler: Handler) -> None:
+    """Sends the file with one wrong byte."""
+    right = handler.server.content
+    handler.server.content = bytes([right[0] ^ 1]) + right[1:]
+    try:
+        handler.give()
+    finally:
+        handler.server.content = right
+
+
+def chunk(handler: Handler) -> None:
+    """Sends a part of the file in chunks, without its length, and stops."""
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    piece = handler.server.content[:50_000]
+    handler.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+
+
+CUT = give(cut=100_000)
+# What a server does before it answers well.
+TEMPORARY: dict[str, list[Act]] = {
+    "cut once": [CUT],
+    "cut again and again": [give(cut=n) for n in (1, 90_000, 1, 1, 70_000, 9, 9, 9, 9)],
+    "cut at once": [give(cut=0), give(cut=0)],
+    "hangs up": [hang_up, CUT, hang_up],
+    "is not http": [babble],
+    "stalls": [stall],
+    "chunks without an end": [chunk],
+    "503 with a time": [give(status=503, headers={"Retry-After": "3600"})],
+    "503 with a date": [
+        give(status=503, headers={"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"})
+    ],
+    "503 with nonsense": [give(status=503, headers={"Retry-After": "soon"})],
+    "429": [give(status=429), give(status=429)],
+    "500 in the middle": [CUT, give(status=500)],
+    "ignores ranges": [CUT, give(has_ranges=False)],
+    "ignores ranges and cuts": [CUT, give(has_ranges=False, cut=200_000)],
+    "416": [CUT, give(status=416)],
+    "wrong range": [CUT, give(headers={"Content-Range": "bytes 0-299999/300000"})],
+    "nonsense range": [CUT, give(headers={"Content-Range": "bytes 9-1/x"})],
+    "no range": [CUT, give(headers={"Content-Range": None})],
+    "huge range": [CUT, give(headers={"Content-Range": f"bytes 1-2/{'9' * 5000}"})],
+    "range of another length": [CUT, give(headers={"Content-Length": "7"}, cut=7)],
+    "range of unknown size": [
+        CUT,
+        give(headers={"Content-Range": "bytes 100000-299999/*"}),
+    ],
+    "range beyond the end": [
+        CUT,
+        give(
+            headers={
+                "Content-Range": "bytes 100000-399999/*",
+                "Content-Length": "300000",
+            },
+            extra=bytes(100_000),
+        ),
+    ],
+    "no length": [give(headers={"Content-Length": None})],
+    "no length and cut": [give(headers={"Content-Length": None}, cut=9)],
+    "no length and too much": [give(headers={"Content-Length": None}, extra=b"x" * 9)],
+    "sends too much": [give(extra=b"x" * 100_000)],
+    "file changes": [change],
+    "file changes unnoticed": [CUT, change_unnoticed],
+    "only a weak ETag": [
+        give(cut=100_000, headers={"ETag": 'W/"one"'}),
+        give(headers={"ETag": 'W/"one"'}),
+    ],
+    "weak ETag changes": [
+        give(cut=100_000, headers={"ETag": 'W/"zero"'}),
+        give(headers={"ETag": 'W/"one"'}),
+    ],
+    "ETag that breaks lines": [give(cut=9, headers={"ETag": '"a\r\n b"'})],
+    "no ETag": [give(cut=9, headers={"ETag": None}), give(headers={"ETag": None})],
+    "only a date": [
+        give(cut=9, headers={"ETag": None, "Last-Modified": "Thu, 01 Jan 1970"}),
+    ],
+    "redirects": [give(status=302, headers={"Location": "/elsewhere"})],
+    "redirects to nonsense characters": [
+        give(status=301, headers={"Location": "/a b\u00e9"})
+    ],
+}
+
+
+@pytest.mark.parametrize("name", TEMPORARY)
+def test_a_server_may_do_wrong_for_a_while(
+    name: str, server: Server, tmp_path: Path
+) -> None:
+    """The file is right in the end, and alone, whatever the server does before."""
+    server.acts["/file"] = list(TEMPORARY[name])
+    patience = SHORT if name == "stalls" else PATIENCE
+    get(server, tmp_path / "file", patience=patience)
+
+    assert server.content == (tmp_path / "file").read_bytes()
+    assert ["file"] == os.listdir(tmp_path)
+    assert [] == server.acts["/file"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ignores ranges", [None, "bytes=100000-"]),
+        ("416", [None, "bytes=100000-", None]),
+        ("wrong range", [None, "bytes=100000-", None]),
+        ("nonsense range", [None, "bytes=100000-", None]),
+        ("no range", [None, "bytes=100000-", None]),
+        ("huge range", [None, "bytes=100000-", None]),
+        ("range of another length", [None, "bytes=100000-", None]),
+        ("range of unknown size", [None, "bytes=100000-"]),
+        ("range beyond the end", [None, "bytes=100000-"]),
+        ("no length and too much", [None]),
+        ("sends too much", [None]),
+        ("file changes", [None, "bytes=100000-"]),
+        ("file changes unnoticed", [None, "bytes=100000-", None]),
+        ("only a weak ETag", [None, "bytes=100000-"]),
+        ("weak ETag changes", [None, "bytes=100000-", None]),
+    ],
+)
+def test_what_is_asked_of_a_server_that_does_wrong(
+    name: str, expected: list[str | None], server: Server, tmp_path: Path
+) -> None:
+    """A range that is not answered as it should be is followed by a new beginning."""
+    server.acts["/file"] = list(TEMPORARY[name])
+    get(server, tmp_path / "file")
+
+    assert expected == server.ranges()
+
+
+@pytest.mark.parametrize("name", ["ETag that breaks lines", "no ETag"])
+def test_an_etag_that_is_none_is_not_sent(
+    name: str, server: Server, tmp_path: Path
+) -> None:
+    """An ETag that could not be sent back as it came counts as none."""
+    server.acts["/file"] = list(TEMPORARY[name])
+    get(server, tmp_path / "file")
+
+    assert [None, "bytes=9-"] == server.ranges()
+    assert "if-range" not in server.requests[1].headers
+
+
+# What a server never stops doing, and what the error says.
+PERMANENT: dict[str, tuple[Act, str]] = {
+    "404": (give(status=404), "404 Not Found"),
+    "403": (give(status=403), "403 Forbidden"),
+    "410": (give(status=410), "410 Gone"),
+    "204": (give(status=204), "204 No Content"),
+    "206 of all": (give(status=206), "206 Partial Content"),
+    "short": (
+        give(headers={"Content-Length": "299999"}, cut=299_999),
+        "expected 300,000 bytes, the server has 299,999",
+    ),
+    "long": (
+        give(headers={"Content-Length": "300001"}, extra=b"x"),
+        "expected 300,000 bytes, the server has 300,001",
+    ),
+    "gzip": (give(headers={"Content-Encoding": "gzip"}), "in the encoding 'gzip'"),
+    "redirects to itself": (
+        give(status=302, headers={"Location": "/file"}),
+        "redirects more than 10 times",
+    ),
+    "redirects to a file": (
+        give(status=302, headers={"Location": "file:///etc/passwd"}),
+        "redirects to 'file:///etc/passwd'",
+    ),
+    "redirects to a password": (
+        give(status=302, headers={"Location": "http://a:b@127.0.0.1/"}),
+        "redirects to 'http://a:b@127.0.0.1/'",
+    ),
+    "redirects to half an address": (
+        give(status=302, headers={"Location": "http://[::1/"}),
+        "redirects to 'http://",
+    ),
+    "redirects nowhere": (give(status=307), "without saying where to"),
+    "always stalls": (stall, "sends nothing any more; gave up after 4 attempts"),
+    "always cuts": (
+        give(has_ranges=False, cut=9),
+        "ended after 9 of 300,000 bytes; gave up after 4 attempts",
+    ),
+    "never gets further": (sway, "of 300,000 bytes; gave up after 4 attempts"),
+    "always hangs up": (hang_up, "cannot be reached .*; gave up after 4 attempts"),
+    "always 503": (give(status=503), "503 Service Unavailable; gave up after 4"),
+}
+
+
+@pytest.mark.parametrize("name", PERMANENT)
+def test_a_server_that_cannot_give_the_file_is_left(
+    name: str, server: Server, tmp_path: Path
+) -> None:
+    """The error names URL and reason; another server gives the file all the same."""
+    act, message = PERMANENT[name]
+    server.acts["/file"] = [act] * 100
+    patience = SHORT if name == "always stalls" else PATIENCE
+    with pytest.raises(DownloadError, match=f"{server.url('/file')}: .*{message}"):
+        get(server, tmp_path / "file", patience=patience)
+
+    assert not (tmp_path / "file").exists()
+    get(server, tmp_path / "file", "/file", "/mirror", patience=patience)
+    assert server.content == (tmp_path / "file").read_bytes()
+    assert ["file"] == os.listdir(tmp_path)
+
+
+def test_nothing_is_left_where_nothing_came(server: Server, tmp_path: Path) -> None:
+    """A download that failed without a byte leaves an empty folder."""
+    server.acts["/file"] = [give(status=404)]
+    with pytest.raises(DownloadError):
+        get(server, tmp_path / "new" / "file")
+
+    assert [] == os.listdir(tmp_path / "new")
+
+
+def test_an_uninterrupted_download_is_one_request_and_one_pass(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is asked for once, as it is, and its bytes are not read again."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("bigearthnet.download.part.hash_rest", refuse)
+    monkeypatch.setattr("bigearthnet.download.expected.hash_rest", refuse)
+    get(server, tmp_path / "file")
+    (request,) = server.requests
+
+    assert "identity" == request.headers["accept-encoding"]
+    assert not {"range", "if-range"} & set(request.headers)
+
+
+def test_a_cut_download_goes_on_where_it_was(server: Server, tmp_path: Path) -> None:
+    """What is missing is asked for by range, if the version is still the same."""
+    server.acts["/file"] = [CUT, give(cut=50_000)]
+    get(server, tmp_path / "file")
+
+    assert [None, "bytes=100000-", "bytes=150000-"] == server.ranges()
+    assert '"one"' == server.requests[1].headers["if-range"]
+    assert len(server.content) == server.served
+
+
+def test_a_weak_etag_is_not_sent(server: Server, tmp_path: Path) -> None:
+    """A weak ETag cannot say that bytes are the same: the range is asked without it."""
+    server.acts["/file"] = TEMPORARY["only a weak ETag"][:]
+    get(server, tmp_path / "file")
+
+    assert [None, "bytes=100000-"] == server.ranges()
+    assert "if-range" not in server.requests[1].headers
+
+
+def test_the_next_server_goes_on(server: Server, tmp_path: Path) -> None:
+    """Bytes of one server are completed by another, whose ETags are its own."""
+    server.acts["/file"] = [CUT, *[give(status=404)] * 9]
+    get(server, tmp_path / "file", "/file", "/mirror")
+
+    assert [None, "bytes=100000-", "bytes=100000-"] == server.ranges()
+    assert "if-range" not in server.requests[2].headers
+    assert len(server.content) == server.served
+
+
+def test_a_wrong_byte_is_not_kept(server: Server, tmp_path: Path) -> None:
+    """A wrong digest names URL, expected and got; nothing of the file is left."""
+    server.acts["/file"] = [flip]
+    right = hashlib.sha256(server.content).hexdigest()
+    wrong = bytes([server.content[0] ^ 1]) + server.content[1:]
+    got = hashlib.sha256(wrong).hexdigest()
+
+    with pytest.raises(
+        ChecksumError, match=f"{server.url()}: expected sha256 {right}, got {got}"
+    ):
+        get(server, tmp_path / "file")
+
+    assert [] == os.listdir(tmp_path)
+
+
+def test_after_a_wrong_byte_the_next_server_is_asked(
+    server: Server, tmp_path: Path
+) -> None:
+    """A server that gives other bytes does not spoil those of the next."""
+    server.acts["/file"] = [flip]
+    get(server, tmp_path / "file", "/file", "/mirror")
+
+    assert ["/file", "/mirror"] == [request.path for request in server.requests]
+    assert server.content == (tmp_path / "file").read_bytes()
+
+
+def test_wrong_bytes_are_told_even_if_the_last_server_is_down(
+    server: Server, tmp_path: Path
+) -> None:
+    """An error of several servers names each; a wrong digest decides its type."""
+    server.acts = {"/a": [flip], "/b": [give(status=404)]}
+
+    with pytest.raises(ChecksumError, match=r"/a: expected sha256.*/b: 404 Not Found"):
+        get(server, tmp_path / "file", "/a", "/b")
+
+
+def test_parts_that_do_not_fit_are_fetched_again(
+    server: Server, tmp_path: Path
+) -> None:
+    """If bytes of several answers are wrong together, all are fetched once more."""
+    path = tmp_path / "file"
+    leave_part(server, path)
+    part = tmp_path / "file.part"
+    part.write_bytes(bytes(part.stat().st_size))  # as after a power loss
+    get(server, path)
+
+    assert [None, "bytes=100000-", None] == server.ranges()
+    assert server.content == path.read_bytes()
+
+
+def leave_part(server: Server, path: Path, **kwargs: Any) -> None:
+    """Ends a download after 100,000 bytes."""
+    server.acts["/file"] = [CUT, give(status=404)]
+    with pytest.raises(DownloadError, match="The 100,000 bytes received are kept"):
+        get(server, path, **kwargs)
+    del server.requests[1:]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        None,
+        b"",
+        b"null",
+        b"{}",
+        b"[" * 100_000,
+        b"\xff",
+        {"etag": 7},
+        {"etag": '"a\r\nb"'},
+        {"nbytes": "7"},
+        {"nbytes": 99},
+        {"expected": None},
+        {"expected": {"nbytes": 300_000, "algorithm": "sha256", "digest": "0" * 64}},
+    ],
+)
+def test_a_part_of_unknown_origin_is_not_used(
+    record: bytes | dict[str, object] | None, server: Server, tmp_path: Path
+) -> None:
+    """Leftovers without a record, of another file or with a damaged record are lost."""
+    path, known = tmp_path / "file", tmp_path / "file.part.json"
+    leave_part(server, path)
+    if record is None:
+        known.unlink()
+    elif isinstance(record, dict):
+        known.write_text(json.dumps(json.loads(known.read_text()) | record))
+    else:
+        known.write_bytes(record)
+    get(server, path)
+
+    assert [None, None] == server.ranges()
+    assert server.content == path.read_bytes()
+    assert ["file"] == os.listdir(tmp_path)
+
+
+def test_a_part_is_not_written_through_a_link(server: Server, tmp_path: Path) -> None:
+    """A link under the part's name is refused, and where it leads is not touched."""
+    (tmp_path / "other").write_bytes(b"other")
+    (tmp_path / "file.part").symlink_to(tmp_path / "other")
+    with pytest.raises(OSError, match=r"file\.part"):
+        get(server, tmp_path / "file")
+
+    assert b"other" == (tmp_path / "other").read_bytes()
+
+
+def test_a_part_that_is_too_long_is_not_used(server: Server, tmp_path: Path) -> None:
+    """A part with more bytes than the file has is thrown away."""
+    leave_part(server, tmp_path / "file")
+    (tmp_path / "file.part").write_bytes(bytes(300_001))
+    get(server, tmp_path / "file")
+
+    assert [None, None] == server.ranges()
+    assert server.content == (tmp_path / "file").read_bytes()
+
+
+def test_a_whole_part_needs_no_server(server: Server, tmp_path: Path) -> None:
+    """A download that was killed before the renaming is finished without a request."""
+    leave_part(server, tmp_path / "file")
+    (tmp_path / "file.part").write_bytes(server.content)
+    get(server, tmp_path / "file")
+
+    assert [None] == server.ranges()
+    assert ["file"] == os.listdir(tmp_path)
+
+
+def test_ctrl_c_keeps_what_came(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After Ctrl-C the same call goes on where it was ended."""
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    server.acts["/file"] = [CUT]
+    with monkeypatch.context() as patch:
+        patch.setattr("bigearthnet.download.time.sleep", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            get(server, tmp_path / "file")
+    get(server, tmp_path / "file")
+
+    assert [None, "bytes=100000-"] == server.ranges()
+    assert server.content == (tmp_path / "file").read_bytes()
+
+
+def test_a_killed_download_goes_on(server: Server, tmp_path: Path) -> None:
+    """After SIGKILL the same call fetches only what is missing."""
+    path, part = tmp_path / "file", tmp_path / "file.part"
+    killed = threading.Event()
+
+    def give_half(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(server.content)))
+        handler.send_header("ETag", server.etag)
+        handler.end_headers()
+        handler.wfile.write(server.content[:150_000])
+        killed.wait(60)
+
+    server.acts["/file"] = [give_half]
+    digest = hashlib.sha256(server.content).hexdigest()
+    code = (
+        "import sys; from pathlib import Path; from bigearthnet.download import fetch\n"
+        f"fetch([{server.url()!r}], Path(sys.argv[1]), nbytes={len(server.content)}, "
+        f"algorithm='sha256', digest={digest!r}, quiet=True)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(path)])
+    deadline = time.monotonic() + 60
+    while not (part.exists() and part.stat().st_size == 150_000):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    killed.set()
+    assert {"file.part", "file.part.json"} == set(os.listdir(tmp_path))
+    get(server, path)
+
+    assert [None, "bytes=150000-"] == server.ranges()
+    assert len(server.content) - 150_000 == server.served
+    assert server.content == path.read_bytes()
+    assert ["file"] == os.listdir(tmp_path)
+
+
+def test_a_second_download_of_the_same_file_is_refused(
+    server: Server, tmp_path: Path
+) -> None:
+    """While one download runs, another of the same file ends with an error."""
+    errors: list[Exception] = []
+
+    def download_again(handler: Handler) -> None:
+        try:
+            get(server, tmp_path / "file", "/other")
+        except DownloadError as error:
+            errors.append(error)
+        handler.give()
+
+    server.acts["/file"] = [download_again]
+    get(server, tmp_path / "file", patience=Patience())
+    (error,) = errors
+
+    assert f"{tmp_path / 'file'} is being downloaded by another" in str(error)
+    assert server.content == (tmp_path / "file").read_bytes()
+
+
+def test_a_part_that_another_download_finishes_meanwhile_is_not_touched(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that is renamed before it is locked is the file now, and left alone."""
+    path, lock = tmp_path / "file", fcntl.flock
+
+    def finish_first(file: int, operation: int) -> None:
+        path.with_name("file.part").rename(path)
+        path.write_bytes(server.content)
+        lock(file, operation)
+
+    monkeypatch.setattr("fcntl.flock", finish_first)
+    with pytest.raises(DownloadError, match="by another process"):
+        get(server, path)
+
+    assert server.content == path.read_bytes()
+    assert ["file"] == os.listdir(tmp_path)
+
+
+def test_a_file_is_durable_before_it_has_its_name(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes are synchronised first, then renamed, then the folder is."""
+    steps: list[tuple[bool, bool]] = []
+    fsync = os.fsync
+
+    def note(file: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(file).st_mode)
+        steps.append((is_folder, (tmp_path / "file").exists()))
+        fsync(file)
+
+    monkeypatch.setattr("os.fsync", note)
+    get(server, tmp_path / "file")
+
+    # The last but one and the last: records may be synchronised before.
+    assert [(False, False), (True, True)] == steps[-2:]
+
+
+def test_a_file_system_without_locks_is_no_obstacle(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are no locks, the download goes on without."""
+
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    get(server, tmp_path / "file")
+
+    assert server.content == (tmp_path / "file").read_bytes()
+
+
+def test_a_file_that_is_there_is_verified(server: Server, tmp_path: Path) -> None:
+    """A whole file is accepted without a request."""
+    (tmp_path / "file").write_bytes(server.content)
+    get(server, tmp_path / "file")
+
+    assert [] == server.requests
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"short", "expected 300,000 bytes, found 5. Remove it"),
+        (bytes(300_000), "expected sha256 [0-9a-f]{64}, found [0-9a-f]{64}. Remove it"),
+    ],
+)
+def test_a_wrong_file_that_is_there_is_refused_and_kept(
+    content: bytes, message: str, server: Server, tmp_path: Path
+) -> None:
+    """Another file under the name is neither accepted nor replaced."""
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(ChecksumError, match=message):
+        get(server, tmp_path / "file")
+
+    assert [] == server.requests
+    assert content == (tmp_path / "file").read_bytes()
+
+
+def test_the_size_may_be_the_servers(server: Server, tmp_path: Path) -> None:
+    """Without an expected size, that which the server announces counts."""
+    server.acts["/file"] = [
+        CUT,
+        give(headers={"Content-Range": "bytes 100000-299999/*"}),
+    ]
+    get(server, tmp_path / "file", nbytes=None)
+
+    assert [None, "bytes=100000-"] == server.ranges()
+    assert server.content == (tmp_path / "file").read_bytes()
+
+
+def test_without_any_size_nothing_is_received(server: Server, tmp_path: Path) -> None:
+    """A server that could send for ever is not listened to."""
+    server.acts["/file"] = [give(headers={"Content-Length": None})]
+
+    with pytest.raises(DownloadError, match="does not say how large the file is"):
+        get(server, tmp_path / "file", nbytes=None)
+
+
+def test_another_size_than_before_is_another_file(
+    server: Server, tmp_path: Path
+) -> None:
+    """Without an expected size, a file that grew meanwhile is fetched anew."""
+    server.acts["/file"] = [
+        give(cut=9, headers={"ETag": None, "Content-Length": "100"}),
+        give(headers={"ETag": None}),
+    ]
+    get(server, tmp_path / "file", nbytes=None)
+
+    assert [None, "bytes=9-", None] == server.ranges()
+    assert server.content == (tmp_path / "file").read_bytes()
+
+
+def test_a_short_length_without_an_expected_size_is_a_wrong_digest(
+    server: Server, tmp_path: Path
+) -> None:
+    """A file that is shorter than the right one does not pass for it."""
+    server.acts["/file"] = [give(headers={"Content-Length": "9"}, cut=9)]
+
+    with pytest.raises(ChecksumError, match="expected sha256"):
+        get(server, tmp_path / "file", nbytes=None)
+
+
+def test_waits_grow_and_obey_the_server_within_bounds(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Waits double without gain, start over after one, and heed Retry-After."""
+    waits: list[float] = []
+    monkeypatch.setattr("bigearthnet.download.time.sleep", waits.append)
+    busy = functools.partial(give, status=503)
+    server.acts["/file"] = [
+        busy(),
+        busy(),
+        busy(headers={"Retry-After": "7"}),
+        busy(headers={"Retry-After": "999999999"}),
+        CUT,
+        busy(),
+    ]
+    patience = Patience(timeout_s=5, retries=4, first_wait_s=1, longest_wait_s=20)
+    get(server, tmp_path / "file", patience=patience)
+
+    assert [1, 2, 7, 20, 1, 2] == waits
+
+
+def test_a_full_disk_is_told_before(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that does not fit is not begun; what is there counts as room taken."""
+    leave_part(server, tmp_path / "file")
+    usage = type("Usage", (), {"free": 199_999})
+    monkeypatch.setattr(download.part.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(DiskSpaceError, match="200,000 bytes more, 199,999 are free"):
+        get(server, tmp_path / "file")
+    usage.free = 200_000  # type: ignore[attr-defined]
+    get(server, tmp_path / "file")
+
+    assert server.content == (tmp_path / "file").read_bytes()
+
+
+def test_an_error_of_the_disk_is_not_the_servers(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that fails ends the download, and no server is asked again."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "file.part")
+
+    monkeypatch.setattr("bigearthnet.download.part.write_all", fail)
+    with pytest.raises(OSError, match=r"No space left on device: 'file.part'"):
+        get(server, tmp_path / "file", "/file", "/mirror")
+
+    assert 1 == len(server.requests)
+
+
+@pytest.mark.parametrize("algorithm", ["sha384", "md5", "blake2b"])
+def test_other_digests(algorithm: str, server: Server, tmp_path: Path) -> None:
+    """Any digest of a fixed size that hashlib has can be expected."""
+    digest = hashlib.new(algorithm, server.content).hexdigest()
+    get(server, tmp_path / "file", algorithm=algorithm, digest=digest)
+
+    assert server.content == (tmp_path / "file").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "digest"),
+    [
+        ("sha256", "0" * 63),
+        ("sha256", "G" * 64),
+        ("sha384", "0" * 64),
+        ("shake_128", ""),
+        ("crc", "0" * 8),
+    ],
+)
+def test_a_wrong_digest_is_refused(
+    algorithm: str, digest: str, server: Server, tmp_path: Path
+) -> None:
+    """A digest that no file can have is refused before anything is done."""
+    with pytest.raises(OptionError, match=f"no digest of {algorithm}"):
+        get(server, tmp_path / "file", algorithm=algorithm, digest=digest)
+
+    assert [] == server.requests
+
+
+def test_no_url_is_refused(server: Server, tmp_path: Path) -> None:
+    """Without a URL there is nothing to do."""
+    with pytest.raises(OptionError, match="no URL to download file from"):
+        get(server, tmp_path / "file", urls=[])
+
+
+def test_a_closed_port_is_an_error(server: Server, tmp_path: Path) -> None:
+    """A server that is not there is tried again, then given up."""
+    with pytest.raises(DownloadError, match=r"cannot be reached .*gave up after 4"):
+        get(server, tmp_path / "file", urls=["http://127.0.0.1:1/file"])
+
+
+def test_https_is_not_spoken_by_this_server(server: Server, tmp_path: Path) -> None:
+    """A handshake that fails is an error of ours."""
+    with pytest.raises(DownloadError, match=r"cannot be reached .*SSL"):
+        get(server, tmp_path / "file", urls=[server.url().replace("http", "https")])
+
+
+def test_what_happens_is_told(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Progress and each failure are shown, but not if it is to be quiet."""
+    server.acts["/file"] = [CUT]
+    get(server, tmp_path / "loud", quiet=False)
+    loud = capsys.readouterr().err
+    server.acts["/file"] = [CUT]
+    get(server, tmp_path / "quiet")
+
+    assert "after 100,000 of 300,000 bytes; again in 0 s" in loud
+    assert "download loud: 0.3 MB of 0.3 MB" in loud
+    assert ("", "") == tuple(capsys.readouterr())
