@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks import measure
 from benchmarks.environments import ENVIRONMENTS, SetupError
 from bigearthnet.config import get_config
-from bigearthnet.encoding.pipeline import BuildOptions
+from bigearthnet.encoding.build_options import BuildOptions
 from bigearthnet.formats import FORMATS
 from builder.build import build
 from builder.synthesize import write_archive

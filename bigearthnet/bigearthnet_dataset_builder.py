@@ -18,9 +18,19 @@ import tensorflow_datasets as tfds
 
 from bigearthnet.archive import open_source
 from bigearthnet.config import CONFIGS, DATA_VERSION, Config
+from bigearthnet.download import fetch
+from bigearthnet.encoding.build_options import BuildOptions
+from bigearthnet.encoding.files import link_files
+from bigearthnet.encoding.identity import identify_build
 from bigearthnet.encoding.manifest import write_records
-from bigearthnet.encoding.pipeline import BuildOptions, encode
+from bigearthnet.encoding.pipeline import encode
 from bigearthnet.encoding.shards import ShardInfo
+from bigearthnet.encoding.workspace import (
+    open_workspace,
+    remove_finished,
+    remove_leftovers,
+    workspace_folder,
+)
 from bigearthnet.errors import OptionError
 from bigearthnet.examples import get_make_example, nest
 from bigearthnet.features import tfds_features
@@ -72,39 +82,66 @@ class Builder(  # type: ignore[call-arg]
         dl_manager: tfds.download.DownloadManager,
         download_config: tfds.download.DownloadConfig,
     ) -> None:
-        """Runs the engine; TFDS publishes the folder only if it returns."""
+        """Runs the engine; TFDS publishes the folder only if it returns.
+
+        TFDS deletes its folder after an error. What is done is kept in a workspace
+        beside, and the folder gets links to it.
+        """
         refuse_options(self.info.file_format.value, download_config)
-        source, expected = self._find_source(dl_manager)
+        again = download_config.download_mode.force_download
+        source, expected = self._find_source(dl_manager, again)
         output = Path(self.data_dir)
+        options = BuildOptions(**expected)
         start = time.monotonic()
         patches = load_index(self.config.scheme, self.RELEASE)
-        result = encode(
-            source,
-            {"tfrecord": output},
-            config=self.config,
-            release=self.RELEASE,
-            patches=patches,
-            options=BuildOptions(**expected),
+        identity = identify_build(
+            source, self.config, ["tfrecord"], self.RELEASE, options
         )
-        write_records(
-            output,
-            result,
-            form="tfrecord",
-            config=self.config,
-            release=self.RELEASE,
-            patches=patches,
-            source=source.name,
-            seconds=time.monotonic() - start,
-        )
+        with open_workspace(self._workspace, identity) as work:
+            remove_leftovers(output.with_name(DATA_VERSION), keep=output)
+            result = encode(
+                source,
+                work,
+                ["tfrecord"],
+                config=self.config,
+                release=self.RELEASE,
+                patches=patches,
+                options=options,
+            )
+            folder = work.output("tfrecord")
+            write_records(
+                folder,
+                result,
+                form="tfrecord",
+                config=self.config,
+                release=self.RELEASE,
+                patches=patches,
+                source=source.name,
+                seconds=time.monotonic() - start,
+            )
+            link_files(folder, output)
         set_splits(self.info, output, result.shards)
 
-    def _find_source(
-        self, dl_manager: tfds.download.DownloadManager
-    ) -> tuple[Path, dict[str, Any]]:
-        """Returns the source, and what is still to be checked while it is read.
+    @property
+    def _workspace(self) -> Path:
+        return workspace_folder(Path(self.data_dir).parents[2], self.config)
 
-        An archive in the manual folder is hashed, a folder counted; a download was
-        hashed by TFDS.
+    def download_and_prepare(self, **options: Any) -> None:
+        """Prepares the data set; see `tfds.core.DatasetBuilder`.
+
+        What was interrupted goes on where it was.
+        """
+        super().download_and_prepare(**options)
+        # Not before TFDS has given the folder its name.
+        remove_finished(self._workspace, ["tfrecord"])
+
+    def _find_source(
+        self, dl_manager: tfds.download.DownloadManager, again: bool = False
+    ) -> tuple[Path, dict[str, Any]]:
+        """Returns the source, and what is to be checked while it is read.
+
+        An archive is hashed, a folder counted. Without either in the manual folder the
+        archive is downloaded; see `_download`.
         """
         try:
             manual = Path(dl_manager.manual_dir)
@@ -117,7 +154,31 @@ class Builder(  # type: ignore[call-arg]
                     return path, {"expected_sha256": self.RELEASE.sha256}
                 if path.is_dir():
                     return path, {"expected_patches": self.RELEASE.num_patches}
-        return Path(dl_manager.download(self.RELEASE.url)), {}
+        path = self._download(Path(dl_manager.download_dir), again)
+        return path, {"expected_sha256": self.RELEASE.sha256}
+
+    def _download(self, download_dir: Path, again: bool) -> Path:
+        """Downloads the archive, going on where an earlier call was ended.
+
+        An archive that is there already is taken as it is: what is read is hashed.
+
+        Args:
+            download_dir: TFDS's folder of downloads.
+            again: Whether to download an archive that is there already.
+        """
+        release = self.RELEASE
+        path = download_dir / self.name / release.filenames[0]
+        if again:
+            path.unlink(missing_ok=True)
+        if not path.exists():
+            fetch(
+                [release.url],
+                path,
+                nbytes=release.nbytes,
+                algorithm="sha256",
+                digest=release.sha256,
+            )
+        return path
 
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
@@ -171,6 +232,7 @@ def refuse_options(
         "nondeterministic_order": "the order is always the same",
         "compute_stats": "statistics.json holds the exact ones of the train split",
         "register_checksums": "the checksum of the release is part of this package",
+        "verify_ssl": "certificates are always checked; SSL_CERT_FILE names others",
     }
     defaults = {f.name: f.default for f in dataclasses.fields(download_config)}
     for name, reason in refused.items():

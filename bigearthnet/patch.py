@@ -71,11 +71,14 @@ class RawPatch:
         row: Row of the patch in the release's table.
         patch_id: The patch id.
         files: File name → content: 12 bands and the JSON, in the source's order.
+        offset: Where its first file's header stands in the decompressed source, in
+            bytes; None in a folder.
     """
 
     row: int
     patch_id: str
     files: Mapping[str, bytes]
+    offset: int | None = None
 
 
 def _lay_out() -> list[tuple[str, int, int, tuple[int, int, int]]]:

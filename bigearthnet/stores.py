@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bigearthnet.config import CONFIGS, Config, get_config
 from bigearthnet.errors import OptionError, ShardError, StoreError
+from bigearthnet.facts import check_facts
 from bigearthnet.formats import FORMATS, Format, get_format
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ MANIFEST = "manifest.json"
 PROVENANCE = "provenance.json"
 STATISTICS = "statistics.json"
 PATCHES = "patches.parquet"
+QUARANTINE = "quarantine.jsonl"
 
 
 @dataclass(frozen=True)
@@ -184,10 +186,14 @@ def read_store(folder: Path) -> Store:
 
     Raises:
         ShardError: If its manifest or statistics cannot be read.
+        StoreError: If it was written with other classes, bands or splits than this
+            package has, or its statistics are of another build.
     """
     manifest = _read_json(folder / MANIFEST)
     _check_manifest(manifest, folder / MANIFEST)
-    return Store(folder, manifest, _read_json(folder / STATISTICS))
+    statistics = _read_json(folder / STATISTICS)
+    check_facts(manifest, statistics, folder)
+    return Store(folder, manifest, statistics)
 
 
 # What the manifest gives as integers of each file.
@@ -203,6 +209,7 @@ def _check_manifest(manifest: Mapping[str, Any], path: Path) -> None:
         numbers += [split["rows"] for split in manifest["splits"].values()]
         texts = [text for file in files for text in file]
         texts.append(manifest["patches"]["sha256"])
+        numbers.append(manifest["patches"]["quarantined"])
         rows: dict[str, int] = {}
         for file in manifest["files"]:
             rows[file["split"]] = rows.get(file["split"], 0) + file["rows"]

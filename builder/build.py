@@ -13,20 +13,21 @@ in the same pass:
 The folders of the config s2-random end in -random. DATA_DIR/patches.parquet
 (patches-random.parquet) is the table of every patch that was read by the latest build;
 each store keeps its own, too. Nothing appears under its final name before the whole
-build is finished.
+build is finished. A build that was interrupted, by Ctrl-C, a crash or a loss of power,
+goes on where it was when the same command is run again.
 
 Example:
   python -m builder.build --source=BigEarthNet-S2-v1.0.tar.gz --data_dir=data
   python -m builder.build --source=BigEarthNet-v1.0 --data_dir=d --formats=parquet,arrow
+  python -m builder.build --source=doubtful.tar --data_dir=data --on_error=quarantine
 """
 
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -34,21 +35,26 @@ from types import ModuleType
 from absl import flags
 
 from bigearthnet.config import CONFIGS, Config, get_config
+from bigearthnet.encoding.build_options import BuildOptions, count_workers
+from bigearthnet.encoding.files import DurableFile
+from bigearthnet.encoding.identity import identify_build
 from bigearthnet.encoding.manifest import write_records
-from bigearthnet.encoding.pipeline import (
-    BuildOptions,
-    BuildResult,
-    count_workers,
-    encode,
+from bigearthnet.encoding.pipeline import BuildResult, encode
+from bigearthnet.encoding.workspace import (
+    open_workspace,
+    remove_debris,
+    remove_leftovers,
+    remove_workspace,
+    was_published,
+    workspace_folder,
 )
 from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS, get_format, scheme_suffix
 from bigearthnet.patch_index import PatchIndex, load_index
 from bigearthnet.release import V1, Release
 from bigearthnet.splits import COUNTRIES, SPLITS
-from bigearthnet.stores import PATCHES, read_store
+from bigearthnet.stores import PATCHES, QUARANTINE, read_store
 from builder import command
-from builder.staging import find_leftovers, staging_folders
 from builder.table import format_table
 
 
@@ -89,8 +95,9 @@ def build(
     formats: Sequence[str] = ("tfrecord",),
     release: Release = V1,
     patches: PatchIndex | None = None,
+    restart: bool = False,
 ) -> BuildResult:
-    """Builds one configuration into a data directory.
+    """Builds one configuration into a data directory, or goes on with it.
 
     Args:
         source: An archive or a folder.
@@ -101,34 +108,46 @@ def build(
         formats: Names of the formats to write; see `formats.FORMATS`.
         release: What the source is.
         patches: The release's patches in the config's scheme; loaded if None.
+        restart: Gives up what is there of an unfinished build.
 
     Returns:
         What was read and written.
 
     Raises:
-        OptionError: If a result is there already, a format cannot be built, or a
-            package that it needs is not installed.
-        ArchiveError, PatchError, ChecksumError, DiskSpaceError: See `encoding.encode`.
+        OptionError: If a result is there already, a format cannot be built, a package
+            that it needs is not installed, or an unfinished build of something else is
+            in the way.
+        ArchiveError, PatchError, ChecksumError, DiskSpaceError, QuarantineError,
+            JournalError: See `encoding.encode`.
     """
     targets = find_targets(data_dir, config, formats)
     _check_installed(formats)
     start = time.monotonic()
+    folder = workspace_folder(data_dir, config)
+    if not was_published(folder) or restart:
+        _refuse_existing(targets, folder)
+    identity = identify_build(source, config, formats, release, options)
     if patches is None:
         patches = load_index(config.scheme, release)
     if source.is_file() and source.name in release.filenames:
         options = dataclasses.replace(options, expected_sha256=release.sha256)
-    with staging_folders(targets) as folders:
+    with open_workspace(folder, identity, restart=restart) as work:
+        if work.is_continued and not options.quiet:
+            print(f"going on with the build in {folder}", file=sys.stderr)
+        for target in targets.values():
+            remove_leftovers(target)
         result = encode(
             source,
-            folders,
+            work,
+            formats,
             config=config,
             release=release,
             patches=patches,
             options=options,
         )
-        for form, folder in folders.items():
+        for form in formats if not work.is_published else ():
             write_records(
-                folder,
+                work.output(form),
                 result,
                 form=form,
                 config=config,
@@ -137,12 +156,27 @@ def build(
                 source=source.name,
                 seconds=time.monotonic() - start,
             )
-            _complete_store(form, folder, result, data_dir, config)
-    copy = patches_file(data_dir, config)
-    unfinished = copy.with_name(f"{copy.name}.unfinished")
-    shutil.copyfile(next(iter(targets.values())) / PATCHES, unfinished)
-    unfinished.rename(copy)
+            _complete_store(form, work.output(form), result, data_dir, config)
+        work.publish(targets)
+    _copy_table(targets[formats[0]] / PATCHES, patches_file(data_dir, config))
+    remove_workspace(folder)
     return result
+
+
+def _refuse_existing(targets: Mapping[str, Path], folder: Path) -> None:
+    for target in targets.values():
+        if target.exists():
+            remove_debris(folder)
+            raise OptionError(
+                f"{target} is there already. Delete it to build it again, or choose "
+                "another data_dir."
+            )
+
+
+def _copy_table(table: Path, copy: Path) -> None:
+    with DurableFile(copy.parent, copy.name) as file:
+        file.write(table.read_bytes())
+        file.finish()
 
 
 def _check_installed(formats: Sequence[str]) -> None:
@@ -214,6 +248,11 @@ def summarize(
         lines.append(_describe_columns(targets["parquet"], stored))
     if result.index.num_synthetic:
         lines.append(f"{result.index.num_synthetic:,} of them are SYNTHETIC, not real")
+    if result.quarantine:
+        lines.append(
+            f"{len(result.quarantine):,} bad patches were set aside; see "
+            f"{targets[next(iter(targets))] / QUARANTINE}"
+        )
     if result.source_nbytes is not None and result.source_sha256 is None:
         lines.append("the source was not read to its end: its checksum is not checked")
     absent = [split for split in SPLITS if split not in {*found, "excluded"}]
@@ -252,6 +291,17 @@ def _define_flags() -> None:
     )
     flags.DEFINE_integer("limit", None, "Stop after as many stored patches.")
     flags.DEFINE_list("countries", [], f"Only these: {', '.join(COUNTRIES)}.")
+    flags.DEFINE_enum(
+        "on_error",
+        "fail",
+        ["fail", "quarantine"],
+        "What becomes of a bad patch: end the build, or set it aside, list it in "
+        "quarantine.jsonl, and go on.",
+    )
+    flags.DEFINE_integer(
+        "max_bad", 100, "More bad patches than these end the build all the same."
+    )
+    flags.DEFINE_bool("restart", False, "Give up an unfinished build, and begin anew.")
     flags.DEFINE_integer("workers", count_workers(), "Processes that write shards.")
 
 
@@ -263,18 +313,28 @@ def _main() -> None:
         limit=values.limit,
         countries=tuple(values.countries),
         workers=values.workers,
+        max_bad=values.max_bad if values.on_error == "quarantine" else None,
     )
-    targets = find_targets(data_dir, config, values.formats)
-    leftovers = [path for target in targets.values() for path in find_leftovers(target)]
-    for leftover in leftovers:
-        print(
-            f"{leftover} is of a build that was killed, or still runs; if none runs, "
-            "delete it.",
-            file=sys.stderr,
+    folder = workspace_folder(data_dir, config)
+    try:
+        result = build(
+            command.path_flag("source"),
+            data_dir,
+            config,
+            options,
+            formats=values.formats,
+            restart=values.restart,
         )
-    source = command.path_flag("source")
-    result = build(source, data_dir, config, options, formats=values.formats)
-    print(summarize(result, targets))
+    except OptionError:
+        raise
+    except BaseException:
+        if folder.exists():
+            print(
+                f"What is done is kept in {folder}: the same command goes on with it.",
+                file=sys.stderr,
+            )
+        raise
+    print(summarize(result, find_targets(data_dir, config, values.formats)))
 
 
 if __name__ == "__main__":

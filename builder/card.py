@@ -20,7 +20,7 @@ from bigearthnet.encoding.parquet import column_sizes
 from bigearthnet.features import hf_types
 from bigearthnet.nomenclature import BEN19, CLC43, remap
 from bigearthnet.splits import SPLITS
-from bigearthnet.stores import Store, read_labels
+from bigearthnet.stores import QUARANTINE, Store, read_labels
 
 CARD = "README.md"
 
@@ -187,6 +187,12 @@ def _make_warnings(store: Store) -> Iterator[str]:
         yield (
             f"**SYNTHETIC: {synthetic:,} of the patches are made up. They are for "
             "trying out programs and say nothing about the Earth.**"
+        )
+    quarantined = store.manifest["patches"]["quarantined"]
+    if quarantined:
+        yield (
+            f"**{quarantined:,} bad patches of the source were set aside and are not "
+            f"here; {QUARANTINE} lists them.**"
         )
     missing = [s for s in SPLITS if s not in (*store.splits, "excluded")]
     if missing:

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from bigearthnet.archive import open_source
-from bigearthnet.bands import GROUPS, Band
 from bigearthnet.encoding.arrow import make_dataset_dict
 from bigearthnet.encoding.files import hash_file
-from bigearthnet.encoding.progress import Progress
-from bigearthnet.encoding.spool import encode_mask
-from bigearthnet.errors import PatchError
-from bigearthnet.examples import get_make_example
-from bigearthnet.metadata import parse_metadata
-from bigearthnet.nomenclature import Nomenclature
-from bigearthnet.patch import Patch, RawPatch, band_file, metadata_file
-from bigearthnet.release import Release
+from bigearthnet.encoding.quarantine import read_quarantine
+from bigearthnet.encoding.records import encode_mask
 from bigearthnet.splits import EXCLUDED, SPLITS
-from bigearthnet.stores import PATCHES, Store
+from bigearthnet.stores import PATCHES, QUARANTINE, Store
 from builder.card import CARD, make_header
 from builder.records import RecordIndex
 from builder.stored import compare_examples
@@ -162,6 +154,18 @@ def check_patch_table(store: Store, records: RecordIndex) -> Iterator[str | None
         yield f"{records.patches.patch_id(int(stray))} is stored, but not in the table"
 
 
+def check_quarantine(store: Store, records: RecordIndex) -> Iterator[str | None]:
+    """Checks that the patches that were set aside are listed, and are not stored."""
+    listed = read_quarantine(store.folder / QUARANTINE)
+    expected = store.manifest["patches"]["quarantined"]
+    if len(listed) != expected:
+        yield f"{QUARANTINE} has {len(listed)} patches, the manifest says {expected}"
+    for bad in listed:
+        row = records.patches.find(bad.patch_id)
+        is_stored = row is not None and records.found[row]
+        yield f"{bad.patch_id} was set aside, and is stored" if is_stored else None
+
+
 def check_shared_tables(data_dir: Path, stores: list[Store]) -> Iterator[str | None]:
     """Checks that the tables at the top of a data directory are those of a store."""
     known = {store.manifest["patches"]["sha256"] for store in stores}
@@ -202,73 +206,3 @@ def check_agreement(records: RecordIndex, other: RecordIndex) -> Iterator[str | 
             shared = {f.name: expected[f.name] for f in records.compared}
             problems = list(compare_examples(shared, found))
             yield f"{patch_id}: {'; '.join(problems)} ({' and '.join(names)})"
-
-
-def check_source(
-    source: Path,
-    records: RecordIndex,
-    release: Release,
-    decode: Callable[..., Patch],
-    *,
-    quiet: bool = False,
-) -> Iterator[str | None]:
-    """Compares every pixel and field of every stored patch with the source.
-
-    Raises:
-        ArchiveError, PatchError: If the source cannot be read.
-        ShardError: If a record cannot be read.
-    """
-    make_example = get_make_example(records.compared)
-    missing = records.found.copy()
-    with (
-        open_source(source) as opened,
-        Progress(f"{source.name}", total_nbytes=opened.nbytes, quiet=quiet) as progress,
-    ):
-        for number, raw in enumerate(opened.patches(records.patches), start=1):
-            progress.update(number, opened.position)
-            if not missing[raw.row]:
-                continue
-            missing[raw.row] = False
-            patch = decode(raw, release.nomenclature)
-            expected = make_example(patch, records.patches.facts(raw.row))
-            if np.array_equal(records.digest(expected), records.digests[raw.row]):
-                yield None
-            else:
-                problems = compare_examples(expected, records.read(raw.row))
-                yield f"{raw.patch_id}: {'; '.join(problems)}"
-    for row in np.flatnonzero(missing):
-        yield f"{records.patches.patch_id(int(row))} is not in the source"
-
-
-def decode_with_rasterio(raw: RawPatch, nomenclature: Nomenclature) -> Patch:
-    """Decodes a patch with rasterio alone; as `patch.decode_patch` otherwise.
-
-    Raises:
-        PatchError: If a band or the JSON is damaged, or not what the release holds.
-    """
-    bands = [band for group in GROUPS for band in group.bands]
-    pixels = [_read_with_rasterio(raw, band) for band in bands]
-    file = metadata_file(raw.patch_id)
-    metadata = parse_metadata(
-        raw.files[file], patch_id=raw.patch_id, file=file, nomenclature=nomenclature
-    )
-    return Patch(raw.patch_id, metadata, tuple(pixels))
-
-
-def _read_with_rasterio(raw: RawPatch, band: Band) -> bytes:
-    from rasterio.errors import RasterioError
-    from rasterio.io import MemoryFile
-
-    file = band_file(raw.patch_id, band.name)
-    try:
-        with (
-            MemoryFile(raw.files[file]) as memory,
-            memory.open(driver="GTiff") as dataset,
-        ):
-            kinds, shape = dataset.dtypes, dataset.shape
-            if kinds == ("uint16",) and shape == band.shape:
-                return bytes(dataset.read(1).astype("<u2").tobytes())
-            problem = f"expected uint16 of {band.shape}, got {kinds} of {shape}"
-    except RasterioError as cause:
-        problem = f"rasterio cannot read it ({str(cause)[:80]})"
-    raise PatchError(problem, patch_id=raw.patch_id, file=file)

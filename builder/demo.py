@@ -20,12 +20,12 @@ from absl import flags, logging
 
 from bigearthnet.bands import BANDS, GROUPS
 from bigearthnet.config import VIEWS, get_config
-from bigearthnet.encoding.pipeline import BuildOptions
+from bigearthnet.encoding.build_options import BuildOptions
 from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.nomenclature import CLC43
 from bigearthnet.patch import band_file, metadata_file
 from bigearthnet.plotting import Panel, write_picture
-from builder import build, checks, command, sample, verify
+from builder import build, command, sample, source_checks, verify
 from builder.loaders import LOADERS, LoadedPatch, load_view
 from builder.table import format_table
 
@@ -87,7 +87,7 @@ def run(output: Path) -> bool:
     print(build.summarize(result, build.find_targets(data_dir, config, _FORMATS)))
     print("\n3. Verify: shards against each other and the source, read by rasterio")
     checked = verify.verify(
-        data_dir, source=source, decode=checks.decode_with_rasterio, quiet=True
+        data_dir, source=source, decode=source_checks.decode_with_rasterio, quiet=True
     )
     print(verify.summarize(checked))
     print("\n4. Load: every way to these patches")

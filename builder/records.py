@@ -12,7 +12,7 @@ from bigearthnet.bands import GROUPS, PATCH_NBYTES
 from bigearthnet.config import get_config
 from bigearthnet.encoding.keys import hash_key
 from bigearthnet.encoding.progress import Progress
-from bigearthnet.encoding.spool import encode_mask
+from bigearthnet.encoding.records import encode_mask
 from bigearthnet.encoding.statistics import BandSums
 from bigearthnet.encoding.tfrecord import make_encoder
 from bigearthnet.errors import ShardError

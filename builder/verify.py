@@ -26,7 +26,7 @@ from bigearthnet.patch import Patch, decode_patch
 from bigearthnet.patch_index import PatchIndex, load_index
 from bigearthnet.release import V1, Release
 from bigearthnet.stores import Store, find_stores
-from builder import checks, command
+from builder import checks, command, source_checks
 from builder.records import RecordIndex
 from builder.table import format_table
 
@@ -120,6 +120,7 @@ def verify(
             ("splits", checks.check_counts(store, records)),
             ("statistics", checks.check_statistics(store, records)),
             ("patch table", checks.check_patch_table(store, records)),
+            ("quarantine", checks.check_quarantine(store, records)),
         ]
         # Every other store of the configuration is compared with the first one, and
         # only that one with the lists and the source.
@@ -133,7 +134,9 @@ def verify(
             todo.append(
                 (
                     f"source {source.name}",
-                    checks.check_source(source, records, release, decode, quiet=quiet),
+                    source_checks.check_source(
+                        source, records, release, decode, quiet=quiet
+                    ),
                 )
             )
         for name, findings in todo:
@@ -194,7 +197,7 @@ def _main() -> int:
         command.path_flag("data_dir"),
         source=command.path_flag("source") if values.source else None,
         complete=values.complete,
-        decode=checks.decode_with_rasterio if values.rasterio else decode_patch,
+        decode=source_checks.decode_with_rasterio if values.rasterio else decode_patch,
     )
     print(summarize(results))
     differences = sum(result.num_differences for result in results)

@@ -17,7 +17,7 @@ import pytest
 from bigearthnet.bands import BANDS, Band
 from bigearthnet.config import get_config
 from bigearthnet.encoding import keys
-from bigearthnet.encoding.pipeline import BuildOptions
+from bigearthnet.encoding.build_options import BuildOptions
 from bigearthnet.examples import Example, make_s2_row
 from bigearthnet.formats import FORMATS
 from bigearthnet.patch import (

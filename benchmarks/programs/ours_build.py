@@ -5,7 +5,7 @@ from __future__ import annotations
 from clock import Clock, count_bytes, parse_arguments, report
 
 from bigearthnet.config import get_config
-from bigearthnet.encoding.pipeline import BuildOptions
+from bigearthnet.encoding.build_options import BuildOptions
 from builder.build import build
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -28,6 +29,9 @@ _NUM_SLOTS = 16
 
 _MAGIC_NBYTES = 262
 
+# A frame, or a skippable frame, with which parallel writers begin (RFC 8878, 3.1).
+_ZSTD_MAGIC = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
+
 
 class BlockReader:
     """Reads a plain, gzip or zstd file as one stream of decompressed bytes.
@@ -43,12 +47,17 @@ class BlockReader:
         """Starts to read.
 
         Raises:
-            ArchiveError: If the file is not a tar file, plain or compressed, or the
-                package that decompresses it is not installed.
+            ArchiveError: If the file cannot be read or is not a tar file, plain or
+                compressed, or the package that decompresses it is not installed.
         """
         self._path = path
-        self.nbytes = path.stat().st_size
-        self.codec = choose_codec(path)
+        try:
+            self.nbytes = path.stat().st_size
+            self.codec = choose_codec(path)
+        except OSError as cause:
+            if isinstance(cause, ArchiveError):
+                raise
+            raise ArchiveError(f"cannot read {path}: {cause}") from None
         self.position = 0
         self.sha256: str | None = None
         self._start = self._end = 0  # what is left of the current slot
@@ -166,7 +175,7 @@ def choose_codec(path: Path) -> str:
         magic = file.read(_MAGIC_NBYTES)
     if magic.startswith(b"\x1f\x8b"):
         return "gzip"
-    if magic.startswith(b"\x28\xb5\x2f\xfd"):
+    if _ZSTD_MAGIC.match(magic):
         if find_spec("zstandard") is None:
             raise ArchiveError(f"{path} needs zstandard: pip install zstandard.")
         return "zstd"

@@ -1,36 +1,41 @@
 """Reads the members of a tar stream: the fast path understands plain headers only.
 
 Python's `tarfile` reads 1,000 to 1,300 patches/s and keeps every member in memory for
-ever. Here a plain ustar or GNU header of a regular file is taken apart by hand, its
-checksum verified; any other header is parsed by `tarfile.TarInfo`, and what is neither
-a file nor a folder (links, devices, sparse files) is refused.
-
-Source of the format: POSIX.1-2001 pax interchange format; GNU tar manual, "Basic Tar
-Format".
+ever. Here headers are parsed one after another (`headers.py`), and what is neither a
+file nor a folder (links, devices, sparse files) is refused, as is what no honest
+archive of patches has (`limits.py`).
 """
 
 from __future__ import annotations
 
-import re
 import tarfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
+from bigearthnet.archive import limits
 from bigearthnet.archive.blocks import BlockReader
-from bigearthnet.archive.limits import MAX_FILE_NBYTES, MAX_HEADER_NBYTES
+from bigearthnet.archive.headers import (
+    TarDamage,
+    check_name,
+    parse_header,
+    parse_name,
+    parse_pax,
+)
 from bigearthnet.errors import ArchiveError
-
-# Size, time and checksum of a header, as GNU tar and Python write them: octal digits
-# with their usual ends.
-_PLAIN_NUMBERS = re.compile(rb"[0-7]{11}[\0 ][0-7 \0]{12}[0-7]{6}[\0 ]{2}")
-_PAX_NUMBER = re.compile(rb"[0-9]{1,18}")
 
 _BLOCK = tarfile.BLOCKSIZE
 _END = bytes(_BLOCK)
 
-# PAX records that say nothing of a file's content or name.
-_HARMLESS_PAX = ("atime", "ctime", "mtime", "uid", "gid", "uname", "gname", "comment")
+_FILE_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE)
+_EXTENSIONS = (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE)
+
+
+class Blocks(Protocol):
+    """A stream of bytes; see `blocks.BlockReader` for the methods."""
+
+    def read(self, size: int, padding: int = 0) -> bytes: ...  # noqa: D102
+    def read_some(self) -> bytes: ...  # noqa: D102
 
 
 class TarMembers:
@@ -42,9 +47,8 @@ class TarMembers:
         Raises:
             ArchiveError: If the file is not a tar file, or cannot be decompressed.
         """
-        self._path = path
         self._blocks = BlockReader(path)
-        self._last = ""  # the member that was read last, for error messages
+        self._parser = TarParser(self._blocks, str(path))
 
     @property
     def nbytes(self) -> int | None:
@@ -66,132 +70,143 @@ class TarMembers:
         """Checksum of the file, once it was read to its end."""
         return self._blocks.sha256
 
+    @property
+    def offset(self) -> int | None:
+        """Where the header of the latest member stands in the decompressed file."""
+        return self._parser.offset
+
     def close(self) -> None:
         """Closes the file."""
         self._blocks.close()
+
+    def __iter__(self) -> Iterator[tuple[str, str, bytes]]:
+        """Yields the members; see `TarParser`."""
+        return iter(self._parser)
+
+
+class TarParser:
+    """The regular files of a decompressed tar stream.
+
+    Attributes:
+        offset: Where the header of the latest member stands in the stream, in bytes.
+    """
+
+    def __init__(self, blocks: Blocks, name: str) -> None:
+        """Takes a stream.
+
+        Args:
+            blocks: The stream.
+            name: What to call it in error messages.
+        """
+        self.offset = 0
+        self._blocks = blocks
+        self._name = name
+        self._last = ""  # the file that was read last, for error messages
+        # What the next file or folder is called and declares, if a header before its
+        # own says so.
+        self._extension: tuple[str | None, int | None] | None = None
+        self._overhead = 0  # bytes of folders and extended headers
 
     def __iter__(self) -> Iterator[tuple[str, str, bytes]]:
         """Yields folder, file name and content of every file; see `Members`.
 
         Raises:
             ArchiveError: If the archive is truncated, damaged, or holds a link, a
-                device, a sparse file, or a file larger than a patch's can be.
+                device, a sparse file, a file larger than a patch's can be, a name that
+                leads out of it, or endless headers.
         """
-        read = self._blocks.read
-        long_name: str | None = None
-        long_size: int | None = None
+        try:
+            yield from self._read_members()
+            self._finish()
+        except TarDamage as cause:
+            after = f" after {self._last}" if self._last else ""
+            raise ArchiveError(
+                f"{self._name}{after}: {cause}. The archive is damaged or not the "
+                "release's; compare its checksum, or download it again."
+            ) from None
+
+    def _read_members(self) -> Iterator[tuple[str, str, bytes]]:
+        read, max_nbytes = self._blocks.read, limits.MAX_FILE_NBYTES
+        end, checked = 0, ""
         while (header := read(_BLOCK)) != _END:
-            name, size, kind = self._parse(header)
+            name, size, kind = parse_header(header)
+            self.offset = end
+            end += _BLOCK
             if kind in _FILE_TYPES:
-                name = name if long_name is None else long_name
-                size = size if long_size is None else long_size
-                long_name = long_size = None
-                if size > MAX_FILE_NBYTES:
-                    raise self._error(f"{name!r} declares {size} bytes")
-                content = read(size, -size % _BLOCK)
-                self._last = name
+                if self._extension is not None:
+                    name, size = self._extend(name, size)
                 folder, _, file = name.rpartition("/")
+                if folder != checked or not file or not file.isprintable():
+                    checked = _check_file_name(name, folder, file)
+                if size > max_nbytes:
+                    raise TarDamage(f"{name!r} declares {size} bytes")
+                padding = -size % _BLOCK
+                content = read(size, padding)
+                end += size + padding
+                self._last = name
                 yield folder, file, content
-            elif kind == tarfile.DIRTYPE:
-                name = name if long_name is None else long_name
-                long_name = long_size = None
-                yield name.rstrip("/"), "", b""
-            elif kind == tarfile.GNUTYPE_LONGNAME:
-                long_name = self._text(self._extension(size).rstrip(b"\0"))
-            elif kind == tarfile.XHDTYPE:
-                long_name, long_size = self._parse_pax(self._extension(size))
-            elif kind == tarfile.XGLTYPE:
-                if self._parse_pax(self._extension(size)) != (None, None):
-                    raise self._error("a global PAX header renames every member")
+                continue
+            if kind == tarfile.DIRTYPE:
+                folder = self._extend(name, size)[0].rstrip("/")
+                check_name(folder)
+                yield folder, "", b""
+                size = 0
             else:
-                raise self._error(
-                    f"{name!r} is neither a file nor a folder (type {kind!r})"
-                )
-        self._finish()
+                self._read_extension(name, size, kind)
+            end += size + -size % _BLOCK
+            self._overhead += _BLOCK + size
+            most = limits.MAX_OVERHEAD_NBYTES + end // limits.MAX_OVERHEAD_PART
+            if self._overhead > most:
+                raise TarDamage("there are endless folders or headers")
+
+    def _read_extension(self, name: str, size: int, kind: bytes) -> None:
+        """Reads a header that says something of the next member, or of all."""
+        if kind not in (*_EXTENSIONS, tarfile.XGLTYPE):
+            raise TarDamage(f"{name!r} is neither a file nor a folder (type {kind!r})")
+        if self._extension is not None:
+            raise TarDamage("a member has several extended headers")
+        if size > limits.MAX_HEADER_NBYTES:
+            raise TarDamage(f"an extended header declares {size} bytes")
+        content = self._blocks.read(size + -size % _BLOCK)
+        if content[size:].strip(b"\0"):
+            # Readers differ in whether they take it for a part of the name.
+            raise TarDamage("an extended header goes on in its padding")
+        content = content[:size]
+        if kind == tarfile.GNUTYPE_LONGNAME:
+            self._extension = parse_name(content.rstrip(b"\0")), None
+        elif kind == tarfile.XHDTYPE:
+            self._extension = parse_pax(content)
+        elif parse_pax(content) != (None, None):
+            raise TarDamage("a global PAX header renames every member")
+
+    def _extend(self, name: str, size: int) -> tuple[str, int]:
+        """Returns name and size of a member, after the header before its own."""
+        long_name, long_size = self._extension or (None, None)
+        self._extension = None
+        return (
+            name if long_name is None else long_name,
+            size if long_size is None else long_size,
+        )
 
     def _finish(self) -> None:
         """Reads what follows the end mark, so that all of the file is checked."""
+        if self._extension is not None:
+            raise TarDamage("it ends where an extended header promises a member")
+        nbytes = 0
         while rest := self._blocks.read_some():
-            if any(rest):
-                raise self._error("there is data after the end of the archive")
-
-    def _parse(self, header: bytes) -> tuple[str, int, bytes]:
-        """Returns name, size and type of a member."""
-        if len(header) < _BLOCK:
-            raise self._error("it ends in the middle of the archive")
-        if header.isascii() and _PLAIN_NUMBERS.fullmatch(header, 124, 156):
-            # The checksum is the sum of all bytes, its own field taken as spaces. The
-            # low half of Adler-32 is that sum modulo 65521, ten times as fast as
-            # sum(); 512 ASCII bytes sum to 65,024 at most.
-            total = (zlib.adler32(header, 0) & 0xFFFF) - sum(header[148:156]) + 8 * 0x20
-            if total != int(header[148:154], 8):
-                raise self._error("a member's header has the wrong checksum")
-            kind = header[156:157]
-            name = header[:100].rstrip(b"\0")
-            if header[257:263] == b"ustar\0" and header[345]:
-                name = header[345:500].rstrip(b"\0") + b"/" + name
-            if kind in _FAST_TYPES and b"\0" not in name:
-                return self._text(name), int(header[124:135], 8), kind
-        return self._parse_with_tarfile(header)
-
-    def _parse_with_tarfile(self, header: bytes) -> tuple[str, int, bytes]:
-        try:
-            info = tarfile.TarInfo.frombuf(header, "utf-8", "strict")
-        except (tarfile.HeaderError, UnicodeError, ValueError) as cause:
-            raise self._error(f"a member's header is damaged ({cause})") from None
-        if info.size < 0:
-            raise self._error(f"{info.name!r} declares {info.size} bytes")
-        return info.name, info.size, info.type
-
-    def _extension(self, size: int) -> bytes:
-        if size > MAX_HEADER_NBYTES:
-            raise self._error(f"an extended header declares {size} bytes")
-        return self._blocks.read(size, -size % _BLOCK)
-
-    def _parse_pax(self, records: bytes) -> tuple[str | None, int | None]:
-        """Returns path and size, where the PAX records of the next member give them."""
-        path: str | None = None
-        size: int | None = None
-        while records:
-            number, _, _ = records.partition(b" ")
-            length = int(number) if _PAX_NUMBER.fullmatch(number) else 0
-            record = records[len(number) + 1 : length]
-            if not record.endswith(b"\n") or length > len(records):
-                raise self._error("a PAX header is damaged")
-            key, equals, value = record[:-1].partition(b"=")
-            keyword = self._text(key)
-            if keyword == "path":
-                path = self._text(value)
-            elif keyword == "size" and _PAX_NUMBER.fullmatch(value):
-                size = int(value)
-            elif not equals or not _is_harmless(keyword):
-                raise self._error(f"unsupported PAX record {keyword!r}")
-            records = records[length:]
-        return path, size
-
-    def _text(self, name: bytes) -> str:
-        try:
-            return name.decode("utf-8")
-        except UnicodeDecodeError:
-            raise self._error(f"a name is not UTF-8: {name[:80]!r}") from None
-
-    def _error(self, problem: str) -> ArchiveError:
-        after = f" after {self._last}" if self._last else ""
-        return ArchiveError(
-            f"{self._path}{after}: {problem}. The archive is damaged or not the "
-            "release's; compare its checksum, or download it again."
-        )
+            if rest != bytes(len(rest)):
+                raise TarDamage("there is data after the end of the archive")
+            nbytes += len(rest)
+            if nbytes > limits.MAX_PADDING_NBYTES:
+                raise TarDamage(
+                    f"more than {limits.MAX_PADDING_NBYTES} zeros follow the end of "
+                    "the archive"
+                )
 
 
-_FILE_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE)
-_FAST_TYPES = (
-    tarfile.REGTYPE,
-    tarfile.DIRTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.XHDTYPE,
-)
-
-
-def _is_harmless(keyword: str) -> bool:
-    """Whether a PAX record leaves name and content of a file as they are."""
-    return keyword in _HARMLESS_PAX or keyword.startswith(("LIBARCHIVE.", "SCHILY."))
+def _check_file_name(name: str, folder: str, file: str) -> str:
+    """Checks a file's name; returns the folder that needs no check a second time."""
+    check_name(name)
+    if not file:
+        raise TarDamage(f"a file named like a folder: {name[:80]!r}")
+    return folder

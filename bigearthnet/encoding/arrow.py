@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 
 from bigearthnet.config import get_config
-from bigearthnet.encoding.files import ShardFile, write_json
+from bigearthnet.encoding.files import DurableFile, write_json
 from bigearthnet.features import hf_types
 from bigearthnet.stores import Store
 
@@ -22,7 +22,7 @@ from bigearthnet.stores import Store
 class ArrowSink:
     """Writes each table as one record batch of an IPC stream."""
 
-    def __init__(self, file: ShardFile, schema: pa.Schema) -> None:
+    def __init__(self, file: DurableFile, schema: pa.Schema) -> None:
         self._writer = pa.ipc.new_stream(pa.PythonFile(file, mode="w"), schema)
 
     def write_table(self, table: pa.Table) -> None:
@@ -37,7 +37,7 @@ class ArrowSink:
         """Does nothing: a stream without an end writes none."""
 
 
-def open_sink(file: ShardFile, schema: pa.Schema) -> ArrowSink:
+def open_sink(file: DurableFile, schema: pa.Schema) -> ArrowSink:
     """Returns what writes tables of a schema to a file."""
     return ArrowSink(file, schema)
 

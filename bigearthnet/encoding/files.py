@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+# What file systems without hard links say.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class FileInfo:
     sha256: str
 
 
-class ShardFile:
+class DurableFile:
     """A file that is hashed while it is written, and appears whole and durable.
 
     A context manager; also a file object that pyarrow can write to.
@@ -41,7 +45,7 @@ class ShardFile:
 
         Args:
             folder: Existing folder of the store.
-            name: Path of the file below it; folders are made.
+            name: Path of the file below it; one folder is made.
 
         Raises:
             OSError: If the file cannot be opened.
@@ -50,6 +54,7 @@ class ShardFile:
         self._name, self._path = name, folder / name
         self._nbytes, self._sha256 = 0, hashlib.sha256()
         self._unfinished = self._path.with_name(f"{self._path.name}.unfinished")
+        self._folder = folder
         if self._path.parent != folder:
             self._path.parent.mkdir(exist_ok=True)
         self._file = os.open(
@@ -93,6 +98,8 @@ class ShardFile:
         self.close()
         self._unfinished.rename(self._path)
         sync_folder(self._path.parent)
+        if self._path.parent != self._folder:
+            sync_folder(self._folder)
         return FileInfo(
             self._name, self._nbytes, self.data_nbytes, self._sha256.hexdigest()
         )
@@ -103,7 +110,7 @@ class ShardFile:
             self.closed = True
             os.close(self._file)
 
-    def __enter__(self) -> ShardFile:
+    def __enter__(self) -> DurableFile:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -136,15 +143,15 @@ def write_all(
 
 
 def write_json(content: Mapping[str, object], path: Path) -> None:
-    """Writes JSON for people and programs; it appears whole or not at all."""
+    """Writes JSON for people and programs; see `write_text`."""
     write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", path)
 
 
 def write_text(text: str, path: Path) -> None:
-    """Writes a text file in UTF-8; it appears whole or not at all."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.rename(path)
+    """Writes a text file in UTF-8; it appears whole and durable, or not at all."""
+    with DurableFile(path.parent, path.name) as file:
+        file.write(text.encode())
+        file.finish()
 
 
 def hash_file(path: Path) -> str:
@@ -153,11 +160,54 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sync_folder(path: Path) -> None:
-    """Makes the names of a folder's files durable.
+def make_folder(path: Path) -> None:
+    """Makes a folder and its parents, if they are missing, and their names durable.
 
     Raises:
-        OSError: If the folder cannot be opened or synchronised.
+        OSError: If one cannot be made.
+    """
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_folder(path.parent)
+
+
+def link_files(source: Path, target: Path) -> None:
+    """Gives the files of a folder second names in another; or moves them there.
+
+    Args:
+        source: The folder; it has no folders in it.
+        target: Existing folder on the same disk.
+
+    Raises:
+        OSError: If that cannot be done.
+    """
+    for path in source.iterdir():
+        try:
+            os.link(path, target / path.name)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            path.rename(target / path.name)
+
+
+def sync_tree(folder: Path) -> None:
+    """Makes all files of a folder and below durable, and their names.
+
+    Raises:
+        OSError: If one of them cannot be opened or synchronised.
+    """
+    for here, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync_folder(Path(here, name))
+        sync_folder(Path(here))
+
+
+def sync_folder(path: Path) -> None:
+    """Makes the names of a folder's files durable; of a file, its content.
+
+    Raises:
+        OSError: If it cannot be opened or synchronised.
     """
     folder = os.open(path, os.O_RDONLY)
     try:

@@ -17,14 +17,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bigearthnet.config import DATA_VERSION, Config
-from bigearthnet.encoding.files import hash_file, write_json
+from bigearthnet.encoding.files import DurableFile, hash_file, write_json
 from bigearthnet.encoding.pipeline import STATISTICS_SPLIT, BuildResult
-from bigearthnet.encoding.spool import SpoolIndex
+from bigearthnet.encoding.quarantine import write_quarantine
+from bigearthnet.encoding.spool_index import SpoolIndex
+from bigearthnet.facts import describe_facts
 from bigearthnet.formats import FORMATS
 from bigearthnet.patch_index import PatchIndex
 from bigearthnet.release import Release
 from bigearthnet.splits import SPLITS
-from bigearthnet.stores import MANIFEST, PATCHES, PROVENANCE, STATISTICS
+from bigearthnet.stores import (
+    MANIFEST,
+    PATCHES,
+    PROVENANCE,
+    QUARANTINE,
+    STATISTICS,
+)
 
 _PATCHES_SCHEMA = pa.schema(
     [
@@ -64,12 +72,10 @@ def make_patches_table(index: SpoolIndex, patches: PatchIndex) -> pa.Table:
 
 def write_patches(index: SpoolIndex, patches: PatchIndex, path: Path) -> None:
     """Writes `patches.parquet`; it appears whole or not at all."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
     table = make_patches_table(index, patches)
-    # An open file: given a path, pyarrow would take a leading ~ for the home folder.
-    with unfinished.open("wb") as file:
+    with DurableFile(path.parent, path.name) as file:
         pq.write_table(table, file, compression="zstd", row_group_size=_ROW_GROUP)
-    unfinished.rename(path)
+        file.finish()
 
 
 def make_manifest(
@@ -113,12 +119,14 @@ def make_manifest(
         "version": DATA_VERSION,
         "format": form,
         "split_scheme": config.scheme,
+        "facts": describe_facts(),
         "splits": splits,
         "files": files,
         "patches": {
             "rows": int(result.index.read.sum()),
             "stored": int(result.index.stored.sum()),
             "synthetic": result.index.num_synthetic,
+            "quarantined": len(result.quarantine),
             "sha256": hash_file(patches_file),
         },
         "writers": _writer_versions(config, form),
@@ -173,6 +181,8 @@ def write_records(
         source: Name of the source.
         seconds: How long the build took.
     """
+    if result.quarantine:
+        write_quarantine(result.quarantine, folder / QUARANTINE)
     table = folder / PATCHES
     write_patches(result.index, patches, table)
     write_json(make_manifest(result, form, config, release, table), folder / MANIFEST)

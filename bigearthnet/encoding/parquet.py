@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bigearthnet.encoding.columns import ROWS_PER_GROUP
-from bigearthnet.encoding.files import ShardFile
+from bigearthnet.encoding.files import DurableFile
 from bigearthnet.errors import ShardError
 
 # Parquet keeps uint16 as 32-bit integers, which take twice the room of the pixels
@@ -23,7 +23,7 @@ _PIXEL_ENCODING = "DELTA_BINARY_PACKED"
 class ParquetSink:
     """Writes each table as one row group."""
 
-    def __init__(self, file: ShardFile, schema: pa.Schema) -> None:
+    def __init__(self, file: DurableFile, schema: pa.Schema) -> None:
         leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
         pixels = [leaf for leaf in leaves if leaf.startswith("bands_")]
         # Statistics and dictionaries are for what people search and count.
@@ -53,7 +53,7 @@ class ParquetSink:
         self._writer.is_open = False
 
 
-def open_sink(file: ShardFile, schema: pa.Schema) -> ParquetSink:
+def open_sink(file: DurableFile, schema: pa.Schema) -> ParquetSink:
     """Returns what writes tables of a schema to a file."""
     return ParquetSink(file, schema)
 

@@ -1,14 +1,13 @@
-"""Stage two: spool buckets → sorted shards; each shard is one atomic step.
+"""Spool buckets → sorted shards; each shard is one atomic step.
 
 A shard is written in every format that is asked for, in one pass over its records. It
 reads only the records it holds, so that shards can be written in any order and side by
-side. Buckets are deleted as soon as all shards that need them are durable.
+side.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,9 +18,11 @@ import numpy.typing as npt
 
 from bigearthnet.bands import PATCH_NBYTES
 from bigearthnet.config import Config
-from bigearthnet.encoding.files import FileInfo, ShardFile
+from bigearthnet.encoding.files import DurableFile, FileInfo
 from bigearthnet.encoding.keys import shard_bounds
-from bigearthnet.encoding.spool import SpoolIndex, bucket_path, decode_record
+from bigearthnet.encoding.records import decode_record
+from bigearthnet.encoding.spool import bucket_path
+from bigearthnet.encoding.spool_index import SpoolIndex
 from bigearthnet.encoding.statistics import BandSums
 from bigearthnet.encoding.writers import make_writers
 from bigearthnet.examples import get_make_example
@@ -149,7 +150,7 @@ def write_shard(
     with ExitStack() as stack:
         files = {
             form: stack.enter_context(
-                ShardFile(
+                DurableFile(
                     folder, FORMATS[form].shard_file(split, plan.number, plan.count)
                 )
             )
@@ -169,21 +170,3 @@ def write_shard(
             writer.close()
         infos = {form: file.finish() for form, file in files.items()}
     return ShardInfo(split, len(plan.records), infos, sums)
-
-
-class Buckets:
-    """Deletes each bucket of a spool once no shard needs it any more."""
-
-    def __init__(self, plans: Iterable[ShardPlan], spool: Path) -> None:
-        """Counts the shards that need each bucket."""
-        self._spool = spool
-        self._needed = Counter(
-            (plan.split, bucket) for plan in plans for bucket in plan.buckets
-        )
-
-    def release(self, plan: ShardPlan) -> None:
-        """Takes note that a shard is written."""
-        for bucket in plan.buckets:
-            self._needed[plan.split, bucket] -= 1
-            if not self._needed[plan.split, bucket]:
-                bucket_path(self._spool, plan.split, bucket).unlink()

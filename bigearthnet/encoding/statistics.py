@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +60,24 @@ class BandSums:
         self.num_patches += other.num_patches
         self._sums = _add(self._sums, other._sums)
         self._squares = _add(self._squares, other._squares)
+
+    def encode(self) -> dict[str, object]:
+        """Returns the sums as JSON; integers as text, so that none is rounded."""
+        sums, squares = map(str, self._sums), map(str, self._squares)
+        return {
+            "num_patches": self.num_patches,
+            "sums": list(sums),
+            "squares": list(squares),
+        }
+
+    @classmethod
+    def decode(cls, content: Mapping[str, Any]) -> BandSums:
+        """Inverse of `encode`."""
+        sums = cls()
+        sums.num_patches = content["num_patches"]
+        sums._sums = list(map(int, content["sums"]))
+        sums._squares = list(map(int, content["squares"]))
+        return sums
 
     def to_json(self, split: str) -> dict[str, object]:
         """Returns the statistics of a split for `statistics.json`.

@@ -10,10 +10,14 @@ import json
 import os
 import pickle
 import sys
+import threading
+import time
 from typing import Any, BinaryIO
 
 # Patches between two reports of progress.
 _REPORT_INTERVAL = 50
+# Seconds between two looks whether the parent is still there.
+_WATCH_INTERVAL_S = 0.2
 
 
 def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
@@ -47,7 +51,19 @@ def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
             send("done", result)
 
 
+def end_with(parent: int) -> None:
+    """Ends this process soon after its parent, whatever it does.
+
+    A build that is killed takes its workers with it, so that it can be continued at
+    once and nothing is written behind the back of the one that does.
+    """
+    while os.getppid() == parent:
+        time.sleep(_WATCH_INTERVAL_S)
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     sys.path[:] = json.loads(sys.argv[1])
     # Standard output is the way to the parent; what others print goes to the terminal.
     messages = os.fdopen(os.dup(1), "wb")

@@ -30,9 +30,13 @@ class WorkerError(BigEarthNetError, RuntimeError):
 class Worker:
     """One child process that writes shards."""
 
-    def __init__(self) -> None:
-        """Starts the process; it imports what it needs while the caller goes on."""
-        self._process = process.start_script(worker.__file__)
+    def __init__(self, pass_fds: Sequence[int] = ()) -> None:
+        """Starts the process; it imports what it needs while the caller goes on.
+
+        Args:
+            pass_fds: File descriptors that the process inherits.
+        """
+        self._process = process.start_script(worker.__file__, pass_fds=pass_fds)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._input = self._process.stdin
@@ -77,16 +81,17 @@ class Worker:
 class WorkerPool:
     """Writes shards in several processes, or in this one; a context manager."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, pass_fds: Sequence[int] = ()) -> None:
         """Starts the processes.
 
         Args:
             workers: How many; with one, everything is done in this process.
+            pass_fds: File descriptors that they inherit.
         """
         self._workers: list[Worker] = []
         try:
             while len(self._workers) < workers > 1:
-                self._workers.append(Worker())
+                self._workers.append(Worker(pass_fds))
         except BaseException:
             self.close()
             raise

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from bigearthnet.config import Config
 from bigearthnet.encoding import tfrecord
-from bigearthnet.encoding.files import ShardFile
+from bigearthnet.encoding.files import DurableFile
 from bigearthnet.examples import Example
 from bigearthnet.features import Feature
 from bigearthnet.formats import FORMATS
@@ -33,7 +33,7 @@ class Writer(Protocol):
 class TFRecordWriter:
     """Writes examples as records, one at a time."""
 
-    def __init__(self, file: ShardFile, schema: tuple[Feature, ...]) -> None:
+    def __init__(self, file: DurableFile, schema: tuple[Feature, ...]) -> None:
         self._file = file
         self._encode = tfrecord.make_encoder(schema)
 
@@ -55,7 +55,7 @@ class TableWriter:
     """Writes examples as tables of `columns.ROWS_PER_GROUP` rows."""
 
     def __init__(
-        self, files: Mapping[str, ShardFile], schema: tuple[Feature, ...]
+        self, files: Mapping[str, DurableFile], schema: tuple[Feature, ...]
     ) -> None:
         """Opens the writers of all column formats.
 
@@ -99,7 +99,7 @@ class TableWriter:
             file.data_nbytes += table.nbytes
 
 
-def make_writers(files: Mapping[str, ShardFile], config: Config) -> list[Writer]:
+def make_writers(files: Mapping[str, DurableFile], config: Config) -> list[Writer]:
     """Makes the writers of one shard.
 
     Args:

@@ -5,9 +5,11 @@ import dataclasses
 import functools
 import hashlib
 import http.server
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ import tensorflow_datasets as tfds
 from bigearthnet.bands import BANDS, split
 from bigearthnet.bigearthnet_dataset_builder import Builder
 from bigearthnet.config import CONFIGS
+from bigearthnet.download import fetch
 from bigearthnet.errors import ArchiveError, ChecksumError, OptionError, PatchError
 from bigearthnet.patch import band_file
 from bigearthnet.release import V1
@@ -236,26 +239,76 @@ def test_the_archive_is_downloaded_and_verified(
     sample_patches: Patches,
     write_archive: WriteArchive,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Without a copy the archive is downloaded, and refused if its checksum differs."""
+    monkeypatch.setenv("no_proxy", "*")
     archive = write_archive(tmp_path, sample_patches)
     with serve(tmp_path) as address:
-        url = f"{address}/{archive.name}"
-        cls = with_release(archive, url=url)
-        checksum = cls.RELEASE.sha256 if is_published else "0" * 64
-        cls.url_infos = {  # type: ignore[assignment]
-            url: tfds.core.download.checksums.UrlInfo(
-                size=archive.stat().st_size, checksum=checksum, filename=archive.name
-            )
-        }
+        cls = with_release(archive, url=f"{address}/{archive.name}")
+        if not is_published:
+            cls.RELEASE = dataclasses.replace(cls.RELEASE, sha256="0" * 64)
         builder = cls(data_dir=tmp_path / "data")
         if is_published:
             builder.download_and_prepare()
         else:
-            with pytest.raises(Exception, match="checksum"):
+            with pytest.raises(ChecksumError, match="expected sha256 0000"):
                 builder.download_and_prepare()
 
+    downloads = tmp_path / "data" / "downloads" / "bigearthnet"
     assert is_published == builder.is_prepared()
+    assert ([archive.name] if is_published else []) == os.listdir(downloads)
+
+
+def test_a_download_is_kept(
+    sample_patches: Patches,
+    write_archive: WriteArchive,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was downloaded serves other configs, too, unless TFDS is to do it anew."""
+    monkeypatch.setenv("no_proxy", "*")
+    archive = write_archive(tmp_path, sample_patches)
+    downloaded = tmp_path / "data" / "downloads" / "bigearthnet" / archive.name
+    fetched: list[Path] = []
+
+    def fetch_and_note(urls: list[str], path: Path, **expected: Any) -> None:
+        assert not path.exists()
+        fetched.append(path)
+        fetch(urls, path, **expected)
+
+    monkeypatch.setattr("bigearthnet.bigearthnet_dataset_builder.fetch", fetch_and_note)
+    with serve(tmp_path) as address:
+        cls = with_release(archive, url=f"{address}/{archive.name}")
+        cls(data_dir=tmp_path / "data").download_and_prepare()
+        cls(data_dir=tmp_path / "data", config="s2-rgb").download_and_prepare()
+        first = fetched[:]
+        again = tfds.download.DownloadConfig(
+            download_mode=tfds.GenerateMode.FORCE_REDOWNLOAD
+        )
+        cls(data_dir=tmp_path / "data").download_and_prepare(download_config=again)
+
+    assert [downloaded] == first
+    assert [downloaded] * 2 == fetched
+    assert archive.read_bytes() == downloaded.read_bytes()
+
+
+def test_a_damaged_download_is_noticed(
+    sample_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """A downloaded archive that has changed since is refused while it is read."""
+    archive = write_archive(tmp_path, sample_patches)
+    cls = with_release(archive)
+    cls.RELEASE = dataclasses.replace(cls.RELEASE, sha256="0" * 64)
+    downloads = tmp_path / "data" / "downloads" / "bigearthnet"
+    downloads.mkdir(parents=True)
+    archive.rename(downloads / archive.name)
+    builder = cls(data_dir=tmp_path / "data")
+
+    with pytest.raises(ChecksumError, match="expected sha256 0000"):
+        builder.download_and_prepare()
+
+    assert not builder.is_prepared()
 
 
 @pytest.mark.parametrize("file_format", ["parquet", "array_record", "riegeli"])
@@ -276,6 +329,7 @@ def test_other_file_formats_are_refused(file_format: str, manual_folder: Path) -
         {"ignore_duplicates": True},
         {"beam_runner": "DirectRunner"},
         {"nondeterministic_order": True},
+        {"verify_ssl": False},
     ],
 )
 def test_options_that_cannot_be_honoured_are_refused(

@@ -100,7 +100,7 @@ def test_prepared_data_loads_without_our_package(
         import sys
         from pathlib import Path
         from bigearthnet.config import get_config
-        from bigearthnet.encoding.pipeline import BuildOptions
+        from bigearthnet.encoding.build_options import BuildOptions
         from builder.build import build
         for config in ("s2", "s2-rgb", "s2-random"):
             build(

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from bigearthnet import stores
-from bigearthnet.config import get_config
+from bigearthnet.config import DATA_VERSION, get_config
 from bigearthnet.errors import OptionError, ShardError, StoreError
+from bigearthnet.facts import describe_facts
 from bigearthnet.formats import FORMATS
 from bigearthnet.stores import Store
 
@@ -46,7 +47,9 @@ def make_manifest(form: str, config: str) -> dict[str, Any]:
             }
             for name, content in CONTENTS.items()
         ],
-        "patches": {"sha256": "1"},
+        "patches": {"sha256": "1", "quarantined": 0},
+        "version": DATA_VERSION,
+        "facts": describe_facts(),
     }
 
 
@@ -61,7 +64,9 @@ def make_store(
     folder.mkdir(parents=True)
     manifest = make_manifest(form, said or config)
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    (folder / "statistics.json").write_text('{"bands": {}}')
+    (folder / "statistics.json").write_text(
+        '{"bands": {}, "split": "a", "num_patches": 7}'
+    )
     for name, content in CONTENTS.items():
         (folder / name).write_bytes(content)
     return folder
@@ -176,7 +181,7 @@ def test_a_store_says_what_it_holds(tmp_path: Path) -> None:
         [file["name"] for file in store.files(split)] for split in "abc"
     ]
     assert [7, 3, 0] == [store.num_patches(split) for split in "abc"]
-    assert {"bands": {}} == store.statistics
+    assert {"bands": {}, "split": "a", "num_patches": 7} == store.statistics
 
 
 def test_shards_are_the_files_of_a_split(tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import tarfile
 import tempfile
 from pathlib import Path
 from typing import ClassVar
+from unittest import mock
 
 import tensorflow_datasets as tfds
 
 from bigearthnet.bigearthnet_dataset_builder import Builder
+from bigearthnet.release import V1
 from builder.sample import write_sample
 
 
@@ -18,24 +22,30 @@ class OfficialSplitsTest(tfds.testing.DatasetBuilderTestCase):
 
     DATASET_CLASS = Builder
     BUILDER_CONFIG_NAMES_TO_TEST: ClassVar = ["s2", "s2-rgb"]
-    DL_DOWNLOAD_RESULT = "archive.tar.gz"
     SPLITS: ClassVar = {"train": 4, "test": 1}
 
     @classmethod
     def setUpClass(cls) -> None:
-        """Writes the sample as an archive, where TFDS looks for dummy data."""
+        """Writes the sample as an archive that has been downloaded already."""
         cls._folder = tempfile.TemporaryDirectory()
         cls.EXAMPLE_DIR = Path(cls._folder.name) / "dummy"
-        cls.EXAMPLE_DIR.mkdir()
+        archive = cls.EXAMPLE_DIR / "bigearthnet" / V1.filenames[0]
+        archive.parent.mkdir(parents=True)
         sample = write_sample(Path(cls._folder.name))
-        with tarfile.open(cls.EXAMPLE_DIR / cls.DL_DOWNLOAD_RESULT, "w:gz") as tar:
-            tar.add(sample, "BigEarthNet-v1.0")
+        with tarfile.open(archive, "w:gz") as tar:
+            tar.add(sample, V1.folder)
+        sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+        nbytes = archive.stat().st_size
+        release = dataclasses.replace(V1, sha256=sha256, nbytes=nbytes, num_patches=6)
+        cls._release = mock.patch.object(Builder, "RELEASE", release)
+        cls._release.start()
         super().setUpClass()
 
     @classmethod
     def tearDownClass(cls) -> None:
         """Removes the archive."""
         super().tearDownClass()
+        cls._release.stop()
         cls._folder.cleanup()
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bigearthnet.config import Config, get_config
-from bigearthnet.encoding.pipeline import BuildOptions
+from bigearthnet.encoding.build_options import BuildOptions
 from bigearthnet.errors import ChecksumError, OptionError, PatchError
 from bigearthnet.formats import FORMATS
 from bigearthnet.nomenclature import CLC43
@@ -217,22 +217,19 @@ def test_a_folder_named_tilde_is_written_to(
     assert (tmp_path / "~" / "patches.parquet").is_file()
 
 
-def test_leftovers_of_a_killed_build_are_named(
+def test_leftovers_of_a_killed_build_are_removed(
     sample_folder: Path, tmp_path: Path
 ) -> None:
-    """What a build that was killed left behind is pointed out, and left alone."""
-    leftovers = (
-        tmp_path / "bigearthnet" / "s2" / "incomplete.x_2.0.0",
-        tmp_path / "incomplete.y_arrow",
-    )
-    for leftover in leftovers:
-        leftover.mkdir(parents=True)
-    where = f"--source={sample_folder}", f"--data_dir={tmp_path}"
-    done = run(*where, "--formats=tfrecord,arrow")
+    """What a `tfds.load` that was killed left behind is deleted, and nothing else."""
+    folder = tmp_path / "bigearthnet" / "s2"
+    for name in ("incomplete.x_2.0.0", "incomplete.x_1.0.0", "other_2.0.0"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "shard").touch()
+    build(sample_folder, tmp_path, get_config("s2"), QUIET)
 
-    for leftover in leftovers:
-        assert f"{leftover} is of a build that was killed" in done.stderr
-        assert leftover.is_dir()
+    assert {"2.0.0", "incomplete.x_1.0.0", "other_2.0.0"} == {
+        path.name for path in folder.iterdir()
+    }
 
 
 def test_a_limit_says_that_the_checksum_is_not_checked(

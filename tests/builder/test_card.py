@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from bigearthnet.config import VIEWS, get_config
-from bigearthnet.encoding.pipeline import BuildOptions
+from bigearthnet.encoding.build_options import BuildOptions
 from bigearthnet.examples import Example
 from bigearthnet.features import S2_COLUMNS, hf_features
 from bigearthnet.nomenclature import BEN19, CLC43

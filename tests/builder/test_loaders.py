@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bigearthnet.config import get_config
-from bigearthnet.encoding.pipeline import BuildOptions
+from bigearthnet.encoding.build_options import BuildOptions
 from bigearthnet.nomenclature import CLC43
 from builder.build import build
 from builder.demo import count_equal_bands, find_unequal_fields

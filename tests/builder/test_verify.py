@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from bigearthnet.config import get_config
+from bigearthnet.encoding.build_options import BuildOptions
 from bigearthnet.encoding.files import hash_file
-from bigearthnet.encoding.pipeline import BuildOptions
 from bigearthnet.encoding.tfrecord import frame, make_encoder, read_records
 from bigearthnet.errors import ShardError, StoreError
 from bigearthnet.features import S2_SCHEMA
 from bigearthnet.formats import FORMATS
 from builder.build import build
-from builder.checks import decode_with_rasterio
+from builder.source_checks import decode_with_rasterio
 from builder.stored import decode_example
 from builder.verify import summarize, verify
 

@@ -13,7 +13,7 @@ import pytest
 
 from bigearthnet.encoding.files import hash_file
 from bigearthnet.errors import OptionError
-from builder.checks import decode_with_rasterio
+from builder.source_checks import decode_with_rasterio
 from builder.verify import CheckResult, verify
 
 PARQUET = "huggingface/s2/train-00000-of-00001.parquet"

@@ -11,7 +11,7 @@ import pytest
 
 import bigearthnet
 from bigearthnet.config import get_config
-from bigearthnet.encoding.pipeline import BuildOptions
+from bigearthnet.encoding.build_options import BuildOptions
 from builder.build import build
 
 RECIPES = Path(bigearthnet.__file__).parent.parent / "docs" / "recipes.md"

@@ -7,7 +7,7 @@ import pytest
 
 from bigearthnet.archive import limits, open_source
 from bigearthnet.archive.folder import FolderMembers
-from bigearthnet.errors import ArchiveError, PatchError
+from bigearthnet.errors import ArchiveError
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
@@ -17,6 +17,11 @@ WriteArchive = Callable[..., Path]
 def folder(fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path) -> Path:
     """A folder that holds the fake patch folders."""
     return write_archive(tmp_path, fake_patches, kind="folder") / "BigEarthNet-v1.0"
+
+
+def find_problem(folder: Path) -> str:
+    """The first thing that is wrong with what a folder holds."""
+    return next(str(c) for _, _, c in FolderMembers(folder) if isinstance(c, Exception))
 
 
 def test_patches_come_in_the_order_of_names(
@@ -46,16 +51,14 @@ def test_an_empty_patch_folder_is_an_error(folder: Path, fake_patches: Patches) 
     patch_id = "S2A_MSIL2A_20170613T101031_0_46"
     (folder / patch_id).mkdir()
 
-    with pytest.raises(PatchError, match=f"{patch_id}: the patch folder is empty"):
-        list(FolderMembers(folder))
+    assert f"{patch_id}: the patch folder is empty" in find_problem(folder)
 
 
 def test_a_file_beside_the_patch_folders_is_an_error(folder: Path) -> None:
     """A stray file where patch folders lie is named, not skipped."""
     (folder / "notes.txt").write_text("hello")
 
-    with pytest.raises(PatchError, match=r"notes\.txt lies beside patches"):
-        list(FolderMembers(folder))
+    assert "notes.txt lies beside patches" in find_problem(folder)
 
 
 def test_a_folder_within_a_patch_is_an_error(folder: Path) -> None:
@@ -63,16 +66,14 @@ def test_a_folder_within_a_patch_is_an_error(folder: Path) -> None:
     patch = next(folder.iterdir())
     (patch / "more").mkdir()
 
-    with pytest.raises(PatchError, match=f"{patch.name}/more: not a regular file"):
-        list(FolderMembers(folder))
+    assert f"{patch.name}/more: not a regular file" in find_problem(folder)
 
 
 def test_a_huge_file_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file far larger than a patch's is refused before it is read whole."""
     monkeypatch.setattr("bigearthnet.archive.folder.MAX_FILE_NBYTES", 1000)
 
-    with pytest.raises(PatchError, match="larger than 1000 bytes"):
-        list(FolderMembers(folder))
+    assert "larger than 1000 bytes" in find_problem(folder)
 
     assert limits.MAX_FILE_NBYTES > 29_192
 

@@ -11,7 +11,7 @@ import pytest
 
 from bigearthnet.config import get_config
 from bigearthnet.encoding.arrow import write_dataset_dict
-from bigearthnet.encoding.files import ShardFile
+from bigearthnet.encoding.files import DurableFile
 from bigearthnet.encoding.writers import TableWriter
 from bigearthnet.examples import Example
 from bigearthnet.features import S2_COLUMNS, Feature, hf_features
@@ -34,7 +34,7 @@ def load(data_dir: Path) -> Any:
 
 def write_small(folder: Path, count: int) -> Path:
     """Writes a shard of as many rows of SMALL, numbered from 0."""
-    with ShardFile(folder, "small") as file:
+    with DurableFile(folder, "small") as file:
         writer = TableWriter({"arrow": file}, SMALL)
         for n in range(count):
             writer.add({"number": n, "pixels": np.full((2, 20, 20), n, np.uint16)})

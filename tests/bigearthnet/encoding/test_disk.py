@@ -160,7 +160,7 @@ def test_a_format_takes_no_more_than_estimated(form: str, all_stores: Path) -> N
 
 def test_a_stored_patch_takes_no_more_than_estimated(sample_patches: Patches) -> None:
     """The record of every real patch fits into the bytes that are reckoned for it."""
-    from bigearthnet.encoding.spool import encode_record
+    from bigearthnet.encoding.records import encode_record
     from bigearthnet.encoding.tfrecord import RECORD_OVERHEAD, make_encoder
     from bigearthnet.examples import make_s2_example
     from bigearthnet.features import S2_SCHEMA

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bigearthnet.encoding import files
-from bigearthnet.encoding.files import FileInfo, ShardFile
+from bigearthnet.encoding.files import DurableFile, FileInfo
 
 TABLE = pa.table({"n": list(range(1000)), "text": [str(n) for n in range(1000)]})
 
@@ -32,7 +32,7 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_file_is_described_by_what_was_written(tmp_path: Path) -> None:
     """Name, sizes and checksum of a finished file are those of its bytes."""
-    with ShardFile(tmp_path, "a/b") as file:
+    with DurableFile(tmp_path, "a/b") as file:
         file.write_pieces((b"one", memoryview(b"three")), 8)
         written = file.write(memoryview(np.array([1, 2], "<u2")))
         file.data_nbytes += 5
@@ -47,7 +47,7 @@ def test_a_file_is_described_by_what_was_written(tmp_path: Path) -> None:
 
 def test_a_file_appears_when_it_is_finished(tmp_path: Path) -> None:
     """Until then it has another name, that of no shard."""
-    with ShardFile(tmp_path, "a") as file:
+    with DurableFile(tmp_path, "a") as file:
         file.write(b"content")
         before = names(tmp_path)
         file.finish()
@@ -58,7 +58,7 @@ def test_a_file_appears_when_it_is_finished(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_finished_never_appears(tmp_path: Path) -> None:
     """The end of its context closes a file, and gives it no name."""
-    with ShardFile(tmp_path, "a") as file:
+    with DurableFile(tmp_path, "a") as file:
         file.write(b"content")
 
     assert "a" not in names(tmp_path)
@@ -67,9 +67,9 @@ def test_a_file_that_is_not_finished_never_appears(tmp_path: Path) -> None:
 
 def test_what_a_killed_build_left_is_overwritten(tmp_path: Path) -> None:
     """A new file holds nothing of an unfinished one of the same name."""
-    with ShardFile(tmp_path, "a") as file:
+    with DurableFile(tmp_path, "a") as file:
         file.write(b"something longer")
-    with ShardFile(tmp_path, "a") as file:
+    with DurableFile(tmp_path, "a") as file:
         file.write(b"short")
         file.finish()
 
@@ -79,7 +79,7 @@ def test_what_a_killed_build_left_is_overwritten(tmp_path: Path) -> None:
 
 def test_files_are_closed_once(tmp_path: Path) -> None:
     """A descriptor that somebody else got meanwhile stays open."""
-    with ShardFile(tmp_path, "a") as file:
+    with DurableFile(tmp_path, "a") as file:
         file.finish()
         other = os.open(tmp_path / "a", os.O_RDONLY)
         file.close()
@@ -90,7 +90,7 @@ def test_files_are_closed_once(tmp_path: Path) -> None:
 
 def test_a_closed_file_is_not_written_to(tmp_path: Path) -> None:
     """What comes too late does not land in the file that has the descriptor now."""
-    with ShardFile(tmp_path, "a") as file:
+    with DurableFile(tmp_path, "a") as file:
         pass
     with (tmp_path / "other").open("wb") as other:
         with pytest.raises(ValueError, match="closed"):
@@ -104,7 +104,7 @@ def test_a_closed_file_is_not_written_to(tmp_path: Path) -> None:
 def test_pyarrow_writes_to_a_file(form: str, tmp_path: Path) -> None:
     """What pyarrow's writers write is hashed, and read back as it was."""
     path = tmp_path / "table"
-    with ShardFile(tmp_path, "table") as file:
+    with DurableFile(tmp_path, "table") as file:
         if form == "parquet":
             pq.write_table(TABLE, file)
         else:
@@ -126,7 +126,7 @@ def test_a_full_disk_names_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A write that fails is an OSError with the path of the file."""
-    with ShardFile(tmp_path, "a") as file:
+    with DurableFile(tmp_path, "a") as file:
         fill_disk(monkeypatch)
         with pytest.raises(OSError, match="No space left") as caught:
             file.write(b"content")
@@ -139,7 +139,7 @@ def test_a_full_disk_passes_through_pyarrow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error that pyarrow's writer ends with still names the file."""
-    with ShardFile(tmp_path, "a") as file:
+    with DurableFile(tmp_path, "a") as file:
         fill_disk(monkeypatch)
         with pytest.raises(OSError, match=f"No space left.*{tmp_path / 'a'}"):
             pq.write_table(TABLE, file)
@@ -148,7 +148,7 @@ def test_a_full_disk_passes_through_pyarrow(
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     """The folder of a store is not made by its files."""
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        ShardFile(tmp_path / "nowhere", "a")
+        DurableFile(tmp_path / "nowhere", "a")
 
 
 @pytest.mark.parametrize("most", [1, 3, 7, 100])

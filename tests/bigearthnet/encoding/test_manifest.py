@@ -15,7 +15,7 @@ from bigearthnet.encoding import manifest
 from bigearthnet.encoding.files import FileInfo, hash_file
 from bigearthnet.encoding.pipeline import BuildResult
 from bigearthnet.encoding.shards import ShardInfo
-from bigearthnet.encoding.spool import SpoolIndex
+from bigearthnet.encoding.spool_index import SpoolIndex
 from bigearthnet.encoding.statistics import BandSums
 from bigearthnet.patch_index import PatchIndex
 from bigearthnet.release import V1
@@ -189,6 +189,7 @@ def test_the_manifest_says_what_was_built(result: BuildResult, tmp_path: Path) -
         "rows": 3,
         "stored": 2,
         "synthetic": 0,
+        "quarantined": 0,
         "sha256": hashlib.sha256(b"content").hexdigest(),
     } == made["patches"]
 

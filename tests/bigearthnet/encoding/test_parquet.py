@@ -10,7 +10,7 @@ import pytest
 
 from bigearthnet.bands import GROUPS
 from bigearthnet.config import get_config
-from bigearthnet.encoding.files import ShardFile
+from bigearthnet.encoding.files import DurableFile
 from bigearthnet.encoding.parquet import column_sizes
 from bigearthnet.encoding.writers import TableWriter
 from bigearthnet.examples import Example
@@ -50,7 +50,7 @@ def column_of(chunk: Any) -> str:
 
 def write_small(folder: Path, count: int) -> Path:
     """Writes a shard of as many rows of SMALL, numbered from 0."""
-    with ShardFile(folder, "small") as file:
+    with DurableFile(folder, "small") as file:
         writer = TableWriter({"parquet": file}, SMALL)
         for n in range(count):
             pixels = np.full((2, 20, 20), n, np.uint16)

@@ -9,8 +9,10 @@ import pytest
 
 from bigearthnet.config import get_config
 from bigearthnet.encoding import keys
-from bigearthnet.encoding.pipeline import BuildOptions, BuildResult, encode
+from bigearthnet.encoding.build_options import BuildOptions
+from bigearthnet.encoding.pipeline import BuildResult, encode
 from bigearthnet.encoding.tfrecord import make_encoder, read_records
+from bigearthnet.encoding.workspace import open_workspace, remove_workspace
 from bigearthnet.errors import ArchiveError, ChecksumError, OptionError, PatchError
 from bigearthnet.examples import make_s2_example
 from bigearthnet.patch import RawPatch, decode_patch
@@ -25,17 +27,22 @@ WriteArchive = Callable[..., Path]
 def run(
     source: Path, output: Path, config: str = "s2", **options: object
 ) -> BuildResult:
-    """Builds a source into a new folder."""
-    output.mkdir()
+    """Builds a source; the shards are in a new folder, which is not there otherwise."""
     settings = get_config(config)
-    return encode(
-        source,
-        {"tfrecord": output},
-        config=settings,
-        release=V1,
-        patches=load_index(settings.scheme),
-        options=BuildOptions(quiet=True, **options),  # type: ignore[arg-type]
-    )
+    chosen = BuildOptions(quiet=True, **options)  # type: ignore[arg-type]
+    with open_workspace(output.with_name("work"), {}) as work:
+        result = encode(
+            source,
+            work,
+            ["tfrecord"],
+            config=settings,
+            release=V1,
+            patches=load_index(settings.scheme),
+            options=chosen,
+        )
+        work.publish({"tfrecord": output})
+    remove_workspace(output.with_name("work"))
+    return result
 
 
 def hash_files(folder: Path) -> dict[str, str]:
@@ -198,7 +205,7 @@ def test_another_file_than_the_published_one_is_an_error(
     with pytest.raises(ChecksumError, match=f"expected sha256 {'0' * 64}"):
         run(source, tmp_path / "out", expected_sha256="0" * 64)
 
-    assert {} == hash_files(tmp_path / "out")
+    assert [source] == list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -267,7 +274,7 @@ def test_damaged_patches_end_the_build(
     with pytest.raises(PatchError, match=f"{patch_id}/{name}: .*{match}"):
         run(source, tmp_path / "out")
 
-    assert {} == hash_files(tmp_path / "out")
+    assert [source] == list(tmp_path.iterdir())
 
 
 def test_a_truncated_archive_ends_the_build(
@@ -280,7 +287,7 @@ def test_a_truncated_archive_ends_the_build(
     with pytest.raises(ArchiveError, match=r"archive\.tar\.gz"):
         run(source, tmp_path / "out")
 
-    assert {} == hash_files(tmp_path / "out")
+    assert [source] == list(tmp_path.iterdir())
 
 
 def test_a_failing_write_ends_the_build(
@@ -299,7 +306,7 @@ def test_a_failing_write_ends_the_build(
     with pytest.raises(OSError, match="No space left"):
         run(write_archive(tmp_path, fake_patches), tmp_path / "out", workers=1)
 
-    assert not [p for p in (tmp_path / "out").iterdir() if p.name.endswith("00001")]
+    assert not [p for p in tmp_path.rglob("*-of-*") if p.suffix != ".unfinished"]
 
 
 def test_a_random_split_puts_patches_elsewhere(

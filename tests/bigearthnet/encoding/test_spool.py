@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bigearthnet.encoding import spool
-from bigearthnet.encoding.spool import SpoolIndex, SpoolWriter
+from bigearthnet.encoding import records, spool
+from bigearthnet.encoding.spool import SpoolWriter
+from bigearthnet.encoding.spool_index import SpoolIndex
 from bigearthnet.metadata import PatchMetadata
 from bigearthnet.patch import Patch, RawPatch, decode_patch
 from bigearthnet.patch_index import PatchFacts, PatchIndex
@@ -34,8 +35,8 @@ FACTS = PatchFacts(1, 3, 9, True, False, "S1A_IW_GRDH_1SDV_x")
 
 def round_trip(patch: Patch, facts: PatchFacts = FACTS) -> tuple[Patch, PatchFacts]:
     """Encodes and decodes a patch."""
-    record = b"".join(spool.encode_record(patch, facts))
-    found, found_facts = spool.decode_record(record)
+    record = b"".join(records.encode_record(patch, facts))
+    found, found_facts = records.decode_record(record)
     return join_pixels(found), found_facts
 
 
@@ -103,8 +104,8 @@ def test_no_value_takes_the_place_of_another() -> None:
 )
 def test_masks_hold_class_ids(labels: tuple[int, ...], mask: int) -> None:
     """Class id n is bit n, and the ids come back ascending."""
-    assert mask == spool.encode_mask(labels)
-    assert labels == spool.decode_mask(mask)
+    assert mask == records.encode_mask(labels)
+    assert labels == records.decode_mask(mask)
 
 
 def test_the_index_sorts_like_sorted() -> None:
@@ -198,7 +199,7 @@ def test_records_stand_in_the_bucket_of_their_key(
         key = hashlib.md5((split + patch.patch_id).encode()).digest()
         paths.append(spool.bucket_path(tmp_path, facts.split, bucket))
         record = paths[-1].read_bytes()[offset : offset + nbytes]
-        found, found_facts = spool.decode_record(record)
+        found, found_facts = records.decode_record(record)
 
         assert int.from_bytes(key, "big") >> (128 - bits) == bucket
         assert f"{split}-{bucket:03d}" == paths[-1].name
@@ -208,21 +209,29 @@ def test_records_stand_in_the_bucket_of_their_key(
     assert sum(n for _, n, _ in places) == sum(p.stat().st_size for p in set(paths))
 
 
-def test_an_existing_bucket_is_not_appended_to(
+def test_what_the_index_does_not_know_is_cut_off(
     tmp_path: Path, fake_patches: Patches, patch_index: PatchIndex
 ) -> None:
-    """What an older build left behind never becomes part of a new one."""
-    ((row, (patch, facts)), *_) = find_rows(
-        decode_all(fake_patches), patch_index
-    ).items()
-    with SpoolWriter(tmp_path, SpoolIndex(patch_index.splits)) as writer:
-        writer.append(row, patch, facts)
+    """What an interrupted build wrote last, and other files, never become part."""
+    found = find_rows(decode_all(fake_patches), patch_index)
+    index = SpoolIndex(patch_index.splits)
+    with SpoolWriter(tmp_path, index) as writer:
+        for row, (patch, facts) in found.items():
+            writer.append(row, patch, facts)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for path in before:
+        path.write_bytes(before[path] + b"more")
+    (tmp_path / "train-999").write_bytes(b"of another build")
+    again = SpoolIndex(patch_index.splits)
+    again.load(index.dump(list(found)))
+    with SpoolWriter(tmp_path, again):
+        pass
 
-    with (
-        pytest.raises(FileExistsError, match="-0"),
-        SpoolWriter(tmp_path, SpoolIndex(patch_index.splits)) as writer,
-    ):
-        writer.append(row, patch, facts)
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert {p: len(c) for p, c in before.items()} == {
+        spool.bucket_path(tmp_path, *place): end
+        for place, end in again.bucket_ends().items()
+    }
 
 
 def test_a_disk_that_takes_less_loses_nothing(
@@ -245,4 +254,4 @@ def test_a_disk_that_takes_less_loses_nothing(
 
     (path,) = tmp_path.iterdir()
 
-    assert b"".join(spool.encode_record(patch, facts)) == path.read_bytes()
+    assert b"".join(records.encode_record(patch, facts)) == path.read_bytes()

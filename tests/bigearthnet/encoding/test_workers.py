@@ -9,8 +9,10 @@ import pytest
 
 from bigearthnet.archive import open_source
 from bigearthnet.config import get_config
-from bigearthnet.encoding.pipeline import spool_patches
 from bigearthnet.encoding.shards import ShardPlan, plan_shards, write_shard
+from bigearthnet.encoding.spool import SpoolWriter
+from bigearthnet.encoding.spool_index import SpoolIndex
+from bigearthnet.encoding.stage_one import spool_patches
 from bigearthnet.encoding.workers import Worker, WorkerError, WorkerPool
 from bigearthnet.patch_index import PatchIndex
 from bigearthnet.release import V1
@@ -26,10 +28,12 @@ def spooled(
     spool, output = tmp_path / "spool", tmp_path / "output"
     spool.mkdir()
     output.mkdir()
-    with open_source(sample_folder) as source:
-        index = spool_patches(
+    index = SpoolIndex(patch_index.splits)
+    with open_source(sample_folder) as source, SpoolWriter(spool, index) as writer:
+        spool_patches(
             source,
-            spool,
+            writer,
+            index,
             release=V1,
             patches=patch_index,
             wanted=patch_index.splits < 4,

@@ -12,7 +12,7 @@ import pytest
 
 from bigearthnet.config import get_config
 from bigearthnet.encoding import columns
-from bigearthnet.encoding.files import FileInfo, ShardFile
+from bigearthnet.encoding.files import DurableFile, FileInfo
 from bigearthnet.encoding.tfrecord import make_encoder, read_records
 from bigearthnet.encoding.writers import TableWriter, TFRecordWriter, make_writers
 from bigearthnet.examples import Example
@@ -27,7 +27,7 @@ def write(
 ) -> dict[str, FileInfo]:
     """Writes one shard in some formats; returns format → its file, named so."""
     with ExitStack() as stack:
-        files = {f: stack.enter_context(ShardFile(folder, f)) for f in formats}
+        files = {f: stack.enter_context(DurableFile(folder, f)) for f in formats}
         writers = make_writers(files, S2)
         for example in examples:
             for writer in writers:
@@ -131,7 +131,7 @@ def test_only_asked_formats_are_written(
 ) -> None:
     """There is one writer for records and one for all tables, and no other file."""
     with ExitStack() as stack:
-        files = {f: stack.enter_context(ShardFile(tmp_path, f)) for f in formats}
+        files = {f: stack.enter_context(DurableFile(tmp_path, f)) for f in formats}
         found = [type(writer) for writer in make_writers(files, S2)]
     write(fake_rows[:1], tmp_path, formats)
 
@@ -154,7 +154,7 @@ def test_examples_are_kept_until_a_group_is_full(
 ) -> None:
     """A table is written as soon as it is full, and not before."""
     monkeypatch.setattr(columns, "ROWS_PER_GROUP", 3)
-    with ShardFile(tmp_path, "arrow") as file:
+    with DurableFile(tmp_path, "arrow") as file:
         writer = TableWriter({"arrow": file}, S2.columns)
         sizes = [file.data_nbytes]
         for row in fake_rows:

@@ -14,7 +14,7 @@ import pytest
 import bigearthnet
 from bigearthnet.config import get_config
 from bigearthnet.encoding import columns, keys, parquet
-from bigearthnet.encoding.pipeline import BuildOptions
+from bigearthnet.encoding.build_options import BuildOptions
 from bigearthnet.formats import FORMATS
 from bigearthnet.patch_index import PatchIndex
 from bigearthnet.splits import SPLITS

@@ -15,7 +15,7 @@ import pytest
 
 import bigearthnet
 from bigearthnet.config import get_config
-from bigearthnet.encoding.pipeline import BuildOptions
+from bigearthnet.encoding.build_options import BuildOptions
 from bigearthnet.errors import ShardError, StoreError
 from bigearthnet.stores import open_store
 from builder.build import build

@@ -1,0 +1,145 @@
+"""Stage two: runs all shards that are not done, and forgets the spool as it goes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bigearthnet.config import Config
+from bigearthnet.encoding.files import FileInfo
+from bigearthnet.encoding.progress import Progress
+from bigearthnet.encoding.shards import ShardInfo, ShardPlan
+from bigearthnet.encoding.spool import bucket_path
+from bigearthnet.encoding.statistics import BandSums
+from bigearthnet.encoding.workers import WorkerPool
+from bigearthnet.encoding.workspace import Workspace
+from bigearthnet.errors import JournalError
+from bigearthnet.splits import SPLITS
+
+
+def write_shards(
+    plans: Sequence[ShardPlan],
+    pool: WorkerPool,
+    work: Workspace,
+    formats: Sequence[str],
+    config: Config,
+    *,
+    quiet: bool = False,
+) -> tuple[ShardInfo, ...]:
+    """Writes all shards that the journal does not know as written.
+
+    Args:
+        plans: All shards of the build.
+        pool: Writes them.
+        work: The workspace, with its spool filled.
+        formats: Names of the formats to write.
+        config: What to store.
+        quiet: Shows no progress.
+
+    Returns:
+        What was written, in the order of `plans`.
+
+    Raises:
+        OSError: If a file cannot be read or written.
+        JournalError: If the spool is not what the index says.
+        WorkerError: If a process ended.
+    """
+    written = find_written(work)
+    todo = [plan for plan in plans if plan.name not in written]
+    outputs = {name: work.output(name) for name in formats} if todo else {}
+    buckets = Buckets(todo, work.spool)
+    buckets.check()
+    total = sum(len(plan.records) for plan in todo)
+    with Progress("shards", total_patches=total, quiet=quiet) as progress:
+        for plan, shard in pool.write_shards(
+            todo,
+            spool=work.spool,
+            outputs=outputs,
+            config=config,
+            on_progress=progress.add,
+        ):
+            entry = {"kind": "shard", "name": plan.name, **encode_info(shard)}
+            work.journal.append(entry, durable=True)
+            buckets.release(plan)
+            written[plan.name] = shard
+    return tuple(written[plan.name] for plan in plans)
+
+
+def find_written(work: Workspace) -> dict[str, ShardInfo]:
+    """Returns name → the shard of all that were written by an earlier run.
+
+    A shard of which a file is not there any more, or has another size, is not one.
+    """
+    shards = {e["name"]: decode_info(e) for e in work.journal.find("shard")}
+    if work.is_published:  # files may be elsewhere by now
+        return shards
+    return {name: s for name, s in shards.items() if _is_there(s, work.folder)}
+
+
+def _is_there(shard: ShardInfo, folder: Path) -> bool:
+    paths = {folder / form / file.name: file for form, file in shard.files.items()}
+    return all(
+        path.is_file() and path.stat().st_size == file.nbytes
+        for path, file in paths.items()
+    )
+
+
+def encode_info(shard: ShardInfo) -> dict[str, Any]:
+    """Returns a shard as JSON."""
+    return {
+        "split": shard.split,
+        "num_patches": shard.num_patches,
+        "files": {form: asdict(file) for form, file in shard.files.items()},
+        "sums": shard.sums.encode(),
+    }
+
+
+def decode_info(entry: Mapping[str, Any]) -> ShardInfo:
+    """Inverse of `encode_info`."""
+    files = {form: FileInfo(**file) for form, file in entry["files"].items()}
+    sums = BandSums.decode(entry["sums"])
+    return ShardInfo(entry["split"], entry["num_patches"], files, sums)
+
+
+class Buckets:
+    """Deletes each bucket of a spool once no shard needs it any more."""
+
+    def __init__(self, plans: Iterable[ShardPlan], spool: Path) -> None:
+        """Counts the shards that need each bucket.
+
+        Args:
+            plans: The shards that are to be written.
+            spool: Folder of the buckets.
+        """
+        self._plans, self._spool = list(plans), spool
+        self._needed = Counter(
+            (plan.split, bucket) for plan in self._plans for bucket in plan.buckets
+        )
+
+    def check(self) -> None:
+        """Checks that all buckets are there, as long as they must be.
+
+        Raises:
+            JournalError: If one is not.
+        """
+        for plan in self._plans:
+            ends = plan.records["offset"] + plan.records["nbytes"]
+            for bucket in plan.buckets:
+                path = bucket_path(self._spool, plan.split, bucket)
+                end = int(ends[plan.records["bucket"] == bucket].max())
+                if not path.is_file() or path.stat().st_size < end:
+                    raise JournalError(
+                        f"{path} is not there, or shorter than {end} bytes, and "
+                        f"{SPLITS[plan.split]} is not written. Build anew with "
+                        "--restart, or delete the folder of the build."
+                    )
+
+    def release(self, plan: ShardPlan) -> None:
+        """Takes note that a shard is written."""
+        for bucket in plan.buckets:
+            self._needed[plan.split, bucket] -= 1
+            if not self._needed[plan.split, bucket]:
+                bucket_path(self._spool, plan.split, bucket).unlink()

@@ -1,0 +1,312 @@
+"""The folder of an unfinished build: who may write to it, and what is done in it.
+
+    incomplete.<name>/build.json      what is built from what; see `identity`
+                      journal.jsonl   what is done; see `journal`
+                      spool/          stage one
+                      <format>/       the stores, until they are published
+
+A build that was interrupted, however, is continued by opening its workspace again. All
+that is done stands in the journal; what does not is done again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bigearthnet.config import Config
+from bigearthnet.encoding.files import make_folder, sync_folder, sync_tree, write_json
+from bigearthnet.encoding.journal import Journal
+from bigearthnet.errors import JournalError, OptionError
+from bigearthnet.locks import try_lock
+
+# TFDS's own prefix for what is not finished; it never reads from there.
+PREFIX = "incomplete."
+
+_IDENTITY, _JOURNAL, _LOCK, _SPOOL = "build.json", "journal.jsonl", "lock", "spool"
+
+# Seconds that the processes of a killed build get to notice that it is gone.
+_LOCK_PATIENCE_S = 5.0
+
+
+def workspace_folder(data_dir: Path, config: Config) -> Path:
+    """Returns where a configuration is built that goes to a data directory."""
+    return data_dir / f"{PREFIX}bigearthnet-{config.name}"
+
+
+@dataclass
+class Workspace:
+    """An opened workspace.
+
+    Attributes:
+        folder: The folder.
+        journal: What is done.
+        lock: Descriptor of the lock; processes of the build inherit it, so that no
+            other build begins while one of them lives.
+        boot: What names this run of the machine; None if that is not known.
+        is_continued: Whether an earlier run has begun the build.
+        is_useless: Whether nothing of it can be used again after an error.
+    """
+
+    folder: Path
+    journal: Journal
+    lock: int
+    boot: str | None
+    is_continued: bool
+    is_useless: bool = False
+
+    @property
+    def spool(self) -> Path:
+        """The folder of the spool."""
+        return self.folder / _SPOOL
+
+    def output(self, form: str) -> Path:
+        """Returns the folder of a store that is not finished, made if missing."""
+        folder = self.folder / form
+        make_folder(folder)
+        return folder
+
+    def nbytes(self) -> int:
+        """Returns the bytes of all files that are there."""
+        return sum(
+            os.stat(os.path.join(here, name)).st_size
+            for here, _, names in os.walk(self.folder)
+            for name in names
+        )
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the stores are finished, and some of them may have their names."""
+        return bool(self.journal.find("publish"))
+
+    def publish(self, targets: Mapping[str, Path]) -> None:
+        """Gives the finished stores their names; what was interrupted goes on.
+
+        Args:
+            targets: Name of each format → folder that is to appear, on the same disk.
+
+        Raises:
+            OptionError: If one is there that is not of this build.
+            OSError: If one cannot be renamed.
+        """
+        begun = self.is_published
+        for form, target in targets.items():
+            is_there = (self.folder / form).exists()
+            if target.exists() and (is_there or not begun):
+                raise OptionError(
+                    f"{target} is there already. Delete it to build it again, or "
+                    "choose another data_dir."
+                )
+        if not begun:
+            sync_tree(self.folder)
+            self.journal.append({"kind": "publish"}, durable=True)
+        for form, target in targets.items():
+            if not target.exists():
+                make_folder(target.parent)
+                (self.folder / form).rename(target)
+        for target in targets.values():
+            sync_folder(target.parent)
+        sync_folder(self.folder)
+
+
+@contextmanager
+def open_workspace(
+    folder: Path,
+    identity: Mapping[str, Any],
+    *,
+    restart: bool = False,
+    boot: str | None = None,
+) -> Iterator[Workspace]:
+    """Begins a build, or continues one that was interrupted.
+
+    Without an error the workspace is there afterwards, for `remove_workspace`. After
+    one it is there if something of it can be used again.
+
+    Args:
+        folder: The folder of the workspace; made, with its parents, if missing.
+        identity: What is built from what, JSON: an unfinished build is continued if
+            it says the same.
+        restart: Gives up what is there of an unfinished build.
+        boot: What names this run of the machine; None to ask the system.
+
+    Raises:
+        OptionError: If another process builds in this folder, or the unfinished build
+            that it holds is another one.
+        JournalError: If its records are damaged.
+        OSError: If the folder cannot be made or written to.
+    """
+    missing = [parent for parent in folder.parents if not parent.exists()]
+    lock = _lock(folder)
+    journal: Journal | None = None
+    work: Workspace | None = None
+    try:
+        if restart or not (folder / _IDENTITY).exists():
+            _clear(folder, keep=(_LOCK,))
+            make_folder(folder / _SPOOL)
+            write_json(identity, folder / _IDENTITY)
+        _check_identity(folder / _IDENTITY, identity)
+        journal = Journal(folder / _JOURNAL)
+        _remove_unfinished(folder)
+        work = Workspace(
+            folder,
+            journal,
+            lock,
+            boot or read_boot_id(),
+            is_continued=bool(journal.entries),
+        )
+        yield work
+    except BaseException:
+        if work is not None and (work.is_useless or not work.journal.entries):
+            with suppress(OSError):  # the error that ended the build says more
+                _clear(folder)
+                for path in (folder, *missing):
+                    path.rmdir()
+        raise
+    finally:
+        if journal is not None:
+            journal.close()
+        os.close(lock)
+
+
+def remove_workspace(folder: Path) -> None:
+    """Removes the workspace of a finished build; nothing happens if there is none.
+
+    Raises:
+        OptionError: If a process builds in it.
+    """
+    if folder.exists():
+        lock = _lock(folder)
+        try:
+            _clear(folder)
+        finally:
+            os.close(lock)
+        folder.rmdir()
+
+
+def _clear(folder: Path, keep: Iterable[str] = ()) -> None:
+    """Deletes what a workspace holds; first what makes it one."""
+    first = folder / _IDENTITY
+    others = [path for path in folder.iterdir() if path.name not in keep]
+    for path in sorted(others, key=lambda path: (path != first, path.name == _LOCK)):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+        if path == first:
+            sync_folder(folder)
+
+
+def remove_debris(folder: Path) -> None:
+    """Removes what is left of a workspace that was being removed.
+
+    Raises:
+        OptionError: If a process builds in it.
+    """
+    if folder.exists() and not (folder / _IDENTITY).exists():
+        remove_workspace(folder)
+
+
+def remove_finished(folder: Path, formats: Sequence[str]) -> None:
+    """Removes the workspace of a build of some formats alone, unless one is at work.
+
+    Args:
+        folder: The workspace, which need not be there.
+        formats: Names of the formats; their stores are finished.
+    """
+    try:
+        found = json.loads((folder / _IDENTITY).read_text(encoding="utf-8"))
+        if found["formats"] == sorted(formats):
+            remove_workspace(folder)
+    except (OSError, ValueError, LookupError, TypeError):
+        return  # not one of these
+
+
+def remove_leftovers(target: Path, keep: Path | None = None) -> None:
+    """Removes what TFDS left of builds that were killed, of a folder that is built.
+
+    Args:
+        target: The folder that is to appear; its workspace is locked.
+        keep: The one that is in use.
+    """
+    for path in target.parent.glob(f"{PREFIX}*_{target.name}"):
+        if path != keep:
+            shutil.rmtree(path)
+
+
+def _remove_unfinished(folder: Path) -> None:
+    for path in folder.rglob("*.unfinished"):
+        path.unlink()
+
+
+def was_published(folder: Path) -> bool:
+    """Whether the build of a workspace was interrupted while it was published."""
+    if not (folder / _IDENTITY).exists():
+        return False
+    journal = Journal(folder / _JOURNAL)
+    journal.close()
+    return bool(journal.find("publish"))
+
+
+def _check_identity(path: Path, identity: Mapping[str, Any]) -> None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        assert isinstance(found, dict)
+    except (ValueError, AssertionError):
+        raise JournalError(
+            f"{path} is damaged. Build anew with --restart, or delete its folder."
+        ) from None
+    expected = json.loads(json.dumps(identity))
+    names = [n for n in {**found, **expected} if found.get(n) != expected.get(n)]
+    if names:
+        changes = "; ".join(
+            f"{n}: was {_shorten(found.get(n))}, is {_shorten(expected.get(n))}"
+            for n in names
+        )
+        raise OptionError(
+            f"{path.parent} holds an unfinished build of something else ({changes}). "
+            "To continue it, build the same again; to give it up, add --restart, or "
+            "delete the folder."
+        )
+
+
+def _shorten(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _lock(folder: Path) -> int:
+    """Makes a folder and locks it; returns the descriptor that holds the lock."""
+    end = time.monotonic() + _LOCK_PATIENCE_S
+    while True:
+        make_folder(folder)
+        path = folder / _LOCK
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        if try_lock(file, path):
+            return file
+        os.close(file)
+        if time.monotonic() > end:
+            raise OptionError(
+                f"another process builds in {folder}. Wait until it is done, or choose "
+                "another data_dir."
+            )
+        time.sleep(0.05)
+
+
+def read_boot_id() -> str | None:
+    """Returns what names this run of the machine; None where that is not known.
+
+    As long as it is the same, what was written is there, synchronised or not.
+
+    Source: random(4), /proc/sys/kernel/random/boot_id.
+    """
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
