@@ -86,6 +86,14 @@ ROWS: tuple[Row, ...] = (
         "archive",
     ),
     Row(
+        "limit-disk",
+        "limit: gunzip beside writing the spool, then reading it and durable shards",
+        ENCODE,
+        OURS,
+        "limit_disk",
+        "archive",
+    ),
+    Row(
         "encode-ours",
         "**ours**: TFRecord",
         ENCODE,

@@ -1,0 +1,71 @@
+"""The build that is broken: small shards, notes after every patch, all formats."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+from bigearthnet.config import get_config
+from bigearthnet.encoding.build_options import BuildOptions
+from bigearthnet.formats import FORMATS
+from builder.build import build
+
+# What depends on command and time, and may differ.
+_DIFFERENT = ("provenance.json",)
+
+
+@contextmanager
+def small_shards(num_patches: int) -> Iterator[None]:
+    """Makes shards of at most as many patches, so that a build has many."""
+    with mock.patch("bigearthnet.encoding.keys.MAX_PATCHES_PER_SHARD", num_patches):
+        yield
+
+
+def run_build(
+    source: Path,
+    data_dir: Path,
+    *,
+    workers: int = 1,
+    note_nbytes: int = 1,
+    sync_nbytes: int = 2**20,
+) -> None:
+    """Builds all formats, or goes on with it.
+
+    Args:
+        source: The archive.
+        data_dir: Where the stores go.
+        workers: Processes of stage two.
+        note_nbytes: See `BuildOptions`.
+        sync_nbytes: See `BuildOptions`.
+    """
+    options = BuildOptions(
+        include_excluded=True,
+        workers=workers,
+        note_nbytes=note_nbytes,
+        sync_nbytes=sync_nbytes,
+        quiet=True,
+    )
+    build(source, data_dir, get_config("s2"), options, formats=list(FORMATS))
+
+
+def hash_tree(folder: Path) -> dict[str, str]:
+    """Returns path of each file below a folder → its sha256.
+
+    Files that tell of time and command are left out, and nothing else: what should not
+    be there is there.
+    """
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name not in _DIFFERENT:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[str(path.relative_to(folder))] = digest
+    return found
+
+
+def compare(expected: dict[str, str], found: dict[str, str]) -> str:
+    """Returns how two trees differ, or "" if they do not."""
+    names = [n for n in {**expected, **found} if expected.get(n) != found.get(n)]
+    return ", ".join(names[:5])

@@ -1,0 +1,96 @@
+"""Signals that end a build at a random moment, in processes of their own."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.faults import builds, victim
+
+# Bytes of the spool between two notes: a few patches.
+_NOTE_NBYTES = 1_000_000
+
+
+class Victims:
+    """Starts builds of one source.
+
+    Attributes:
+        seconds: How long an undisturbed build takes once it has begun.
+    """
+
+    def __init__(self, source: Path, shard: int) -> None:
+        """Takes what is built.
+
+        Args:
+            source: The archive.
+            shard: The most patches of a shard.
+        """
+        self._source, self._shard = source, shard
+        self.seconds = 0.0
+
+    def start(self, data_dir: Path, workers: int) -> subprocess.Popen[str]:
+        """Starts a build, and returns when it begins."""
+        numbers = map(str, (self._shard, workers, _NOTE_NBYTES))
+        process = subprocess.Popen(
+            [sys.executable, "-m", victim.__name__, self._source, data_dir, *numbers],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == victim.BEGIN
+        return process
+
+    def finish(self, data_dir: Path, workers: int) -> str:
+        """Runs a build to its end; returns "" or what it says went wrong."""
+        process = self.start(data_dir, workers)
+        begin = time.monotonic()
+        _, said = process.communicate()
+        self.seconds = max(self.seconds, time.monotonic() - begin)
+        return said.strip().splitlines()[-1] if process.returncode else ""
+
+
+def run_trials(
+    kind: signal.Signals | None,
+    trials: int,
+    victims: Victims,
+    work: Path,
+    expected: dict[str, str],
+    seed: int = 0,
+) -> Iterator[str]:
+    """Ends builds at random moments, and runs them again at once.
+
+    Args:
+        kind: SIGKILL or SIGINT; None to take the folder away.
+        trials: How many builds.
+        victims: What is built.
+        work: Existing folder to build in.
+        expected: What `builds.hash_tree` says of an undisturbed build.
+        seed: Seed of the moments.
+
+    Yields:
+        For each build "" if all is as expected, or what is not.
+    """
+    numbers = random.Random(f"{kind} {seed}")
+    for trial in range(trials):
+        folder = work / f"trial-{trial}"
+        folder.mkdir()
+        process = victims.start(folder, workers=numbers.choice((1, 2)))
+        time.sleep(numbers.uniform(0, victims.seconds))
+        if kind is None:
+            folder.rename(work / "removed")
+            shutil.rmtree(work / "removed")
+        else:
+            process.send_signal(kind)
+        problem = victims.finish(folder, workers=numbers.choice((1, 2)))
+        process.communicate()
+        if "is there already. Delete it" in problem:
+            problem = ""  # it was finished before the signal came
+        yield problem or builds.compare(expected, builds.hash_tree(folder))
+        shutil.rmtree(folder)
