@@ -2,7 +2,7 @@
 
 The fast path understands what the archive holds: little-endian classic TIFF, one
 image, uncompressed contiguous strips of uint16. Whatever it does not fully understand
-goes to rasterio, never to a guess; rasterio is also its oracle in the tests.
+goes to GDAL (`gdal.py`), never to a guess; rasterio is also its oracle in the tests.
 
 Source: TIFF Revision 6.0 (Adobe, 1992), sections 2 and 8.
 """
@@ -11,18 +11,14 @@ from __future__ import annotations
 
 import functools
 import struct
-import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.bands import Band
-from bigearthnet.errors import PatchError
-
-if TYPE_CHECKING:
-    from rasterio.io import DatasetReader
+from bigearthnet.gdal import read_with_gdal
 
 # Bytes that hold the whole structure of the archive's files: header, 15 tags and, in
 # 10 m bands, the positions of four strips. What follows differs from patch to patch
@@ -31,8 +27,7 @@ _STRUCTURE_NBYTES: Final = 226
 
 _LITTLE_ENDIAN_CLASSIC: Final = b"II*\0"
 _ENTRY = struct.Struct("<HHII")
-_SHORT, _LONG, _LONG8 = 3, 4, 16
-_FORMS: Final[Mapping[int, str]] = {_SHORT: "H", _LONG: "I", _LONG8: "Q"}
+_SHORT, _LONG = 3, 4
 
 _WIDTH, _HEIGHT = 256, 257
 _STRIP_OFFSETS, _ROWS_PER_STRIP, _STRIP_BYTE_COUNTS = 273, 278, 279
@@ -78,7 +73,8 @@ def read_pixels(tiff: bytes, band: Band, *, patch_id: str, file: str) -> memoryv
     if extent is None:
         extent = _find_extent(tiff, len(tiff), band.size_px)
     if extent is None:
-        return memoryview(_read_with_rasterio(tiff, band, patch_id, file).tobytes())
+        pixels = read_with_gdal(tiff, band, patch_id=patch_id, file=file)
+        return memoryview(pixels.tobytes())
     return memoryview(tiff)[extent[0] : extent[1]]
 
 
@@ -184,95 +180,3 @@ def _is_plain(tags: Mapping[int, tuple[int, int, int]], size_px: int) -> bool:
             return False
     # SampleFormat's default is unsigned, so it may be absent.
     return True
-
-
-def _read_with_rasterio(
-    tiff: bytes, band: Band, patch_id: str, file: str
-) -> npt.NDArray[np.uint16]:
-    """Reads any other valid GeoTIFF of the expected shape and type.
-
-    Only GDAL's GTiff driver may open the bytes, and only after the dimensions were
-    found to be the band's: another driver's file under a `.tif` name (a VRT) could
-    make GDAL read other files, and absurd dimensions make it allocate.
-    """
-
-    def error(problem: str) -> PatchError:
-        return PatchError(
-            f"{problem}. Check that the archive is complete and of the S2 release.",
-            patch_id=patch_id,
-            file=file,
-        )
-
-    size = _read_size(tiff)
-    if size is None:
-        raise error(f"not a readable TIFF ({len(tiff)} bytes, begins {tiff[:8]!r})")
-    if size != band.shape:
-        raise error(
-            f"{band.name} has the wrong shape: expected {band.shape}, got {size}"
-        )
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
-    from rasterio.io import MemoryFile
-
-    try:
-        with (
-            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
-            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
-            MemoryFile(tiff) as memory,
-            memory.open(driver="GTiff", sharing=False) as dataset,
-        ):
-            return _read_checked(dataset, band).astype("<u2", copy=False)
-    except ValueError as cause:
-        raise error(str(cause)) from None
-    except RasterioError as cause:
-        raise error(f"damaged TIFF: {str(cause)[:120]}") from None
-
-
-def _read_checked(dataset: DatasetReader, band: Band) -> npt.NDArray[np.uint16]:
-    kinds, shape = dataset.dtypes, dataset.shape
-    if kinds != ("uint16",) or shape != band.shape:
-        raise ValueError(
-            f"{band.name}: expected one uint16 band of {band.shape}, got "
-            f"{len(kinds)} of {'/'.join(sorted(set(kinds)))} and {shape}"
-        )
-    return dataset.read(1)
-
-
-def _read_size(tiff: bytes) -> tuple[int, int] | None:
-    """Reads (height, width) of the first image of a TIFF or BigTIFF."""
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
-    if order is None:
-        return None
-    sizes: dict[int, int] = {}
-    try:
-        (version,) = struct.unpack_from(f"{order}H", tiff, 2)
-        if version == 42:
-            count_form, entry, value_at, first = (
-                "H",
-                12,
-                8,
-                struct.unpack_from(f"{order}I", tiff, 4)[0],
-            )
-        elif version == 43:
-            count_form, entry, value_at, first = (
-                "Q",
-                20,
-                12,
-                struct.unpack_from(f"{order}Q", tiff, 8)[0],
-            )
-        else:
-            return None
-        (num_tags,) = struct.unpack_from(order + count_form, tiff, first)
-        start = first + struct.calcsize(order + count_form)
-        for position in range(start, min(start + num_tags * entry, len(tiff)), entry):
-            tag, kind = struct.unpack_from(f"{order}HH", tiff, position)
-            if tag in (_WIDTH, _HEIGHT):
-                form = _FORMS.get(kind)
-                if form is None:
-                    return None
-                (sizes[tag],) = struct.unpack_from(
-                    order + form, tiff, position + value_at
-                )
-    except (struct.error, OverflowError):  # an offset of 2**63 or more
-        return None
-    return (sizes[_HEIGHT], sizes[_WIDTH]) if len(sizes) == 2 else None

@@ -6,6 +6,7 @@ import datetime
 import functools
 import json
 import re
+import reprlib
 from dataclasses import dataclass
 
 from bigearthnet.errors import LabelError, PatchError
@@ -14,13 +15,19 @@ from bigearthnet.nomenclature import CLC43, Nomenclature
 _ACQUISITION_DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.A)
 
 # Code of the whole projected system: the last authority of the WKT.
-_EPSG = re.compile(r'AUTHORITY\["EPSG","(\d{4,5})"\]\]\s*\Z', re.A)
+_EPSG = re.compile(r'AUTHORITY\["EPSG","([1-9]\d{3,4})"\]\]\s*\Z', re.A)
 
 # Word in the tile source of patches that `builder.synthesize` made up.
 SYNTHETIC = "SYNTHETIC"
 
 # Longest text of a JSON that is stored, in characters; the WKT has about 700.
 _MAX_TEXT = 10_000
+
+# Longest label that is looked up, in characters; the longest there is has 86.
+_MAX_LABEL = 200
+
+# Largest JSON that is parsed, in bytes; those of the real sample have about 1,000.
+_MAX_NBYTES = 2**18
 
 _COORDINATES = ("ulx", "uly", "lrx", "lry")
 
@@ -61,8 +68,8 @@ def parse_metadata(
         The metadata, every field checked for type and form.
 
     Raises:
-        PatchError: If the JSON is broken, a key is missing or of the wrong type or
-            form, or a label is unknown or missing.
+        PatchError: If the JSON is broken, gives a key twice or is not UTF-8, a key is
+            missing or of the wrong type or form, or a label is unknown or missing.
 
     Source: format of `BigEarthNet-S2-v1.0.tar.gz` (bigearth.net, manual of v1.0).
     """
@@ -70,8 +77,10 @@ def parse_metadata(
     def error(problem: str) -> PatchError:
         return PatchError(problem, patch_id=patch_id, file=file)
 
+    if len(content) > _MAX_NBYTES:
+        raise error(f"{len(content)} bytes: expected up to {_MAX_NBYTES}.")
     try:
-        raw = json.loads(content)
+        raw = _DECODER.decode(content.decode("utf-8"))
     except (ValueError, RecursionError) as cause:
         raise error(
             f"broken JSON: {_shorten(cause)}. The archive is damaged."
@@ -91,14 +100,37 @@ def parse_metadata(
             acquisition_date=_parse_acquisition_date(raw["acquisition_date"]),
         )
     except KeyError as cause:
-        raise error(f"missing key {cause}; the JSON has {sorted(raw)}.") from None
+        raise error(f"missing key {cause}; the JSON has {_list_keys(raw)}.") from None
     except ValueError as cause:
         raise error(str(cause)) from None
 
 
+def _make_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError(f"a key comes twice in {_list_keys(found)}")
+    return found
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
+
+
+# Strict: Python alone takes NaN, Infinity and keys that come twice.
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_make_object, parse_constant=_refuse_constant
+)
+
+
 def _shorten(value: object) -> str:
-    text = str(value)
+    """Returns a value as text to show; containers are shown in part."""
+    is_plain = isinstance(value, str | int | float | BaseException)
+    text = str(value) if is_plain else reprlib.repr(value)
     return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _list_keys(value: dict[str, object]) -> str:
+    return _shorten(sorted(value))
 
 
 def _parse_labels(value: object, nomenclature: Nomenclature) -> tuple[int, ...]:
@@ -106,6 +138,14 @@ def _parse_labels(value: object, nomenclature: Nomenclature) -> tuple[int, ...]:
         raise ValueError(f"labels: expected a list of names, got {_shorten(value)!r}.")
     if not value:
         raise LabelError("labels: expected at least one label, got an empty list.")
+    if len(value) > len(nomenclature):
+        raise LabelError(
+            f"labels: expected up to {len(nomenclature)}, got {len(value)}; one comes "
+            "twice."
+        )
+    for name in value:
+        if not isinstance(name, str) or len(name) > _MAX_LABEL:
+            raise LabelError(f"labels: expected names, got {reprlib.repr(name)}.")
     return nomenclature.encode(value)
 
 
@@ -116,7 +156,7 @@ def _parse_coordinates(value: object) -> tuple[int, int, int, int]:
     for key in _COORDINATES:
         if key not in value:
             raise ValueError(
-                f"missing key 'coordinates.{key}'; there are {sorted(value)}."
+                f"missing key 'coordinates.{key}'; there are {_list_keys(value)}."
             )
         number = value[key]
         if isinstance(number, float) and number.is_integer():

@@ -148,7 +148,9 @@ def open_stream(codec: str, file: HashingFile) -> Any:
         except ImportError:
             import gzip
 
-            return gzip.GzipFile(fileobj=file, mode="rb")
+            # It reads headers byte by byte.
+            buffered = io.BufferedReader(file, _READ_NBYTES)
+            return gzip.GzipFile(fileobj=buffered, mode="rb")
         return igzip.IGzipFile(fileobj=file, mode="rb")  # type: ignore[no-untyped-call]
     if codec == "zstd":
         import zstandard

@@ -86,7 +86,7 @@ def _read_file(patch_id: str, entry: os.DirEntry[str]) -> bytes | PatchError:
         )
     if entry.is_symlink():
         return error("a symbolic link: expected a regular file. Put a copy there.")
-    if not entry.is_file(follow_symlinks=False):
+    if not _is_file(entry):
         return error("not a regular file.")
     with open(entry.path, "rb", buffering=0, opener=_open) as file:
         status = os.fstat(file.fileno())
@@ -95,6 +95,10 @@ def _read_file(patch_id: str, entry: os.DirEntry[str]) -> bytes | PatchError:
         if status.st_size > MAX_FILE_NBYTES:
             return error(f"larger than {MAX_FILE_NBYTES} bytes.")
         return _read_up_to(file, status.st_size)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file(follow_symlinks=False)
 
 
 def _open(path: str, flags: int) -> int:

@@ -50,7 +50,8 @@ def parse_header(header: bytes) -> tuple[str, int, bytes]:
         header: One block, 512 bytes.
 
     Returns:
-        Name, size in bytes, and type of the member.
+        Name, size in bytes, and type of the member; `check_name` knows the name of
+        one that is not UTF-8.
 
     Raises:
         TarDamage: If the checksum is wrong, or a number or name no number or name.
@@ -70,8 +71,9 @@ def parse_header(header: bytes) -> tuple[str, int, bytes]:
         if is_plain and b"\0" not in name:
             return name.decode("ascii"), int(header[124:135], 8), kind
     try:
-        info = tarfile.TarInfo.frombuf(header, "utf-8", "strict")
-    except (tarfile.HeaderError, UnicodeError, ValueError) as cause:
+        # The name may be cut within a character if the whole one stands elsewhere.
+        info = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+    except (tarfile.HeaderError, ValueError) as cause:
         raise TarDamage(f"a member's header is damaged ({cause})") from None
     if info.size < 0:
         raise TarDamage(f"{info.name!r} declares {info.size} bytes")
@@ -146,7 +148,7 @@ def check_name(name: str) -> None:
     elif len(name) > MAX_NAME:
         problem = f"a name of {len(name)} characters: {name[:80]!r}"
     elif not name.isprintable():
-        problem = f"a name with control characters: {name[:80]!r}"
+        problem = f"a name with control characters, or not UTF-8: {name[:80]!r}"
     elif name[0] == "/":
         problem = f"an absolute name: {name[:80]!r}"
     elif ".." in name.split("/"):

@@ -127,7 +127,7 @@ class TarParser:
 
     def _read_members(self) -> Iterator[tuple[str, str, bytes]]:
         read, max_nbytes = self._blocks.read, limits.MAX_FILE_NBYTES
-        end, checked = 0, ""
+        end, checked = 0, None
         while (header := read(_BLOCK)) != _END:
             name, size, kind = parse_header(header)
             self.offset = end
@@ -154,7 +154,7 @@ class TarParser:
             else:
                 self._read_extension(name, size, kind)
             end += size + -size % _BLOCK
-            self._overhead += _BLOCK + size
+            self._overhead += _BLOCK + size + -size % _BLOCK
             most = limits.MAX_OVERHEAD_NBYTES + end // limits.MAX_OVERHEAD_PART
             if self._overhead > most:
                 raise TarDamage("there are endless folders or headers")
@@ -204,9 +204,12 @@ class TarParser:
                 )
 
 
-def _check_file_name(name: str, folder: str, file: str) -> str:
-    """Checks a file's name; returns the folder that needs no check a second time."""
+def _check_file_name(name: str, folder: str, file: str) -> str | None:
+    """Checks a file's name; returns the folder that needs no check a second time.
+
+    Without a folder there is none: the name may be absolute.
+    """
     check_name(name)
     if not file:
         raise TarDamage(f"a file named like a folder: {name[:80]!r}")
-    return folder
+    return folder or None

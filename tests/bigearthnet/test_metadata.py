@@ -92,6 +92,13 @@ def test_whole_metres_may_be_written_as_floats() -> None:
     assert isinstance(coordinates[0], int)
 
 
+def test_a_tile_source_of_another_time_is_kept() -> None:
+    """The product's name may differ from the patch's, and is not corrected."""
+    source = "S2A_MSIL1C_20170701T999999_N0205_R022_T33UUP_20170613T101608.SAFE"
+
+    assert source == parse(changed(tile_source=source)).tile_source
+
+
 def test_unknown_keys_do_no_harm() -> None:
     """A JSON that says more than is stored gives the same metadata."""
     assert parse(changed()) == parse(changed(extra=[1]))
@@ -117,8 +124,57 @@ DAMAGES = {
     "label an object": (changed(labels=[{"a": 1}]), "got {'a': 1}"),
     "label a surrogate": (changed(labels=["\ud800"]), r"got '\ud800'"),
     "list for coordinates": (changed(coordinates=[1]), "an object, got '[1]'"),
-    "NaN": (moved(ulx=float("nan")), "coordinates.ulx: expected whole metres"),
-    "infinity": (moved(uly=float("inf")), "coordinates.uly: expected whole metres"),
+    "NaN": (moved(ulx=float("nan")), "NaN is no JSON"),
+    "infinity": (moved(uly=float("inf")), "Infinity is no JSON"),
+    "minus infinity elsewhere": (changed(extra=[-float("inf")]), "-Infinity is no"),
+    "infinity in digits": (
+        changed().replace(b"300001", b"1e999"),
+        "coordinates.ulx: expected whole metres, got 'inf'",
+    ),
+    "very many digits": (
+        changed().replace(b"300001", b"9" * 4000),
+        "coordinates.ulx: expected whole metres, got '999",
+    ),
+    "key twice": (
+        changed().replace(b'{"labels"', b'{"labels": ["Pastures"], "labels"'),
+        "broken JSON: a key comes twice in ['acquisition_date'",
+    ),
+    "coordinate twice": (
+        changed().replace(b'"lrx"', b'"ulx"'),
+        "broken JSON: a key comes twice in ['lry', 'ulx', 'uly']",
+    ),
+    "the lly of S1": (
+        changed().replace(b'"lry"', b'"lly"'),
+        "missing key 'coordinates.lry'; there are ['lly', 'lrx', 'ulx', 'uly']",
+    ),
+    "a byte-order mark": (b"\xef\xbb\xbf" + changed(), "broken JSON: Expecting value"),
+    "UTF-16": (changed().decode().encode("utf-16"), "broken JSON: 'utf-8' codec"),
+    "a surrogate in UTF-8": (
+        changed(extra="\xff").replace(b"\\u00ff", b"\xed\xa0\x80"),
+        "'utf-8' codec",
+    ),
+    "megabytes": (changed(extra="x" * 2**20), "bytes: expected up to 262144"),
+    "text behind": (changed() + b"{}", "broken JSON: Extra data"),
+    "very many keys": (
+        json.dumps({f"key{i}": i for i in range(10_000)}).encode(),
+        "missing key 'labels'",
+    ),
+    "deep labels": (b'{"labels": ' + b"[" * 900 + b"]" * 900 + b"}", "labels: "),
+    "deep coordinates": (
+        changed().replace(b"300001", b"[" * 900 + b"]" * 900),
+        "coordinates.ulx: expected whole metres, got '[",
+    ),
+    "deep text": (
+        changed(projection=None).replace(b"null", b'{"a":' * 900 + b"1" + b"}" * 900),
+        "projection: expected text",
+    ),
+    "too many labels": (changed(labels=["Pastures"] * 44), "expected up to 43, got 44"),
+    "too long a label": (changed(labels=["Pastures" * 1000]), "got 'Pastures"),
+    "null for a label": (changed(labels=[None]), "labels: expected names, got None"),
+    "EPSG with a zero": (
+        changed(projection='PROJCS["x",AUTHORITY["EPSG","03263"]]'),
+        "projection: expected WKT that ends in",
+    ),
     "half a metre": (moved(lrx=0.5), "whole metres, got '0.5'"),
     "text for metres": (moved(lry="12"), "coordinates.lry: expected whole metres"),
     "bool for metres": (moved(ulx=True), "whole metres, got 'True'"),

@@ -16,6 +16,7 @@ from bigearthnet.patch import (
     decode_patch,
     file_names,
 )
+from bigearthnet.patch_index import PatchIndex
 
 Patches = dict[str, dict[str, bytes]]
 
@@ -37,6 +38,10 @@ FILE = f"{PATCH_ID}_labels_metadata.json"
         (  # 94161 is no time of day
             "S2B_MSIL2A_20180204T94161_0_0",
             ("S2B", datetime.date(2018, 2, 4), "94161", 0, 0),
+        ),
+        (  # nor is 94160
+            "S2B_MSIL2A_20180204T94160_12_3",
+            ("S2B", datetime.date(2018, 2, 4), "94160", 12, 3),
         ),
     ],
 )
@@ -75,6 +80,20 @@ def test_other_texts_are_not_patch_ids(text: str) -> None:
 
     assert f"got {text!r}." in str(caught.value)
     assert text == caught.value.patch_id
+
+
+def test_every_time_of_the_release_is_read(patch_index: PatchIndex) -> None:
+    """The 22 prefixes of the release with a time of five digits are like the others."""
+    prefixes = {
+        patch_id.rpartition("_")[0].rpartition("_")[0]: patch_id
+        for patch_id in map(patch_index.patch_id, range(len(patch_index)))
+    }
+    times = {prefix: PatchId.parse(one).time for prefix, one in prefixes.items()}
+
+    assert 125 == len(times)
+    assert 22 == sum(len(time) == 5 for time in times.values())
+    assert all(prefix.endswith(f"T{time}") for prefix, time in times.items())
+    assert all(patch_index.find(one) is not None for one in prefixes.values())
 
 
 def test_a_patch_has_13_files() -> None:

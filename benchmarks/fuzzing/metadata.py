@@ -1,0 +1,62 @@
+"""Target `metadata`: the reader of a patch's JSON, against `json`."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+from typing import Any
+
+from benchmarks.fuzzing import Finding, expect_equal
+from benchmarks.fuzzing.sample import read_sample
+from bigearthnet.errors import PatchError
+from bigearthnet.metadata import parse_metadata
+from bigearthnet.nomenclature import CLC43
+
+TOKENS = [
+    *[b'"labels"', b'"coordinates"', b'"projection"', b'"tile_source"', b'"ulx"'],
+    *[b'"acquisition_date"', b'"lly"', b"NaN", b"Infinity", b"1e999", b"-0.0", b"null"],
+    *[b'"Pastures"', b"\\ud800", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"[[[[", b'{"a":'],
+    *[b"9" * 40, b'AUTHORITY[\\"EPSG\\",\\"32633\\"]]', b"2017-06-13 10:10:31"],
+]
+
+
+def check(data: bytes) -> bool:
+    """Parses a JSON; returns whether it was accepted.
+
+    Raises:
+        Finding: If `json` reads something else in it.
+    """
+    try:
+        found = parse_metadata(data, patch_id="P", file="F.json")
+    except PatchError:
+        return False
+    raw: dict[str, Any] = json.loads(data)
+    expect_equal(set(raw["labels"]), set(CLC43.decode(found.labels)), "labels")
+    expect_equal(len(raw["labels"]), len(found.labels), "number of labels")
+    expect_equal(sorted(found.labels), list(found.labels), "order of labels")
+    coordinates = [raw["coordinates"][key] for key in ("ulx", "uly", "lrx", "lry")]
+    expect_equal(coordinates, list(found.coordinates), "coordinates")
+    for key in ("projection", "tile_source", "acquisition_date"):
+        expect_equal(raw[key], getattr(found, key), key)
+        raw[key].encode()
+    end = f'AUTHORITY["EPSG","{found.epsg}"]]'
+    if not found.projection.rstrip().endswith(end):
+        raise Finding(f"EPSG {found.epsg} is not the end of the projection")
+    date = datetime.datetime.strptime(found.acquisition_date, "%Y-%m-%d %H:%M:%S")
+    expect_equal(str(date), found.acquisition_date, "acquisition_date")
+    return True
+
+
+@functools.cache
+def make_seeds() -> tuple[bytes, ...]:
+    """Returns the real JSON files, and a short one."""
+    real = [text for name, text in read_sample().items() if name.endswith(".json")]
+    short = {
+        "labels": ["Pastures", "Sea and ocean"],
+        "coordinates": {"ulx": 1, "uly": -2, "lrx": 3.0, "lry": 4},
+        "projection": 'AUTHORITY["EPSG","32633"]]',
+        "tile_source": "S2A",
+        "acquisition_date": "2017-06-13 10:10:31",
+    }
+    return (*real, json.dumps(short).encode())
