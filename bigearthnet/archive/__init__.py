@@ -8,60 +8,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
 
 import numpy as np
 
-from bigearthnet.archive import limits
 from bigearthnet.archive.folder import FolderMembers
+from bigearthnet.archive.groups import Member, Members, find_problem, group_files
 from bigearthnet.archive.tar import TarMembers
 from bigearthnet.errors import ArchiveError, PatchError
-from bigearthnet.patch import RawPatch, file_names
+from bigearthnet.patch import RawPatch
 from bigearthnet.patch_index import PatchIndex
 
 __all__ = ["Member", "Members", "OnBad", "Source", "open_source"]
 
-# Path of the folder that holds a file, name of the file, and its content, or what is
-# wrong with it.
-Member = tuple[str, str, bytes | PatchError]
-
 # Called with what is wrong with a patch, its row in the release's table if it has one,
 # and where it stands in the decompressed source, if that is a file.
 OnBad = Callable[[PatchError, int | None, int | None], None]
-
-
-class Members(Protocol):
-    """The regular files of a source, one after another.
-
-    Attributes:
-        nbytes: Bytes of the source file; None for a folder.
-        is_compressed: Whether the source is a compressed file.
-        position: Bytes of the source file read so far; of a folder, of its files.
-        sha256: Checksum of the source file, once it was read to its end; None before,
-            and for a folder.
-        offset: Where the header of the latest file stands in the decompressed source;
-            None for a folder.
-    """
-
-    @property
-    def nbytes(self) -> int | None: ...  # noqa: D102
-    @property
-    def is_compressed(self) -> bool: ...  # noqa: D102
-    @property
-    def position(self) -> int: ...  # noqa: D102
-    @property
-    def sha256(self) -> str | None: ...  # noqa: D102
-    @property
-    def offset(self) -> int | None: ...  # noqa: D102
-
-    def __iter__(self) -> Iterator[Member]:
-        """Yields every file; for a folder that is listed, its path, no name, b""."""
-
-    def close(self) -> None:
-        """Lets go of files and processes."""
 
 
 class Source(contextlib.AbstractContextManager["Source"]):
@@ -120,10 +83,10 @@ class Source(contextlib.AbstractContextManager["Source"]):
             if row is not None:
                 listed[row] = 1
 
-        for group in _group(self._members, note_folder):
+        for group in group_files(self._members, note_folder):
             patch_id = group.folder.rpartition("/")[2]
             row = index.find(patch_id)
-            error = _find_problem(group, patch_id or str(self.path), row, seen)
+            error = find_problem(group, patch_id or str(self.path), row, seen)
             if row is not None:
                 seen[row] = 1
             if error is not None:
@@ -172,126 +135,9 @@ def open_source(path: Path | str) -> Source:
     raise ArchiveError(f"no source at {path}: expected a tar archive or a folder.")
 
 
-@dataclass
-class _Group:
-    """The files of a folder that stand together.
-
-    Attributes:
-        folder: Path of the folder.
-        offset: Where the first of them stands in the decompressed source; None in a
-            folder.
-        files: File name → content.
-        problem: The first thing that is wrong with them as a group, if any.
-        num_dropped: How many of them came after the problem.
-    """
-
-    folder: str
-    offset: int | None
-    files: dict[str, bytes] = field(default_factory=dict)
-    problem: PatchError | None = None
-    num_dropped: int = 0
-
-    def add(self, name: str, content: bytes | PatchError) -> bool:
-        """Takes one more file; after a problem, none is kept.
-
-        Returns:
-            Whether this file is the problem.
-
-        Raises:
-            ArchiveError: If there is no end of files.
-        """
-        files = self.files
-        if self.problem is not None:
-            self.num_dropped += 1
-            if self.num_dropped > limits.MAX_FOLDER_FILES:
-                raise ArchiveError(
-                    f"more than {limits.MAX_FOLDER_FILES} files in {self.folder!r}: "
-                    "this is no archive of patches."
-                )
-        elif isinstance(content, PatchError):
-            self.problem = content
-            return True
-        elif name in files or len(files) == limits.MAX_FILES:
-            self.problem = PatchError(
-                "the file comes twice."
-                if name in files
-                else f"too many files: expected 13 in {self.folder!r}.",
-                patch_id=self.folder.rpartition("/")[2],
-                file=name,
-            )
-            return True
-        else:
-            files[name] = content
-        return False
-
-
-def _group(members: Members, note_folder: Callable[[str], None]) -> Iterator[_Group]:
-    """Collects the files of a folder for as long as they stand together.
-
-    A group that is found to be bad comes at once, and what follows of it is dropped.
-    """
-    group: _Group | None = None
-    for here, name, content in members:
-        if not name and not isinstance(content, PatchError):
-            note_folder(here)
-            continue
-        if group is None or here != group.folder:
-            if group is not None and group.problem is None:
-                yield group
-            group = _Group(here, members.offset)
-        if group.add(name, content):
-            yield group
-    if group is not None and group.problem is None:
-        yield group
-
-
-def _find_problem(
-    group: _Group, patch_id: str, row: int | None, seen: bytearray
-) -> PatchError | None:
-    """Returns what is wrong with the files of a folder, or None."""
-    first = next(iter(group.files), None)
-    if row is None and group.problem is None:
-        return PatchError(
-            f"not a patch of the release: found {first!r} in the folder "
-            f"{group.folder!r}. Remove it, or check the source.",
-            patch_id=patch_id,
-            file=first,
-        )
-    if group.problem is not None:
-        return group.problem
-    if row is not None and seen[row]:
-        return PatchError(
-            "the patch comes twice, or its files do not stand together.",
-            patch_id=patch_id,
-            file=first,
-        )
-    return _find_missing(patch_id, group.files)
-
-
 def _report(
     error: PatchError, on_bad: OnBad | None, row: int | None, offset: int | None
 ) -> None:
     if on_bad is None:
         raise error
     on_bad(error, row, offset)
-
-
-def _find_missing(patch_id: str, files: dict[str, bytes]) -> PatchError | None:
-    expected = file_names(patch_id)
-    if len(files) == len(expected) and all(name in files for name in expected):
-        return None
-    for name in files:
-        if name not in expected:
-            return PatchError(
-                "unexpected file: expected the 12 bands and the JSON of the patch, as "
-                "the release has them.",
-                patch_id=patch_id,
-                file=name,
-            )
-    missing = [name for name in expected if name not in files]
-    return PatchError(
-        f"missing file: found {len(files)} of {len(expected)} that stand together. "
-        "The patch is incomplete, or its files are scattered over the archive.",
-        patch_id=patch_id,
-        file=missing[0],
-    )
