@@ -347,6 +347,13 @@ ROWS: tuple[Row, ...] = (
         "store=arrow",
     ),
     _load(
+        "rgb-load-arrow-native",
+        "the same, native uint16",
+        RGB,
+        "bands=rgb",
+        "store=arrow",
+    ),
+    _load(
         "rgb-load-8bit",
         "`load(config='s2-rgb')`, 8 bits",
         RGB,

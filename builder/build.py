@@ -42,20 +42,17 @@ from bigearthnet.encoding.manifest import write_records
 from bigearthnet.encoding.pipeline import BuildResult, encode
 from bigearthnet.encoding.workspace import (
     open_workspace,
-    remove_debris,
     remove_leftovers,
-    remove_workspace,
-    was_published,
     workspace_folder,
 )
 from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS, get_format, scheme_suffix
 from bigearthnet.patch_index import PatchIndex, load_index
 from bigearthnet.release import V1, Release
-from bigearthnet.splits import COUNTRIES, SPLITS
-from bigearthnet.stores import PATCHES, QUARANTINE, read_store
+from bigearthnet.splits import COUNTRIES
+from bigearthnet.stores import PATCHES, read_store
 from builder import command
-from builder.table import format_table
+from builder.summary import summarize
 
 
 def find_targets(
@@ -124,14 +121,14 @@ def build(
     _check_installed(formats)
     start = time.monotonic()
     folder = workspace_folder(data_dir, config)
-    if not was_published(folder) or restart:
-        _refuse_existing(targets, folder)
     identity = identify_build(source, config, formats, release, options)
     if patches is None:
         patches = load_index(config.scheme, release)
     if source.is_file() and source.name in release.filenames:
         options = dataclasses.replace(options, expected_sha256=release.sha256)
     with open_workspace(folder, identity, restart=restart) as work:
+        if not work.is_published:  # asked here, where no other build can finish
+            _refuse_existing(targets)
         if work.is_continued and not options.quiet:
             print(f"going on with the build in {folder}", file=sys.stderr)
         for target in targets.values():
@@ -158,15 +155,14 @@ def build(
             )
             _complete_store(form, work.output(form), result, data_dir, config)
         work.publish(targets)
-    _copy_table(targets[formats[0]] / PATCHES, patches_file(data_dir, config))
-    remove_workspace(folder)
+        _copy_table(targets[formats[0]] / PATCHES, patches_file(data_dir, config))
+        work.is_over = True
     return result
 
 
-def _refuse_existing(targets: Mapping[str, Path], folder: Path) -> None:
+def _refuse_existing(targets: Mapping[str, Path]) -> None:
     for target in targets.values():
         if target.exists():
-            remove_debris(folder)
             raise OptionError(
                 f"{target} is there already. Delete it to build it again, or choose "
                 "another data_dir."
@@ -217,63 +213,6 @@ def _complete_store(
         from bigearthnet.encoding.arrow import write_dataset_dict
 
         write_dataset_dict(read_store(folder))
-
-
-def summarize(
-    result: BuildResult, targets: dict[str, Path], release: Release = V1
-) -> str:
-    """Returns what a build did, for people.
-
-    Args:
-        result: What was read and written.
-        targets: Name of each format → the folder of its store.
-        release: What the source is.
-    """
-    rows = []
-    found = {shard.split for shard in result.shards}
-    for form in targets:
-        for split in SPLITS:
-            shards = [shard for shard in result.shards if shard.split == split]
-            if shards:
-                nbytes = sum(shard.files[form].nbytes for shard in shards)
-                patches = sum(shard.num_patches for shard in shards)
-                rows.append((form, split, patches, len(shards), nbytes / 1e6))
-    lines = [format_table(("format", "split", "patches", "shards", "MB"), rows)]
-    read, stored = int(result.index.read.sum()), int(result.index.stored.sum())
-    lines.append(
-        f"{read:,} of the {release.num_patches:,} patches of {release.name} read, "
-        f"{stored:,} stored in {', '.join(str(path) for path in targets.values())}"
-    )
-    if "parquet" in targets:
-        lines.append(_describe_columns(targets["parquet"], stored))
-    if result.index.num_synthetic:
-        lines.append(f"{result.index.num_synthetic:,} of them are SYNTHETIC, not real")
-    if result.quarantine:
-        lines.append(
-            f"{len(result.quarantine):,} bad patches were set aside; see "
-            f"{targets[next(iter(targets))] / QUARANTINE}"
-        )
-    if result.source_nbytes is not None and result.source_sha256 is None:
-        lines.append("the source was not read to its end: its checksum is not checked")
-    absent = [split for split in SPLITS if split not in {*found, "excluded"}]
-    if absent:
-        lines.append(f"without a patch, and so left out: {', '.join(absent)}")
-    return "\n".join(lines)
-
-
-def _describe_columns(folder: Path, num_patches: int) -> str:
-    """Says what bands, preview and the rest take in a Parquet store."""
-    from bigearthnet.encoding.parquet import column_sizes
-
-    sizes = column_sizes(sorted(folder.rglob("s2/*.parquet")))
-    total, preview = sum(sizes.values()), sizes["preview"]
-    bands = sum(size for name, size in sizes.items() if name.startswith("bands_"))
-    parts = (bands, preview, total - bands - preview)
-    texts = [f"{size / num_patches / 1e3:.1f} kB" for size in parts]
-    return (
-        f"a patch takes in Parquet: bands {texts[0]}, preview {texts[1]}, "
-        f"metadata {texts[2]}"
-    )
 
 
 def _define_flags() -> None:

@@ -25,7 +25,7 @@ from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.nomenclature import CLC43
 from bigearthnet.patch import band_file, metadata_file
 from bigearthnet.plotting import Panel, write_picture
-from builder import build, command, sample, source_checks, verify
+from builder import build, command, sample, source_checks, summary, verify
 from builder.loaders import LOADERS, LoadedPatch, load_view
 from builder.table import format_table
 
@@ -84,7 +84,7 @@ def run(output: Path) -> bool:
     data_dir, config = output / "data", get_config("s2")
     options = BuildOptions(include_excluded=True)
     result = build.build(source, data_dir, config, options, formats=_FORMATS)
-    print(build.summarize(result, build.find_targets(data_dir, config, _FORMATS)))
+    print(summary.summarize(result, build.find_targets(data_dir, config, _FORMATS)))
     print("\n3. Verify: shards against each other and the source, read by rasterio")
     checked = verify.verify(
         data_dir, source=source, decode=source_checks.decode_with_rasterio, quiet=True

@@ -13,6 +13,8 @@ from bigearthnet.encoding.build_options import BuildOptions
 from bigearthnet.formats import FORMATS
 from builder.build import build
 
+# What a build says of one that is finished.
+IS_THERE = "is there already. Delete it"
 # What depends on command and time, and may differ.
 _DIFFERENT = ("provenance.json",)
 

@@ -1,6 +1,6 @@
 """Builds a large synthetic archive, kills the build on the way, and verifies it.
 
-The same archive is built twice: undisturbed, and killed with SIGKILL five times, in both
+The same archive is built twice: undisturbed, and killed by SIGKILL five times, in both
 stages, and run again at once each time. Both must be equal, byte for byte, and the
 second is compared with the archive, pixel by pixel.
 

@@ -107,7 +107,7 @@ def encode(
         assert found is not None
         plans = plan_shards(index, STATISTICS_SPLIT)
         if not plans:
-            work.is_useless = True
+            work.is_over = True
             raise OptionError(
                 f"no patch to store: {source} holds {int(index.read.sum())} patches, "
                 "none of them in a split or country that was asked for."

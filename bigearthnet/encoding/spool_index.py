@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 
 import numpy as np
@@ -111,6 +112,11 @@ class SpoolIndex:
         self.labels[saved["row"]] = saved["labels"]
         self.synthetic[saved["row"]] = saved["synthetic"]
         self._entries[saved["row"]] = saved["entry"]
+
+    def digest(self, rows: npt.NDArray[np.intp]) -> str:
+        """Returns the sha256 of the keys and sizes of some stored patches, in order."""
+        sizes = self._entries["nbytes"][rows].tobytes()
+        return hashlib.sha256(self._entries["key"][rows].tobytes() + sizes).hexdigest()
 
     def clear(self) -> None:
         """Forgets everything."""

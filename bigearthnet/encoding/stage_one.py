@@ -65,8 +65,8 @@ def fill_spool(
         bad = [] if quarantine is None else quarantine.patches
         try:
             _check_source(opened, int(index.read.sum()) + len(bad), options)
-        except ChecksumError:
-            work.is_useless = True
+        except ArchiveError:  # of which ChecksumError is one
+            work.is_over = True
             raise
         checkpoints.finish(
             {

@@ -17,6 +17,7 @@ from bigearthnet.encoding.statistics import BandSums
 from bigearthnet.encoding.workers import WorkerPool
 from bigearthnet.encoding.workspace import Workspace
 from bigearthnet.errors import JournalError
+from bigearthnet.formats import FORMATS
 from bigearthnet.splits import SPLITS
 
 
@@ -47,8 +48,10 @@ def write_shards(
         JournalError: If the spool is not what the index says.
         WorkerError: If a process ended.
     """
-    written = find_written(work)
+    written = find_written(work, plans)
     todo = [plan for plan in plans if plan.name not in written]
+    if not work.is_published:
+        _remove_others(work.folder, formats, plans)
     outputs = {name: work.output(name) for name in formats} if todo else {}
     buckets = Buckets(todo, work.spool)
     buckets.check()
@@ -61,19 +64,48 @@ def write_shards(
             config=config,
             on_progress=progress.add,
         ):
-            entry = {"kind": "shard", "name": plan.name, **encode_info(shard)}
-            work.journal.append(entry, durable=True)
+            work.journal.append(encode_entry(plan, shard), durable=True)
             buckets.release(plan)
             written[plan.name] = shard
     return tuple(written[plan.name] for plan in plans)
 
 
-def find_written(work: Workspace) -> dict[str, ShardInfo]:
+def _remove_others(
+    folder: Path, formats: Sequence[str], plans: Sequence[ShardPlan]
+) -> None:
+    """Removes all files from unfinished stores that are none of the shards."""
+    for form in formats:
+        names = {
+            FORMATS[form].shard_file(SPLITS[plan.split], plan.number, plan.count)
+            for plan in plans
+        }
+        for path in (folder / form).rglob("*"):
+            if path.is_file() and str(path.relative_to(folder / form)) not in names:
+                path.unlink()
+
+
+def encode_entry(plan: ShardPlan, shard: ShardInfo) -> dict[str, Any]:
+    """Returns the journal's entry of a shard that was written."""
+    return {
+        "kind": "shard",
+        "name": plan.name,
+        "patches_digest": plan.patches_digest,
+        **encode_info(shard),
+    }
+
+
+def find_written(work: Workspace, plans: Sequence[ShardPlan]) -> dict[str, ShardInfo]:
     """Returns name → the shard of all that were written by an earlier run.
 
-    A shard of which a file is not there any more, or has another size, is not one.
+    A shard of other patches is not one, nor one of which a file is not there any more,
+    or has another size.
     """
-    shards = {e["name"]: decode_info(e) for e in work.journal.find("shard")}
+    digests = {plan.name: plan.patches_digest for plan in plans}
+    shards = {
+        entry["name"]: decode_info(entry)
+        for entry in work.journal.find("shard")
+        if digests.get(entry["name"]) == entry["patches_digest"]
+    }
     if work.is_published:  # files may be elsewhere by now
         return shards
     return {name: s for name, s in shards.items() if _is_there(s, work.folder)}

@@ -52,7 +52,7 @@ class Workspace:
             other build begins while one of them lives.
         boot: What names this run of the machine; None if that is not known.
         is_continued: Whether an earlier run has begun the build.
-        is_useless: Whether nothing of it can be used again after an error.
+        is_over: Whether nothing of it is needed any more.
     """
 
     folder: Path
@@ -60,7 +60,7 @@ class Workspace:
     lock: int
     boot: str | None
     is_continued: bool
-    is_useless: bool = False
+    is_over: bool = False
 
     @property
     def spool(self) -> Path:
@@ -126,8 +126,8 @@ def open_workspace(
 ) -> Iterator[Workspace]:
     """Begins a build, or continues one that was interrupted.
 
-    Without an error the workspace is there afterwards, for `remove_workspace`. After
-    one it is there if something of it can be used again.
+    Afterwards it is there unless it is over; after an error, also unless nothing is
+    done.
 
     Args:
         folder: The folder of the workspace; made, with its parents, if missing.
@@ -163,12 +163,16 @@ def open_workspace(
         )
         yield work
     except BaseException:
-        if work is not None and (work.is_useless or not work.journal.entries):
+        if work is not None and (work.is_over or not work.journal.entries):
             with suppress(OSError):  # the error that ended the build says more
                 _clear(folder)
                 for path in (folder, *missing):
                     path.rmdir()
         raise
+    else:
+        if work.is_over:
+            _clear(folder)
+            folder.rmdir()
     finally:
         if journal is not None:
             journal.close()
@@ -203,16 +207,6 @@ def _clear(folder: Path, keep: Iterable[str] = ()) -> None:
             sync_folder(folder)
 
 
-def remove_debris(folder: Path) -> None:
-    """Removes what is left of a workspace that was being removed.
-
-    Raises:
-        OptionError: If a process builds in it.
-    """
-    if folder.exists() and not (folder / _IDENTITY).exists():
-        remove_workspace(folder)
-
-
 def remove_finished(folder: Path, formats: Sequence[str]) -> None:
     """Removes the workspace of a build of some formats alone, unless one is at work.
 
@@ -243,15 +237,6 @@ def remove_leftovers(target: Path, keep: Path | None = None) -> None:
 def _remove_unfinished(folder: Path) -> None:
     for path in folder.rglob("*.unfinished"):
         path.unlink()
-
-
-def was_published(folder: Path) -> bool:
-    """Whether the build of a workspace was interrupted while it was published."""
-    if not (folder / _IDENTITY).exists():
-        return False
-    journal = Journal(folder / _JOURNAL)
-    journal.close()
-    return bool(journal.find("publish"))
 
 
 def _check_identity(path: Path, identity: Mapping[str, Any]) -> None:

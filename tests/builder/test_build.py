@@ -14,7 +14,8 @@ from bigearthnet.encoding.build_options import BuildOptions
 from bigearthnet.errors import ChecksumError, OptionError, PatchError
 from bigearthnet.formats import FORMATS
 from bigearthnet.nomenclature import CLC43
-from builder.build import build, find_targets, summarize
+from builder.build import build, find_targets
+from builder.summary import summarize
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]

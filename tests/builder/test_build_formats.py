@@ -14,7 +14,8 @@ from bigearthnet.config import get_config
 from bigearthnet.encoding.build_options import BuildOptions
 from bigearthnet.encoding.files import hash_file
 from bigearthnet.errors import OptionError
-from builder.build import build, find_targets, summarize
+from builder.build import build, find_targets
+from builder.summary import summarize
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
