@@ -1,0 +1,261 @@
+"""`Settings`: everything that decides a trained model, as one value.
+
+Each field is a flag of `baselines.train`; what it means stands in its help, once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from absl import flags
+
+from bigearthnet.bands import BANDS, GROUPS, RGB
+from bigearthnet.errors import OptionError
+from bigearthnet.nomenclature import NOMENCLATURES, Nomenclature
+from bigearthnet.splits import SPLITS
+
+MODELS = ("s_cnn_rgb", "s_cnn_all", "inception_v2")
+# Value of `validation_split` for training without one.
+NO_SPLIT = "none"
+
+
+def _field(default: Any, description: str, *choices: str, least: float = 0) -> Any:
+    """Describes a field: its flag's help, and which values have a meaning."""
+    metadata = {"help": description, "choices": choices, "least": least}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a model is, what it is trained on, and how.
+
+    Raises:
+        OptionError: If a value has no meaning.
+    """
+
+    model: str = _field("s_cnn_all", "Which model to train.", *MODELS)
+
+    config: str = _field(
+        "s2",
+        "s2 for the official splits, s2-random for the paper's protocol.",
+        "s2",
+        "s2-random",
+    )
+    train_split: str = _field(
+        "train", f"Splits to train on, joined by +: {', '.join(SPLITS)}."
+    )
+    validation_split: str = _field(
+        "validation",
+        f"Splits whose loss is shown after each epoch, joined by +, or {NO_SPLIT}.",
+    )
+    fraction: float = _field(1.0, "Part of the train patches to use, drawn by seed.")
+    labels: str = _field(
+        "clc43", "Classes to learn.", "clc43", "ben19", "clc_level2", "clc_level1"
+    )
+    shuffle_labels: bool = _field(
+        False,
+        "Gives each train patch the labels of another: a check, which must learn "
+        "nothing beyond the frequency of classes.",
+    )
+
+    statistics: str = _field(
+        "stored",
+        "Mean and deviation of bands: of the train split, as the build stored them, "
+        "or the published ones. Without meaning for inception_v2.",
+        "stored",
+        "published",
+    )
+    upsampling: str = _field(
+        "bicubic",
+        "How 20 and 60 m bands become 120 × 120: with half-pixel centres, or as "
+        "TensorFlow 1 did it, which shifts them.",
+        "bicubic",
+        "bicubic_tf1",
+    )
+    rgb_max: int = _field(
+        2000, "Digital number that is full brightness to inception_v2.", least=1
+    )
+    inception_size: int = _field(224, "Pixels of a side for inception_v2.", least=32)
+    weights: str = _field(
+        "pretrained",
+        "Weights of inception_v2; random ones are for tests of the plumbing.",
+        "pretrained",
+        "random",
+    )
+    features_dtype: str = _field(
+        "float32",
+        "How the features of inception_v2 are kept; float16 takes half the space.",
+        "float32",
+        "float16",
+    )
+
+    fc_units: int = _field(128, "Units of the fully connected layer.", least=1)
+    third_pool: bool = _field(False, "S-CNN: pools after the third convolution, too.")
+    batch_norm: bool = _field(
+        False, "Batch normalization after every convolution and the FC layer."
+    )
+    dropout_conv: float = _field(0.0, "Dropout after each block of the S-CNN.")
+    dropout_fc: float = _field(0.0, "Dropout before the classifier.")
+    l2: float = _field(0.0, "Weight of half the squared kernels in the loss.")
+
+    epochs: int = _field(100, "Epochs to train.", least=1)
+    batch_size: int = _field(128, "Patches of a batch, over all devices.", least=1)
+    optimizer: str = _field("sgd", "Optimizer.", "sgd", "adam")
+    learning_rate: float = _field(0.01, "Learning rate.")
+    momentum: float = _field(0.9, "Momentum of sgd; without meaning for adam.")
+    schedule: str = _field(
+        "constant",
+        "Learning rate after the warm-up: the same, or a half cosine down to 0.",
+        "constant",
+        "cosine",
+    )
+    warmup_steps: int = _field(0, "Steps in which the learning rate rises from 0.")
+    early_stopping_patience: int = _field(
+        0,
+        "Ends after as many epochs without a lower validation loss, and keeps the best "
+        "weights; 0 for never, and the last weights.",
+    )
+    mixed_precision: bool = _field(
+        False,
+        "Computes in bfloat16; on a GPU that has none, in float16 with a scaled loss.",
+    )
+    jit_compile: str = _field(
+        "auto", "XLA: auto for on where one GPU is visible.", "auto", "on", "off"
+    )
+    deterministic: bool = _field(
+        True, "Only operations that give the same bits each time; slower on a GPU."
+    )
+    seed: int = _field(0, "Seed of weights, orders, dropout and the fraction.")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check_value(field, getattr(self, field.name))
+        split_names(self.train_split)
+        if self.validation_split != NO_SPLIT:
+            split_names(self.validation_split)
+        elif self.early_stopping_patience:
+            raise OptionError("early_stopping_patience: needs a validation split.")
+        _check_ranges(self)
+
+    @property
+    def nomenclature(self) -> Nomenclature:
+        """The classes, in the order of the logits."""
+        return NOMENCLATURES[self.labels]
+
+    @property
+    def uses_features(self) -> bool:
+        """Whether training starts from the features of a frozen network."""
+        return self.model == "inception_v2"
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """The bands that the model sees, in the order of its channels."""
+        if self.model == "s_cnn_all":
+            return tuple(band.name for band in BANDS)
+        return RGB
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The stored groups of bands that the model takes, finest first."""
+        return tuple(
+            group.name
+            for group in GROUPS
+            if any(band.name in self.bands for band in group.bands)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns name → value, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Settings:
+        """Makes settings from what `to_json` returned.
+
+        Raises:
+            OptionError: If a name is unknown or missing, or a value has no meaning.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        if set(content) != names:
+            odd = ", ".join(sorted(set(content) ^ names))
+            raise OptionError(
+                f"settings of another version: these names differ from ours: {odd}."
+            )
+        return cls(**content)
+
+
+def split_names(joined: str) -> tuple[str, ...]:
+    """Takes `a+b` apart.
+
+    Raises:
+        OptionError: If a name is not that of a split, or comes twice.
+    """
+    names = tuple(joined.split("+"))
+    unknown = [name for name in names if name not in SPLITS]
+    if unknown or len(set(names)) < len(names):
+        raise OptionError(
+            f"split: expected some of {', '.join(SPLITS)}, each once, joined by +, got "
+            f"{joined!r}."
+        )
+    return names
+
+
+def define_flags() -> None:
+    """Defines a flag for each field."""
+    for field in dataclasses.fields(Settings):
+        name, text = field.name, field.metadata["help"]
+        default: Any = field.default
+        if field.metadata["choices"]:
+            flags.DEFINE_enum(name, default, list(field.metadata["choices"]), text)
+        elif isinstance(default, bool):
+            flags.DEFINE_bool(name, default, text)
+        elif isinstance(default, int):
+            flags.DEFINE_integer(name, default, text)
+        elif isinstance(default, float):
+            flags.DEFINE_float(name, default, text)
+        else:
+            flags.DEFINE_string(name, default, text)
+
+
+def from_flags() -> Settings:
+    """Returns the settings that the flags say.
+
+    Raises:
+        OptionError: If a value has no meaning.
+    """
+    values: dict[str, Any] = {
+        field.name: flags.FLAGS[field.name].value
+        for field in dataclasses.fields(Settings)
+    }
+    return Settings(**values)
+
+
+def _check_value(field: dataclasses.Field[Any], value: Any) -> None:
+    """Checks type, choice and lower bound; bounds above are in `_check_ranges`."""
+    choices, least = field.metadata["choices"], field.metadata["least"]
+    if type(value) is not type(field.default):
+        kind = type(field.default).__name__
+        raise OptionError(f"{field.name}: expected {kind}, got {value!r}.")
+    if choices and value not in choices:
+        raise OptionError(
+            f"{field.name}: expected one of {', '.join(choices)}, got {value!r}."
+        )
+    if isinstance(value, int | float) and not least <= value < float("inf"):
+        raise OptionError(f"{field.name}: expected at least {least}, got {value!r}.")
+
+
+def _check_ranges(settings: Settings) -> None:
+    if not 0 < settings.fraction <= 1:
+        raise OptionError(
+            f"fraction: expected more than 0, at most 1, got {settings.fraction!r}."
+        )
+    for name in ("dropout_conv", "dropout_fc", "momentum"):
+        value = getattr(settings, name)
+        if value >= 1:
+            raise OptionError(f"{name}: expected less than 1, got {value!r}.")
+    if settings.learning_rate <= 0:
+        raise OptionError(
+            f"learning_rate: expected more than 0, got {settings.learning_rate!r}."
+        )

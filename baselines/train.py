@@ -1,0 +1,270 @@
+"""Trains one of the paper's models, or goes on with a training that was stopped.
+
+The flagfiles of the runs lie in baselines/flags/; --run=NAME takes one of them wherever
+the package is installed, and flags after it change it. A folder holds one run: the same
+command goes on where it stopped, to the same bits on the same machine; other settings
+are refused. WORKDIR then has
+
+  settings.json       every flag, the hash of the patch ids, order of classes and bands,
+                      scaling, versions of packages
+  weights.weights.h5  the weights of the last epoch, or of the best one if early
+                      stopping was asked for
+  training.json       the loss of each epoch
+  checkpoints/, logs/ states to go on from; event files for TensorBoard
+
+Example:
+  python -m baselines.train --run=s_cnn_all --data_dir=data --workdir=runs/all_0
+  python -m baselines.train --flagfile=baselines/flags/s_cnn_rgb.flags --seed=1 \
+    --data_dir=data --workdir=runs/rgb_1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from baselines import command, settings, workdir
+from baselines.input_pipeline import StoreData, open_data, open_train_data
+from baselines.models.preprocessing import choose_statistics
+from baselines.settings import NO_SPLIT, Settings
+from baselines.workdir import Run
+from bigearthnet.encoding.files import write_json
+from bigearthnet.errors import OptionError
+from bigearthnet.options import check_tensorflow
+
+if TYPE_CHECKING:
+    from baselines.input_pipeline import TrainingData
+    from baselines.training import Outputs, Trainer
+
+_FLAGS_FOLDER = Path(__file__).parent / "flags"
+
+
+def train(
+    chosen: Settings,
+    data_dir: Path,
+    folder: Path,
+    *,
+    weights_path: Path | None = None,
+    features_dir: Path | None = None,
+    checkpoint_every_steps: int = 0,
+    restart: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Trains a model to its end.
+
+    Args:
+        chosen: What to train, and how.
+        data_dir: The data directory of the build.
+        folder: The run's folder; made if missing.
+        weights_path: Checkpoint of inception_v2.
+        features_dir: Where its features are kept; None for a folder of the run's.
+        checkpoint_every_steps: Saves a state after as many steps, too.
+        restart: Deletes what an earlier run left in the folder.
+        quiet: Shows no progress.
+
+    Raises:
+        OptionError: If settings, data and folder do not go together.
+        StoreError: If there is no store, or one of its files is missing.
+        ShardError: If the store is damaged.
+        WeightsError: If the weights of inception_v2 are missing or are others.
+        CheckpointError: If the state to go on from is damaged.
+        CacheError: If kept features are of another network.
+    """
+    if checkpoint_every_steps < 0:
+        raise OptionError(
+            f"checkpoint_every_steps: expected 0 or more, got {checkpoint_every_steps}."
+        )
+    check_tensorflow("baselines.train")
+    from baselines.training import Outputs
+
+    outputs = Outputs(
+        folder / workdir.CHECKPOINTS,
+        folder / workdir.LOGS,
+        checkpoint_every_steps,
+        quiet,
+    )
+    stores = _open_stores(chosen, data_dir)
+    run = describe_run(chosen, *stores, weights_path=weights_path)
+    with workdir.lock_workdir(folder):
+        workdir.start_run(folder, run, restart=restart)
+        if (folder / workdir.TRAINING).is_file():
+            print(f"{folder} is trained already; --restart trains it anew.")
+            return
+        data: tuple[TrainingData, TrainingData | None] = stores
+        if chosen.uses_features:
+            cache = features_dir or folder / workdir.FEATURES
+            data = _load_features(chosen, data_dir, weights_path, cache, quiet)
+        trainer = _run_training(run, *data, outputs)
+        digest = workdir.save_weights(trainer.model, folder)
+        content = {"weights_sha256": digest, **trainer.to_json()}
+        write_json(content, folder / workdir.TRAINING)
+
+
+def describe_run(
+    chosen: Settings,
+    train_data: StoreData,
+    validation_data: StoreData | None,
+    *,
+    weights_path: Path | None,
+) -> Run:
+    """Returns what settings.json says of a run.
+
+    Args:
+        chosen: What to train, and how.
+        train_data: The patches to train on.
+        validation_data: Those whose loss is shown, if any.
+        weights_path: Checkpoint of inception_v2.
+
+    Raises:
+        OptionError: If the store has no statistics.
+        WeightsError: If the weights are missing.
+    """
+    data = {
+        "train": _describe_data(chosen.train_split, train_data),
+        "validation": validation_data
+        and _describe_data(chosen.validation_split, validation_data),
+    }
+    if chosen.uses_features:
+        from baselines.models.weights import describe_weights
+
+        weights = describe_weights(chosen.weights, weights_path, chosen.seed)
+        clipped = {"formula": "2 * clip(DN / rgb_max, 0, 1) - 1"}
+        return Run(chosen, data, {**clipped, "rgb_max": chosen.rgb_max}, weights)
+    statistics = choose_statistics(
+        chosen.statistics, chosen.bands, train_data.statistics
+    )
+    scaling = {"formula": "(DN - mean) / std", "statistics": statistics}
+    return Run(chosen, data, scaling, None)
+
+
+def _describe_data(split: str, data: StoreData) -> dict[str, Any]:
+    return {
+        "split": split,
+        "patches": data.num_patches,
+        "ids_sha256": data.ids_sha256,
+    }
+
+
+def _open_stores(
+    chosen: Settings, data_dir: Path
+) -> tuple[StoreData, StoreData | None]:
+    """Opens the patches to train on, and those of the validation split if any."""
+    if chosen.validation_split == NO_SPLIT:
+        return open_train_data(chosen, data_dir), None
+    return (
+        open_train_data(chosen, data_dir),
+        open_data(chosen, data_dir, chosen.validation_split),
+    )
+
+
+def _load_features(
+    chosen: Settings,
+    data_dir: Path,
+    weights_path: Path | None,
+    cache: Path,
+    quiet: bool,
+) -> tuple[TrainingData, TrainingData | None]:
+    """Loads the features of both; see `_open_stores`."""
+    from baselines.features import load_or_make_features
+
+    splits = [None, chosen.validation_split]
+    found = [
+        load_or_make_features(
+            chosen,
+            data_dir,
+            split,
+            weights_path=weights_path,
+            cache_dir=cache,
+            dtype=chosen.features_dtype,
+            quiet=quiet,
+        )
+        for split in splits
+        if split != NO_SPLIT
+    ]
+    return found[0], found[1] if len(found) > 1 else None
+
+
+def _run_training(
+    run: Run, data: TrainingData, validation: TrainingData | None, outputs: Outputs
+) -> Trainer:
+    """Trains to the end, and returns what was trained."""
+    import keras
+    import tensorflow as tf
+
+    from baselines.models import build_trained_part
+    from baselines.optimizers import choose_policy, choose_strategy
+    from baselines.training import Trainer
+
+    chosen = run.settings
+    keras.utils.set_random_seed(chosen.seed)
+    if chosen.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    policy = choose_policy(chosen)
+    trainer = Trainer(
+        chosen,
+        lambda: build_trained_part(chosen, run.statistics, policy=policy),
+        data,
+        validation,
+        choose_strategy(),
+    )
+    trainer.run(outputs)
+    return trainer
+
+
+def expand_run(argv: Sequence[str]) -> list[str]:
+    """Replaces --run=NAME by the flagfile of that name, which comes with the package.
+
+    Args:
+        argv: The command line.
+
+    Raises:
+        OptionError: If there is no such flagfile.
+    """
+    expanded = []
+    for argument in argv:
+        name, _, run = argument.lstrip("-").partition("=")
+        if name == "run" and argument.startswith("-"):
+            known = sorted(path.stem for path in _FLAGS_FOLDER.glob("*.flags"))
+            if run not in known:
+                raise OptionError(
+                    f"run: expected --run= and one of {', '.join(known)}, got "
+                    f"{argument!r}."
+                )
+            argument = f"--flagfile={_FLAGS_FOLDER / run}.flags"
+        expanded.append(argument)
+    return expanded
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("data_dir", None, "Data directory of the build.", required=True)
+    flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
+    flags.DEFINE_string("run", None, "Flagfile that comes with the package, by name.")
+    flags.DEFINE_string("weights_path", None, "TF-Slim checkpoint of inception_v2.")
+    flags.DEFINE_string(
+        "features_dir", None, "Where its features are kept; in the workdir if not said."
+    )
+    flags.DEFINE_integer(
+        "checkpoint_every_steps", 0, "Saves a state after as many steps, too."
+    )
+    flags.DEFINE_bool("restart", False, "Deletes what an earlier run left.")
+    settings.define_flags()
+
+
+def _main() -> None:
+    values = flags.FLAGS
+    train(
+        settings.from_flags(),
+        command.path_flag("data_dir"),
+        command.path_flag("workdir"),
+        weights_path=command.optional_path_flag("weights_path"),
+        features_dir=command.optional_path_flag("features_dir"),
+        checkpoint_every_steps=values.checkpoint_every_steps,
+        restart=values.restart,
+    )
+
+
+if __name__ == "__main__":
+    command.run(_main, _define_flags, expand_run)

@@ -1,0 +1,227 @@
+"""The training loop: epochs of compiled steps that can stop and go on anywhere."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baselines.checkpoints import (
+    State,
+    copy_weights,
+    load_state,
+    save_state,
+    set_weights,
+)
+from baselines.input_pipeline import TrainingData, clear_errors
+from baselines.logs import Logs
+from baselines.optimizers import choose_jit, make_optimizer
+from baselines.settings import Settings
+from baselines.steps import Steps
+from bigearthnet.encoding.progress import Progress
+from bigearthnet.errors import OptionError
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+# Steps between two learning rates and losses in the logs.
+_LOG_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where a training writes to.
+
+    Attributes:
+        checkpoints: Folder of the states. One is saved after each epoch.
+        logs: Folder of the logs.
+        every_steps: Saves a state after as many steps, too; 0 for not.
+        quiet: Shows no progress.
+    """
+
+    checkpoints: Path
+    logs: Path
+    every_steps: int = 0
+    quiet: bool = False
+
+
+class Trainer:
+    """Trains one model on one data set.
+
+    Attributes:
+        model: The model.
+        state: How far training is.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        make_model: Callable[[], keras.Model],
+        train: TrainingData,
+        validation: TrainingData | None,
+        strategy: tf.distribute.Strategy,
+    ) -> None:
+        """Builds model, optimizer and steps.
+
+        Args:
+            settings: How to train.
+            make_model: Builds the model, from the inputs of the data to logits.
+            train: What to train on.
+            validation: What to compute a loss on after each epoch.
+            strategy: Where to compute.
+
+        Raises:
+            OptionError: If the settings and the data do not go together.
+        """
+        self._settings, self._train, self._validation = settings, train, validation
+        self._num_batches = -(-train.num_patches // settings.batch_size)
+        _check_last_batch(settings, train, strategy.num_replicas_in_sync)
+        with strategy.scope():
+            self.model = make_model()
+            self._optimizer = make_optimizer(settings, self._num_batches)
+        jit_compile = choose_jit(settings, strategy)
+        self._steps = Steps(
+            self.model,
+            self._optimizer,
+            strategy,
+            train.batches(settings.batch_size, seed=None),
+            jit_compile=jit_compile,
+        )
+        self.state = State()
+
+    def run(self, outputs: Outputs) -> None:
+        """Trains to the end, from the last state that was saved.
+
+        Args:
+            outputs: Where states and logs go.
+
+        Raises:
+            CheckpointError: If the last state is damaged or of another model.
+            OptionError: If the loss is no number any more.
+            ShardError: If a shard is damaged.
+            OSError: If a file cannot be written.
+        """
+        folder = outputs.checkpoints
+        self.state = load_state(folder, self.model, self._optimizer) or State()
+        with Logs(outputs.logs) as log, clear_errors():
+            while not self._is_done():
+                start = time.monotonic()
+                self._run_batches(outputs, log)
+                self._end_epoch(log, time.monotonic() - start, outputs.quiet)
+                self._save(outputs)
+        if self.state.best_weights:
+            set_weights(self.model, self.state.best_weights)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what training.json says, but for weights; times under `times`."""
+        state, chosen = self.state, self._settings.early_stopping_patience > 0
+        return {
+            "steps": state.step,
+            "epochs": state.history,
+            "weights_of_epoch": state.best_epoch if chosen else state.epoch,
+            "times": {"epoch_seconds": [round(s, 3) for s in state.seconds]},
+        }
+
+    def _save(self, outputs: Outputs) -> None:
+        save_state(outputs.checkpoints, self.state, self.model, self._optimizer)
+
+    def _is_done(self) -> bool:
+        state, patience = self.state, self._settings.early_stopping_patience
+        waited = patience and state.epoch - state.best_epoch >= patience
+        return state.epoch >= self._settings.epochs or bool(waited)
+
+    def _run_batches(self, outputs: Outputs, log: Logs) -> None:
+        """Trains on what is left of an epoch."""
+        import tensorflow as tf
+
+        settings, state, every = self._settings, self.state, outputs.every_steps
+        dataset = self._train.batches(
+            settings.batch_size,
+            seed=settings.seed,
+            epoch=state.epoch,
+            start_batch=state.batch,
+        )
+        nbytes = _patch_nbytes(dataset)
+        total = tf.constant(state.loss_total, tf.float64)
+        left = self._train.num_patches - state.batch * settings.batch_size
+        stage = f"epoch {state.epoch + 1}/{settings.epochs}"
+        with Progress(stage, total_patches=left, quiet=outputs.quiet) as progress:
+            for batch in self._steps.distribute(dataset):
+                count, before = min(settings.batch_size, left), total
+                total = self._steps.train(batch, tf.constant(count, tf.float32), total)
+                left -= count
+                state.step, state.batch = state.step + 1, state.batch + 1
+                progress.add(count, count * nbytes)
+                if state.step % _LOG_STEPS == 0:
+                    self._log_step(log, float(total - before) / count)
+                if left and every and state.step % every == 0:
+                    state.loss_total = float(total)
+                    self._save(outputs)
+        state.loss_total = float(total)
+
+    def _log_step(self, log: Logs, loss: float) -> None:
+        log.write("loss/batch", loss, self.state.step)
+        rate = float(self._optimizer.learning_rate)
+        log.write("learning_rate", rate, self.state.step)
+
+    def _end_epoch(self, log: Logs, seconds: float, quiet: bool) -> None:
+        """Notes the losses of an epoch that is done."""
+        state = self.state
+        state.epoch, state.batch = state.epoch + 1, 0
+        losses = {"loss": state.loss_total / self._train.num_patches}
+        if not math.isfinite(losses["loss"]):
+            raise OptionError(
+                f"the loss of epoch {state.epoch} is {losses['loss']}: training has "
+                "diverged. Expected a lower --learning_rate."
+            )
+        state.loss_total = 0.0
+        if self._validation is not None:
+            losses["validation_loss"] = self.compute_loss(self._validation)
+        state.history.append({"epoch": state.epoch, **losses})
+        state.seconds.append(seconds)
+        for name, value in losses.items():
+            log.write(f"{name}/epoch", value, state.step)
+        if self._settings.early_stopping_patience:
+            self._keep_best(losses["validation_loss"])
+        if not quiet:
+            texts = [f"{name} {value:.4f}" for name, value in losses.items()]
+            print(f"epoch {state.epoch}: {', '.join(texts)}", flush=True)
+
+    def _keep_best(self, loss: float) -> None:
+        state = self.state
+        if state.best_loss is None or loss < state.best_loss:
+            state.best_loss, state.best_epoch = loss, state.epoch
+            state.best_weights = copy_weights(self.model)
+
+    def compute_loss(self, data: TrainingData) -> float:
+        """Returns the mean loss of patches, without penalties and dropout."""
+        import tensorflow as tf
+
+        total = tf.constant(0, tf.float64)
+        dataset = data.batches(self._settings.batch_size, seed=None)
+        for batch in self._steps.distribute(dataset):
+            total = self._steps.validate(batch, total)
+        return float(total) / data.num_patches
+
+
+def _patch_nbytes(dataset: tf.data.Dataset) -> int:
+    """Returns the bytes of a patch's inputs."""
+    import tensorflow as tf
+
+    specs = tf.nest.flatten(dataset.element_spec[0])
+    return sum(spec.shape[1:].num_elements() * spec.dtype.size for spec in specs)
+
+
+def _check_last_batch(settings: Settings, data: TrainingData, devices: int) -> None:
+    """Refuses a device without patches, whose batch normalization has no mean."""
+    last = data.num_patches % settings.batch_size or settings.batch_size
+    if settings.batch_norm and last < devices:
+        raise OptionError(
+            f"batch_size: the last batch of {data.num_patches:,} patches has {last}, "
+            f"fewer than the {devices} devices, and batch normalization needs one for "
+            "each. Expected another batch size."
+        )

@@ -1,0 +1,238 @@
+"""The folder of a run: what it is, its training states, its weights and results."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baselines.errors import WeightsError
+from baselines.settings import Settings
+from bigearthnet.encoding.files import hash_file, sync_folder, write_json
+from bigearthnet.errors import OptionError
+
+if TYPE_CHECKING:
+    import keras
+
+SETTINGS = "settings.json"
+WEIGHTS = "weights.weights.h5"
+TRAINING = "training.json"
+CHECKPOINTS = "checkpoints"
+LOGS = "logs"
+EVALUATIONS = "evaluations"
+FEATURES = "features"
+_LOCK = "lock"
+
+# Keras takes a name of weights by its end.
+_UNFINISHED_WEIGHTS = f"unfinished.{WEIGHTS}"
+_PACKAGES = ("bigearthnet", "keras", "numpy", "tensorflow")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run is, as settings.json says it.
+
+    Attributes:
+        settings: The flags that decide the model.
+        data: Split, number of patches and ids_sha256 under `train` and `validation`;
+            the latter is None for training without one.
+        scaling: What the model does to digital numbers; of an S-CNN, with the mean and
+            deviation of each band under `statistics`.
+        frozen_weights: What `models.weights.describe_weights` says; None for models
+            that are trained as a whole.
+    """
+
+    settings: Settings
+    data: Mapping[str, Any]
+    scaling: Mapping[str, Any]
+    frozen_weights: Mapping[str, Any] | None
+
+    @property
+    def statistics(self) -> Mapping[str, Mapping[str, float]]:
+        """Mean and deviation of each band; none for inception_v2."""
+        found: Mapping[str, Mapping[str, float]] = self.scaling.get("statistics", {})
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the content of settings.json."""
+        return {
+            "settings": self.settings.to_json(),
+            "data": self.data,
+            "classes": list(self.settings.nomenclature.labels),
+            "bands": list(self.settings.bands),
+            "groups": list(self.settings.groups),
+            "scaling": self.scaling,
+            "frozen_weights": self.frozen_weights,
+            "packages": {name: metadata.version(name) for name in _PACKAGES},
+        }
+
+
+def start_run(folder: Path, run: Run, *, restart: bool) -> None:
+    """Makes a run's folder, or finds that it is the same run's.
+
+    Args:
+        folder: The folder; made if missing.
+        run: What is to be trained.
+        restart: Deletes what an earlier run left in the folder.
+
+    Raises:
+        OptionError: If the folder is another run's.
+    """
+    if restart:
+        _clear(folder)
+    path, content = folder / SETTINGS, run.to_json()
+    if path.is_file():
+        differences = _compare(_read_json(path), json.loads(json.dumps(content)))
+        if differences:
+            raise OptionError(
+                f"{folder} holds another run: {'; '.join(differences)}. Expected the "
+                "same settings and data, another --workdir, or --restart to delete it."
+            )
+    else:
+        write_json(content, path)
+
+
+@contextlib.contextmanager
+def lock_workdir(folder: Path) -> Iterator[None]:
+    """Keeps other processes from training in the same folder; makes it if missing.
+
+    Raises:
+        OptionError: If another process does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OptionError(
+                f"{folder} is in use: another process trains in it."
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        yield
+
+
+def read_run(folder: Path) -> Run:
+    """Reads what a run is.
+
+    Raises:
+        WeightsError: If there is none, or its classes or bands have another order than
+            ours.
+        OptionError: If its settings are of another version.
+    """
+    content = _read_json(folder / SETTINGS)
+    try:
+        run = Run(
+            Settings.from_json(content["settings"]),
+            content["data"],
+            content["scaling"],
+            content["frozen_weights"],
+        )
+        written = {name: content[name] for name in ("classes", "bands", "groups")}
+    except (KeyError, TypeError) as cause:
+        raise WeightsError(
+            f"{folder / SETTINGS} is damaged ({cause}): train again."
+        ) from None
+    ours = run.to_json()
+    for name, values in written.items():
+        if values != ours[name]:
+            raise WeightsError(
+                f"{folder}: the {name} of these weights are not in our order: expected "
+                f"{', '.join(ours[name][:3])}, ... got {', '.join(values[:3])}, ... "
+                "Train again, or use the version that trained them."
+            )
+    return run
+
+
+def save_weights(model: keras.Model, folder: Path) -> str:
+    """Writes the weights of what was trained; returns the sha256 of the file."""
+    unfinished, path = folder / _UNFINISHED_WEIGHTS, folder / WEIGHTS
+    model.save_weights(unfinished)
+    sync_folder(unfinished)
+    unfinished.rename(path)
+    sync_folder(folder)
+    return hash_file(path)
+
+
+def load_trained_weights(model: keras.Model, folder: Path) -> str:
+    """Loads the final weights of a run.
+
+    Args:
+        model: What `models.build_trained_part` returned, or the part `head` of what
+            `models.build_model` did for inception_v2.
+        folder: The workdir.
+
+    Returns:
+        The sha256 of the file.
+
+    Raises:
+        WeightsError: If training has not finished, or the weights are damaged.
+    """
+    path, training = folder / WEIGHTS, folder / TRAINING
+    if not training.is_file() or not path.is_file():
+        raise WeightsError(
+            f"{folder} has no finished training: expected {TRAINING} and {WEIGHTS}. "
+            "Train first, or resume: python -m baselines.train --help."
+        )
+    expected, found = _read_json(training).get("weights_sha256"), hash_file(path)
+    if found != expected:
+        raise WeightsError(
+            f"{path} is damaged: its sha256 is {found}, {TRAINING} says {expected}. "
+            "Train again."
+        )
+    try:
+        model.load_weights(path)
+    except ValueError as cause:
+        raise WeightsError(f"{path} is of another model: {cause}") from None
+    return found
+
+
+def _clear(folder: Path) -> None:
+    """Deletes what runs write, and nothing else; settings go first."""
+    for name in (SETTINGS, TRAINING, WEIGHTS, _UNFINISHED_WEIGHTS):
+        (folder / name).unlink(missing_ok=True)
+    for name in (CHECKPOINTS, LOGS, EVALUATIONS):
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+
+
+def _compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Names each value that differs, but for versions of packages."""
+    one, other = _flatten(old), _flatten(new)
+    return [
+        f"{name} is {one.get(name)!r} there, {other.get(name)!r} here"
+        for name in dict.fromkeys([*one, *other])
+        if one.get(name) != other.get(name) and not name.startswith("packages.")
+    ]
+
+
+def _flatten(content: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Returns `a.b` → value; settings go by their flags' names alone."""
+    flat: dict[str, Any] = {}
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            inner = "" if name == "settings" else f"{path}{name}."
+            flat |= _flatten(value, inner)
+        else:
+            flat[f"{path}{name}"] = value
+    return flat
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WeightsError(
+            f"{path.parent} is no workdir of baselines.train: {path.name} is missing."
+        ) from None
+    except (OSError, ValueError) as cause:
+        raise WeightsError(f"{path} cannot be read ({cause}): train again.") from None
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path}: expected a JSON object. Train again.")
+    return content

@@ -1,0 +1,176 @@
+"""Measures what the input pipeline costs a training, and how fast the head trains.
+
+S-CNN-All, float32, steps of SGD: processor time per patch with patches that are read
+from the store, against the same steps on one batch in memory, turn by turn. The head on
+cached features (1024 → 128 → 43): patches per second of whole epochs.
+
+Example:
+  python -m benchmarks.training --data_dir=data --output=training.json
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from absl import app, flags
+
+from baselines.feature_data import FeatureData
+from baselines.input_pipeline import open_train_data
+from baselines.models import build_trained_part
+from baselines.models.inception_v2 import NUM_FEATURES
+from baselines.models.preprocessing import choose_statistics
+from baselines.optimizers import choose_strategy, make_optimizer
+from baselines.settings import Settings
+from bigearthnet.encoding.files import write_json
+from bigearthnet.errors import BigEarthNetError
+
+if TYPE_CHECKING:
+    from baselines.input_pipeline import StoreData
+    from baselines.steps import Steps
+
+ALTERNATIONS = 5
+# Bounds that the project has set itself.
+MAX_RATIO = 1.10
+MIN_HEAD_RATE = 20_000
+
+_HEAD_PATCHES, _HEAD_EPOCHS = 51_200, 4
+
+
+def measure_input(data_dir: Path, batch_size: int) -> dict[str, Any]:
+    """Measures steps of S-CNN-All with and without the input pipeline.
+
+    Args:
+        data_dir: The data directory of a build with a train split.
+        batch_size: Patches of a batch.
+
+    Returns:
+        Processor seconds per 1,000 patches of each turn, `store` and `memory`, and the
+        median of their ratios.
+    """
+    from baselines.steps import Steps
+
+    settings = Settings(batch_size=batch_size, validation_split="none")
+    data = open_train_data(settings, data_dir)
+    values = choose_statistics("stored", settings.bands, data.statistics)
+    model = build_trained_part(settings, values)
+    batches = data.batches(batch_size, seed=None)
+    steps = Steps(
+        model,
+        make_optimizer(settings, 1),
+        choose_strategy(),
+        batches,
+        jit_compile=False,
+    )
+    batch = next(iter(batches))
+    count = -(-data.num_patches // batch_size)
+    _run(steps, [batch, batch])  # compiles
+    turns: dict[str, list[float]] = {"store": [], "memory": []}
+    for epoch in range(ALTERNATIONS):
+        turns["store"].append(_measure_epoch(steps, data, batch_size, epoch))
+        seconds = _measure(lambda: _run(steps, [batch] * count))
+        turns["memory"].append(1000 * seconds / (count * len(batch[1])))
+    ratios = [a / b for a, b in zip(turns["store"], turns["memory"], strict=True)]
+    return {"cpu_seconds_per_1000": turns, "ratio": statistics.median(ratios)}
+
+
+def _measure_epoch(steps: Steps, data: StoreData, batch_size: int, epoch: int) -> float:
+    """Returns processor seconds per 1,000 patches, reading ahead included."""
+    batches = data.batches(batch_size, seed=0, epoch=epoch)
+    return 1000 * _measure(lambda: _run(steps, batches)) / data.num_patches
+
+
+def _run(steps: Steps, batches: Any) -> float:
+    import tensorflow as tf
+
+    total = tf.constant(0, tf.float64)
+    for batch in batches:
+        total = steps.train(batch, tf.constant(len(batch[1]), tf.float32), total)
+    return float(total)
+
+
+def _measure(run: Callable[[], object]) -> float:
+    """Returns the processor time of all threads."""
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def measure_head() -> float:
+    """Returns patches per second of an epoch of the head, the best of some."""
+    from baselines.training import Outputs, Trainer
+
+    draws = np.random.default_rng(0)
+    settings = Settings(
+        model="inception_v2", validation_split="none", epochs=_HEAD_EPOCHS
+    )
+    data = FeatureData(
+        draws.random((_HEAD_PATCHES, NUM_FEATURES), np.float32),
+        draws.integers(0, 2, (_HEAD_PATCHES, 43), np.uint8),
+        [str(number) for number in range(_HEAD_PATCHES)],
+    )
+    trainer = Trainer(
+        settings,
+        lambda: build_trained_part(settings, {}),
+        data,
+        None,
+        choose_strategy(),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        trainer.run(Outputs(Path(folder, "states"), Path(folder, "logs"), quiet=True))
+    return _HEAD_PATCHES / min(trainer.state.seconds)
+
+
+def format_results(results: dict[str, Any]) -> str:
+    """Returns the figures as a table in Markdown."""
+    turns = results["input"]["cpu_seconds_per_1000"]
+    store, memory = (statistics.median(turns[name]) for name in ("store", "memory"))
+    return "\n".join(
+        [
+            "| what | measured | bound |",
+            "| --- | --- | --- |",
+            f"| step from the store, CPU s / 1,000 patches | {store:.2f} | |",
+            f"| step in memory, CPU s / 1,000 patches | {memory:.2f} | |",
+            f"| their ratio | {results['input']['ratio']:.3f} | ≤ {MAX_RATIO:.2f} |",
+            f"| head, patches/s | {results['head_rate']:,.0f} | ≥ {MIN_HEAD_RATE:,} |",
+        ]
+    )
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("data_dir", None, "Data directory of the build.", required=True)
+    flags.DEFINE_integer("batch_size", 128, "Patches of a batch.")
+    flags.DEFINE_string("output", None, "JSON file to write.")
+
+
+def _main(argv: list[str]) -> int:
+    values = flags.FLAGS
+    if len(argv) > 1:
+        print(f"error: unexpected argument {argv[1]!r}; see --help", file=sys.stderr)
+        return 1
+    try:
+        results = {
+            "input": measure_input(Path(values.data_dir), values.batch_size),
+            "head_rate": measure_head(),
+        }
+    except (BigEarthNetError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(format_results(results))
+    if values.output:
+        write_json(results, Path(values.output))
+    else:
+        print(json.dumps(results))
+    return 0
+
+
+if __name__ == "__main__":
+    _define_flags()
+    app.run(_main)

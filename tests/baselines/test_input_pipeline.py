@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from baselines.input_pipeline import (
+    StoreData,
+    clear_errors,
+    draw_order,
+    hash_ids,
+    open_data,
+    open_train_data,
+)
+from baselines.settings import Settings
+from bigearthnet.errors import OptionError, ShardError, StoreError
+from bigearthnet.examples import Example
+from bigearthnet.loading import load
+
+ALL = "train+validation+test+excluded"
+GROUPS = ("bands_10m", "bands_20m", "bands_60m")
+
+
+def keep_format(data_dir: Path, folder: Path, form: str) -> Path:
+    """A data directory with the store of one format of another one's."""
+    name = {"tfrecord": "bigearthnet", "parquet": "huggingface"}.get(form, form)
+    shutil.copytree(data_dir / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["arrow", "tfrecord"])
+def data_dir(
+    request: pytest.FixtureRequest,
+    many_shards: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The six fake patches, one in each shard, in one format."""
+    folder = tmp_path_factory.mktemp("one_format")
+    return keep_format(many_shards, folder, request.param)
+
+
+def open_splits(data_dir: Path, split: str = ALL, **changes: Any) -> StoreData:
+    """Opens splits with all bands and CLC43 labels."""
+    options = {"config": "s2", "groups": GROUPS, "labels": "clc43", **changes}
+    return StoreData(data_dir, split, **options)
+
+
+def read_ids(data: StoreData, **options: Any) -> list[int]:
+    """Which fake patch each is, in order: 5000 · number is its first pixel."""
+    return [
+        int(pixel) // 5000
+        for inputs, _ in data.batches(2, **options)
+        for pixel in inputs["bands_10m"][:, 0, 0, 0]
+    ]
+
+
+def test_pixels_labels_and_ids_belong_together(
+    data_dir: Path, fake_rows: list[Example]
+) -> None:
+    """Every patch comes once, with its own pixels of all groups, labels and id."""
+    data = open_splits(data_dir)
+    rows = {row["patch_id"]: row for row in fake_rows}
+    seen = []
+    for inputs, labels, ids in data.labelled_batches(4):
+        for number, patch_id in enumerate(ids.numpy()):
+            row = rows[patch_id.decode()]
+            seen.append(patch_id.decode())
+            np.testing.assert_array_equal(row["multi_hot_43"], labels[number])
+            for name in GROUPS:
+                np.testing.assert_array_equal(row[name], inputs[name][number])
+
+    assert seen == data.patch_ids
+    assert sorted(rows) == sorted(seen)
+    assert hash_ids(rows) == data.ids_sha256
+
+
+def test_the_stored_order_is_that_of_load(data_dir: Path) -> None:
+    """Without a seed, splits follow one another in the order of their shards."""
+    data = open_splits(data_dir, "train+excluded", groups=GROUPS[:1])
+    expected = [
+        labels
+        for split in ("train", "excluded")
+        for _, labels in load(split, data_dir, keep_empty=True)
+    ]
+    found = [labels for _, labels in data.batches(4, seed=None)]
+
+    np.testing.assert_array_equal(np.concatenate(expected), np.concatenate(found))
+
+
+def test_each_epoch_has_an_order_of_its_own(data_dir: Path) -> None:
+    """Orders follow from seed and epoch, and are permutations."""
+    data = open_splits(data_dir)
+    orders = {
+        (seed, epoch): read_ids(data, seed=seed, epoch=epoch)
+        for seed in range(3)
+        for epoch in range(3)
+    }
+
+    assert all(sorted(order) == list(range(6)) for order in orders.values())
+    assert len({tuple(order) for order in orders.values()}) > 6
+    assert orders[1, 2] == read_ids(open_splits(data_dir), seed=1, epoch=2)
+
+
+def test_batches_can_be_left_out(data_dir: Path) -> None:
+    """The rest of an epoch is the end of the whole one; nothing may be left, too."""
+    data = open_splits(data_dir)
+
+    assert read_ids(data, seed=0)[2:] == read_ids(data, seed=0, start_batch=1)
+    assert [] == read_ids(data, seed=0, start_batch=3)
+
+
+def test_left_out_batches_are_not_read(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resuming reads the rows that are left, and no others."""
+    data, read = open_splits(data_dir), []
+    reader = data._source._reader
+    gather = reader.gather
+
+    def note(rows: np.ndarray, *args: Any) -> Any:
+        read.extend(rows.tolist())
+        return gather(rows, *args)
+
+    monkeypatch.setattr(reader, "gather", note)
+    read_ids(data, seed=5, start_batch=2)
+
+    assert draw_order(6, 5, 0)[4:].tolist() == read
+
+
+def test_a_part_of_the_patches_is_drawn_by_seed(data_dir: Path) -> None:
+    """A fraction has its share of the patches, the same for the same seed."""
+    parts = [open_splits(data_dir, fraction=0.5, seed=seed) for seed in range(6)]
+
+    assert {3} == {part.num_patches for part in parts}
+    assert len({part.ids_sha256 for part in parts}) > 1
+    for part in parts:
+        ids = [i.decode() for *_, ids in part.labelled_batches(2) for i in ids.numpy()]
+        assert ids == part.patch_ids
+    again = open_splits(data_dir, fraction=0.5, seed=5)
+    assert parts[5].patch_ids == again.patch_ids
+    assert 1 == open_splits(data_dir, fraction=0.01).num_patches
+
+
+def test_shuffled_labels_are_those_of_other_patches(data_dir: Path) -> None:
+    """Pixels stay where they are; labels are the same ones in another order."""
+    plain, mixed = open_splits(data_dir), open_splits(data_dir, shuffle_labels=True)
+    before = np.concatenate([labels for _, labels in plain.batches(4, seed=None)])
+    after = np.concatenate([labels for _, labels in mixed.batches(4, seed=None)])
+
+    assert read_ids(plain, seed=None) == read_ids(mixed, seed=None)
+    assert not np.array_equal(before, after)
+    assert sorted(before.tolist()) == sorted(after.tolist())
+
+
+def test_labels_are_mapped(data_dir: Path) -> None:
+    """Patches without a label in the nomenclature stay, with a vector of zeros."""
+    data = open_splits(data_dir, labels="ben19", groups=GROUPS[:1])
+    labels = np.concatenate([labels for _, labels in data.batches(4, seed=None)])
+
+    assert (6, 19) == labels.shape
+    assert [0, 2] == sorted(set(labels.sum(axis=1).tolist()))
+
+
+def test_settings_choose_what_is_read(data_dir: Path) -> None:
+    """RGB models read the 10 m bands alone; only training takes a fraction."""
+    settings = Settings(model="s_cnn_rgb", train_split=ALL, fraction=0.5)
+    train = open_train_data(settings, data_dir)
+    inputs, _ = next(iter(train.batches(2, seed=None)))
+
+    assert ["bands_10m"] == list(inputs)
+    assert (3, 6) == (
+        train.num_patches,
+        open_data(settings, data_dir, ALL).num_patches,
+    )
+
+
+def test_arrow_and_tfrecord_give_the_same(many_shards: Path, tmp_path: Path) -> None:
+    """Both formats have the same patches in the same order."""
+    batches = []
+    for form in ("arrow", "tfrecord"):
+        data = open_splits(keep_format(many_shards, tmp_path / form, form))
+        batches.append([b["bands_20m"].numpy() for b, _ in data.batches(4, seed=2)])
+
+    np.testing.assert_array_equal(
+        np.concatenate(batches[0]), np.concatenate(batches[1])
+    )
+
+
+def test_parquet_alone_is_refused(many_shards: Path, tmp_path: Path) -> None:
+    """A store that has no random access leads to an error that says what to build."""
+    folder = keep_format(many_shards, tmp_path, "parquet")
+
+    with pytest.raises(OptionError, match=r"parquet.*build tfrecord or arrow"):
+        open_splits(folder)
+
+
+def test_a_missing_split_is_an_error(all_stores: Path, tmp_path: Path) -> None:
+    """A split that was not built is named, with those that are there."""
+    with pytest.raises(OptionError, match=r"'validation'.*expected one of train, test"):
+        open_splits(all_stores, "validation")
+    with pytest.raises(StoreError, match="no store"):
+        open_splits(tmp_path)
+
+
+def test_damage_found_while_reading_is_an_error_of_ours(
+    many_shards: Path, tmp_path: Path
+) -> None:
+    """A flipped bit in a record is a ShardError that names the file."""
+    folder = keep_format(many_shards, tmp_path, "tfrecord")
+    path = sorted(folder.rglob("*test*.tfrecord-*"))[0]
+    content = bytearray(path.read_bytes())
+    content[1000] ^= 1
+    path.write_bytes(content)
+    data = open_splits(folder)
+
+    with (
+        pytest.raises(ShardError, match=f"{path.name}.*wrong checksum"),
+        clear_errors(),
+    ):
+        read_ids(data, seed=None)

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from absl import flags
+
+import baselines
+from baselines import settings
+from baselines.settings import Settings, split_names
+from bigearthnet.errors import OptionError
+
+FLAGFILES = sorted((Path(baselines.__file__).parent / "flags").glob("*.flags"))
+
+
+@pytest.fixture
+def absl_flags(monkeypatch: pytest.MonkeyPatch) -> flags.FlagValues:
+    """Flags that were defined anew."""
+    values = flags.FlagValues()
+    monkeypatch.setattr(flags, "FLAGS", values)
+    for kind in ("enum", "bool", "integer", "float", "string"):
+        define = getattr(flags, f"DEFINE_{kind}")
+
+        def defined(*args: Any, define: Any = define) -> None:
+            define(*args, flag_values=values)
+
+        monkeypatch.setattr(flags, f"DEFINE_{kind}", defined)
+    settings.define_flags()
+    flags.DEFINE_string("flagfile", None, "Insert flags from a file.")
+    return values
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": "vgg"},
+        {"config": "s2-rgb"},
+        {"labels": "clc43_alphabetical"},
+        {"train_split": "train+val"},
+        {"train_split": "train+train"},
+        {"validation_split": ""},
+        {"fraction": 0.0},
+        {"fraction": 1.5},
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"batch_size": True},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"learning_rate": float("inf")},
+        {"momentum": 1.0},
+        {"momentum": 0},
+        {"dropout_fc": 1.0},
+        {"l2": -1e-5},
+        {"inception_size": 31},
+        {"seed": -1},
+        {"early_stopping_patience": 3, "validation_split": "none"},
+    ],
+)
+def test_values_without_meaning_are_refused(changes: dict[str, Any]) -> None:
+    """One clear error names the setting that has no meaning."""
+    with pytest.raises(OptionError, match=next(iter(changes)).split("_")[-1]):
+        Settings(**changes)
+
+
+@pytest.mark.parametrize(
+    ("model", "bands", "groups"),
+    [
+        ("s_cnn_rgb", ("B04", "B03", "B02"), ("bands_10m",)),
+        ("inception_v2", ("B04", "B03", "B02"), ("bands_10m",)),
+    ],
+)
+def test_rgb_models_read_one_group(
+    model: str, bands: tuple[str, ...], groups: tuple[str, ...]
+) -> None:
+    """Models of the visible bands see red, green, blue, and need the 10 m bands."""
+    made = Settings(model=model)
+
+    assert (bands, groups) == (made.bands, made.groups)
+
+
+def test_all_bands_come_in_ascending_wavelength() -> None:
+    """S-CNN-All sees the 12 bands by wavelength, from three groups."""
+    made = Settings(model="s_cnn_all")
+
+    assert ("B07", "B08", "B8A", "B09") == made.bands[6:10]
+    assert ("bands_10m", "bands_20m", "bands_60m") == made.groups
+
+
+def test_settings_survive_json() -> None:
+    """What goes through JSON is the same again."""
+    made = Settings(model="s_cnn_rgb", l2=2e-5, seed=7, batch_norm=True)
+
+    assert made == Settings.from_json(json.loads(json.dumps(made.to_json())))
+
+
+@pytest.mark.parametrize("change", ["missing", "unknown"])
+def test_settings_of_another_version_are_refused(change: str) -> None:
+    """A missing or unknown setting in a file is named."""
+    content = Settings().to_json()
+    if change == "missing":
+        del content["l2"]
+    else:
+        content["l3"] = 1.0
+
+    with pytest.raises(OptionError, match=r"another version.*l[23]"):
+        Settings.from_json(content)
+
+
+def test_splits_are_joined_by_plus() -> None:
+    """`a+b` are two splits in that order."""
+    assert ("train", "test", "excluded") == split_names("train+test+excluded")
+
+
+def test_flags_are_the_fields(absl_flags: flags.FlagValues) -> None:
+    """Each field is a flag with the same default, and its value arrives."""
+    absl_flags(["program", "--model=s_cnn_rgb", "--third_pool", "--l2=0.5"])
+
+    assert Settings(model="s_cnn_rgb", third_pool=True, l2=0.5) == settings.from_flags()
+
+
+@pytest.mark.parametrize("path", FLAGFILES, ids=lambda path: path.stem)
+def test_flagfiles_make_settings(absl_flags: flags.FlagValues, path: Path) -> None:
+    """Every flagfile has a meaning, and is named after its model or `sample`."""
+    absl_flags(["program", f"--flagfile={path}"])
+    made = settings.from_flags()
+
+    assert path.stem.startswith(made.model) or path.stem == "sample"
+    assert 0 == made.early_stopping_patience
+
+
+def test_paper_flagfiles_differ_in_the_model_alone(
+    absl_flags: flags.FlagValues,
+) -> None:
+    """The three runs of the paper are trained in the same way, with SGD."""
+    found = []
+    for name in ("s_cnn_rgb", "s_cnn_all", "inception_v2"):
+        path = next(path for path in FLAGFILES if path.stem == name)
+        absl_flags(["program", f"--flagfile={path}"])
+        found.append(dataclasses.replace(settings.from_flags(), model="s_cnn_all"))
+
+    assert found[0] == found[1] == found[2]
+    assert ("sgd", 0.01, 0.9, 100, 128, "s2-random") == (
+        found[0].optimizer,
+        found[0].learning_rate,
+        found[0].momentum,
+        found[0].epochs,
+        found[0].batch_size,
+        found[0].config,
+    )

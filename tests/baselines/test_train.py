@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from absl import flags
+
+import baselines
+from baselines import settings, workdir
+from baselines.errors import CheckpointError, WeightsError
+from baselines.models import build_trained_part
+from baselines.settings import Settings
+from baselines.train import expand_run, train
+from bigearthnet.errors import OptionError
+
+FLAGFILES = sorted((Path(baselines.__file__).parent / "flags").glob("*.flags"))
+SPLITS = "train+test+excluded"
+TINY = (f"--train_split={SPLITS}", "--validation_split=none", "--batch_size=2")
+# What makes a run of any flagfile a matter of seconds.
+SMALL = {
+    "config": "s2",
+    "train_split": "train+test",
+    "validation_split": "excluded",
+    "epochs": 1,
+    "weights": "random",
+    "inception_size": 32,
+    "deterministic": False,  # it would hold for the tests that follow, too
+}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def parse_flagfile(path: Path) -> Settings:
+    """The settings of a flagfile alone."""
+    names = {field.name for field in dataclasses.fields(Settings)}
+    values = flags.FlagValues()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flags, "FLAGS", values)
+        for kind in ("enum", "bool", "integer", "float", "string"):
+            define = getattr(flags, f"DEFINE_{kind}")
+            patch.setattr(
+                flags,
+                f"DEFINE_{kind}",
+                lambda *args, define=define: define(*args, flag_values=values),
+            )
+        settings.define_flags()
+    flags.DEFINE_string("flagfile", None, "File.", flag_values=values)
+    values(["program", f"--flagfile={path}"])
+    return Settings(**{name: values[name].value for name in names})
+
+
+@pytest.fixture(scope="module")
+def features_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where runs share their features."""
+    return tmp_path_factory.mktemp("features")
+
+
+@pytest.mark.parametrize("path", FLAGFILES, ids=lambda path: path.stem)
+def test_every_flagfile_trains(
+    path: Path, all_stores: Path, features_dir: Path, tmp_path: Path
+) -> None:
+    """An epoch on real patches leaves settings, weights that load, and losses."""
+    chosen = dataclasses.replace(parse_flagfile(path), **SMALL)
+    train(chosen, all_stores, tmp_path, features_dir=features_dir, quiet=True)
+    training = read_json(tmp_path / workdir.TRAINING)
+    run = workdir.read_run(tmp_path)
+    model = build_trained_part(chosen, run.statistics)
+
+    assert chosen == run.settings
+    assert 5 == run.data["train"]["patches"]
+    assert training["weights_sha256"] == workdir.load_trained_weights(model, tmp_path)
+    assert {"epoch", "loss", "validation_loss"} == set(training["epochs"][0])
+    assert chosen.uses_features == (run.frozen_weights is not None)
+
+
+def test_a_finished_run_is_left_alone(
+    all_stores: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same command again does nothing; other settings need --restart."""
+    small = {**SMALL, "model": "s_cnn_rgb", "validation_split": "none"}
+    chosen = Settings(**small)
+    train(chosen, all_stores, tmp_path, quiet=True)
+    before = (tmp_path / workdir.TRAINING).stat()
+    train(chosen, all_stores, tmp_path, quiet=True)
+    other = dataclasses.replace(chosen, seed=1)
+
+    assert before == (tmp_path / workdir.TRAINING).stat()
+    assert "is trained already" in capsys.readouterr().out
+    with pytest.raises(OptionError, match="seed is 0 there, 1 here"):
+        train(other, all_stores, tmp_path, quiet=True)
+    train(other, all_stores, tmp_path, restart=True, quiet=True)
+    assert 1 == workdir.read_run(tmp_path).settings.seed
+
+
+def test_what_cannot_be_trained_is_refused(all_stores: Path, tmp_path: Path) -> None:
+    """A split or weights that are missing are one clear error, and leave no folder."""
+    folder = tmp_path / "run"
+    with pytest.raises(OptionError, match="no split 'validation'"):
+        train(Settings(), all_stores, folder)
+    pretrained = Settings(model="inception_v2", validation_split="none")
+    with pytest.raises(WeightsError, match=r"baselines.fetch_weights"):
+        train(pretrained, all_stores, folder)
+    with pytest.raises(OptionError, match="checkpoint_every_steps"):
+        train(Settings(), all_stores, folder, checkpoint_every_steps=-1)
+    assert not folder.exists()
+
+
+def test_a_damaged_state_stops_the_command(all_stores: Path, tmp_path: Path) -> None:
+    """A run whose last state is damaged says which file to delete."""
+    small = {**SMALL, "model": "s_cnn_rgb", "validation_split": "none"}
+    train(Settings(**small), all_stores, tmp_path, quiet=True)
+    (tmp_path / workdir.TRAINING).unlink()
+    [path] = (tmp_path / workdir.CHECKPOINTS).iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+
+    with pytest.raises(CheckpointError, match=f"{path.name} is damaged.*Delete it"):
+        train(Settings(**small), all_stores, tmp_path, quiet=True)
+
+
+def test_a_run_is_found_by_name() -> None:
+    """`--run` becomes the flagfile that comes with the package; the rest stays."""
+    found = expand_run(["program", "--run=s_cnn_all", "--seed=1", "run=2"])
+
+    assert ["program", "--seed=1", "run=2"] == [found[0], *found[2:]]
+    assert Path(found[1].removeprefix("--flagfile=")).is_file()
+    with pytest.raises(
+        OptionError, match=r"one of inception_v2, .*s_cnn_all.*'--run=x'"
+    ):
+        expand_run(["program", "--run=x"])
+
+
+def start(data_dir: Path, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Starts the command in a process of its own."""
+    line = [sys.executable, "-m", "baselines.train", f"--data_dir={data_dir}"]
+    line += [f"--workdir={folder}", *arguments]
+    return subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def run_command(data_dir: Path, folder: Path, *arguments: str) -> str:
+    """Runs the command to its end; returns what it printed."""
+    process = start(data_dir, folder, *arguments)
+    output, errors = process.communicate()
+    assert 0 == process.returncode, errors[-2000:]
+    return output
+
+
+def kill_after(data_dir: Path, folder: Path, state: str, *arguments: str) -> None:
+    """Kills the command once it has saved a state."""
+    process = start(data_dir, folder, "--checkpoint_every_steps=1", *arguments)
+    path = folder / workdir.CHECKPOINTS / state
+    while process.poll() is None and not path.exists():
+        time.sleep(0.001)
+    process.kill()
+    process.communicate()
+
+
+def without_times(folder: Path) -> dict[str, Any]:
+    """What training.json says, but for times."""
+    content = read_json(folder / workdir.TRAINING)
+    content.pop("times")
+    return content
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--run=s_cnn_rgb", "--config=s2"),
+        ("--run=s_cnn_all_rsim", "--third_pool", "--fc_units=16"),
+    ],
+    ids=["plain", "dropout"],
+)
+def test_a_killed_run_goes_on_to_the_same_bits(
+    all_stores: Path, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """Kill -9 within an epoch, then the same command: weights equal to the bit."""
+    options = (*arguments, *TINY, "--epochs=2")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    kill_after(all_stores, killed, "step-0000000002.npz", *options)
+    assert not (killed / workdir.TRAINING).exists()
+
+    run_command(all_stores, killed, *options)
+    run_command(all_stores, whole, *options)
+
+    assert without_times(whole) == without_times(killed)
+    assert (whole / workdir.SETTINGS).read_bytes() == (
+        killed / workdir.SETTINGS
+    ).read_bytes()
+    assert 6 == without_times(whole)["steps"]

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.python.framework import config
+
+from baselines.feature_data import FeatureData
+from baselines.models.head import build_head
+from baselines.settings import Settings
+from baselines.training import Outputs, Trainer
+from bigearthnet.errors import OptionError
+
+FEATURES, PATCHES = 8, 21
+
+
+@pytest.fixture
+def deterministic() -> Iterator[None]:
+    """Only operations that give the same bits each time, as the command has them."""
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(0)
+    yield
+    config.disable_op_determinism()
+
+
+def make_data(seed: int = 0, patches: int = PATCHES) -> FeatureData:
+    """Features and labels of which the first depends on the first feature."""
+    draws = np.random.default_rng(seed)
+    features = draws.standard_normal((patches, FEATURES)).astype(np.float32)
+    labels = (draws.random((patches, 43)) < 0.1).astype(np.uint8)
+    labels[:, 0] = features[:, 0] > 0
+    return FeatureData(features, labels, [f"patch-{i}" for i in range(patches)])
+
+
+def make_trainer(validation: FeatureData | None = None, **changes: Any) -> Trainer:
+    """A trainer of the head on few features, three batches an epoch."""
+    settings = Settings(
+        **{
+            "batch_size": 8,
+            "epochs": 3,
+            "fc_units": 5,
+            "validation_split": "validation" if validation else "none",
+            **changes,
+        }
+    )
+    return Trainer(
+        settings,
+        lambda: build_head(settings, FEATURES),
+        make_data(),
+        validation,
+        tf.distribute.get_strategy(),
+    )
+
+
+def run(trainer: Trainer, folder: Path, **options: Any) -> Trainer:
+    """Trains to the end."""
+    folder.mkdir(exist_ok=True)
+    trainer.run(Outputs(folder / "states", folder / "logs", quiet=True, **options))
+    return trainer
+
+
+def weights(trainer: Trainer) -> list[np.ndarray]:
+    """All variables of the model."""
+    return [v.numpy() for v in trainer.model.variables]
+
+
+def compute_loss(model: keras.Model, data: FeatureData) -> float:
+    """Mean binary cross entropy over patches and classes, by its definition."""
+    inputs, labels = next(iter(data.batches(PATCHES, seed=None)))
+    p = 1 / (1 + np.exp(-model(inputs).numpy().astype(float)))
+    y = labels.numpy()
+    return float(-np.mean(y * np.log(p) + (1 - y) * np.log(1 - p)))
+
+
+def test_the_loss_is_that_of_its_definition(tmp_path: Path) -> None:
+    """The validation loss is the mean over patches and classes, of all batches."""
+    validation = make_data(seed=5)
+    trainer = run(make_trainer(validation, l2=0.1), tmp_path / "run")
+
+    found = trainer.state.history[-1]["validation_loss"]
+
+    assert pytest.approx(compute_loss(trainer.model, validation), rel=1e-5) == found
+    assert pytest.approx(found, rel=1e-12) == trainer.compute_loss(validation)
+
+
+def test_a_step_is_plain_gradient_descent(tmp_path: Path) -> None:
+    """One batch of all patches with SGD is w - rate · gradient of loss and penalty."""
+    changes = {"batch_size": PATCHES, "epochs": 1, "momentum": 0.0, "l2": 0.3}
+    trainer = make_trainer(learning_rate=0.5, **changes)
+    before = weights(trainer)
+    inputs, labels = next(iter(make_data().batches(PATCHES, seed=0)))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(
+            keras.losses.binary_crossentropy(
+                tf.cast(labels, tf.float32), trainer.model(inputs), from_logits=True
+            )
+        )
+        kernels = [v for v in trainer.model.trainable_variables if v.name == "kernel"]
+        penalty = 0.3 / 2 * sum(tf.reduce_sum(kernel.value**2) for kernel in kernels)
+        variables = [v.value for v in trainer.model.trainable_variables]
+        objective = loss + penalty
+    gradients = tape.gradient(objective, variables)
+
+    run(trainer, tmp_path / "run")
+
+    for old, gradient, new in zip(before, gradients, weights(trainer), strict=True):
+        np.testing.assert_allclose(old - 0.5 * gradient, new, rtol=1e-4, atol=1e-6)
+    assert pytest.approx(float(loss), rel=1e-5) == trainer.state.history[0]["loss"]
+
+
+@pytest.mark.usefixtures("deterministic")
+def test_training_learns_and_can_be_repeated(tmp_path: Path) -> None:
+    """The loss falls; the same settings give the same losses, another seed others."""
+    changes = {"epochs": 20, "optimizer": "adam", "dropout_fc": 0.2}
+    first, second = (
+        run(make_trainer(**changes), tmp_path / name).state.history for name in "ab"
+    )
+    other = run(make_trainer(seed=1, **changes), tmp_path / "c").state.history
+
+    assert first == second
+    assert first != other
+    assert first[-1]["loss"] < 0.8 * first[0]["loss"]
+    assert list(range(1, 21)) == [epoch["epoch"] for epoch in first]
+
+
+@pytest.mark.usefixtures("deterministic")
+@pytest.mark.parametrize("stop", [1, 3, 5])
+def test_going_on_gives_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    """Stopped after any step, training goes on as if it never had, with dropout too."""
+    changes = {
+        "dropout_fc": 0.5,
+        "batch_norm": True,
+        "optimizer": "adam",
+        "schedule": "cosine",
+        "early_stopping_patience": 2,
+    }
+    whole = run(make_trainer(make_data(5), **changes), tmp_path / "whole")
+    stopped = make_trainer(make_data(5), **changes)
+    save = stopped._save
+
+    def save_and_stop(outputs: Outputs) -> None:
+        save(outputs)
+        if stopped.state.step >= stop:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(stopped, "_save", save_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped, tmp_path / "part", every_steps=1)
+
+    resumed = run(make_trainer(make_data(5), **changes), tmp_path / "part")
+
+    assert whole.state.history == resumed.state.history
+    assert whole.state.step == resumed.state.step
+    for one, two in zip(weights(whole), weights(resumed), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_early_stopping_keeps_the_best_weights(tmp_path: Path) -> None:
+    """Training ends some epochs after the lowest validation loss, with its weights."""
+    validation = make_data(seed=5)
+    trainer = run(
+        make_trainer(
+            validation,
+            early_stopping_patience=3,
+            epochs=200,
+            optimizer="adam",
+            learning_rate=0.05,
+        ),
+        tmp_path / "run",
+    )
+    losses = [epoch["validation_loss"] for epoch in trainer.state.history]
+    best = int(np.argmin(losses))
+
+    assert best + 4 == len(losses) < 200
+    assert pytest.approx(losses[best], rel=1e-6) == compute_loss(
+        trainer.model, validation
+    )
+    assert best + 1 == trainer.to_json()["weights_of_epoch"]
+
+
+def test_a_diverging_training_is_an_error(tmp_path: Path) -> None:
+    """A loss that is no number ends training, and no state of it is saved."""
+    trainer = make_trainer(learning_rate=1e30, epochs=9)
+
+    with pytest.raises(OptionError, match=r"diverged.*lower --learning_rate"):
+        run(trainer, tmp_path / "run")
+    assert len(trainer.state.history) < 9
+
+
+def test_losses_are_logged(tmp_path: Path) -> None:
+    """The event files hold the loss of each epoch, and the rate every fifty steps."""
+    trainer = run(make_trainer(make_data(5), epochs=20), tmp_path / "run")
+    [path] = (tmp_path / "run" / "logs").iterdir()
+    found: dict[str, dict[int, float]] = {}
+    for record in tf.data.TFRecordDataset(str(path)):
+        event = tf.compat.v1.Event.FromString(record.numpy())
+        for value in event.summary.value:
+            numbers = found.setdefault(value.tag, {})
+            numbers[event.step] = float(tf.make_ndarray(value.tensor))
+
+    assert [50] == list(found["learning_rate"]) == list(found["loss/batch"])
+    assert pytest.approx(0.01) == found["learning_rate"][50]
+    for name in ("loss", "validation_loss"):
+        losses = [epoch[name] for epoch in trainer.state.history]
+        assert pytest.approx(losses) == list(found[f"{name}/epoch"].values())
+
+
+def test_a_device_without_patches_is_refused() -> None:
+    """Batch normalization is refused where a device would have no patch."""
+    settings = Settings(batch_size=20, batch_norm=True, validation_split="none")
+
+    class Two:
+        num_replicas_in_sync = 2
+
+    with pytest.raises(OptionError, match=r"last batch of 21 patches has 1, fewer"):
+        Trainer(settings, lambda: None, make_data(), None, Two())
+
+
+_TWO_DEVICES = """
+import json, sys, tempfile
+from pathlib import Path
+import tensorflow as tf
+[cpu] = tf.config.list_physical_devices("CPU")
+two = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(cpu, two)
+sys.path.insert(0, sys.argv[1])
+from test_training import FEATURES, build_head, make_data, Settings
+from baselines.training import Outputs, Trainer
+settings = Settings(batch_size=8, epochs=3, fc_units=5, l2=0.1, optimizer="adam")
+for strategy in (
+    tf.distribute.get_strategy(),
+    tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]),
+):
+    trainer = Trainer(
+        settings,
+        lambda: build_head(settings, FEATURES),
+        make_data(),
+        make_data(5),
+        strategy,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        trainer.run(Outputs(Path(folder, "states"), Path(folder, "logs"), quiet=True))
+    print(strategy.num_replicas_in_sync, json.dumps(trainer.state.history))
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_give_the_loss_of_one() -> None:
+    """Under MirroredStrategy losses agree to 1e-5, the short batch of 5 included."""
+    command = [sys.executable, "-c", _TWO_DEVICES, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert 0 == done.returncode, done.stderr[-2000:]
+    lines = [line for line in done.stdout.splitlines() if line[:2] in ("1 ", "2 ")]
+    one, two = (json.loads(line[2:]) for line in lines)
+
+    assert 3 == len(one)
+    for first, second in zip(one, two, strict=True):
+        assert pytest.approx(first, rel=0, abs=1e-5) == second

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from baselines import workdir
+from baselines.errors import WeightsError
+from baselines.models import build_trained_part
+from baselines.settings import Settings
+from baselines.workdir import Run
+from bigearthnet.bands import BANDS
+from bigearthnet.encoding.files import write_json
+from bigearthnet.errors import OptionError
+
+STATISTICS = {b.name: {"mean": b.mean, "std": b.std} for b in BANDS}
+HEAD = Settings(model="inception_v2", weights="random")
+
+
+def make_run(**changes: Any) -> Run:
+    """A run of S-CNN-All."""
+    data = {"train": {"split": "train", "patches": 4, "ids_sha256": "a"}}
+    scaling = {"formula": "(DN - mean) / std", "statistics": STATISTICS}
+    return Run(Settings(**changes), data, scaling, None)
+
+
+def change(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    """Edits a workdir's settings.json."""
+    path = folder / workdir.SETTINGS
+    content = json.loads(path.read_text(encoding="utf-8"))
+    edit(content)
+    write_json(content, path)
+
+
+def finish(folder: Path) -> str:
+    """Leaves the weights of a head, as a finished training does."""
+    digest = workdir.save_weights(build_trained_part(HEAD, {}), folder)
+    write_json({"weights_sha256": digest}, folder / workdir.TRAINING)
+    return digest
+
+
+def test_a_run_comes_back(tmp_path: Path) -> None:
+    """What was written is read again, with every flag, class and band."""
+    run = make_run(model="s_cnn_rgb", seed=5)
+    workdir.start_run(tmp_path, run, restart=False)
+    content = json.loads((tmp_path / workdir.SETTINGS).read_text(encoding="utf-8"))
+
+    assert run == workdir.read_run(tmp_path)
+    assert STATISTICS == workdir.read_run(tmp_path).statistics
+    assert 43 == len(content["classes"])
+    assert ["B04", "B03", "B02"] == content["bands"]
+    assert {"bigearthnet", "keras", "numpy", "tensorflow"} == set(content["packages"])
+
+
+def test_the_same_run_goes_on(tmp_path: Path) -> None:
+    """The same settings are accepted again, with other versions of packages, too."""
+    workdir.start_run(tmp_path, make_run(), restart=False)
+    change(tmp_path, lambda content: content["packages"].update(keras="0"))
+
+    workdir.start_run(tmp_path, make_run(), restart=False)
+
+
+def test_another_run_is_refused_by_name(tmp_path: Path) -> None:
+    """Each setting and fact that differs is named, with both values."""
+    workdir.start_run(tmp_path, make_run(), restart=False)
+    other = make_run(l2=0.5, seed=3)
+    other = Run(other.settings, {"train": {}}, other.scaling, None)
+
+    with pytest.raises(OptionError, match="--restart") as caught:
+        workdir.start_run(tmp_path, other, restart=False)
+    for text in ("l2 is 0.0 there, 0.5 here", "seed is 0 there", "train.ids_sha256"):
+        assert text in str(caught.value)
+
+
+def test_restart_deletes_what_runs_write(tmp_path: Path) -> None:
+    """Restarting leaves the new settings, kept features and what is not ours."""
+    workdir.start_run(tmp_path, make_run(), restart=False)
+    finish(tmp_path)
+    for name in ("checkpoints", "logs", "evaluations", "features", "notes"):
+        (tmp_path / name).mkdir()
+    workdir.start_run(tmp_path, make_run(seed=1), restart=True)
+
+    assert ["features", "notes", "settings.json"] == sorted(
+        path.name for path in tmp_path.iterdir()
+    )
+    assert 1 == workdir.read_run(tmp_path).settings.seed
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    """A folder that is trained in is refused to others, and free afterwards."""
+    with (
+        workdir.lock_workdir(tmp_path),
+        pytest.raises(OptionError, match="in use"),
+        workdir.lock_workdir(tmp_path),
+    ):
+        pass
+    with workdir.lock_workdir(tmp_path):
+        pass
+
+
+def test_weights_come_back(tmp_path: Path) -> None:
+    """Loaded weights are those that were saved, and their file is the same again."""
+    digest = finish(tmp_path)
+    model = build_trained_part(HEAD, {})
+    other = build_trained_part(Settings(model="inception_v2", seed=1), {})
+
+    assert digest == workdir.load_trained_weights(other, tmp_path) == finish(tmp_path)
+    for one, two in zip(model.variables, other.variables, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_weights_of_other_classes_are_refused(tmp_path: Path) -> None:
+    """Weights whose file names the classes in another order are one clear error."""
+    workdir.start_run(tmp_path, make_run(), restart=False)
+    change(tmp_path, lambda content: content["classes"].reverse())
+
+    with pytest.raises(WeightsError, match="the classes of these weights are not in"):
+        workdir.read_run(tmp_path)
+
+
+def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
+    """Weights for 43 classes do not fit a model of 19."""
+    finish(tmp_path)
+    model = build_trained_part(Settings(model="inception_v2", labels="ben19"), {})
+
+    with pytest.raises(WeightsError, match="of another model"):
+        workdir.load_trained_weights(model, tmp_path)
+
+
+def test_damaged_weights_are_refused(tmp_path: Path) -> None:
+    """A flipped bit in the file of weights is found."""
+    finish(tmp_path)
+    path = tmp_path / workdir.WEIGHTS
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(WeightsError, match="is damaged: its sha256 is"):
+        workdir.load_trained_weights(build_trained_part(HEAD, {}), tmp_path)
+
+
+def test_an_unfinished_run_has_no_weights(tmp_path: Path) -> None:
+    """Before training has ended, nothing can be loaded; nor from any other folder."""
+    with pytest.raises(WeightsError, match="no finished training"):
+        workdir.load_trained_weights(build_trained_part(HEAD, {}), tmp_path)
+    with pytest.raises(WeightsError, match="is no workdir"):
+        workdir.read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"settings": {}}', '{"settings": 3}'], ids=range(4)
+)
+def test_damaged_settings_are_an_error_of_ours(tmp_path: Path, text: str) -> None:
+    """Anything but a settings.json of ours is refused."""
+    (tmp_path / workdir.SETTINGS).write_text(text, encoding="utf-8")
+
+    with pytest.raises((WeightsError, OptionError), match=r"settings|JSON"):
+        workdir.read_run(tmp_path)
