@@ -1,0 +1,450 @@
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import tensorflow as tf
+
+from baselines import feature_cache, features
+from baselines.errors import CacheError, WeightsError
+from baselines.feature_data import FeatureData
+from baselines.input_pipeline import open_data, open_train_data
+from baselines.models import build_feature_model, build_trained_part
+from baselines.settings import Settings
+from baselines.training import Outputs, Trainer
+from bigearthnet.errors import OptionError
+
+Array = npt.NDArray[Any]
+Load = Callable[..., FeatureData]
+
+SPLITS = "train+test+excluded"
+SETTINGS = Settings(
+    model="inception_v2",
+    weights="random",
+    inception_size=32,
+    train_split=SPLITS,
+    validation_split="none",
+    labels="ben19",
+    seed=3,
+)
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six patches take three shards of two batches."""
+    monkeypatch.setattr(feature_cache, "SHARD_PATCHES", 2)
+    monkeypatch.setattr(features, "_BATCH_SIZE", 1)
+
+
+def build_fake(settings: Settings, _: Path | None) -> Callable[..., tf.Tensor]:
+    """What stands for the network where only the cache matters; costs no seconds."""
+
+    def forward(inputs: dict[str, tf.Tensor], training: bool) -> tf.Tensor:
+        assert not training
+        pixels = tf.cast(inputs["bands_10m"][:, 2, :32, :32], tf.float32)
+        scaled = tf.reshape(pixels, (-1, 1024)) / settings.rgb_max
+        return scaled + settings.seed + 1 / settings.inception_size
+
+    return forward
+
+
+@pytest.fixture
+def load_real(all_stores: Path, tmp_path: Path) -> Load:
+    """Loads features of the six real patches, from or into a folder of the test."""
+
+    def load_features(settings: Settings = SETTINGS, **options: Any) -> FeatureData:
+        values = {
+            "data_dir": all_stores,
+            "split": None,
+            "weights_path": None,
+            "cache_dir": tmp_path / "cache",
+            "quiet": True,
+        }
+        return features.load_or_make_features(settings, **(values | options))
+
+    return load_features
+
+
+@pytest.fixture
+def load(load_real: Load, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """The same, with another network in place of Inception-v2."""
+    monkeypatch.setattr(features, "_build_model", build_fake)
+    return load_real
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the shards that were computed."""
+    names: list[str] = []
+    write = feature_cache.FeatureShards.write
+
+    def note(self: feature_cache.FeatureShards, shard: int, values: Array) -> None:
+        write(self, shard, values)
+        names.append(f"{shard:05}.npy")
+
+    monkeypatch.setattr(feature_cache.FeatureShards, "write", note)
+    return names
+
+
+def values(data: FeatureData) -> Array:
+    """Features in stored order, shape (patch, feature)."""
+    batches = data.batches(4, seed=None)
+    return np.concatenate([inputs.numpy() for inputs, _ in batches])
+
+
+def labels(data: Any) -> Array:
+    """Labels in stored order, shape (patch, class)."""
+    return np.concatenate([y.numpy() for _, y in data.batches(4, seed=None)])
+
+
+def find_folders(cache: Path) -> list[Path]:
+    """The folders that hold shards."""
+    return sorted(index.parent for index in cache.glob("*/*/index.json"))
+
+
+def make_ending(function: Callable[..., None], after: int) -> Callable[..., None]:
+    """A function that is interrupted at the end of one of its calls."""
+    calls = []
+
+    def call(*arguments: Any) -> None:
+        calls.append(arguments)
+        function(*arguments)
+        if len(calls) == after:
+            raise KeyboardInterrupt
+
+    return call
+
+
+def test_features_are_those_of_the_model(load_real: Load, all_stores: Path) -> None:
+    """Each patch has the features that the whole model gives it, and its own labels."""
+    data = load_real()
+
+    stored = open_data(SETTINGS, all_stores, SPLITS)
+    model = build_feature_model(SETTINGS, None)
+    inputs, expected, ids = next(iter(stored.labelled_batches(6)))
+    expected_values = model(inputs).numpy()
+    np.testing.assert_allclose(expected_values, values(data), rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(values(data), values(load_real()))
+    np.testing.assert_array_equal(expected, labels(data))
+    assert [patch.decode() for patch in ids.numpy()] == data.patch_ids
+    assert (stored.num_patches, stored.ids_sha256) == (6, data.ids_sha256)
+    assert np.ptp(values(data), axis=0).max() > 0.01, "patches differ"
+
+
+def test_features_are_computed_once(
+    load: Load, computed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second run builds no network, and has the same features to the last bit."""
+    first = load()
+    assert ["00000.npy", "00001.npy", "00002.npy"] == computed
+    monkeypatch.delattr(features, "_build_model")
+
+    again = load()
+
+    np.testing.assert_array_equal(values(first), values(again))
+    np.testing.assert_array_equal(labels(first), labels(again))
+
+
+def test_a_run_that_ended_goes_on(
+    load: Load, computed: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a run has finished is kept; the next one computes the rest, the same."""
+    expected = values(load(cache_dir=tmp_path / "whole"))
+    computed.clear()
+    with monkeypatch.context() as context:
+        context.setattr(features, "_compute", make_ending(features._compute, after=2))
+        with pytest.raises(KeyboardInterrupt):
+            load()
+    assert ["00000.npy"] == computed
+
+    again = values(load())
+
+    assert ["00000.npy", "00001.npy", "00002.npy"] == computed
+    np.testing.assert_array_equal(expected, again)
+
+
+@pytest.mark.parametrize("kind", ["flipped", "cut", "empty", "other"])
+def test_a_damaged_shard_is_computed_again(
+    kind: str,
+    load: Load,
+    computed: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A shard that is not what was written is reported, and made as it was."""
+    expected = values(load())
+    (folder,) = find_folders(tmp_path / "cache")
+    shard = folder / "00001.npy"
+    content = shard.read_bytes()
+    damaged = {
+        "flipped": content[:-5] + bytes([content[-5] ^ 1]) + content[-4:],
+        "cut": content[:-5],
+        "empty": b"",
+        "other": (folder / "00002.npy").read_bytes(),
+    }
+    shard.write_bytes(damaged[kind])
+    computed.clear()
+    capsys.readouterr()
+
+    again = values(load())
+
+    assert ["00001.npy"] == computed
+    assert f"{shard} is damaged: it is computed again." in capsys.readouterr().err
+    assert content == shard.read_bytes()
+    np.testing.assert_array_equal(expected, again)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{\n", '{"00000.npy": 7}'])
+def test_a_damaged_index_is_made_again(
+    content: str, load: Load, computed: list[str], tmp_path: Path
+) -> None:
+    """Shards that no index vouches for are computed again."""
+    expected = values(load())
+    (folder,) = find_folders(tmp_path / "cache")
+    before = (folder / "index.json").read_bytes()
+    (folder / "index.json").write_text(content)
+    computed.clear()
+
+    again = values(load())
+
+    assert ["00000.npy", "00001.npy", "00002.npy"] == computed
+    assert before == (folder / "index.json").read_bytes()
+    np.testing.assert_array_equal(expected, again)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 4},
+        {"rgb_max": 3000},
+        {"inception_size": 33},
+        {"train_split": "train"},
+        {"train_split": "test+train+excluded"},
+        {"fraction": 0.5},
+    ],
+)
+def test_what_decides_a_feature_decides_the_folder(
+    changes: dict[str, Any], load: Load, computed: list[str], tmp_path: Path
+) -> None:
+    """Other weights, preprocessing or patches, or another order, are another cache."""
+    expected = values(load())
+    computed.clear()
+
+    other = values(load(dataclasses.replace(SETTINGS, **changes)))
+
+    assert computed
+    assert 2 == len(find_folders(tmp_path / "cache"))
+    assert other.shape != expected.shape or not np.array_equal(expected, other)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": "clc43"},
+        {"shuffle_labels": True},
+        {"learning_rate": 0.1, "fc_units": 7, "epochs": 3},
+    ],
+)
+def test_what_decides_no_feature_shares_the_folder(
+    changes: dict[str, Any], load: Load, computed: list[str], all_stores: Path
+) -> None:
+    """Other labels or another training use the same features, with their own labels."""
+    expected = values(load())
+    computed.clear()
+    settings = dataclasses.replace(SETTINGS, **changes)
+
+    other = load(settings)
+
+    assert [] == computed
+    np.testing.assert_array_equal(expected, values(other))
+    stored = open_train_data(settings, all_stores)
+    np.testing.assert_array_equal(labels(stored), labels(other))
+
+
+def test_a_split_has_all_of_its_patches(load: Load, all_stores: Path) -> None:
+    """A split that is named is neither cut to a fraction, nor are its labels mixed."""
+    settings = dataclasses.replace(SETTINGS, fraction=0.5, shuffle_labels=True)
+
+    data = load(settings, split=SPLITS)
+
+    stored = open_data(settings, all_stores, SPLITS)
+    assert stored.ids_sha256 == data.ids_sha256
+    np.testing.assert_array_equal(labels(stored), labels(data))
+
+
+def test_pixels_decide_the_folder(
+    load: Load, computed: list[str], tmp_path: Path, all_stores: Path
+) -> None:
+    """A store of the same patches with other bytes is another cache."""
+    load()
+    computed.clear()
+    shutil.copytree(all_stores, tmp_path / "data")
+    manifest = next((tmp_path / "data" / "arrow").rglob("manifest.json"))
+    content = json.loads(manifest.read_text())
+    content["files"][0]["sha256"] = "0" * 64
+    manifest.write_text(json.dumps(content))
+
+    load(data_dir=tmp_path / "data")
+
+    assert 3 == len(computed)
+
+
+def test_formats_give_the_same_features(
+    load: Load, tmp_path: Path, all_stores: Path
+) -> None:
+    """From TFRecord come the features and labels that come from Arrow."""
+    shutil.copytree(all_stores / "bigearthnet", tmp_path / "data" / "bigearthnet")
+
+    arrow, records = load(), load(data_dir=tmp_path / "data")
+
+    assert arrow.patch_ids == records.patch_ids
+    np.testing.assert_array_equal(values(arrow), values(records))
+    np.testing.assert_array_equal(labels(arrow), labels(records))
+
+
+def test_half_precision_halves_the_space(load: Load, tmp_path: Path) -> None:
+    """Kept as float16, features are rounded once: when computed and when loaded."""
+    exact = values(load())
+
+    first, again = (values(load(dtype="float16")) for _ in range(2))
+
+    np.testing.assert_array_equal(exact.astype(np.float16), first)
+    np.testing.assert_array_equal(first, again)
+    sizes = sorted(path.stat().st_size for path in tmp_path.rglob("00000.npy"))
+    assert [128 + 2 * 2 * 1024, 128 + 2 * 4 * 1024] == sizes
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"), [("float16", 1e5), ("float32", np.nan), ("float32", np.inf)]
+)
+def test_features_that_cannot_be_kept_are_refused(
+    dtype: str,
+    value: float,
+    load: Load,
+    computed: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What overflows, or is no number, is never written."""
+
+    def build(*_: object) -> Callable[..., tf.Tensor]:
+        return lambda inputs, training: tf.fill((1, 1024), np.float32(value))
+
+    monkeypatch.setattr(features, "_build_model", build)
+
+    with pytest.raises(CacheError, match=f"patches 0 to 1 are too large for {dtype}"):
+        load(dtype=dtype)
+
+    assert [] == computed
+
+
+def test_a_cache_of_other_weights_is_refused(load: Load, tmp_path: Path) -> None:
+    """The cache of one network can be given itself; that of another is an error."""
+    expected = values(load())
+    (folder,) = (tmp_path / "cache").iterdir()
+
+    np.testing.assert_array_equal(expected, values(load(cache_dir=folder)))
+
+    other = dataclasses.replace(SETTINGS, seed=4)
+    with pytest.raises(CacheError, match=r"features of other weights: .*4.*, got .*3"):
+        load(other, cache_dir=folder)
+    assert 1 == len(find_folders(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{}"])
+def test_a_key_that_cannot_be_read_is_refused(
+    content: str, load: Load, tmp_path: Path
+) -> None:
+    """Nobody knows what a cache without a key holds."""
+    load()
+    (folder,) = (tmp_path / "cache").iterdir()
+    (folder / "key.json").write_text(content)
+
+    with pytest.raises(CacheError, match=str(folder)):
+        load()
+
+
+def test_the_key_names_weights_and_versions(load: Load, tmp_path: Path) -> None:
+    """A cache says what it is of."""
+    load()
+    (folder,) = (tmp_path / "cache").iterdir()
+    (patches,) = (path for path in folder.iterdir() if path.is_dir())
+
+    network = json.loads((folder / "key.json").read_text())
+    split = json.loads((patches / "key.json").read_text())
+
+    assert {"source": "random", "seed": 3} == network["weights"]
+    assert tf.__version__ == network["versions"]["tensorflow"]
+    assert (SPLITS, 6) == (split["split"], split["num_patches"])
+
+
+def test_two_runs_do_not_compute_the_same(
+    load: Load,
+    computed: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A run waits for another one that fills the folder, and reads what that wrote."""
+    expected = values(load())
+    (folder,) = find_folders(tmp_path / "cache")
+    content = (folder / "00001.npy").read_bytes()
+    (folder / "00001.npy").unlink()
+    computed.clear()
+    shards = feature_cache.FeatureShards(folder, 6, 1024, "float32")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with shards.lock():
+            waiting = pool.submit(load)
+            while "waiting for another run" not in capsys.readouterr().err:
+                assert not waiting.done()
+            (folder / "00001.npy").write_bytes(content)
+
+        np.testing.assert_array_equal(expected, values(waiting.result()))
+    assert [] == computed
+
+
+def test_missing_weights_are_an_error(load: Load, tmp_path: Path) -> None:
+    """Without the pretrained weights nothing is computed, nor left behind."""
+    settings = dataclasses.replace(SETTINGS, weights="pretrained")
+
+    with pytest.raises(WeightsError, match="fetch_weights"):
+        load(settings)
+
+    assert not (tmp_path / "cache").exists()
+
+
+def test_an_unknown_type_is_refused(load: Load) -> None:
+    """Features are kept as float32 or float16."""
+    with pytest.raises(OptionError, match="expected one of float32, float16, got 'f8'"):
+        load(dtype="f8")
+
+
+def test_a_head_trained_from_cached_features_is_the_same(
+    load: Load, computed: list[str], tmp_path: Path
+) -> None:
+    """Features that were computed and features that were kept give equal weights."""
+    settings = dataclasses.replace(SETTINGS, epochs=3, batch_size=4)
+
+    def train(data: FeatureData, folder: str) -> list[Array]:
+        trainer = Trainer(
+            settings,
+            lambda: build_trained_part(settings, {}),
+            data,
+            None,
+            tf.distribute.get_strategy(),
+        )
+        trainer.run(Outputs(tmp_path / folder, tmp_path / f"{folder}_logs", quiet=True))
+        return list(trainer.model.get_weights())
+
+    first, again = train(load(settings), "first"), train(load(settings), "again")
+
+    assert 3 == len(computed)
+    for one, other in zip(first, again, strict=True):
+        assert np.ptp(one), "weights were learnt"
+        np.testing.assert_array_equal(one, other)
