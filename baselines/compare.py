@@ -1,0 +1,134 @@
+"""Compares trained models with each other, and with the paper.
+
+Reads `evaluations/<split>/` of each workdir and writes `comparison.md`,
+`comparison.json` and `comparison.html` (one file that needs nothing else): the paper's
+Table 4 with our rows below its own, several seeds as mean ± standard deviation; every
+pair of models with an interval and p-values; example patches with their labels and what
+each model says of them; every class. With --data_dir the examples have pictures.
+
+Results on the official and on the random split stand in tables of their own. Runs that
+differ in patches, labels, classes, split or threshold are refused.
+
+Example:
+  python -m baselines.compare --workdirs=runs/s_cnn_all,runs/s_cnn_rgb \
+    --output=comparison --data_dir=data
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from baselines import command
+from baselines.comparison.entries import group_runs, read_run
+from baselines.comparison.gallery import make_gallery
+from baselines.comparison.markdown import (
+    PICTURES,
+    list_pictures,
+    render_markdown,
+    render_table,
+)
+from baselines.comparison.pairs import compare_pairs
+from baselines.comparison.report import Section, make_blocks, make_json
+from baselines.comparison.tables import make_headline_table
+from bigearthnet.encoding.files import DurableFile, write_json, write_text
+from bigearthnet.errors import OptionError
+from bigearthnet.options import check_seed
+from bigearthnet.page import Block, render_page
+
+TITLE = "Comparison of models on BigEarthNet"
+
+
+def compare(
+    workdirs: Sequence[Path],
+    output: Path,
+    *,
+    split: str = "test",
+    labels: str | None = None,
+    data_dir: Path | None = None,
+    num_examples: int = 6,
+    seed: int = 0,
+) -> list[Section]:
+    """Compares the evaluations of some workdirs and writes the reports.
+
+    Args:
+        workdirs: The workdirs; at least one.
+        output: Folder of the reports; it is made.
+        split: The split that was evaluated.
+        labels: Name of the nomenclature; None for the one the models learnt.
+        data_dir: Data directory for pictures of the examples, or None.
+        num_examples: Example patches of each group.
+        seed: Seed of resamples, flips and examples.
+
+    Returns:
+        What was found out, a section for each split scheme.
+
+    Raises:
+        OptionError: If an option has no meaning.
+        ResultError: If an evaluation is missing or damaged, or runs must not be
+            compared. Nothing is written then.
+        BigEarthNetError: If the store of the pictures is missing or damaged.
+    """
+    check_seed(seed)
+    if not workdirs:
+        raise OptionError("workdirs: expected at least one.")
+    if num_examples < 0:
+        raise OptionError(f"examples: expected 0 or more, got {num_examples}.")
+    sections = [
+        Section(
+            group,
+            compare_pairs(group, seed=seed),
+            make_gallery(group, count=num_examples, seed=seed, data_dir=data_dir),
+        )
+        for group in group_runs([read_run(w, split, labels) for w in workdirs])
+    ]
+    _write(make_blocks(sections), sections, output)
+    return sections
+
+
+def _write(blocks: Sequence[Block], sections: Sequence[Section], output: Path) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    for name, content in list_pictures(blocks):
+        with DurableFile(output, f"{PICTURES}/{name}") as file:
+            file.write(content)
+            file.finish()
+    write_json(make_json(sections), output / "comparison.json")
+    write_text(render_markdown(TITLE, blocks), output / "comparison.md")
+    write_text(render_page(TITLE, blocks), output / "comparison.html")
+
+
+def _define_flags() -> None:
+    flags.DEFINE_list("workdirs", None, "Folders of trained models.", required=True)
+    flags.DEFINE_string("output", None, "Folder for the reports.", required=True)
+    flags.DEFINE_string("split", "test", "Split that was evaluated.")
+    flags.DEFINE_string(
+        "labels",
+        None,
+        "Classes: clc_level2, say, for models that learnt them and scores that were "
+        "derived; by default those that the models learnt.",
+    )
+    flags.DEFINE_string("data_dir", None, "Data directory, for pictures of examples.")
+    flags.DEFINE_integer("examples", 6, "Example patches.")
+    flags.DEFINE_integer("seed", 0, "Seed of resamples, flips and examples.")
+
+
+def _main() -> None:
+    output = command.path_flag("output")
+    sections = compare(
+        [Path(workdir).expanduser() for workdir in flags.FLAGS.workdirs],
+        output,
+        split=flags.FLAGS.split,
+        labels=flags.FLAGS.labels,
+        data_dir=command.optional_path_flag("data_dir"),
+        num_examples=flags.FLAGS.examples,
+        seed=flags.FLAGS.seed,
+    )
+    for section in sections:
+        print(f"{render_table(make_headline_table(section.group))}\n")
+    print(f"comparison: {output / 'comparison.html'}")
+
+
+if __name__ == "__main__":
+    command.run(_main, _define_flags)

@@ -1,0 +1,191 @@
+"""Example patches as pictures, with their labels and those that each model predicts.
+
+The paper's Table 3 shows a few patches; which ones is a choice. Ours are drawn by seed,
+from the patches on which the models differ where there are enough of these.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from baselines.comparison.entries import Entry, Group
+from baselines.errors import ResultError
+from baselines.input_pipeline import read_patch_ids
+from baselines.settings import split_names
+from baselines.sources import PATCH_ID, open_random_access, open_source
+from bigearthnet.bands import GROUPS
+from bigearthnet.features import S2_SCHEMA
+from bigearthnet.loading.labels import STORED, map_labels
+from bigearthnet.nomenclature import Nomenclature
+from bigearthnet.page import Card, Cards
+from bigearthnet.rgb import encode_png, to_rgb
+
+_BANDS_10M = GROUPS[0].name
+
+
+def make_gallery(
+    group: Group, *, count: int = 6, seed: int = 0, data_dir: Path | None = None
+) -> Cards:
+    """Makes cards of example patches.
+
+    Args:
+        group: The models.
+        count: How many patches.
+        seed: Seed of the draw.
+        data_dir: Data directory of the patches; None for cards without pictures.
+
+    Raises:
+        ResultError: If the data directory holds other labels or not all of the patches.
+        BigEarthNetError: If its store is missing or damaged.
+    """
+    differing = find_differing(group)
+    rows = choose_examples(differing, count, seed)
+    pictures = {} if data_dir is None else read_pictures(group, rows, data_dir)
+    shown, total = int(differing[rows].sum()), int(differing.sum())
+    caption = (
+        f"Table 3: {len(rows)} patches, drawn at random with seed {seed}: {shown} of "
+        f"the {total:,} on which models differ, {len(rows) - shown} of the "
+        f"{len(differing) - total:,} others."
+    )
+    return Cards(caption, tuple(_make_card(group, row, pictures) for row in rows))
+
+
+def find_differing(group: Group) -> npt.NDArray[np.bool_]:
+    """Says on which patches models predict different classes, shape (patch,).
+
+    Models with random weights do not count.
+    """
+    predicted = [
+        entry.predict()
+        for entry in group.entries
+        if not entry.subject.has_random_weights
+    ]
+    differing = np.zeros(len(group.result.scores.patch_ids), np.bool_)
+    for other in predicted[1:]:
+        differing |= (predicted[0] != other).any(axis=1)
+    return differing
+
+
+def choose_examples(
+    differing: npt.NDArray[np.bool_], count: int, seed: int
+) -> list[int]:
+    """Draws patches, those on which models differ first.
+
+    Args:
+        differing: Shape (patch,).
+        count: How many to draw; all, if there are no more.
+        seed: Seed of the draw.
+
+    Returns:
+        Their numbers.
+    """
+    order = np.random.default_rng(seed).permutation(len(differing))
+    first = np.argsort(~differing[order], kind="stable")[:count]
+    return [int(row) for row in order[first]]
+
+
+def read_pictures(
+    group: Group, rows: Sequence[int], data_dir: Path
+) -> dict[str, bytes]:
+    """Reads patches of a store and makes pictures of them.
+
+    Args:
+        group: The models, whose patches and labels the store must have.
+        rows: Numbers of the patches.
+        data_dir: The data directory.
+
+    Returns:
+        Patch id → PNG in natural colours, 120 × 120 pixels; see `rgb.STRETCH`.
+
+    Raises:
+        ResultError: If a patch is not there or has other labels.
+        BigEarthNetError: If the store is missing or damaged.
+    """
+    result = group.result
+    store = open_random_access(data_dir, result.subject.config)
+    wanted = {result.scores.patch_ids[row]: result.scores.y_true[row] for row in rows}
+    pictures: dict[str, bytes] = {}
+    for split in split_names(result.subject.split):
+        shards = store.shards(split)
+        ids = read_patch_ids(store, split)
+        places = [place for place, patch in enumerate(ids) if patch in wanted]
+        if places:
+            features = [f for f in S2_SCHEMA if f.name in (_BANDS_10M, STORED)]
+            source = open_source(store, shards, features)
+            batch = _read(source, places, result.subject.nomenclature)
+            for patch, labels, bands in zip(*batch, strict=True):
+                _check_labels(patch, wanted[patch], labels, data_dir)
+                pictures[patch] = encode_png(to_rgb(bands))
+    missing = sorted(set(wanted) - set(pictures))
+    if missing:
+        raise ResultError(
+            f"{data_dir} has no patch {missing[0]} in split {result.subject.split}: "
+            "expected the store that was evaluated."
+        )
+    return pictures
+
+
+def _read(source: Any, places: Sequence[int], nomenclature: Nomenclature) -> Any:
+    """Reads ids, labels and 10 m bands of some patches as arrays."""
+    import tensorflow as tf
+
+    rows = tf.constant(places, tf.int64)
+    batch = source.read(rows, [PATCH_ID, STORED, _BANDS_10M])
+    return (
+        [patch.decode() for patch in batch[PATCH_ID].numpy()],
+        map_labels(batch[STORED], nomenclature).numpy(),
+        batch[_BANDS_10M].numpy(),
+    )
+
+
+def _check_labels(
+    patch: str, expected: npt.NDArray[Any], found: npt.NDArray[Any], data_dir: Path
+) -> None:
+    # Synthetic patches have the ids of real ones.
+    if not np.array_equal(expected, found):
+        raise ResultError(
+            f"{data_dir}: {patch} has other labels than in the evaluation: expected "
+            "the store that was evaluated."
+        )
+
+
+def _make_card(group: Group, row: int, pictures: Mapping[str, bytes]) -> Card:
+    result = group.result
+    labels, truth = result.subject.nomenclature.labels, result.scores.y_true[row]
+    patch = result.scores.patch_ids[row]
+    true = "; ".join(labels[i] for i in np.flatnonzero(truth)) or "none"
+    lines = [("Labels", true)]
+    lines += [
+        (_title(entry), _describe(labels, truth, entry.predict()[row]))
+        for entry in group.entries
+    ]
+    return Card(patch, pictures.get(patch), tuple(lines))
+
+
+def _title(entry: Entry) -> str:
+    seed = f", seed {entry.seeds[0]}" if len(entry.seeds) > 1 else ""
+    mark = ", random weights" if entry.subject.has_random_weights else ""
+    return f"{entry.name}{seed}{mark}"
+
+
+def _describe(
+    labels: Sequence[str], truth: npt.NDArray[np.uint8], said: npt.NDArray[np.uint8]
+) -> str:
+    """Says what was predicted rightly (✓), wrongly (✗), and what was missed."""
+    parts: dict[str, list[str]] = defaultdict(list)
+    for label, is_true, is_said in zip(labels, truth, said, strict=True):
+        if is_true or is_said:
+            kind = "missed: " if not is_said else "✓ " if is_true else "✗ "
+            parts[kind].append(label)
+    texts = [
+        f"{kind}{'; '.join(parts[kind])}"
+        for kind in ("✓ ", "✗ ", "missed: ")
+        if kind in parts
+    ]
+    return " · ".join(texts) or "nothing, rightly"

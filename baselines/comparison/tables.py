@@ -1,0 +1,270 @@
+"""Groups of models → the tables of a comparison."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+
+from baselines.comparison.entries import Entry, Group
+from baselines.comparison.pairs import Pair
+from baselines.comparison.paper import SPLIT, TABLE_4, TITLE, PaperRow
+from baselines.decisions import METRICS
+from baselines.evaluations import Subject
+from baselines.metrics import Averages, Metrics
+from baselines.significance import MIN_PRODUCTS, NUM_FLIPS, T_TEST_LABEL
+from bigearthnet.nomenclature import CLC43
+from bigearthnet.page import Table
+
+NONE = "–"
+
+# Title of each headline metric, factor and decimals, as the paper prints them.
+_FORMATS = {
+    "precision": ("P %", 100, 2),
+    "recall": ("R %", 100, 2),
+    "f1": ("F1", 1, 4),
+    "f2": ("F2", 1, 4),
+}
+_TITLES = {"precision": "P", "recall": "R", "f1": "F1", "f2": "F2"}
+
+_OTHER_METRICS: dict[str, Callable[[Metrics], float | None]] = {
+    "average precision, micro": lambda m: m.average_precision_micro,
+    "average precision, macro over present classes": (
+        lambda m: m.average_precision_macro
+    ),
+    "label ranking average precision": lambda m: m.ranking.lrap,
+    "ranking loss": lambda m: m.ranking.ranking_loss,
+    "coverage (classes)": lambda m: m.ranking.coverage,
+    "one-error": lambda m: m.ranking.one_error,
+    "Hamming loss": lambda m: m.hamming_loss,
+    "subset accuracy": lambda m: m.subset_accuracy,
+}
+_AVERAGES = {
+    "micro": "micro",
+    "macro_present": "macro over present classes",
+    "macro_all": "macro over all classes",
+}
+
+
+def has_paper_rows(subject: Subject) -> bool:
+    """Whether the paper reports figures for these classes: level 3 only."""
+    return set(subject.nomenclature.labels) == set(CLC43.labels)
+
+
+def describe_split(subject: Subject) -> str:
+    """Says which patches were evaluated: scheme and split."""
+    return f"{subject.split_scheme}, {subject.split}"
+
+
+def make_headline_table(group: Group) -> Table:
+    """Makes Table 4 of the paper, with our rows below the paper's."""
+    subject, metrics = group.result.subject, group.result.metrics
+    rows = [_paper_row(row) for row in TABLE_4.values() if has_paper_rows(subject)]
+    rows += [_headline_row(entry) for entry in group.entries]
+    notes = [
+        "P, R, F1, F2: of each patch, then the mean over patches; 0/0 = 0; a class is "
+        f"predicted from a probability of {metrics.threshold:g} on. Several seeds: "
+        "mean ± standard deviation.",
+        f"Patches without a label, which count as 0: {metrics.unlabelled_patches:,}. "
+        f"Classes present: {metrics.present_classes} of {len(subject.nomenclature)}.",
+    ]
+    if has_paper_rows(subject):
+        notes.append(
+            f"Paper: {TITLE}. Its random 60/20/20 split was never published, and its "
+            "threshold is not stated: no row of ours was measured on its patches."
+        )
+    return Table(
+        f"Table 4: {describe_split(subject)} split, {subject.nomenclature.name}",
+        ("Model", "Source", *_headline_titles(), "Patches", "Split", "Remarks"),
+        tuple(rows),
+        frozenset(range(2, 7)),
+        tuple(notes),
+    )
+
+
+def make_tuned_table(group: Group) -> Table | None:
+    """Makes the table of results at tuned thresholds; None if there is none."""
+    rows = []
+    for entry in group.entries:
+        tuned = [run.result.tuned for run in entry.runs]
+        chosen = [t for t in tuned if t is not None]
+        if len(chosen) < len(tuned) or not chosen:
+            continue
+        averages = [t.metrics.per_patch for t in chosen]
+        thresholds = dict.fromkeys(f"{t.metrics.threshold:g}" for t in chosen)
+        rows.append(
+            (
+                entry.name,
+                ", ".join(thresholds),
+                *_headline_cells(averages),
+                ", ".join(sorted({t.split for t in chosen})),
+                describe_split(entry.subject),
+                "; ".join(entry.remarks),
+            )
+        )
+    if not rows:
+        return None
+    header = ("Model", "Threshold", *_headline_titles(), "Tuned on", "Split", "Remarks")
+    return Table(
+        "The same at a threshold that was tuned",
+        header,
+        tuple(rows),
+        frozenset(range(1, 6)),
+        (
+            "For each seed the threshold of a fixed grid with the highest F1 per patch "
+            "on the split named; not comparable with the table above.",
+        ),
+    )
+
+
+def make_metrics_table(group: Group) -> Table:
+    """Makes the table of all other metrics, a column for each model."""
+    rows: list[tuple[str, ...]] = []
+    for field, title in _AVERAGES.items():
+        for name in METRICS:
+            get = attrgetter(f"{field}.{name}")
+            cells = [format_values(entry.values(get)) for entry in group.entries]
+            rows.append((f"{_TITLES[name]}, {title}", *cells))
+    for title, get_metric in _OTHER_METRICS.items():
+        cells = [format_values(entry.values(get_metric)) for entry in group.entries]
+        rows.append((title, *cells))
+    return Table(
+        f"Other metrics: {describe_split(group.result.subject)} split",
+        ("Metric", *(entry.name for entry in group.entries)),
+        tuple(rows),
+        frozenset(range(1, len(group.entries) + 1)),
+        (
+            "Ranking metrics leave out patches without a label. Best is 1, but 0 for "
+            "ranking loss, one-error and Hamming loss; coverage is best at the mean "
+            "number of labels.",
+        ),
+    )
+
+
+def make_class_table(group: Group) -> Table:
+    """Makes the table of all classes: F1 and average precision of each model."""
+    classes = group.result.metrics.classes
+    rows = []
+    for number, label in enumerate(group.result.subject.nomenclature.labels):
+        cells = []
+        for entry in group.entries:
+            for name in ("f1", "average_precision"):
+                cells.append(format_values(entry.class_values(number, name), 1, 3))
+        rows.append((label, f"{classes[number].patches:,}", *cells))
+    titles = [f"{e.name}: {what}" for e in group.entries for what in ("F1", "AP")]
+    return Table(
+        f"Classes: {describe_split(group.result.subject)} split",
+        ("Class", "Patches", *titles),
+        tuple(rows),
+        frozenset(range(1, len(titles) + 2)),
+        (f"AP: average precision; {NONE} where no patch has the class.",),
+    )
+
+
+def make_pairs_table(pairs: Sequence[Pair]) -> Table:
+    """Makes the table of the differences between models.
+
+    Args:
+        pairs: All pairs and metrics of a group; at least one.
+    """
+    first = pairs[0].difference
+    if first.products < MIN_PRODUCTS:
+        test = (
+            f"No p-value: {first.products} products are fewer than {MIN_PRODUCTS}; "
+            "the interval is too narrow for so few."
+        )
+    else:
+        test = (
+            "p: two-sided paired sign-flip test over products; corrected after Holm "
+            f"for {len(pairs)} tests."
+        )
+    notes = (
+        f"Over {first.patches:,} patches of {first.products:,} products (patch id up "
+        "to column and row). Several seeds are averaged patch by patch first. "
+        "Interval: paired bootstrap over products.",
+        test,
+    )
+    return Table(
+        "Differences between models",
+        (
+            "Models",
+            "Metric",
+            "Mean difference",
+            "95 % interval",
+            "p, corrected",
+            "p",
+            f"p of a paired t-test ({T_TEST_LABEL})",
+        ),
+        tuple(_pair_row(pair) for pair in pairs),
+        frozenset(range(2, 7)),
+        notes,
+    )
+
+
+def format_values(
+    values: Sequence[float] | None, factor: float = 1, digits: int = 4
+) -> str:
+    """Formats a value, or several as mean ± standard deviation (n − 1)."""
+    if values is None:
+        return NONE
+    mean = f"{factor * statistics.fmean(values):.{digits}f}"
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {factor * statistics.stdev(values):.{digits}f}"
+
+
+def format_p(p_value: float | None, *, is_bound: bool = False) -> str:
+    """Formats a p-value.
+
+    Args:
+        p_value: The p-value, or None.
+        is_bound: Whether it is the least that the test can give: printed as a bound.
+    """
+    if p_value is None:
+        return NONE
+    if p_value >= 0.001:
+        return f"{p_value:.3f}"
+    mantissa, _, exponent = f"{p_value:.1e}".partition("e")
+    return f"{'< ' if is_bound else ''}{float(mantissa):g}e{int(exponent)}"
+
+
+def _headline_titles() -> tuple[str, ...]:
+    return tuple(title for title, _, _ in _FORMATS.values())
+
+
+def _headline_cells(averages: Sequence[Averages]) -> tuple[str, ...]:
+    return tuple(
+        format_values([getattr(a, name) for a in averages], factor, digits)
+        for name, (_, factor, digits) in _FORMATS.items()
+    )
+
+
+def _paper_row(row: PaperRow) -> tuple[str, ...]:
+    return (row.title, "paper", *_headline_cells([row.averages]), NONE, SPLIT, "")
+
+
+def _headline_row(entry: Entry) -> tuple[str, ...]:
+    count = len(entry.seeds)
+    seeds = f"seed {entry.seeds[0]}" if count == 1 else f"{count} seeds"
+    return (
+        entry.name,
+        f"ours, {seeds}",
+        *_headline_cells([run.result.metrics.per_patch for run in entry.runs]),
+        f"{entry.runs[0].result.metrics.patches:,}",
+        describe_split(entry.subject),
+        "; ".join(entry.remarks),
+    )
+
+
+def _pair_row(pair: Pair) -> tuple[str, ...]:
+    d = pair.difference
+    is_bound = d.p_value is not None and d.p_value <= 1 / (NUM_FLIPS + 1)
+    return (
+        f"{pair.one} − {pair.other}",
+        _TITLES[pair.metric],
+        f"{d.mean:+.4f}",
+        NONE if d.low is None else f"{d.low:+.4f} to {d.high:+.4f}",
+        format_p(d.p_holm, is_bound=is_bound),
+        format_p(d.p_value, is_bound=is_bound),
+        format_p(d.p_t_test),
+    )

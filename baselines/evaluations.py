@@ -1,0 +1,154 @@
+"""What an evaluation is: a model, some patches, what it says of them, and metrics."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from baselines.metrics import Metrics
+from baselines.scores import Scores
+from baselines.settings import Settings
+from bigearthnet.config import get_config
+from bigearthnet.nomenclature import Nomenclature
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Which model was evaluated, and on what.
+
+    Attributes:
+        model: Name of the model, for example `s_cnn_all`.
+        seed: Seed of its training.
+        settings_sha256: Of all its settings but the seed: runs that share it are
+            repetitions of one another.
+        weights_sha256: Of the weights that were evaluated.
+        weights_source: `scratch` where everything was trained, else what the frozen
+            part holds: `pretrained` weights, or `random` numbers.
+        config: Configuration of the store.
+        split_scheme: `official` or `random`.
+        split: Split that was evaluated; several are joined by `+`.
+        train_split: Split that the model was trained on; likewise.
+        synthetic_patches: Patches of the store that are made up.
+        nomenclature: The classes, in the order of the scores.
+        shuffled_labels: Whether it was trained on labels of other patches.
+        derived_from: Nomenclature that the model was trained on, where its scores were
+            turned into those of a coarser level; else None.
+    """
+
+    model: str
+    seed: int
+    settings_sha256: str
+    weights_sha256: str
+    weights_source: str
+    config: str
+    split_scheme: str
+    split: str
+    train_split: str
+    synthetic_patches: int
+    nomenclature: Nomenclature
+    shuffled_labels: bool = False
+    derived_from: str | None = None
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        *,
+        split: str,
+        weights_sha256: str,
+        synthetic_patches: int,
+        nomenclature: Nomenclature | None = None,
+    ) -> Subject:
+        """Says what a model trained with some settings is evaluated on.
+
+        Args:
+            settings: The settings.
+            split: Split to evaluate; several are joined by `+`.
+            weights_sha256: Of the weights.
+            synthetic_patches: Patches of the store that are made up.
+            nomenclature: The classes of the scores; None for those that were learnt.
+        """
+        learnt = settings.nomenclature
+        scores = learnt if nomenclature is None else nomenclature
+        return cls(
+            model=settings.model,
+            seed=settings.seed,
+            settings_sha256=_hash_settings(settings),
+            weights_sha256=weights_sha256,
+            weights_source=settings.weights if settings.uses_features else "scratch",
+            config=settings.config,
+            split_scheme=get_config(settings.config).scheme,
+            split=split,
+            train_split=settings.train_split,
+            synthetic_patches=synthetic_patches,
+            nomenclature=scores,
+            shuffled_labels=settings.shuffle_labels,
+            derived_from=None if scores == learnt else learnt.name,
+        )
+
+    @property
+    def has_random_weights(self) -> bool:
+        """Whether the frozen part of the model holds random numbers."""
+        return self.weights_source == "random"
+
+    @property
+    def seen_in_training(self) -> bool:
+        """Whether patches were evaluated that the model was trained on."""
+        return not set(self.split.split("+")).isdisjoint(self.train_split.split("+"))
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What must be said wherever the results are shown."""
+        remarks = []
+        if self.synthetic_patches:
+            remarks.append("SYNTHETIC patches")
+        if self.seen_in_training:
+            remarks.append("overfitting check, not a result")
+        if self.shuffled_labels:
+            remarks.append("SHUFFLED labels")
+        if self.has_random_weights:
+            remarks.append("RANDOM frozen weights")
+        return tuple(remarks)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Metrics at a threshold that was chosen for a high F1 per patch.
+
+    Attributes:
+        split: Split that it was chosen on; never the one that is evaluated.
+        metrics: The metrics at that threshold.
+    """
+
+    split: str
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class Result:
+    """An evaluation.
+
+    Attributes:
+        subject: What was evaluated.
+        scores: The labels and scores of every patch.
+        metrics: The metrics at the threshold that was asked for.
+        tuned: The metrics at a tuned threshold, or None.
+        packages: Versions of packages.
+        run: Times and the like, which comparisons ignore.
+    """
+
+    subject: Subject
+    scores: Scores
+    metrics: Metrics
+    tuned: Tuned | None = None
+    packages: Mapping[str, str] = field(default_factory=dict)
+    run: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _hash_settings(settings: Settings) -> str:
+    """Returns the sha256 of all settings but the seed."""
+    content = {k: v for k, v in settings.to_json().items() if k != "seed"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

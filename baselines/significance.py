@@ -1,0 +1,229 @@
+"""Is one model better than another, or did it meet the luckier patches?
+
+Patches of one product (an acquisition of a tile) resemble each other, so that products,
+not patches, are the independent units: they are what is drawn again and what may change
+its sign. A paired t-test over patches, as it is often printed, stands beside, labelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from baselines.errors import ResultError
+
+Floats = npt.NDArray[np.float64]
+
+# Resamples of the bootstrap and flips of the test.
+NUM_DRAWS = 10_000
+NUM_FLIPS = 100_000
+# Below as many products no p-value is given: 2^14 flips or fewer are all there are, and
+# with so few units the test says more of its assumptions than of the models.
+MIN_PRODUCTS = 15
+# Share of resampled means in the interval.
+CONFIDENCE = 0.95
+
+T_TEST_LABEL = "treats patches as independent"
+
+# Random numbers that are held at once: 8 MB of them as float64.
+_CHUNK = 1_000_000
+# Sums that are equal in exact arithmetic may differ by as much, relative to the sum of
+# the absolute values.
+_TOLERANCE = 1e-12
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better one model's scores are than another's on the same patches.
+
+    Attributes:
+        mean: Mean over patches of the difference, one − other.
+        low: Lower end of the 95 % interval; None with a single product.
+        high: Upper end; likewise.
+        patches: Patches compared.
+        products: Products that they come from.
+        p_value: Two-sided, of the sign-flip test; None below MIN_PRODUCTS products.
+        p_holm: The same, corrected for the family of tests it belongs to.
+        p_t_test: Two-sided, of the paired t-test over patches, which treats them as
+            independent; None where the differences do not vary.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    patches: int
+    products: int
+    p_value: float | None
+    p_holm: float | None
+    p_t_test: float | None
+
+
+def compare_scores(
+    one: Floats,
+    other: Floats,
+    products: npt.NDArray[np.int64],
+    *,
+    seed: int = 0,
+    num_draws: int = NUM_DRAWS,
+    num_flips: int = NUM_FLIPS,
+) -> Difference:
+    """Compares the scores of two models, patch by patch.
+
+    Args:
+        one: Score of each patch, shape (patch,).
+        other: The other model's, in the same order.
+        products: Number of each patch's product; see `find_products`.
+        seed: Seed of the draws and flips.
+        num_draws: Draws of the bootstrap.
+        num_flips: Flips of the test.
+
+    Returns:
+        The difference, not yet corrected for other tests; see `correct`.
+
+    Raises:
+        ResultError: If the arrays are empty or of different lengths.
+    """
+    if not len(one) or one.shape != other.shape or one.shape != products.shape:
+        raise ResultError(
+            "expected the scores of the same patches, at least one, got shapes "
+            f"{one.shape}, {other.shape} and {products.shape}."
+        )
+    differences = one - other
+    counts = np.bincount(products)
+    sums = np.bincount(products, weights=differences).astype(np.float64)
+    enough = len(counts) >= MIN_PRODUCTS
+    low, high = bootstrap_interval(sums, counts, seed=seed, num_draws=num_draws)
+    return Difference(
+        mean=float(differences.mean()),
+        low=low,
+        high=high,
+        patches=len(differences),
+        products=len(counts),
+        p_value=sign_flip_test(sums, seed=seed, num_flips=num_flips)
+        if enough
+        else None,
+        p_holm=None,
+        p_t_test=t_test(differences),
+    )
+
+
+def find_products(patch_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Numbers the products of patches: what stands before column and row in their ids.
+
+    Args:
+        patch_ids: Patch ids, `<product>_<column>_<row>`.
+
+    Returns:
+        Shape (patch,), int64: numbers from 0 on, without gaps.
+    """
+    names = [patch_id.rsplit("_", 2)[0] for patch_id in patch_ids]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def bootstrap_interval(
+    sums: Floats,
+    counts: npt.NDArray[np.int64],
+    *,
+    seed: int = 0,
+    num_draws: int = NUM_DRAWS,
+) -> tuple[float | None, float | None]:
+    """Finds the interval of the mean difference by drawing products with replacement.
+
+    A resampled mean is the sum over the patches of the products drawn, by their number.
+
+    Args:
+        sums: Sum of the differences of each product's patches, shape (product,).
+        counts: Patches of each product, shape (product,), at least 1.
+        seed: Seed of the draws.
+        num_draws: How many.
+
+    Returns:
+        The 2.5 % and 97.5 % quantiles of the resampled means; None with a single
+        product, which gives the same mean again and again.
+
+    Source: percentile interval of the bootstrap over clusters; Efron and Tibshirani,
+    An Introduction to the Bootstrap, 1993, chapter 13.
+    """
+    size = len(sums)
+    if size < 2:
+        return None, None
+    random = np.random.default_rng(seed)
+    means = []
+    for draws in _chunks(num_draws, size):
+        times = random.multinomial(size, np.full(size, 1 / size), size=draws)
+        means.append(times @ sums / (times @ counts))
+    rest = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(np.concatenate(means), [rest, 1 - rest])
+    return float(low), float(high)
+
+
+def sign_flip_test(sums: Floats, *, seed: int = 0, num_flips: int = NUM_FLIPS) -> float:
+    """Tests whether the mean difference is 0 by exchanging the models in products.
+
+    If the models are equally good, either may have had either score in a product, so
+    that the sign of each sum is as good as drawn.
+
+    Args:
+        sums: Sum of the differences of each product's patches, shape (product,).
+        seed: Seed of the flips.
+        num_flips: How many.
+
+    Returns:
+        (k + 1) / (flips + 1), where k flips give a sum at least as far from 0.
+
+    Source: Phipson and Smyth, Permutation p-values should never be zero, 2010.
+    """
+    random = np.random.default_rng(seed)
+    reached = abs(sums.sum()) - _TOLERANCE * np.abs(sums).sum()
+    further = 0
+    for flips in _chunks(num_flips, len(sums)):
+        signs = random.integers(0, 2, (flips, len(sums)), dtype=np.int8) * 2 - 1
+        further += int((np.abs(signs @ sums) >= reached).sum())
+    return (further + 1) / (num_flips + 1)
+
+
+def t_test(differences: Floats) -> float | None:
+    """Tests over patches, as if they were independent: a paired two-sided t-test.
+
+    Args:
+        differences: Difference of each patch, shape (patch,).
+
+    Returns:
+        The p-value; None for fewer than two patches or differences that do not vary.
+    """
+    from scipy import stats
+
+    if len(differences) < 2 or np.ptp(differences) == 0:
+        return None
+    return float(stats.ttest_1samp(differences, 0).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Corrects p-values for their number, so that one wrong claim in all is unlikely.
+
+    Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979.
+    """
+    order = np.argsort(p_values, kind="stable")
+    steps = np.arange(len(order), 0, -1) * np.asarray(p_values, float)[order]
+    corrected = np.empty(len(order))
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return corrected.tolist()
+
+
+def correct(family: Sequence[Difference]) -> list[Difference]:
+    """Returns the differences with Holm's correction over all that have a p-value."""
+    known = [d.p_value for d in family if d.p_value is not None]
+    corrected = iter(holm(known))
+    return [
+        d if d.p_value is None else replace(d, p_holm=next(corrected)) for d in family
+    ]
+
+
+def _chunks(total: int, size: int) -> list[int]:
+    """Cuts a number of draws into parts whose random numbers fit into _CHUNK."""
+    most = max(1, _CHUNK // size)
+    full, rest = divmod(total, most)
+    return [most] * full + ([rest] if rest else [])
