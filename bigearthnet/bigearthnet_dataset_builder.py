@@ -38,6 +38,7 @@ from bigearthnet.patch import decode_patch
 from bigearthnet.patch_index import load_index
 from bigearthnet.release import V1, Release
 from bigearthnet.splits import SPLITS
+from bigearthnet.stores import MANIFEST, read_store
 
 _HOMEPAGE = "https://bigearth.net"
 
@@ -121,6 +122,17 @@ class Builder(  # type: ignore[call-arg]
             )
             link_files(folder, output)
         set_splits(self.info, output, result.shards)
+
+    def as_dataset(self, *args: Any, **options: Any) -> Any:
+        """Loads the data set; see `tfds.core.DatasetBuilder`.
+
+        Raises:
+            StoreError: If it was written with other classes, bands or splits than this
+                package has.
+        """
+        if (Path(self.data_dir) / MANIFEST).is_file():
+            read_store(Path(self.data_dir))
+        return super().as_dataset(*args, **options)
 
     @property
     def _workspace(self) -> Path:

@@ -74,7 +74,7 @@ def check_facts(
             "has: its labels, bands or splits would mean something else. Build it "
             "again, or install the version of the package that wrote it."
         )
-    split = manifest["splits"].get(statistics.get("split"), {"rows": 0})
+    split = manifest["splits"].get(str(statistics.get("split")), {"rows": 0})
     if statistics.get("num_patches") != split["rows"]:
         raise StoreError(
             f"the statistics of {where} are of {statistics.get('num_patches')} patches "

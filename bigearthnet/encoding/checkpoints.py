@@ -123,7 +123,7 @@ class Checkpoints:
         self._sync: Future[None] | None = None
 
     def _read(self, trusted: Trusted) -> bytes:
-        content = self._path.read_bytes() if trusted.nbytes else b""
+        content = self._path.read_bytes() if self._path.exists() else b""
         content = content[: trusted.nbytes]
         if len(content) < trusted.nbytes or zlib.crc32(content) != trusted.crc:
             raise JournalError(

@@ -37,6 +37,7 @@ class Journal:
         self.entries, good = parse_journal(content, path)
         self._lock = threading.Lock()
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        self._nbytes = good
         if good < len(content):
             os.ftruncate(self._file, good)
 
@@ -54,7 +55,12 @@ class Journal:
         text = json.dumps(entry, separators=(",", ":")).encode()
         line = b"%08x %s\n" % (zlib.crc32(text), text)
         with self._lock:
-            write_all(self._file, (line,), len(line), self._path)
+            try:
+                write_all(self._file, (line,), len(line), self._path)
+            except OSError:  # other threads go on, and half a line must not be before
+                os.ftruncate(self._file, self._nbytes)
+                raise
+            self._nbytes += len(line)
             self.entries.append(json.loads(text))
         if durable:
             os.fsync(self._file)

@@ -77,7 +77,10 @@ def read_quarantine(path: Path) -> tuple[BadPatch, ...]:
     if not path.exists():
         return ()
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines(), which knows more ends of lines than JSON escapes.
+        *lines, rest = path.read_text(encoding="utf-8").split("\n")
+        if rest:
+            raise ValueError("its last line is cut off")
         return tuple(BadPatch(**json.loads(line)) for line in lines)
     except (OSError, ValueError, TypeError) as cause:
         raise ShardError(f"{path} cannot be read ({cause}). Build again.") from None

@@ -146,8 +146,10 @@ def open_workspace(
     lock = _lock(folder)
     journal: Journal | None = None
     work: Workspace | None = None
+    is_begun = False
     try:
         if restart or not (folder / _IDENTITY).exists():
+            is_begun = True
             _clear(folder, keep=(_LOCK,))
             make_folder(folder / _SPOOL)
             write_json(identity, folder / _IDENTITY)
@@ -163,7 +165,8 @@ def open_workspace(
         )
         yield work
     except BaseException:
-        if work is not None and (work.is_over or not work.journal.entries):
+        is_over = is_begun if work is None else work.is_over or not work.journal.entries
+        if is_over:
             with suppress(OSError):  # the error that ended the build says more
                 _clear(folder)
                 for path in (folder, *missing):

@@ -5,7 +5,10 @@ import dataclasses
 import functools
 import hashlib
 import http.server
+import importlib
+import json
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,9 +23,17 @@ from bigearthnet.bands import BANDS, split
 from bigearthnet.bigearthnet_dataset_builder import Builder
 from bigearthnet.config import CONFIGS
 from bigearthnet.download import fetch
-from bigearthnet.errors import ArchiveError, ChecksumError, OptionError, PatchError
+from bigearthnet.encoding.build_options import BuildOptions
+from bigearthnet.errors import (
+    ArchiveError,
+    ChecksumError,
+    OptionError,
+    PatchError,
+    StoreError,
+)
 from bigearthnet.patch import band_file
 from bigearthnet.release import V1
+from builder.build import build
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
@@ -343,3 +354,133 @@ def test_options_that_cannot_be_honoured_are_refused(
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(**option)
         )
+
+
+def hash_shards(folder: Path) -> dict[str, str]:
+    """Returns name → sha256 of the files of a folder that tell nothing of time."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+        if path.name != "provenance.json"
+    }
+
+
+def interrupt(
+    monkeypatch: pytest.MonkeyPatch, place: str, number: int | None
+) -> list[Any]:
+    """Notes the first argument of a function's calls, and interrupts one of them."""
+    calls: list[Any] = []
+    module, _, name = place.rpartition(".")
+    function = getattr(importlib.import_module(module), name)
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        calls.append(arguments[0])
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        return function(*arguments, **options)
+
+    monkeypatch.setattr(place, call)
+    return calls
+
+
+_DECODE = "bigearthnet.encoding.stage_one.decode_patch"
+_WRITE = "bigearthnet.encoding.workers.write_shard"
+
+
+@pytest.mark.parametrize(
+    ("place", "number", "decoded", "written"),
+    [
+        (_DECODE, 1, 6, 5),
+        (_DECODE, 4, 3, 5),
+        (_WRITE, 3, 0, 3),
+        ("bigearthnet.bigearthnet_dataset_builder.write_records", 1, 0, 0),
+        ("bigearthnet.bigearthnet_dataset_builder.set_splits", 1, 0, 0),
+    ],
+)
+def test_what_was_interrupted_goes_on(
+    place: str,
+    number: int,
+    decoded: int,
+    written: int,
+    manual_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second call does what is left; shards are the same, and nothing else stays.
+
+    One patch of six is excluded, and is not stored.
+    """
+    monkeypatch.setattr("bigearthnet.encoding.keys.MAX_PATCHES_PER_SHARD", 1)
+    monkeypatch.setattr(
+        "bigearthnet.bigearthnet_dataset_builder.BuildOptions",
+        functools.partial(BuildOptions, note_nbytes=1, workers=1),
+    )
+    expected = tmp_path / "expected"
+    shutil.copytree(manual_folder, expected, symlinks=True)
+    SampleBuilder(data_dir=expected).download_and_prepare()
+    with pytest.MonkeyPatch.context() as context:
+        interrupt(context, place, number)
+        with pytest.raises(KeyboardInterrupt):
+            SampleBuilder(data_dir=manual_folder).download_and_prepare()
+    left = [path.name for path in (manual_folder / "bigearthnet" / "s2").iterdir()]
+    raws = interrupt(monkeypatch, _DECODE, None)
+    plans = interrupt(monkeypatch, _WRITE, None)
+    builder = SampleBuilder(data_dir=manual_folder)
+    builder.download_and_prepare()
+    folder = Path("bigearthnet", "s2", "2.0.0")
+
+    assert [] == left
+    assert (decoded, written) == (len(raws), len(plans))
+    assert hash_shards(expected / folder) == hash_shards(manual_folder / folder)
+    assert ["2.0.0"] == os.listdir(manual_folder / "bigearthnet" / "s2")
+    assert {"bigearthnet", "downloads"} == set(os.listdir(manual_folder))
+    assert 5 == sum(info.num_examples for info in builder.info.splits.values())
+    assert {"train": 4, "test": 1} == {n: len(e) for n, e in read_all(builder).items()}
+
+
+def test_folders_of_a_killed_build_are_removed(manual_folder: Path) -> None:
+    """What TFDS had no time to delete goes, and no other version or configuration."""
+    folder = manual_folder / "bigearthnet" / "s2"
+    for name in ("incomplete.ABCDEF_2.0.0", "incomplete.XYZ123_2.0.0", "1.0.0"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "bigearthnet-train.tfrecord-00000-of-00001").touch()
+    SampleBuilder(data_dir=manual_folder).download_and_prepare()
+
+    assert {"1.0.0", "2.0.0"} == set(os.listdir(folder))
+    assert {"bigearthnet", "downloads"} == set(os.listdir(manual_folder))
+
+
+def test_an_unfinished_build_of_the_command_is_not_mixed_in(
+    manual_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A workspace that is to become something else is refused, and kept."""
+    options = BuildOptions(include_excluded=True, quiet=True, note_nbytes=1, workers=1)
+    source = manual_folder / "downloads" / "manual" / V1.folder
+    with pytest.MonkeyPatch.context() as context:
+        interrupt(context, _DECODE, 4)
+        with pytest.raises(KeyboardInterrupt):
+            build(source, manual_folder, CONFIGS["s2"], options, formats=("arrow",))
+
+    with pytest.raises(OptionError, match=r"formats: was \["):
+        SampleBuilder(data_dir=manual_folder).download_and_prepare()
+
+    assert [] == os.listdir(manual_folder / "bigearthnet" / "s2")
+
+    build(source, manual_folder, CONFIGS["s2"], options, formats=("arrow",))
+
+    assert (manual_folder / "arrow" / "manifest.json").is_file()
+
+
+def test_a_store_of_another_version_is_not_loaded(
+    sample_folder: Path, tmp_path: Path
+) -> None:
+    """Data written with other orders of classes is refused, not misread."""
+    build(sample_folder, tmp_path, CONFIGS["s2"], BuildOptions(quiet=True))
+    builder = Builder(data_dir=tmp_path, config="s2")
+    path = Path(builder.data_dir) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["facts"]["clc43"] = "of another order"
+    path.write_text(json.dumps(manifest))
+
+    with pytest.raises(StoreError, match="other clc43 than this package"):
+        builder.as_dataset(split="train")
