@@ -11,8 +11,21 @@ OUTPUT ?= demo
 help: ## Show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1 \t/'
 
-demo: $(VENV)/.demo ## Build, load and compare the six real sample patches
+# Two models learn the six patches by heart: an overfitting check, not a result.
+SAMPLE := train+test+excluded
+MODELS := s_cnn_all s_cnn_rgb
+comma := ,
+workdirs := $(subst $() ,$(comma),$(MODELS:%=$(OUTPUT)/runs/%))
+
+demo: $(VENV)/.demo ## Build, load and learn the six real sample patches
 	$(BIN)/python -m builder.demo --output=$(OUTPUT)
+	for model in $(MODELS); do \
+	  run="--data_dir=$(OUTPUT)/data --workdir=$(OUTPUT)/runs/$$model" && \
+	  $(BIN)/python -m baselines.train --run=sample --model=$$model --restart $$run && \
+	  $(BIN)/python -m baselines.evaluate --split=$(SAMPLE) $$run || exit 1; \
+	done
+	$(BIN)/python -m baselines.compare --split=$(SAMPLE) --workdirs=$(workdirs) \
+	  --data_dir=$(OUTPUT)/data --output=$(OUTPUT)/comparison
 
 test: $(VENV)/.dev ## Run all tests
 	$(BIN)/python -m pytest -n auto

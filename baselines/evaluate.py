@@ -1,0 +1,255 @@
+"""Evaluates a trained model on a split: every patch once, the last short batch, too.
+
+Writes `results.json` (see baselines/schemas/results.schema.json) and `scores.parquet`
+(labels and probabilities of each patch) into WORKDIR/evaluations/SPLIT/. The headline
+is the paper's: precision, recall, F1 and F2 of each patch, then the mean, at
+--threshold. If training had a validation split, a second column shows the same at the
+threshold with the highest F1 there; it is never chosen on what is evaluated.
+
+What a model of the 43 classes says of the coarser levels of CORINE Land Cover is
+derived from its scores, and stands in the folders clc_level2/ and clc_level1/ beside.
+
+Example:
+  python -m baselines.evaluate --workdir=runs/s_cnn_all --data_dir=data --split=test
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from absl import flags
+
+from baselines import command, workdir
+from baselines.decisions import DEFAULT_THRESHOLD, predict, tune_threshold
+from baselines.evaluations import Result, Subject
+from baselines.features import load_or_make_features
+from baselines.input_pipeline import clear_errors, open_data
+from baselines.levels import LEVELS, derive_level
+from baselines.results import evaluation_folder, write_results
+from baselines.scores import Scores
+from baselines.settings import NO_SPLIT, split_names
+from baselines.sources import open_random_access
+from baselines.summary import format_results
+from baselines.trained import Trained, check_frozen_weights, load_trained_part
+from bigearthnet.encoding.progress import Progress
+from bigearthnet.nomenclature import CLC43, Nomenclature
+
+if TYPE_CHECKING:
+    from baselines.input_pipeline import TrainingData
+
+# Patches of a forward pass. One number for all, since float32 sums may depend on it.
+_BATCH_SIZE = 128
+# The levels that are derived from level 3.
+_DERIVED = (2, 1)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where patches come from.
+
+    Attributes:
+        data_dir: The data directory of the build.
+        weights_path: Checkpoint of inception_v2.
+        features_dir: Where its features are kept; None for a folder of the run's.
+    """
+
+    data_dir: Path
+    weights_path: Path | None = None
+    features_dir: Path | None = None
+
+
+def evaluate(
+    folder: Path,
+    data: Data,
+    *,
+    split: str = "test",
+    threshold: float = DEFAULT_THRESHOLD,
+    tune: bool = True,
+    quiet: bool = False,
+) -> list[Result]:
+    """Evaluates a trained model and writes the results into its workdir.
+
+    Args:
+        folder: The workdir.
+        data: The patches.
+        split: Splits to evaluate, joined by +.
+        threshold: Threshold of the headline, in (0, 1].
+        tune: Also evaluates at a threshold tuned on the validation split, if training
+            had one that shares no split with what is evaluated.
+        quiet: Shows no progress.
+
+    Returns:
+        The results in the classes that were learnt, then those derived from them.
+
+    Raises:
+        OptionError: If there is no such split, or the threshold has no meaning.
+        WeightsError: If the folder holds no trained model, or weights are others.
+        StoreError: If there is no store, or one of its files is missing.
+        ShardError: If the store is damaged.
+        CacheError: If kept features are of another network.
+    """
+    start = time.monotonic()
+    split_names(split)
+    predict(np.zeros((0, 0), np.float32), threshold)  # refuses it before the work
+    trained = load_trained_part(folder)
+    check_frozen_weights(trained.run, folder, data.weights_path)
+    scores = _score(trained, folder, data, split, quiet)
+    tuned_on = find_tuning_split(trained.run.settings.validation_split, split)
+    tuning = None
+    if tune and tuned_on is not None:
+        tuning = _score(trained, folder, data, tuned_on, quiet)
+    manifest = open_random_access(data.data_dir, trained.run.settings.config).manifest
+    seconds = round(time.monotonic() - start, 3)
+    results = []
+    for target in _list_targets(trained.run.settings.nomenclature):
+        subject = Subject.from_settings(
+            trained.run.settings,
+            split=split,
+            weights_sha256=trained.weights_sha256,
+            synthetic_patches=manifest["patches"]["synthetic"],
+            nomenclature=target,
+        )
+        results.append(
+            write_results(
+                evaluation_folder(folder, split, target),
+                subject,
+                _derive(scores, target),
+                threshold=threshold,
+                tuned_threshold=_tune(tuning, target),
+                tuned_on=tuned_on or NO_SPLIT,
+                run={"seconds": seconds},
+            )
+        )
+    return results
+
+
+def find_tuning_split(validation_split: str, split: str) -> str | None:
+    """Returns the split to tune a threshold on; None if there is none.
+
+    Args:
+        validation_split: Validation split of the training.
+        split: What is evaluated.
+    """
+    if validation_split == NO_SPLIT:
+        return None
+    shared = set(split_names(validation_split)) & set(split_names(split))
+    return None if shared else validation_split
+
+
+def score_patches(
+    trained: Trained, patches: TrainingData, progress: Progress
+) -> Scores:
+    """Computes the probabilities of every patch, in stored order.
+
+    Args:
+        trained: The model.
+        patches: What it takes.
+        progress: Counts the patches.
+    """
+    import tensorflow as tf
+
+    forward = tf.function(
+        lambda inputs: trained.model(inputs, training=False), reduce_retracing=True
+    )
+    ids, labels, probabilities = [], [], []
+    with clear_errors():
+        for inputs, truth, names in patches.labelled_batches(_BATCH_SIZE):
+            probabilities.append(forward(inputs).numpy())
+            labels.append(truth.numpy())
+            ids += [name.decode() for name in names.numpy()]
+            tensors = tf.nest.flatten(inputs)
+            nbytes = sum(x.shape.num_elements() * x.dtype.size for x in tensors)
+            progress.add(len(names), nbytes)
+    return Scores(tuple(ids), np.concatenate(labels), np.concatenate(probabilities))
+
+
+def _score(
+    trained: Trained, folder: Path, data: Data, split: str, quiet: bool
+) -> Scores:
+    settings = trained.run.settings
+    patches: TrainingData
+    if settings.uses_features:
+        patches = load_or_make_features(
+            settings,
+            data.data_dir,
+            split,
+            weights_path=data.weights_path,
+            cache_dir=data.features_dir or folder / workdir.FEATURES,
+            dtype=settings.features_dtype,
+            quiet=quiet,
+        )
+    else:
+        patches = open_data(settings, data.data_dir, split)
+    stage = f"evaluate {split}"
+    with Progress(stage, total_patches=patches.num_patches, quiet=quiet) as progress:
+        return score_patches(trained, patches, progress)
+
+
+def _list_targets(learnt: Nomenclature) -> Iterator[Nomenclature | None]:
+    """Yields None for what was learnt, then what can be derived from it."""
+    yield None
+    if learnt == CLC43:
+        for level in _DERIVED:
+            yield LEVELS[level]
+
+
+def _derive(scores: Scores, target: Nomenclature | None) -> Scores:
+    """Turns scores of level 3 into those of a coarser one; None changes nothing."""
+    if target is None:
+        return scores
+    level = next(level for level in _DERIVED if LEVELS[level] == target)
+    return Scores(
+        scores.patch_ids,
+        derive_level(scores.y_true, level),
+        derive_level(scores.probability, level),
+    )
+
+
+def _tune(tuning: Scores | None, target: Nomenclature | None) -> float | None:
+    """Tunes a threshold for some classes; None without patches to tune it on."""
+    if tuning is None:
+        return None
+    scores = _derive(tuning, target)
+    return tune_threshold(scores.y_true, scores.probability)
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("workdir", None, "Folder of the trained model.", required=True)
+    flags.DEFINE_string("data_dir", None, "Data directory of the build.", required=True)
+    flags.DEFINE_string("split", "test", "Splits to evaluate, joined by +.")
+    flags.DEFINE_float("threshold", DEFAULT_THRESHOLD, "Threshold of the headline.")
+    flags.DEFINE_bool(
+        "tune_threshold",
+        True,
+        "Adds results at a threshold tuned on the validation split of the training.",
+    )
+    flags.DEFINE_string("weights_path", None, "TF-Slim checkpoint of inception_v2.")
+    flags.DEFINE_string(
+        "features_dir", None, "Where its features are kept; in the workdir if not said."
+    )
+
+
+def _main() -> None:
+    folder = command.path_flag("workdir")
+    results = evaluate(
+        folder,
+        Data(
+            command.path_flag("data_dir"),
+            command.optional_path_flag("weights_path"),
+            command.optional_path_flag("features_dir"),
+        ),
+        split=flags.FLAGS.split,
+        threshold=flags.FLAGS.threshold,
+        tune=flags.FLAGS.tune_threshold,
+    )
+    print(format_results(results))
+    print(f"\nresults: {evaluation_folder(folder, flags.FLAGS.split)}")
+
+
+if __name__ == "__main__":
+    command.run(_main, _define_flags)

@@ -1,0 +1,201 @@
+"""Exports a trained model for use without this project.
+
+OUTPUT then has
+
+  saved_model/  a SavedModel; its `serving_default` takes bands_10m, bands_20m and
+                bands_60m (RGB models bands_10m alone), uint16 digital numbers of shape
+                (batch, band, y, x) as they are stored, and gives `probabilities`,
+                float32 of shape (batch, class), and `class_names`
+  model.keras   the same model for Keras, which loads it with safe_mode=True
+  labels.json   the classes, in the order of the probabilities
+  README.md     the model card
+
+Scaling and resampling are part of the model. What was exported is loaded again, and has
+to give the probabilities of the trained model.
+
+Example:
+  python -m baselines.export --workdir=runs/s_cnn_all --output=exported
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from absl import flags, logging
+
+from baselines import command
+from baselines.errors import WeightsError
+from baselines.model_card import (
+    CARD,
+    CLASS_NAMES,
+    LABELS,
+    MODEL,
+    SAVED_MODEL,
+    SIGNATURE,
+    write_card,
+)
+from baselines.trained import PROBABILITIES, Trained, load_trained_model
+from baselines.workdir import Run
+from bigearthnet.bands import GROUPS
+from bigearthnet.encoding.files import sync_tree, write_json
+from bigearthnet.errors import OptionError
+
+# Group of bands → shape (batch, band, y, x), uint16.
+Inputs: TypeAlias = "dict[str, npt.NDArray[np.uint16]]"
+
+# Largest difference of probabilities; the same operations in float32, which a graph may
+# join and so round otherwise.
+_TOLERANCE = 1e-4
+# Made-up patches that an export is checked on, and the seed of their pixels.
+_NUM_PATCHES, _SEED = 16, 0
+# Digital numbers that they have at most: reflectance 0.4, brighter than most land.
+_MAX_DN = 4000
+
+
+def export(folder: Path, output: Path, *, weights_path: Path | None = None) -> float:
+    """Exports the model of a workdir.
+
+    Args:
+        folder: The workdir.
+        output: Folder to make; it appears whole or not at all.
+        weights_path: Checkpoint of inception_v2.
+
+    Returns:
+        Largest difference between probabilities of the exported and the trained model.
+
+    Raises:
+        OptionError: If the output exists.
+        WeightsError: If the folder holds no trained model, weights are others, or what
+            was exported gives other probabilities.
+        ResultError: If an evaluation in the workdir is damaged or of other weights.
+        OSError: If a file cannot be written.
+    """
+    if output.exists():
+        raise OptionError(
+            f"output: {output} exists; expected the path of a new folder."
+        )
+    trained = load_trained_model(folder, weights_path)
+    unfinished = output.with_name(f"{output.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        write_saved_model(trained, unfinished / SAVED_MODEL)
+        trained.model.save(unfinished / MODEL)
+        labels = trained.run.settings.nomenclature.labels
+        write_json({"labels": list(labels)}, unfinished / LABELS)
+        difference = measure_difference(trained, unfinished)
+        write_card(trained, folder, unfinished, difference)
+        sync_tree(unfinished)
+        unfinished.rename(output)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return difference
+
+
+def write_saved_model(trained: Trained, path: Path) -> None:
+    """Writes a SavedModel with the signature that the module describes."""
+    import tensorflow as tf
+    from keras.export import ExportArchive
+
+    names = tf.constant(trained.run.settings.nomenclature.labels)
+
+    def serve(**bands: tf.Tensor) -> dict[str, tf.Tensor]:
+        scores = trained.model(bands, training=False)
+        return {PROBABILITIES: scores, CLASS_NAMES: tf.identity(names)}
+
+    archive = ExportArchive()
+    archive.track(trained.model)
+    function = tf.function(serve)
+    function.get_concrete_function(**_make_specs(trained.run))
+    archive.add_endpoint(SIGNATURE, function)
+    archive.write_out(str(path), verbose=False)
+
+
+def measure_difference(trained: Trained, folder: Path) -> float:
+    """Loads what was exported, and returns how far its probabilities are off.
+
+    Args:
+        trained: The model.
+        folder: Folder with the SavedModel and the file of Keras.
+
+    Raises:
+        WeightsError: If they are off by more than the order of sums explains, or the
+            classes are others.
+    """
+    import keras
+    import tensorflow as tf
+
+    inputs = make_patches(trained.run)
+    expected = np.asarray(trained.model(inputs, training=False))
+    serve = tf.saved_model.load(str(folder / SAVED_MODEL)).signatures[SIGNATURE]
+    served = serve(**{name: tf.constant(bands) for name, bands in inputs.items()})
+    loaded = keras.models.load_model(folder / MODEL, compile=False, safe_mode=True)
+    found = {
+        SAVED_MODEL: served[PROBABILITIES].numpy(),
+        MODEL: np.asarray(loaded(inputs, training=False)),
+    }
+    classes = [name.decode() for name in served[CLASS_NAMES].numpy()]
+    if classes != list(trained.run.settings.nomenclature.labels):
+        raise WeightsError(f"{SAVED_MODEL} has other classes: {classes}.")
+    differences = {
+        name: float(np.abs(scores - expected).max()) for name, scores in found.items()
+    }
+    for name, difference in differences.items():
+        if not difference <= _TOLERANCE:  # not a number, too
+            raise WeightsError(
+                f"{name} gives other probabilities than the trained model: they differ "
+                f"by up to {difference}, expected at most {_TOLERANCE}. Nothing was "
+                "exported."
+            )
+    return max(differences.values())
+
+
+def make_patches(run: Run) -> Inputs:
+    """Makes patches up, of random digital numbers, in the groups that a model takes."""
+    numbers = np.random.default_rng(_SEED)
+    return {
+        group.name: numbers.integers(
+            _MAX_DN, size=(_NUM_PATCHES, *group.shape), dtype=np.uint16
+        )
+        for group in GROUPS
+        if group.name in run.settings.groups
+    }
+
+
+def _make_specs(run: Run) -> dict[str, Any]:
+    import tensorflow as tf
+
+    return {
+        group.name: tf.TensorSpec((None, *group.shape), tf.uint16, group.name)
+        for group in GROUPS
+        if group.name in run.settings.groups
+    }
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("workdir", None, "Folder of the trained model.", required=True)
+    flags.DEFINE_string("output", None, "Folder to make.", required=True)
+    flags.DEFINE_string("weights_path", None, "TF-Slim checkpoint of inception_v2.")
+
+
+def _main() -> None:
+    logging.set_verbosity(logging.WARNING)  # not each file that TensorFlow writes
+    output = command.path_flag("output")
+    difference = export(
+        command.path_flag("workdir"),
+        output,
+        weights_path=command.optional_path_flag("weights_path"),
+    )
+    print(
+        f"{output}: {SAVED_MODEL}/, {MODEL}, {LABELS}, {CARD}\nprobabilities differ "
+        f"from the trained model's by up to {difference:.1e}, on {_NUM_PATCHES} "
+        "made-up patches"
+    )
+
+
+if __name__ == "__main__":
+    command.run(_main, _define_flags)

@@ -1,0 +1,261 @@
+"""The card of an exported model: README.md, what it is and what must be known of it.
+
+Everything in it comes from the workdir; nothing is claimed that was not evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from baselines.comparison.paper import TABLE_4
+from baselines.errors import ResultError
+from baselines.evaluations import Result
+from baselines.results import RESULTS, read_results
+from baselines.settings import split_names
+from baselines.trained import Trained
+from baselines.workdir import EVALUATIONS, Run
+from bigearthnet.bands import GROUPS
+from bigearthnet.config import get_config
+from bigearthnet.encoding.files import write_text
+
+CARD, LABELS = "README.md", "labels.json"
+SAVED_MODEL, MODEL = "saved_model", "model.keras"
+SIGNATURE, CLASS_NAMES = "serving_default", "class_names"
+
+# Settings that are without meaning for models without, and with, a frozen part.
+_WITHOUT_MEANING = (
+    ("rgb_max", "inception_size", "weights", "features_dtype"),
+    ("statistics", "upsampling", "third_pool", "dropout_conv"),
+)
+
+_LIMITS = """\
+- It says which classes are somewhere in a patch of 1.2 km × 1.2 km, not where.
+- The labels are those of CORINE Land Cover 2018, which leaves out areas below 25 ha.
+- BigEarthNet is from ten European countries, June 2017 to May 2018; its splits for
+  training and test are without snow and clouds.
+- Pixels are Sentinel-2 Level-2A digital numbers of processing baselines before 04.00.
+  Later products have an offset of 1000, which has to be subtracted first.
+- Probabilities are not calibrated. A class counts as predicted from 0.5 on."""
+
+_FROZEN_LICENCE = " The frozen part holds the ImageNet weights of TF-Slim (Apache-2.0)."
+
+
+def write_card(trained: Trained, folder: Path, output: Path, difference: float) -> None:
+    """Writes the card of an exported model.
+
+    Args:
+        trained: The model.
+        folder: Its workdir, for its evaluations.
+        output: Folder of the card.
+        difference: Largest difference of probabilities that the export has shown.
+
+    Raises:
+        ResultError: If an evaluation is damaged, or of other weights.
+    """
+    results = read_evaluations(folder, trained.weights_sha256)
+    text = make_card(trained.run, trained.weights_sha256, results, difference)
+    write_text(text, output / CARD)
+
+
+def read_evaluations(folder: Path, weights_sha256: str) -> list[Result]:
+    """Reads all evaluations of a workdir.
+
+    Args:
+        folder: The workdir.
+        weights_sha256: Of its weights.
+
+    Raises:
+        ResultError: If one is damaged, or of other weights.
+    """
+    results = []
+    for path in sorted((folder / EVALUATIONS).rglob(RESULTS)):
+        result = read_results(path.parent)
+        if result.subject.weights_sha256 != weights_sha256:
+            raise ResultError(
+                f"{path} is the evaluation of other weights than the workdir's: "
+                "evaluate again."
+            )
+        results.append(result)
+    return results
+
+
+def make_card(
+    run: Run, weights_sha256: str, results: Sequence[Result], difference: float
+) -> str:
+    """Makes the text of a card, in Markdown.
+
+    Args:
+        run: What the model is.
+        weights_sha256: Of its weights.
+        results: Its evaluations, if any.
+        difference: Largest difference of probabilities that the export has shown.
+    """
+    row = TABLE_4.get(run.settings.model)
+    title = row.title if row else run.settings.model
+    sections = {
+        "Input and output": _describe_interface(run, difference),
+        "Training": _describe_training(run, weights_sha256),
+        "Results": _describe_results(results),
+        "Classes, in the order of the probabilities": _list_classes(run),
+        "Limits": _LIMITS,
+        "Licence": _describe_licence(run),
+    }
+    parts = [
+        f"# {title} on BigEarthNet",
+        *(f"> **{k}: {v}**" for k, v in find_warnings(run, results).items()),
+        _describe_model(run),
+    ]
+    for heading, text in sections.items():
+        parts += [f"## {heading}", text]
+    return "\n\n".join(parts) + "\n"
+
+
+def find_warnings(run: Run, results: Sequence[Result]) -> dict[str, str]:
+    """Finds what must not be overlooked: in few words → what it means.
+
+    Args:
+        run: What a model is.
+        results: Its evaluations; only they know whether patches are real.
+    """
+    settings = run.settings
+    remarks = {remark for result in results for remark in result.subject.remarks}
+    warnings = {
+        "SYNTHETIC patches": "it was evaluated on patches that are made up, and says "
+        "nothing about the Earth.",
+        "RANDOM frozen weights": "it can only show that the program runs.",
+        "SHUFFLED labels": "it was trained on the labels of other patches, to check "
+        "that it learns nothing from them.",
+        "Trained on the test split": "an overfitting check, not a result.",
+    }
+    applies = (
+        "SYNTHETIC patches" in remarks,
+        settings.uses_features and settings.weights == "random",
+        settings.shuffle_labels,
+        "test" in split_names(settings.train_split),
+    )
+    return {k: v for (k, v), y in zip(warnings.items(), applies, strict=True) if y}
+
+
+def _describe_model(run: Run) -> str:
+    settings = run.settings
+    bands = ", ".join(settings.bands)
+    frozen = " on features of frozen Inception-v2" if settings.uses_features else ""
+    return (
+        f"Multi-label land cover of a Sentinel-2 patch: {len(settings.nomenclature)} "
+        f"classes ({settings.nomenclature.name}), from {bands}. Model "
+        f"`{settings.model}`{frozen}, after G. Sumbul et al., BigEarthNet: A "
+        "Large-Scale Benchmark Archive for Remote Sensing Image Understanding, IGARSS "
+        "2019; trained anew with the package `bigearthnet`, not by the authors."
+    )
+
+
+def _describe_interface(run: Run, difference: float) -> str:
+    groups = [group for group in GROUPS if group.name in run.settings.groups]
+    rows = "\n".join(
+        f"| `{group.name}` | {' '.join(band.name for band in group.bands)} | "
+        f"(batch, {', '.join(map(str, group.shape))}) |"
+        for group in groups
+    )
+    arguments = ", ".join(f"{group.name}={group.name}" for group in groups)
+    pairs = ", ".join(f'"{group.name}": {group.name}' for group in groups)
+    return f"""\
+| input, uint16 | bands, in this order | shape (batch, band, y, x) |
+| --- | --- | --- |
+{rows}
+
+Values are digital numbers as the archive has them (reflectance = DN / 10000), at their
+own resolution. Scaling and resampling are part of the model: feed nothing that was
+scaled. Output: `probabilities`, float32, (batch, {len(run.settings.nomenclature)}).
+
+```python
+import tensorflow as tf
+
+serve = tf.saved_model.load("{SAVED_MODEL}").signatures["{SIGNATURE}"]
+found = serve({arguments})
+probabilities, names = found["probabilities"], found["{CLASS_NAMES}"]
+```
+
+```python
+import keras  # layers of Keras alone: nothing else has to be installed
+
+model = keras.models.load_model("{MODEL}", safe_mode=True)
+inputs = {{{pairs}}}
+probabilities = model(inputs, training=False)  # classes: {LABELS}
+```
+
+Both were loaded again after the export: their probabilities differ from the trained
+model's by up to {difference:.1e}."""
+
+
+def _describe_training(run: Run, weights_sha256: str) -> str:
+    data, settings = run.data["train"], run.settings
+    validation = run.data["validation"]
+    scheme = get_config(settings.config).scheme
+    lines = [
+        f"- {data['patches']:,} patches of the {scheme} split `{data['split']}`; "
+        f"sha256 of their ids {data['ids_sha256']}",
+        f"- validation: {validation['patches']:,} patches of `{validation['split']}`"
+        if validation
+        else "- no validation split",
+        f"- scaling: {run.scaling['formula']}",
+        f"- sha256 of the trained weights {weights_sha256}",
+    ]
+    if run.frozen_weights:
+        source = ", ".join(f"{k} {v}" for k, v in run.frozen_weights.items())
+        lines.append(f"- frozen weights: {source}")
+    rows = [
+        f"| {name} | {value} |"
+        for name, value in settings.to_json().items()
+        if name not in _WITHOUT_MEANING[settings.uses_features]
+    ]
+    return "\n".join([*lines, "", "| setting | value |", "| --- | --- |", *rows])
+
+
+def _describe_results(results: Sequence[Result]) -> str:
+    if not results:
+        return (
+            "It was not evaluated: nothing is known of how good it is, nor was it "
+            "checked whether its patches are real."
+        )
+    rows = "\n".join(map(_format_result, results))
+    return f"""\
+| split | classes | threshold | patches | P | R | F1 | F2 | remarks |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |
+{rows}
+
+Of each patch, then the mean over patches; 0/0 = 0."""
+
+
+def _format_result(result: Result) -> str:
+    subject, metrics = result.subject, result.metrics
+    derived = [f"derived from {subject.derived_from}"] if subject.derived_from else []
+    averages = metrics.per_patch
+    figures = (averages.precision, averages.recall, averages.f1, averages.f2)
+    cells = [
+        f"{subject.split_scheme}, {subject.split}",
+        subject.nomenclature.name,
+        f"{metrics.threshold:g}",
+        f"{metrics.patches:,}",
+        *(f"{figure:.4f}" for figure in figures),
+        "; ".join([*subject.remarks, *derived]),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _list_classes(run: Run) -> str:
+    return "\n".join(_number(run.settings.nomenclature.labels))
+
+
+def _number(labels: Sequence[str]) -> Iterator[str]:
+    for number, label in enumerate(labels):
+        yield f"- {number}: {label}"
+
+
+def _describe_licence(run: Run) -> str:
+    frozen = _FROZEN_LICENCE if run.settings.weights == "pretrained" else ""
+    return (
+        "The code that made it is Apache-2.0, BigEarthNet is published under "
+        f"CDLA-Permissive-1.0.{frozen if run.settings.uses_features else ''} Whoever "
+        "publishes these weights says what applies to them."
+    )

@@ -1,0 +1,83 @@
+"""Folders of single patches, laid out as in the archive: 12 TIFFs and a JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bigearthnet.archive.limits import MAX_FILE_NBYTES
+from bigearthnet.bands import GROUPS
+from bigearthnet.errors import PatchError
+from bigearthnet.geotiff import decode_band
+from bigearthnet.metadata import parse_metadata
+from bigearthnet.patch import PatchId, band_file, file_names, metadata_file
+
+
+@dataclass(frozen=True)
+class PatchFolder:
+    """One patch, of the release or not.
+
+    Attributes:
+        patch_id: The name of its folder.
+        groups: Stored group of bands → shape (band, y, x), uint16.
+        labels: Ascending class ids of CLC43.
+    """
+
+    patch_id: str
+    groups: dict[str, npt.NDArray[np.uint16]]
+    labels: tuple[int, ...]
+
+
+def read_patch_folder(folder: Path) -> PatchFolder:
+    """Reads a folder that is named like its patch.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        PatchError: If it is no folder of a patch, one of the 13 files is missing, or a
+            file is damaged.
+    """
+    patch_id = folder.absolute().name
+    if not folder.is_dir():
+        raise PatchError(
+            f"no folder at {folder}: expected one that holds the 12 bands and the JSON "
+            "of a patch.",
+            patch_id=patch_id,
+        )
+    PatchId.parse(patch_id)
+    files = {name: _read_file(folder, name) for name in file_names(patch_id)}
+    groups = {
+        group.name: np.stack(
+            [
+                decode_band(files[name], band, patch_id=patch_id, file=name)
+                for band in group.bands
+                for name in [band_file(patch_id, band.name)]
+            ]
+        )
+        for group in GROUPS
+    }
+    name = metadata_file(patch_id)
+    metadata = parse_metadata(files[name], patch_id=patch_id, file=name)
+    return PatchFolder(patch_id, groups, metadata.labels)
+
+
+def _read_file(folder: Path, name: str) -> bytes:
+    path = folder / name
+    patch_id = folder.absolute().name
+    if not path.is_file():
+        raise PatchError(
+            f"missing file: {folder} is no complete folder of a patch, which holds 12 "
+            "bands and a JSON.",
+            patch_id=patch_id,
+            file=name,
+        )
+    with path.open("rb") as file:
+        content = file.read(MAX_FILE_NBYTES + 1)
+    if len(content) > MAX_FILE_NBYTES:
+        problem = f"larger than {MAX_FILE_NBYTES} bytes."
+        raise PatchError(problem, patch_id=patch_id, file=name)
+    return content

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from baselines.patch_folders import read_patch_folder
+from bigearthnet.archive.limits import MAX_FILE_NBYTES
+from bigearthnet.bands import BY_NAME, split
+from bigearthnet.errors import PatchError
+from bigearthnet.nomenclature import CLC43
+from bigearthnet.patch import band_file, metadata_file
+
+PATCH = "S2A_MSIL2A_20170613T101031_87_48"
+
+
+@pytest.fixture
+def folder(sample_folder: Path, tmp_path: Path) -> Path:
+    """A copy of one real patch."""
+    return shutil.copytree(sample_folder / PATCH, tmp_path / PATCH)
+
+
+def test_a_real_patch_is_read_as_rasterio_reads_it(folder: Path) -> None:
+    """Every band stands in its group, and the labels are those of the JSON."""
+    import rasterio
+
+    patch = read_patch_folder(folder)
+    bands = split(patch.groups)
+
+    assert set(BY_NAME) == set(bands)
+    for name, pixels in bands.items():
+        with rasterio.open(folder / band_file(PATCH, name)) as dataset:
+            np.testing.assert_array_equal(dataset.read(1), pixels)
+    assert PATCH == patch.patch_id
+    assert "Non-irrigated arable land" in CLC43.decode(patch.labels)
+
+
+def test_what_is_no_patch_is_refused(folder: Path, sample_folder: Path) -> None:
+    """A missing folder, one of another name, and a file in place of one are named."""
+    with pytest.raises(PatchError, match="no folder at"):
+        read_patch_folder(folder / "missing")
+    with pytest.raises(PatchError, match="not a patch id"):
+        read_patch_folder(sample_folder)
+    with pytest.raises(PatchError, match="no folder at"):
+        read_patch_folder(folder / band_file(PATCH, "B02"))
+
+
+def test_a_missing_file_is_named(folder: Path) -> None:
+    """A patch without one of its bands is incomplete."""
+    (folder / band_file(PATCH, "B8A")).unlink()
+
+    with pytest.raises(PatchError, match=r"B8A\.tif: missing file"):
+        read_patch_folder(folder)
+
+
+def test_damaged_files_are_named(folder: Path) -> None:
+    """A band that is no TIFF, a broken JSON and a file without end give an error."""
+    band, metadata = folder / band_file(PATCH, "B02"), folder / metadata_file(PATCH)
+    whole = metadata.read_bytes()
+    metadata.write_bytes(whole[:50])
+    with pytest.raises(PatchError, match="broken JSON"):
+        read_patch_folder(folder)
+    metadata.write_bytes(whole)
+    band.write_bytes(bytes(MAX_FILE_NBYTES + 1))
+    with pytest.raises(PatchError, match=r"B02\.tif: larger than"):
+        read_patch_folder(folder)
+    band.write_bytes(b"no TIFF")
+    with pytest.raises(PatchError, match=r"B02\.tif"):
+        read_patch_folder(folder)

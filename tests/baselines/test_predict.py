@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from absl import flags
+
+from baselines import predict as module
+from baselines.evaluate import Data, evaluate
+from baselines.predict import _define_flags, encode_prediction, name_patches, predict
+from baselines.trained import load_trained_model
+from bigearthnet.nomenclature import CLC43
+
+MakeRun = Callable[..., Path]
+SPLITS = "train+test+excluded"
+
+
+def start(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command in a process of its own."""
+    line = [sys.executable, "-m", "baselines.predict", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+def test_folders_give_what_shards_give(
+    make_run: MakeRun,
+    all_stores: Path,
+    sample_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Labels and probabilities of each folder equal those of the evaluated store."""
+    folder = make_run()
+    scores = evaluate(folder, Data(all_stores), split=SPLITS, quiet=True)[0].scores
+    rows = {patch: number for number, patch in enumerate(scores.patch_ids)}
+    monkeypatch.setattr(module, "_BATCH_SIZE", 4)
+    folders = sorted(sample_folder.iterdir(), reverse=True)
+    found = list(predict(load_trained_model(folder), folders))
+
+    assert [path.name for path in folders] == [p.patch_id for p, _ in found]
+    for prediction, patch in found:
+        row = rows[patch.patch_id]
+        np.testing.assert_array_equal(scores.y_true[row], prediction.is_true)
+        np.testing.assert_allclose(
+            scores.probability[row], prediction.probability, atol=1e-6
+        )
+
+
+def test_labels_are_those_of_the_model(make_run: MakeRun, sample_folder: Path) -> None:
+    """A model of five classes says what a patch is in these."""
+    trained = load_trained_model(make_run(model="s_cnn_rgb", labels="clc_level1"))
+    patch = sample_folder / "S2A_MSIL2A_20170613T101031_87_48"
+    ((prediction, _),) = predict(trained, [patch], 0.01)
+    content = encode_prediction(prediction)
+
+    assert ["Agricultural areas"] == content["labels"]
+    assert 5 == len(content["probabilities"])
+    assert all(
+        content["probabilities"][label] >= 0.01 for label in content["predicted"]
+    )
+
+
+@pytest.fixture
+def defined_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flags of the command, apart from those of other commands."""
+    monkeypatch.setattr(flags, "FLAGS", flags.FlagValues())
+    for name in ("string", "multi_string", "float", "bool"):
+        define = getattr(flags, f"DEFINE_{name}")
+        monkeypatch.setattr(
+            flags,
+            f"DEFINE_{name}",
+            lambda *args, define=define, **options: define(
+                *args, flag_values=flags.FLAGS, **options
+            ),
+        )
+    _define_flags()
+
+
+@pytest.mark.usefixtures("defined_flags")
+def test_patches_stand_anywhere_on_the_line() -> None:
+    """What is neither a flag nor a flag's value is a patch."""
+    line = ["predict", "a", "--workdir", "w", "b,c", "--threshold=0.3", "/d e"]
+
+    changed = name_patches(line)
+    assert ["predict"] == flags.FLAGS(changed)
+    assert ["a", "b,c", "/d e"] == flags.FLAGS.patch
+    assert ("w", 0.3) == (flags.FLAGS.workdir, flags.FLAGS.threshold)
+
+
+def test_the_command_prints_json_and_draws(
+    make_run: MakeRun, sample_folder: Path, tmp_path: Path
+) -> None:
+    """There is a line of JSON and a picture for each patch."""
+    folder = make_run(model="s_cnn_rgb")
+    patches = [str(path) for path in sorted(sample_folder.iterdir())[:2]]
+    output = tmp_path / "pictures"
+    line = (f"--workdir={folder}", f"--output={output}")
+    done = start(*line, *patches)
+    contents = [json.loads(text) for text in done.stdout.splitlines()]
+
+    assert 0 == done.returncode
+    assert [Path(patch).name for patch in patches] == [c["patch_id"] for c in contents]
+    assert list(CLC43.labels) == list(contents[0]["probabilities"])
+    names = [f"{Path(patch).name}.png" for patch in patches]
+    assert names == sorted(path.name for path in output.iterdir())
