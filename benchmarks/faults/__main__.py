@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from absl import flags
@@ -25,6 +25,7 @@ from benchmarks.faults import builds, injected, kills
 from builder import command
 from builder.synthesize import write_archive
 from builder.table import format_table
+from builder.verify import verify
 
 # The most patches of a shard: many shards, so that most moments lie in one.
 _SHARD = 8
@@ -50,8 +51,9 @@ def run(
     write_archive(source, _NUM_PATCHES, seed=0)
     victims = kills.Victims(source, _SHARD)
     for name in ("warm", "expected"):
-        problem = victims.finish(work / name, workers=1)
-        assert not problem, problem
+        victims.measure(work / name)
+    differences = sum(r.num_differences for r in verify(work / "expected", quiet=True))
+    assert not differences, f"{differences} differences without any fault"
     expected = builds.hash_tree(work / "expected")
     results = {}
     for name, kind, trials in (
@@ -63,15 +65,21 @@ def run(
         results[name] = _collect(name, found)
     for fault in injected.FAULTS:
         with builds.small_shards(_SHARD):
-            found = injected.run_trials(fault, num_faults, source, work, expected, seed)
+            problems = injected.run_trials(
+                fault, num_faults, source, work, expected, seed
+            )
+            found = ((problem, "") for problem in problems)
             results[fault.name] = _collect(fault.name, found)
     return results
 
 
-def _collect(name: str, found: Iterator[str]) -> dict[str, object]:
-    start, differences, trials = time.monotonic(), [], 0
-    for problem in found:
+def _collect(name: str, found: Iterable[tuple[str, str]]) -> dict[str, object]:
+    start, trials = time.monotonic(), 0
+    differences: list[str] = []
+    stages: dict[str, int] = {}
+    for problem, stage in found:
         trials += 1
+        stages[stage] = stages.get(stage, 0) + 1
         if problem:
             differences.append(problem)
             print(f"{name}, build {trials}: {problem}", file=sys.stderr, flush=True)
@@ -81,6 +89,7 @@ def _collect(name: str, found: Iterator[str]) -> dict[str, object]:
         "trials": trials,
         "differences": len(differences),
         "first": differences[:3],
+        "ended_in": {stage: count for stage, count in stages.items() if stage},
         "seconds": round(time.monotonic() - start, 1),
     }
 

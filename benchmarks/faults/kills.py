@@ -21,7 +21,7 @@ class Victims:
     """Starts builds of one source.
 
     Attributes:
-        seconds: How long an undisturbed build takes once it has begun.
+        seconds: How long an undisturbed build takes once it has begun; see `measure`.
     """
 
     def __init__(self, source: Path, shard: int) -> None:
@@ -47,12 +47,16 @@ class Victims:
         assert process.stdout.readline().strip() == victim.BEGIN
         return process
 
+    def measure(self, data_dir: Path) -> None:
+        """Runs a build to its end, and takes its time."""
+        process, begin = self.start(data_dir, workers=1), time.monotonic()
+        process.communicate()
+        self.seconds = time.monotonic() - begin
+
     def finish(self, data_dir: Path, workers: int) -> str:
         """Runs a build to its end; returns "" or what it says went wrong."""
         process = self.start(data_dir, workers)
-        begin = time.monotonic()
         _, said = process.communicate()
-        self.seconds = max(self.seconds, time.monotonic() - begin)
         return said.strip().splitlines()[-1] if process.returncode else ""
 
 
@@ -63,23 +67,27 @@ def run_trials(
     work: Path,
     expected: dict[str, str],
     seed: int = 0,
-) -> Iterator[str]:
+) -> Iterator[tuple[str, str]]:
     """Ends builds at random moments, and runs them again at once.
+
+    A build that was finished before its moment does not count.
 
     Args:
         kind: SIGKILL or SIGINT; None to take the folder away.
-        trials: How many builds.
+        trials: How many builds that were ended.
         victims: What is built.
         work: Existing folder to build in.
         expected: What `builds.hash_tree` says of an undisturbed build.
         seed: Seed of the moments.
 
     Yields:
-        For each build "" if all is as expected, or what is not.
+        For each build "" if all is as expected, or what is not; and where it was
+        ended.
     """
     numbers = random.Random(f"{kind} {seed}")
-    for trial in range(trials):
-        folder = work / f"trial-{trial}"
+    count = 0
+    while count < trials:
+        folder = work / "trial"
         folder.mkdir()
         process = victims.start(folder, workers=numbers.choice((1, 2)))
         time.sleep(numbers.uniform(0, victims.seconds))
@@ -88,9 +96,27 @@ def run_trials(
             shutil.rmtree(work / "removed")
         else:
             process.send_signal(kind)
+        stage = find_stage(folder)
         problem = victims.finish(folder, workers=numbers.choice((1, 2)))
         process.communicate()
         if builds.IS_THERE in problem:
             problem = ""  # it was finished before; what it left is compared
-        yield problem or builds.compare(expected, builds.hash_tree(folder))
+        problem = problem or builds.compare(expected, builds.hash_tree(folder))
+        if process.returncode or problem:
+            count += 1
+            yield problem, stage
         shutil.rmtree(folder)
+
+
+def find_stage(folder: Path) -> str:
+    """Returns where a build stands that is ended now, as its journal says."""
+    for path in folder.glob("incomplete.*/journal.jsonl"):
+        try:
+            text = path.read_text()
+        except OSError:  # finished, or taken away
+            continue
+        for kind, stage in (("publish", "publishing"), ("source", "stage two")):
+            if f'"kind":"{kind}"' in text:
+                return stage
+        return "stage one"
+    return "begin or end"

@@ -17,7 +17,7 @@ from bigearthnet.encoding.stage_two import write_shards
 from bigearthnet.encoding.statistics import BandSums
 from bigearthnet.encoding.workers import WorkerPool
 from bigearthnet.encoding.workspace import Workspace
-from bigearthnet.errors import OptionError
+from bigearthnet.errors import OptionError, QuarantineError
 from bigearthnet.examples import get_make_example
 from bigearthnet.patch_index import PatchIndex
 from bigearthnet.release import Release
@@ -105,6 +105,13 @@ def encode(
             )
         found = checkpoints.source
         assert found is not None
+        quarantine = tuple(BadPatch(**bad) for bad in found["quarantine"])
+        if quarantine and options.max_bad is None:
+            raise QuarantineError(
+                f"{len(quarantine)} bad patches were set aside by an earlier run, the "
+                f"first one {quarantine[0].patch_id}. Go on with "
+                "--on_error=quarantine, or begin anew with --restart."
+            )
         plans = plan_shards(index, STATISTICS_SPLIT)
         if not plans:
             work.is_over = True
@@ -116,7 +123,6 @@ def encode(
         sums = BandSums()
         for shard in shards:
             sums.add(shard.sums)
-        quarantine = tuple(BadPatch(**bad) for bad in found["quarantine"])
         return BuildResult(
             index, shards, sums, found["nbytes"], found["sha256"], quarantine
         )

@@ -259,8 +259,8 @@ def _check_identity(path: Path, identity: Mapping[str, Any]) -> None:
         )
         raise OptionError(
             f"{path.parent} holds an unfinished build of something else ({changes}). "
-            "To continue it, build the same again; to give it up, add --restart, or "
-            "delete the folder."
+            "To continue it, build the same again; to give it up, delete the folder "
+            "(--restart of builder.build does)."
         )
 
 

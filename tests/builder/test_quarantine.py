@@ -412,6 +412,28 @@ def test_the_command_sets_aside_what_it_is_told_to(
     assert f"9 bad patches were set aside; see {tmp_path}/arrow/qu" in done.stdout
 
 
+def test_a_build_that_set_patches_aside_is_not_ended_without(
+    spoilt: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks that a bad patch ends the build gets no store that lacks some."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    data_dir = tmp_path / "data"
+    with monkeypatch.context() as patch:
+        patch.setattr("bigearthnet.encoding.pipeline.write_shards", interrupt)
+        options = BuildOptions(quiet=True, include_excluded=True, max_bad=9)
+        with pytest.raises(KeyboardInterrupt):
+            build(spoilt[0], data_dir, S2, options, formats=("arrow",))
+    options = BuildOptions(quiet=True, include_excluded=True)
+
+    with pytest.raises(QuarantineError, match="9 bad patches were set aside by an"):
+        build(spoilt[0], data_dir, S2, options, formats=("arrow",))
+
+    assert not (data_dir / "arrow").exists()
+
+
 @pytest.mark.parametrize("value", [0, -1])
 def test_a_bound_without_a_meaning_is_refused(value: int) -> None:
     """Who wants no bad patch asks for no quarantine."""
