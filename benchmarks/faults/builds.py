@@ -1,4 +1,4 @@
-"""The build that is broken: small shards, notes after every patch, all formats."""
+"""The build that is broken: small shards, many notes, all formats."""
 
 from __future__ import annotations
 
