@@ -30,6 +30,17 @@ _PATTERN = "step-*.npz"
 # States that are kept; the one before the last is there if a disk loses the last.
 _KEPT = 2
 # npz holds no bfloat16; weights are float32 whatever the precision of layers.
+# Fields of `State` that the head holds.
+_TYPES: dict[str, Any] = {
+    "step": int,
+    "epoch": int,
+    "batch": int,
+    "loss_total": float | int,
+    "history": list,
+    "seconds": list,
+    "best_loss": float | int | None,
+    "best_epoch": int,
+}
 _Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -118,9 +129,14 @@ def load_state(
             f"{path} is of another model or version. Expected the run that wrote it, "
             "another --workdir, or --restart to begin again."
         )
+    best = sum(name.startswith("best") for name in arrays)
+    expected = {f"v{i}": v.shape for i, v in enumerate(variables)}
+    if best:
+        expected |= {f"best{i}": v.shape for i, v in enumerate(model.variables)}
+    if expected != {name: array.shape for name, array in arrays.items()}:
+        raise _make_error(path, "arrays are missing or of another shape")
     for i, variable in enumerate(variables):
         variable.assign(arrays[f"v{i}"])
-    best = sum(name.startswith("best") for name in arrays)
     weights = [arrays[f"best{i}"] for i in range(best)]
     return State(**head["state"], best_weights=weights)
 
@@ -157,6 +173,7 @@ def _read(path: Path) -> tuple[dict[str, Any], _Arrays]:
         head = json.loads(str(arrays.pop("head")))
         if head["version"] != _VERSION:
             raise KeyError(f"version {head['version']}")
+        _check_head(head)
     except (
         OSError,
         EOFError,
@@ -167,8 +184,33 @@ def _read(path: Path) -> tuple[dict[str, Any], _Arrays]:
         zlib.error,
         NotImplementedError,
     ) as cause:
-        raise CheckpointError(
-            f"{path} is damaged ({cause}). Delete it to go on from the state before "
-            "it, or begin again with --restart."
-        ) from None
+        raise _make_error(path, cause) from None
     return head, arrays
+
+
+def _check_head(head: Any) -> None:
+    """Refuses a head that `save_state` did not make.
+
+    Raises:
+        KeyError: If a name is missing or unknown.
+        TypeError: If a value is of another type.
+    """
+    if not isinstance(head["variables"], list):
+        raise TypeError("variables")
+    state = head["state"]
+    if set(state) != set(_TYPES):
+        raise KeyError("state")
+    for name, kind in _TYPES.items():
+        if not isinstance(state[name], kind) or isinstance(state[name], bool):
+            raise TypeError(f"{name}: got {state[name]!r}")
+    if not all(isinstance(row, dict) for row in state["history"]):
+        raise TypeError("history")
+    if not all(isinstance(seconds, float | int) for seconds in state["seconds"]):
+        raise TypeError("seconds")
+
+
+def _make_error(path: Path, cause: object) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is damaged ({cause}). Delete it to go on from the state before it, or "
+        "begin again with --restart."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from bigearthnet.errors import BigEarthNetError
+from bigearthnet.errors import BigEarthNetError, OptionError
 
 # Exit statuses of a command that was interrupted or told to end: 128 + the signal.
 _INTERRUPTED = 130
@@ -27,6 +28,23 @@ def optional_path_flag(name: str) -> Path | None:
     return None if flags.FLAGS[name].value is None else path_flag(name)
 
 
+def check_packages(*names: str) -> None:
+    """Refuses to start where packages that a command needs are not installed.
+
+    Args:
+        names: Their names as they are imported; none of them is imported here.
+
+    Raises:
+        OptionError: If some are missing.
+    """
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    if missing:
+        raise OptionError(
+            f"{', '.join(missing)} not installed: install the extra [baselines], for "
+            'example pip install "bigearthnet[baselines]".'
+        )
+
+
 def run(
     main: Callable[[], int | None],
     define_flags: Callable[[], None],
@@ -34,7 +52,8 @@ def run(
 ) -> None:
     """Defines the flags, parses the command line, and runs a command.
 
-    An error of ours ends the process with status 1 and its message alone.
+    An error of ours, of the operating system or of an operation of TensorFlow ends the
+    process with status 1 and its message alone.
 
     Args:
         main: The command; returns its exit status, None meaning 0.
@@ -66,3 +85,18 @@ def _run_checked(main: Callable[[], int | None], argv: list[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return _INTERRUPTED
+    except Exception as error:
+        if not _is_tensorflow_error(error):
+            raise
+        first_line = str(error).strip().partition("\n")[0]
+        print(f"error: {type(error).__name__}: {first_line}", file=sys.stderr)
+        return 1
+
+
+def _is_tensorflow_error(error: Exception) -> bool:
+    """Whether an operation failed: too little memory, a device that is lost, say."""
+    if "tensorflow" not in sys.modules:
+        return False
+    import tensorflow as tf
+
+    return isinstance(error, tf.errors.OpError)

@@ -101,7 +101,7 @@ def _write(blocks: Sequence[Block], sections: Sequence[Section], output: Path) -
 
 def _define_flags() -> None:
     flags.DEFINE_list("workdirs", None, "Folders of trained models.", required=True)
-    flags.DEFINE_string("output", None, "Folder for the reports.", required=True)
+    flags.DEFINE_string("output", "comparison", "Folder for the reports.")
     flags.DEFINE_string("split", "test", "Split that was evaluated.")
     flags.DEFINE_string(
         "labels",
@@ -115,13 +115,16 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
+    data_dir = command.optional_path_flag("data_dir")
+    reader = [] if data_dir is None else ["tensorflow"]  # of example patches
+    command.check_packages("sklearn", "scipy", "jsonschema", *reader)
     output = command.path_flag("output")
     sections = compare(
         [Path(workdir).expanduser() for workdir in flags.FLAGS.workdirs],
         output,
         split=flags.FLAGS.split,
         labels=flags.FLAGS.labels,
-        data_dir=command.optional_path_flag("data_dir"),
+        data_dir=data_dir,
         num_examples=flags.FLAGS.examples,
         seed=flags.FLAGS.seed,
     )

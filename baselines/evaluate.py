@@ -97,9 +97,10 @@ def evaluate(
     split_names(split)
     predict(np.zeros((0, 0), np.float32), threshold)  # refuses it before the work
     trained = load_trained_part(folder)
+    chosen = trained.run.settings
     check_frozen_weights(trained.run, folder, data.weights_path)
     scores = _score(trained, folder, data, split, quiet)
-    tuned_on = find_tuning_split(trained.run.settings.validation_split, split)
+    tuned_on = find_tuning_split(chosen.validation_split, chosen.train_split, split)
     tuning = None
     if tune and tuned_on is not None:
         tuning = _score(trained, folder, data, tuned_on, quiet)
@@ -113,6 +114,8 @@ def evaluate(
             weights_sha256=trained.weights_sha256,
             synthetic_patches=manifest["patches"]["synthetic"],
             nomenclature=target,
+            frozen_weights=trained.run.frozen_weights,
+            trained_on_synthetic=trained.run.data["train"]["synthetic_patches"],
         )
         results.append(
             write_results(
@@ -128,17 +131,21 @@ def evaluate(
     return results
 
 
-def find_tuning_split(validation_split: str, split: str) -> str | None:
+def find_tuning_split(
+    validation_split: str, train_split: str, split: str
+) -> str | None:
     """Returns the split to tune a threshold on; None if there is none.
 
     Args:
         validation_split: Validation split of the training.
+        train_split: What was trained on; the model is too good there.
         split: What is evaluated.
     """
     if validation_split == NO_SPLIT:
         return None
-    shared = set(split_names(validation_split)) & set(split_names(split))
-    return None if shared else validation_split
+    others = {*split_names(train_split), *split_names(split)}
+    is_apart = others.isdisjoint(split_names(validation_split))
+    return validation_split if is_apart else None
 
 
 def score_patches(
@@ -235,6 +242,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
+    command.check_packages("tensorflow", "sklearn", "jsonschema")
     folder = command.path_flag("workdir")
     results = evaluate(
         folder,

@@ -36,6 +36,11 @@ class Subject:
         shuffled_labels: Whether it was trained on labels of other patches.
         derived_from: Nomenclature that the model was trained on, where its scores were
             turned into those of a coarser level; else None.
+        chosen_on: Split whose loss chose the epoch of the weights, for early stopping;
+            else None.
+        frozen_weights: What `models.weights.describe_weights` says of the frozen part;
+            None for models that are trained as a whole.
+        trained_on_synthetic: Patches of the store it was trained on that are made up.
     """
 
     model: str
@@ -51,6 +56,9 @@ class Subject:
     nomenclature: Nomenclature
     shuffled_labels: bool = False
     derived_from: str | None = None
+    chosen_on: str | None = None
+    frozen_weights: Mapping[str, Any] | None = None
+    trained_on_synthetic: int = 0
 
     @classmethod
     def from_settings(
@@ -61,6 +69,8 @@ class Subject:
         weights_sha256: str,
         synthetic_patches: int,
         nomenclature: Nomenclature | None = None,
+        frozen_weights: Mapping[str, Any] | None = None,
+        trained_on_synthetic: int = 0,
     ) -> Subject:
         """Says what a model trained with some settings is evaluated on.
 
@@ -70,6 +80,9 @@ class Subject:
             weights_sha256: Of the weights.
             synthetic_patches: Patches of the store that are made up.
             nomenclature: The classes of the scores; None for those that were learnt.
+            frozen_weights: What the frozen part holds, if there is one.
+            trained_on_synthetic: Patches of the store it was trained on that are made
+                up.
         """
         learnt = settings.nomenclature
         scores = learnt if nomenclature is None else nomenclature
@@ -87,6 +100,11 @@ class Subject:
             nomenclature=scores,
             shuffled_labels=settings.shuffle_labels,
             derived_from=None if scores == learnt else learnt.name,
+            chosen_on=(
+                settings.validation_split if settings.early_stopping_patience else None
+            ),
+            frozen_weights=frozen_weights,
+            trained_on_synthetic=trained_on_synthetic,
         )
 
     @property
@@ -97,7 +115,12 @@ class Subject:
     @property
     def seen_in_training(self) -> bool:
         """Whether patches were evaluated that the model was trained on."""
-        return not set(self.split.split("+")).isdisjoint(self.train_split.split("+"))
+        return _share_split(self.split, self.train_split)
+
+    @property
+    def weights_chosen_here(self) -> bool:
+        """Whether patches were evaluated whose loss chose the weights."""
+        return self.chosen_on is not None and _share_split(self.split, self.chosen_on)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -105,8 +128,12 @@ class Subject:
         remarks = []
         if self.synthetic_patches:
             remarks.append("SYNTHETIC patches")
+        elif self.trained_on_synthetic:
+            remarks.append("trained on SYNTHETIC patches")
         if self.seen_in_training:
             remarks.append("overfitting check, not a result")
+        if self.weights_chosen_here:
+            remarks.append("weights chosen on these patches")
         if self.shuffled_labels:
             remarks.append("SHUFFLED labels")
         if self.has_random_weights:
@@ -146,6 +173,10 @@ class Result:
     tuned: Tuned | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _share_split(one: str, other: str) -> bool:
+    return not set(one.split("+")).isdisjoint(other.split("+"))
 
 
 def _hash_settings(settings: Settings) -> str:

@@ -183,6 +183,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
+    command.check_packages("tensorflow", "jsonschema")
     logging.set_verbosity(logging.WARNING)  # not each file that TensorFlow writes
     output = command.path_flag("output")
     difference = export(

@@ -169,7 +169,7 @@ def _describe(members: list[tarfile.TarInfo]) -> str:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("output", None, "Folder for the weights.", required=True)
+    flags.DEFINE_string("output", "weights", "Folder for the weights.")
     flags.DEFINE_string("mirror", None, "URL of the archive, tried before the others.")
 
 

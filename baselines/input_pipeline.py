@@ -155,6 +155,7 @@ class StoreData:
         ids_sha256: What `hash_ids` makes of their ids.
         patch_ids: The ids, in stored order.
         statistics: The store's statistics.json.
+        synthetic_patches: Patches of the store that are made up, of any split.
     """
 
     def __init__(
@@ -208,6 +209,7 @@ class StoreData:
         self.num_patches = len(self.patch_ids)
         self.ids_sha256 = hash_ids(self.patch_ids)
         self.statistics = store.statistics
+        self.synthetic_patches: int = store.manifest["patches"]["synthetic"]
 
     def batches(
         self,

@@ -116,20 +116,25 @@ def find_warnings(run: Run, results: Sequence[Result]) -> dict[str, str]:
 
     Args:
         run: What a model is.
-        results: Its evaluations; only they know whether patches are real.
+        results: Its evaluations.
     """
     settings = run.settings
-    remarks = {remark for result in results for remark in result.subject.remarks}
+    evaluated_on = sum(result.subject.synthetic_patches for result in results)
+    trained_on = run.data["train"]["synthetic_patches"]
+    verbs = [
+        *(["trained"] if trained_on else []),
+        *(["evaluated"] if evaluated_on else []),
+    ]
     warnings = {
-        "SYNTHETIC patches": "it was evaluated on patches that are made up, and says "
-        "nothing about the Earth.",
+        "SYNTHETIC patches": f"it was {' and '.join(verbs)} on a store with patches "
+        "that are made up, and says nothing about the Earth.",
         "RANDOM frozen weights": "it can only show that the program runs.",
         "SHUFFLED labels": "it was trained on the labels of other patches, to check "
         "that it learns nothing from them.",
         "Trained on the test split": "an overfitting check, not a result.",
     }
     applies = (
-        "SYNTHETIC patches" in remarks,
+        bool(verbs),
         settings.uses_features and settings.weights == "random",
         settings.shuffle_labels,
         "test" in split_names(settings.train_split),
@@ -214,10 +219,7 @@ def _describe_training(run: Run, weights_sha256: str) -> str:
 
 def _describe_results(results: Sequence[Result]) -> str:
     if not results:
-        return (
-            "It was not evaluated: nothing is known of how good it is, nor was it "
-            "checked whether its patches are real."
-        )
+        return "It was not evaluated: nothing is known of how good it is."
     rows = "\n".join(map(_format_result, results))
     return f"""\
 | split | classes | threshold | patches | P | R | F1 | F2 | remarks |

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from bigearthnet.errors import PatchError
 from bigearthnet.geotiff import decode_band
 from bigearthnet.metadata import parse_metadata
 from bigearthnet.patch import PatchId, band_file, file_names, metadata_file
+
+# A link is not followed, nor a pipe waited for, if one takes a file's place.
+_OPEN_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,8 @@ def read_patch_folder(folder: Path) -> PatchFolder:
         folder: The folder.
 
     Raises:
-        PatchError: If it is no folder of a patch, one of the 13 files is missing, or a
-            file is damaged.
+        PatchError: If it is no folder of a patch, one of the 13 files is missing, is
+            no regular file (a link, too), or is damaged.
     """
     patch_id = folder.absolute().name
     if not folder.is_dir():
@@ -66,18 +71,30 @@ def read_patch_folder(folder: Path) -> PatchFolder:
 
 
 def _read_file(folder: Path, name: str) -> bytes:
+    def error(problem: str) -> PatchError:
+        return PatchError(problem, patch_id=folder.absolute().name, file=name)
+
     path = folder / name
-    patch_id = folder.absolute().name
-    if not path.is_file():
-        raise PatchError(
+    if path.is_symlink():
+        raise error("a symbolic link: expected a regular file. Put a copy there.")
+    try:
+        with open(path, "rb", opener=_open) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise error("not a regular file.")
+            content = file.read(MAX_FILE_NBYTES + 1)
+    except FileNotFoundError:
+        raise error(
             f"missing file: {folder} is no complete folder of a patch, which holds 12 "
-            "bands and a JSON.",
-            patch_id=patch_id,
-            file=name,
-        )
-    with path.open("rb") as file:
-        content = file.read(MAX_FILE_NBYTES + 1)
+            "bands and a JSON."
+        ) from None
+    except IsADirectoryError:
+        raise error("not a regular file.") from None
+    except OSError as cause:
+        raise error(f"cannot be read ({cause.strerror}).") from None
     if len(content) > MAX_FILE_NBYTES:
-        problem = f"larger than {MAX_FILE_NBYTES} bytes."
-        raise PatchError(problem, patch_id=patch_id, file=name)
+        raise error(f"larger than {MAX_FILE_NBYTES} bytes.")
     return content
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | _OPEN_FLAGS)

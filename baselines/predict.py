@@ -109,6 +109,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
+    command.check_packages("tensorflow", "jsonschema", "matplotlib")
     threshold, output = flags.FLAGS.threshold, command.path_flag("output")
     folders = [Path(folder).expanduser() for folder in flags.FLAGS.patch]
     if not folders:

@@ -72,6 +72,9 @@ def encode_result(result: Result, scores_sha256: str) -> dict[str, Any]:
             "weights_sha256": subject.weights_sha256,
             "weights_source": subject.weights_source,
             "shuffled_labels": subject.shuffled_labels,
+            "chosen_on": subject.chosen_on,
+            "frozen_weights": subject.frozen_weights and dict(subject.frozen_weights),
+            "trained_on_synthetic": subject.trained_on_synthetic,
         },
         "data": {
             "config": subject.config,

@@ -20,6 +20,8 @@ from bigearthnet.splits import SPLITS
 MODELS = ("s_cnn_rgb", "s_cnn_all", "inception_v2")
 # Value of `validation_split` for training without one.
 NO_SPLIT = "none"
+# The largest that NumPy's global generator takes, which Keras seeds, too.
+_MAX_SEED = 2**32 - 1
 
 
 def _field(default: Any, description: str, *choices: str, least: float = 0) -> Any:
@@ -133,9 +135,9 @@ class Settings:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             _check_value(field, getattr(self, field.name))
-        split_names(self.train_split)
+        trained = split_names(self.train_split)
         if self.validation_split != NO_SPLIT:
-            split_names(self.validation_split)
+            _check_apart(trained, split_names(self.validation_split))
         elif self.early_stopping_patience:
             raise OptionError("early_stopping_patience: needs a validation split.")
         _check_ranges(self)
@@ -246,7 +248,18 @@ def _check_value(field: dataclasses.Field[Any], value: Any) -> None:
         raise OptionError(f"{field.name}: expected at least {least}, got {value!r}.")
 
 
+def _check_apart(train: tuple[str, ...], validation: tuple[str, ...]) -> None:
+    shared = [name for name in validation if name in train]
+    if shared:
+        raise OptionError(
+            f"validation_split: expected splits that train_split does not have, got "
+            f"{', '.join(shared)} in both."
+        )
+
+
 def _check_ranges(settings: Settings) -> None:
+    if settings.seed > _MAX_SEED:
+        raise OptionError(f"seed: expected at most {_MAX_SEED}, got {settings.seed}.")
     if not 0 < settings.fraction <= 1:
         raise OptionError(
             f"fraction: expected more than 0, at most 1, got {settings.fraction!r}."

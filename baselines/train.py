@@ -78,7 +78,8 @@ def train(
             f"checkpoint_every_steps: expected 0 or more, got {checkpoint_every_steps}."
         )
     check_tensorflow("baselines.train")
-    from baselines.training import Outputs
+    from baselines.optimizers import choose_strategy
+    from baselines.training import Outputs, check_options
 
     outputs = Outputs(
         folder / workdir.CHECKPOINTS,
@@ -88,6 +89,7 @@ def train(
     )
     stores = _open_stores(chosen, data_dir)
     run = describe_run(chosen, *stores, weights_path=weights_path)
+    check_options(chosen, stores[0], choose_strategy())
     with workdir.lock_workdir(folder):
         workdir.start_run(folder, run, restart=restart)
         if (folder / workdir.TRAINING).is_file():
@@ -145,6 +147,7 @@ def _describe_data(split: str, data: StoreData) -> dict[str, Any]:
         "split": split,
         "patches": data.num_patches,
         "ids_sha256": data.ids_sha256,
+        "synthetic_patches": data.synthetic_patches,
     }
 
 
@@ -254,6 +257,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
+    command.check_packages("tensorflow")
     values = flags.FLAGS
     train(
         settings.from_flags(),

@@ -18,7 +18,7 @@ from baselines.checkpoints import (
 )
 from baselines.input_pipeline import TrainingData, clear_errors
 from baselines.logs import Logs
-from baselines.optimizers import choose_jit, make_optimizer
+from baselines.optimizers import choose_jit, make_optimizer, make_schedule
 from baselines.settings import Settings
 from baselines.steps import Steps
 from bigearthnet.encoding.progress import Progress
@@ -77,9 +77,9 @@ class Trainer:
         Raises:
             OptionError: If the settings and the data do not go together.
         """
+        check_options(settings, train, strategy)
         self._settings, self._train, self._validation = settings, train, validation
-        self._num_batches = -(-train.num_patches // settings.batch_size)
-        _check_last_batch(settings, train, strategy.num_replicas_in_sync)
+        self._num_batches = _count_batches(settings, train)
         with strategy.scope():
             self.model = make_model()
             self._optimizer = make_optimizer(settings, self._num_batches)
@@ -214,6 +214,28 @@ def _patch_nbytes(dataset: tf.data.Dataset) -> int:
 
     specs = tf.nest.flatten(dataset.element_spec[0])
     return sum(spec.shape[1:].num_elements() * spec.dtype.size for spec in specs)
+
+
+def check_options(
+    settings: Settings, train: TrainingData, strategy: tf.distribute.Strategy
+) -> None:
+    """Refuses what a `Trainer` would, before anything is built or written.
+
+    Args:
+        settings: How to train.
+        train: What to train on.
+        strategy: Where to compute.
+
+    Raises:
+        OptionError: If the settings and the data do not go together.
+    """
+    _check_last_batch(settings, train, strategy.num_replicas_in_sync)
+    make_schedule(settings, settings.epochs * _count_batches(settings, train))
+    choose_jit(settings, strategy)
+
+
+def _count_batches(settings: Settings, train: TrainingData) -> int:
+    return -(-train.num_patches // settings.batch_size)
 
 
 def _check_last_batch(settings: Settings, data: TrainingData, devices: int) -> None:

@@ -29,9 +29,15 @@ EVALUATIONS = "evaluations"
 FEATURES = "features"
 _LOCK = "lock"
 
+# Names of settings.json that hold orders, and what it says of each splits' patches.
+_ORDERS = ("classes", "bands", "groups")
+_DATA = {"split": str, "patches": int, "ids_sha256": str, "synthetic_patches": int}
+
 # Keras takes a name of weights by its end.
 _UNFINISHED_WEIGHTS = f"unfinished.{WEIGHTS}"
-_PACKAGES = ("bigearthnet", "keras", "numpy", "tensorflow")
+# Those whose versions change the bits of a training.
+_DECISIVE_PACKAGES = ("keras", "numpy", "tensorflow")
+_PACKAGES = ("bigearthnet", *_DECISIVE_PACKAGES)
 
 
 @dataclass(frozen=True)
@@ -82,17 +88,25 @@ def start_run(folder: Path, run: Run, *, restart: bool) -> None:
         restart: Deletes what an earlier run left in the folder.
 
     Raises:
-        OptionError: If the folder is another run's.
+        OptionError: If the folder is another run's, or has an unfinished training of
+            other versions of packages.
     """
     if restart:
         _clear(folder)
     path, content = folder / SETTINGS, run.to_json()
     if path.is_file():
         differences = _compare(_read_json(path), json.loads(json.dumps(content)))
+        if (folder / TRAINING).is_file():  # there is nothing left to compute
+            differences = {
+                name: text
+                for name, text in differences.items()
+                if not name.startswith("packages.")
+            }
         if differences:
             raise OptionError(
-                f"{folder} holds another run: {'; '.join(differences)}. Expected the "
-                "same settings and data, another --workdir, or --restart to delete it."
+                f"{folder} holds another run: {'; '.join(differences.values())}. "
+                "Expected the same settings, data and versions of packages, another "
+                "--workdir, or --restart to delete it."
             )
     else:
         write_json(content, path)
@@ -128,14 +142,15 @@ def read_run(folder: Path) -> Run:
     """
     content = _read_json(folder / SETTINGS)
     try:
+        _check_types(content)
         run = Run(
             Settings.from_json(content["settings"]),
             content["data"],
             content["scaling"],
             content["frozen_weights"],
         )
-        written = {name: content[name] for name in ("classes", "bands", "groups")}
-    except (KeyError, TypeError) as cause:
+        written = {name: content[name] for name in _ORDERS}
+    except (AttributeError, KeyError, TypeError) as cause:
         raise WeightsError(
             f"{folder / SETTINGS} is damaged ({cause}): train again."
         ) from None
@@ -193,6 +208,34 @@ def load_trained_weights(model: keras.Model, folder: Path) -> str:
     return found
 
 
+def _check_types(content: Mapping[str, Any]) -> None:
+    """Refuses a settings.json whose values are not what `Run.to_json` made.
+
+    Raises:
+        KeyError: If a name is missing.
+        TypeError: If a value is of another type.
+    """
+    train, validation = (content["data"][k] for k in ("train", "validation"))
+    for described in [train, *([] if validation is None else [validation])]:
+        for name, kind in _DATA.items():
+            _check_type(f"data: {name}", described[name], kind)
+    _check_type("scaling: formula", content["scaling"]["formula"], str)
+    for values in content["scaling"].get("statistics", {}).values():
+        for name in ("mean", "std"):
+            _check_type(f"scaling: {name}", values[name], float | int)
+    _check_type("settings", content["settings"], dict)
+    _check_type("frozen_weights", content["frozen_weights"], dict | None)
+    for name in _ORDERS:
+        _check_type(name, content[name], list)
+        for value in content[name]:
+            _check_type(name, value, str)
+
+
+def _check_type(name: str, value: object, kind: Any) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: got {value!r}")
+
+
 def _clear(folder: Path) -> None:
     """Deletes what runs write, and nothing else; settings go first."""
     for name in (SETTINGS, TRAINING, WEIGHTS, _UNFINISHED_WEIGHTS):
@@ -202,14 +245,19 @@ def _clear(folder: Path) -> None:
             shutil.rmtree(folder / name)
 
 
-def _compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Names each value that differs, but for versions of packages."""
+def _compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """Returns name → what is there and here, for each value that decides a run."""
     one, other = _flatten(old), _flatten(new)
-    return [
-        f"{name} is {one.get(name)!r} there, {other.get(name)!r} here"
+    return {
+        name: f"{name} is {one.get(name)!r} there, {other.get(name)!r} here"
         for name in dict.fromkeys([*one, *other])
-        if one.get(name) != other.get(name) and not name.startswith("packages.")
-    ]
+        if one.get(name) != other.get(name) and _is_decisive(name)
+    }
+
+
+def _is_decisive(name: str) -> bool:
+    group, _, package = name.partition(".")
+    return group != "packages" or package in _DECISIVE_PACKAGES
 
 
 def _flatten(content: Mapping[str, Any], path: str = "") -> dict[str, Any]:
@@ -231,7 +279,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise WeightsError(
             f"{path.parent} is no workdir of baselines.train: {path.name} is missing."
         ) from None
-    except (OSError, ValueError) as cause:
+    except (OSError, ValueError, RecursionError) as cause:
         raise WeightsError(f"{path} cannot be read ({cause}): train again.") from None
     if not isinstance(content, dict):
         raise WeightsError(f"{path}: expected a JSON object. Train again.")

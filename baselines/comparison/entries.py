@@ -66,7 +66,11 @@ class Entry:
         """Why statements of significance leave it out; None if they do not."""
         if self.subject.has_random_weights:
             return "random weights"
-        return "trained on these patches" if self.subject.seen_in_training else None
+        if self.subject.seen_in_training:
+            return "trained on these patches"
+        if self.subject.weights_chosen_here:
+            return "weights chosen on these patches"
+        return None
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -230,17 +234,29 @@ def _make_entries(runs: Sequence[Run]) -> tuple[Entry, ...]:
     by_key: dict[tuple[object, ...], list[Run]] = {}
     for run in sorted(runs, key=lambda run: run.result.subject.seed):
         subject = run.result.subject
-        key = (subject.model, subject.settings_sha256, subject.derived_from)
+        key = (
+            subject.model,
+            subject.settings_sha256,
+            subject.derived_from,
+            # Of random numbers only the seed differs, which is the run's.
+            (subject.frozen_weights or {}).get("sha256"),
+        )
         by_key.setdefault(key, []).append(run)
     titles = [_find_title(members[0].result.subject) for members in by_key.values()]
     entries = []
     for title, members in zip(titles, by_key.values(), strict=True):
         _check_seeds(members)
         if titles.count(title) > 1:
-            digest = members[0].result.subject.settings_sha256
-            title = f"{title} (settings {digest[:8]})"
+            title = f"{title} ({_describe_variant(members[0].result.subject)})"
         entries.append(Entry(title, tuple(members)))
     return tuple(sorted(entries, key=_find_place))
+
+
+def _describe_variant(subject: Subject) -> str:
+    """Says what tells apart entries of one model."""
+    settings = f"settings {subject.settings_sha256[:8]}"
+    checkpoint = (subject.frozen_weights or {}).get("sha256")
+    return f"{settings}, checkpoint {checkpoint[:8]}" if checkpoint else settings
 
 
 def _check_seeds(runs: Sequence[Run]) -> None:

@@ -106,6 +106,11 @@ def _find_warnings(group: Group) -> list[str]:
         synthetic: subject.synthetic_patches > 0,
         "Overfitting check, not a result: models were evaluated on patches that they "
         "were trained on.": any(s.seen_in_training for s in subjects),
+        "Not a result: models were evaluated on patches whose loss chose their "
+        "weights.": any(s.weights_chosen_here for s in subjects),
+        "SYNTHETIC: a model was trained on a store with patches that are made up.": any(
+            s.trained_on_synthetic for s in subjects
+        ),
         "SHUFFLED labels: a model was trained on the labels of other patches, to check "
         "that it learns nothing from them.": any(s.shuffled_labels for s in subjects),
         "RANDOM frozen weights: a check that the program runs, not of the model.": any(

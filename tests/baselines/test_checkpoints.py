@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -116,6 +118,50 @@ def test_a_damaged_state_is_an_error(tmp_path: Path, damage: str) -> None:
     found = load_state(tmp_path, *other)
     assert found is not None
     assert 1 == found.step
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"head": []},
+        {"head": {"version": 1, "variables": []}},
+        {"variables": 3},
+        {"state": None},
+        {"state": {"step": 1}},
+        {"step": "1"},
+        {"history": [1]},
+        {"best_loss": "low"},
+        {"v0": None},
+        {"v0": np.zeros(1, np.float32)},
+        {"best0": np.zeros((4, 3), np.float32)},
+    ],
+    ids=str,
+)
+def test_a_state_of_other_types_is_damaged(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    """Values of other types or shapes are one clear error, and nothing is set."""
+    save_state(tmp_path, State(step=1), *make_pair())
+    path = tmp_path / "step-0000000001.npz"
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    head = json.loads(str(arrays["head"]))
+    ((name, value),) = changes.items()
+    if name in head["state"]:
+        head["state"][name] = value
+    elif name in head:
+        head[name] = value
+    elif name != "head":
+        arrays[name] = value
+    arrays["head"] = np.array(json.dumps(value if name == "head" else head))
+    np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
+    other = make_pair(seed=2)
+    before = values(*other)
+
+    with pytest.raises(CheckpointError, match=r"step-0000000001.npz is damaged"):
+        load_state(tmp_path, *other)
+    for one, two in zip(before, values(*other), strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_a_state_of_another_model_is_refused(tmp_path: Path) -> None:

@@ -74,6 +74,27 @@ def test_other_errors_are_not_hidden(run: Callable[..., int]) -> None:
         run(raiser(ZeroDivisionError()))
 
 
+def test_missing_packages_name_the_extra() -> None:
+    """Packages that are not installed are named, with the extra that has them."""
+    command.check_packages("numpy", "absl")
+
+    with pytest.raises(OptionError, match=r"^no_such_package not.*\[baselines\]"):
+        command.check_packages("numpy", "no_such_package")
+
+
+def test_errors_of_tensorflow_are_one_line(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An operation that fails, for want of memory say, ends without a traceback."""
+    import tensorflow as tf
+
+    error = tf.errors.ResourceExhaustedError(None, None, "OOM with shape[9]\n\nHint")
+
+    assert 1 == run(raiser(error))
+    expected = "error: ResourceExhaustedError: OOM with shape[9]\n"
+    assert expected == capsys.readouterr().err
+
+
 def test_an_interruption_is_no_traceback(
     run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

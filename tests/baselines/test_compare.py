@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import baselines
 from baselines.compare import compare
 from baselines.errors import ResultError
 from bigearthnet.errors import OptionError
@@ -147,3 +149,23 @@ def test_the_command_ends_with_one_clear_error(tmp_path: Path) -> None:
     assert done.stderr.startswith("error: ")
     assert "results.json is missing: the model was not evaluated" in done.stderr
     assert 1 == done.stderr.count("\n")
+
+
+def test_reports_have_a_folder_of_their_own(
+    workdirs: list[Path], tmp_path: Path
+) -> None:
+    """Without --output, reports are written into `comparison` where one is."""
+    line = [sys.executable, "-m", "baselines.compare"]
+    line += [f"--workdirs={','.join(map(str, workdirs))}"]
+    place = tmp_path / "place"
+    place.mkdir()
+    root = Path(baselines.__file__).parents[1]
+    subprocess.run(
+        line,
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        check=True,
+        capture_output=True,
+    )
+
+    assert (place / "comparison" / "comparison.html").is_file()

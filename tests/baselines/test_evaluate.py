@@ -130,19 +130,20 @@ def test_a_threshold_is_tuned_on_the_validation_split(
 
 
 @pytest.mark.parametrize(
-    ("validation", "split", "expected"),
+    ("validation", "train", "split", "expected"),
     [
-        ("validation", "test", "validation"),
-        ("none", "test", None),
-        ("validation", "validation", None),
-        ("train+validation", "test+validation", None),
+        ("validation", "train", "test", "validation"),
+        ("none", "train", "test", None),
+        ("validation", "train", "validation", None),
+        ("excluded+validation", "train", "test+validation", None),
+        ("excluded+validation", "train+excluded", "test", None),
     ],
 )
 def test_no_threshold_is_tuned_on_what_is_evaluated(
-    validation: str, split: str, expected: str | None
+    validation: str, train: str, split: str, expected: str | None
 ) -> None:
     """Without a validation split of other patches there is no second column."""
-    assert expected == find_tuning_split(validation, split)
+    assert expected == find_tuning_split(validation, train, split)
 
 
 def test_the_same_model_gives_the_same_file(
@@ -198,3 +199,20 @@ def test_the_command_gives_one_clear_error(tmp_path: Path) -> None:
     assert 1 == done.returncode
     assert done.stderr.splitlines()[-1].startswith(f"error: {tmp_path} is no workdir")
     assert "Traceback" not in done.stderr
+
+
+def test_training_on_synthetic_patches_is_remembered(
+    make_run: MakeRun, all_stores: Path
+) -> None:
+    """Made-up patches of the training are said of real patches' results, too."""
+    folder = make_run(model="s_cnn_rgb")
+    path = folder / "settings.json"
+    content = json.loads(path.read_text())
+    assert 0 == content["data"]["train"]["synthetic_patches"]
+    content["data"]["train"]["synthetic_patches"] = 7
+    path.write_text(json.dumps(content))
+    evaluate(folder, Data(all_stores), split="test", quiet=True)
+    subject = read_results(evaluation_folder(folder, "test")).subject
+
+    assert (0, 7) == (subject.synthetic_patches, subject.trained_on_synthetic)
+    assert ("trained on SYNTHETIC patches",) == subject.remarks

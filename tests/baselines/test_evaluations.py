@@ -60,6 +60,15 @@ def test_coarser_scores_say_what_they_come_from() -> None:
     assert (CLC_LEVEL1, None) == (learnt.nomenclature, learnt.derived_from)
 
 
+def test_early_stopping_says_which_split_chose_the_weights() -> None:
+    """The validation split of early stopping is no place for a result."""
+    stopped = Settings(early_stopping_patience=2)
+
+    assert describe(stopped, split="validation").weights_chosen_here
+    assert not describe(stopped, split="test").weights_chosen_here
+    assert not describe(Settings(), split="validation").weights_chosen_here
+
+
 def test_frozen_weights_say_where_they_come_from() -> None:
     """Only inception_v2 has frozen weights; an S-CNN ignores that flag."""
     inception = Settings(model="inception_v2")
@@ -74,7 +83,12 @@ def test_frozen_weights_say_where_they_come_from() -> None:
     ("changes", "remark"),
     [
         ({"synthetic_patches": 3}, "SYNTHETIC patches"),
+        ({"trained_on_synthetic": 3}, "trained on SYNTHETIC patches"),
         ({"split": "train"}, "overfitting check, not a result"),
+        (
+            {"split": "test+validation", "chosen_on": "validation"},
+            "weights chosen on these patches",
+        ),
         (
             {"split": "train+test", "train_split": "test+excluded"},
             "overfitting check, not a result",

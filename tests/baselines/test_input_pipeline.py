@@ -166,7 +166,9 @@ def test_labels_are_mapped(data_dir: Path) -> None:
 
 def test_settings_choose_what_is_read(data_dir: Path) -> None:
     """RGB models read the 10 m bands alone; only training takes a fraction."""
-    settings = Settings(model="s_cnn_rgb", train_split=ALL, fraction=0.5)
+    settings = Settings(
+        model="s_cnn_rgb", train_split=ALL, validation_split="none", fraction=0.5
+    )
     train = open_train_data(settings, data_dir)
     inputs, _ = next(iter(train.batches(2, seed=None)))
 

@@ -76,7 +76,7 @@ def test_warnings_stand_above_all(make_run: MakeRun) -> None:
 
 
 def test_synthetic_patches_are_said(make_run: MakeRun, all_stores: Path) -> None:
-    """Whether patches are real is what evaluations know."""
+    """Made-up patches are said, whether evaluated or trained on."""
     folder = make_run(model="s_cnn_rgb")
     result = evaluate(folder, Data(all_stores), split="test", quiet=True)[0]
     subject = dataclasses.replace(result.subject, synthetic_patches=4)
@@ -84,6 +84,10 @@ def test_synthetic_patches_are_said(make_run: MakeRun, all_stores: Path) -> None
 
     assert [] == list(find_warnings(read_run(folder), [result]))
     assert ["SYNTHETIC patches"] == list(find_warnings(read_run(folder), [changed]))
+    run = read_run(folder)
+    train = {**run.data["train"], "synthetic_patches": 4}
+    made_up = dataclasses.replace(run, data={**run.data, "train": train})
+    assert "was trained on" in find_warnings(made_up, [])["SYNTHETIC patches"]
 
 
 def test_evaluations_of_other_weights_are_refused(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -68,4 +69,21 @@ def test_damaged_files_are_named(folder: Path) -> None:
         read_patch_folder(folder)
     band.write_bytes(b"no TIFF")
     with pytest.raises(PatchError, match=r"B02\.tif"):
+        read_patch_folder(folder)
+
+
+def test_only_regular_files_are_read(folder: Path, tmp_path: Path) -> None:
+    """A link, a pipe and a folder in place of a band are refused, without waiting."""
+    band = folder / band_file(PATCH, "B02")
+    band.rename(tmp_path / "B02.tif")
+    band.symlink_to(tmp_path / "B02.tif")
+    with pytest.raises(PatchError, match=r"B02\.tif: a symbolic link"):
+        read_patch_folder(folder)
+    band.unlink()
+    os.mkfifo(band)
+    with pytest.raises(PatchError, match=r"B02\.tif: not a regular file"):
+        read_patch_folder(folder)
+    band.unlink()
+    band.mkdir()
+    with pytest.raises(PatchError, match=r"B02\.tif: not a regular file"):
         read_patch_folder(folder)

@@ -56,6 +56,8 @@ def absl_flags(monkeypatch: pytest.MonkeyPatch) -> flags.FlagValues:
         {"l2": -1e-5},
         {"inception_size": 31},
         {"seed": -1},
+        {"seed": 2**32},
+        {"validation_split": "test+train"},
         {"early_stopping_patience": 3, "validation_split": "none"},
     ],
 )

@@ -110,6 +110,9 @@ def test_what_cannot_be_trained_is_refused(all_stores: Path, tmp_path: Path) -> 
     pretrained = Settings(model="inception_v2", validation_split="none")
     with pytest.raises(WeightsError, match=r"baselines.fetch_weights"):
         train(pretrained, all_stores, folder)
+    long = Settings(validation_split="none", warmup_steps=1000)
+    with pytest.raises(OptionError, match="warmup_steps"):
+        train(long, all_stores, folder)
     with pytest.raises(OptionError, match="checkpoint_every_steps"):
         train(Settings(), all_stores, folder, checkpoint_every_steps=-1)
     assert not folder.exists()

@@ -23,7 +23,8 @@ HEAD = Settings(model="inception_v2", weights="random")
 
 def make_run(**changes: Any) -> Run:
     """A run of S-CNN-All."""
-    data = {"train": {"split": "train", "patches": 4, "ids_sha256": "a"}}
+    train = {"split": "train", "patches": 4, "ids_sha256": "a", "synthetic_patches": 0}
+    data = {"train": train, "validation": None}
     scaling = {"formula": "(DN - mean) / std", "statistics": STATISTICS}
     return Run(Settings(**changes), data, scaling, None)
 
@@ -57,10 +58,24 @@ def test_a_run_comes_back(tmp_path: Path) -> None:
 
 
 def test_the_same_run_goes_on(tmp_path: Path) -> None:
-    """The same settings are accepted again, with other versions of packages, too."""
+    """The same settings are accepted again, with another version of ours, too."""
     workdir.start_run(tmp_path, make_run(), restart=False)
-    change(tmp_path, lambda content: content["packages"].update(keras="0"))
+    change(tmp_path, lambda content: content["packages"].update(bigearthnet="0"))
 
+    workdir.start_run(tmp_path, make_run(), restart=False)
+
+
+@pytest.mark.parametrize("package", ["keras", "numpy", "tensorflow"])
+def test_other_packages_do_not_go_on(tmp_path: Path, package: str) -> None:
+    """An unfinished run stays with its versions; a finished one is left alone."""
+    workdir.start_run(tmp_path, make_run(), restart=False)
+    change(tmp_path, lambda content: content["packages"].update({package: "0"}))
+
+    with pytest.raises(
+        OptionError, match=f"packages.{package} is '0' there.*--restart"
+    ):
+        workdir.start_run(tmp_path, make_run(), restart=False)
+    (tmp_path / workdir.TRAINING).write_text("{}")
     workdir.start_run(tmp_path, make_run(), restart=False)
 
 
@@ -159,4 +174,31 @@ def test_damaged_settings_are_an_error_of_ours(tmp_path: Path, text: str) -> Non
     (tmp_path / workdir.SETTINGS).write_text(text, encoding="utf-8")
 
     with pytest.raises((WeightsError, OptionError), match=r"settings|JSON"):
+        workdir.read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data": []},
+        {"data": {"train": 3, "validation": None}},
+        {"data": {"train": {"split": "train"}, "validation": None}},
+        {"scaling": None},
+        {"scaling": {"formula": "x", "statistics": [1]}},
+        {"scaling": {"formula": "x", "statistics": {"B01": 1}}},
+        {"settings": [["model", 1]]},
+        {"frozen_weights": "tf-slim"},
+        {"classes": None},
+        {"bands": [1, 2]},
+    ],
+    ids=str,
+)
+def test_settings_of_other_types_are_damaged(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    """A value of another type in settings.json is one clear error."""
+    workdir.start_run(tmp_path, make_run(), restart=False)
+    change(tmp_path, lambda content: content.update(changes))
+
+    with pytest.raises(WeightsError, match=r"settings\.json is damaged"):
         workdir.read_run(tmp_path)

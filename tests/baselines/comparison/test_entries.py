@@ -57,6 +57,24 @@ def test_models_of_the_same_name_are_told_apart(make_workdir: MakeWorkdir) -> No
     ]
 
 
+def test_frozen_checkpoints_are_entries_of_their_own(
+    make_workdir: MakeWorkdir,
+) -> None:
+    """Heads on different checkpoints are no seeds of one model; drawn numbers are."""
+    runs = []
+    for seed, digest in enumerate(("1" * 64, "2" * 64)):
+        frozen = {"source": "tf-slim", "sha256": digest}
+        changes = {"model": "inception_v2", "seed": seed, "frozen_weights": frozen}
+        runs.append(read_run(make_workdir(digest[0], **changes), "test"))
+        drawn = {"source": "random", "seed": seed}
+        changes = {"model": "third", "seed": seed, "frozen_weights": drawn}
+        runs.append(read_run(make_workdir(f"r{seed}", **changes), "test"))
+    (group,) = group_runs(runs)
+
+    assert [1, 1, 2] == [len(entry.runs) for entry in group.entries]
+    assert group.entries[1].name.endswith("checkpoint 22222222)")
+
+
 def test_the_scores_of_seeds_are_averaged_patch_by_patch(
     make_workdir: MakeWorkdir,
 ) -> None:

@@ -67,11 +67,14 @@ def test_random_weights_are_left_out(compare: Callable[..., list[Pair]]) -> None
     assert [] == compare(inception_v2=0.1, s_cnn_rgb=0.4)
 
 
-def test_patches_seen_in_training_are_left_out(make_workdir: MakeWorkdir) -> None:
-    """No statement is made from patches that a model was trained on."""
-    changes = {"split": "train", "train_split": "train"}
+@pytest.mark.parametrize("use", ["train_split", "chosen_on"])
+def test_patches_seen_in_training_are_left_out(
+    make_workdir: MakeWorkdir, use: str
+) -> None:
+    """No statement is made from patches that trained a model or chose its weights."""
+    changes = {"split": "excluded", use: "excluded"}
     runs = [
-        read_run(make_workdir(model, model=model, **changes), "train")
+        read_run(make_workdir(model, model=model, **changes), "excluded")
         for model in ("a", "b")
     ]
     (group,) = group_runs(runs)
