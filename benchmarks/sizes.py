@@ -91,9 +91,16 @@ def draw(found: dict[int, list[RowResult]], path: Path) -> None:
 
     figure = Figure(figsize=(9, 6.5), layout="constrained")
     axes = figure.subplots(2, 2).flat
-    titles = {r.row.name: r.row.title for results in found.values() for r in results}
+    titles = {
+        r.row.name: r.row.title.replace("*", "").replace(
+            " beside writing the spool, then reading it and durable shards",
+            " and the disk",
+        )
+        for results in found.values()
+        for r in results
+    }
     for axis, (value, label, unit) in zip(axes, _FIGURES, strict=True):
-        for name, title in titles.items():
+        for color, (name, title) in enumerate(titles.items()):
             points = [
                 (size, getattr(result, value) / unit)
                 for size, results in found.items()
@@ -101,12 +108,14 @@ def draw(found: dict[int, list[RowResult]], path: Path) -> None:
                 if result.row.name == name and getattr(result, value) is not None
             ]
             if points:
-                axis.plot(*zip(*points, strict=True), "o-", label=title.strip("*"))
+                places = zip(*points, strict=True)
+                axis.plot(*places, "o-", color=f"C{color}", label=title)
         axis.set_xlabel("patches of the archive")
         axis.set_ylabel(label)
         axis.set_ylim(bottom=0)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(fontsize=7)
+    lines = figure.axes[0].get_lines()
+    figure.legend(handles=lines, loc="outside upper center", ncols=4, fontsize=8)
     figure.savefig(path, dpi=120)
 
 
