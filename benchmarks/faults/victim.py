@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def main(source: str, data_dir: str, shard: int, workers: int, note: int) -> Non
         workers: Processes of stage two.
         note: Bytes of the spool between two notes.
     """
+    # Programs that a shell starts in the background ignore it, and so do theirs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     print(BEGIN, flush=True)
     with small_shards(shard):
         run_build(Path(source), Path(data_dir), workers=workers, note_nbytes=note)
