@@ -27,7 +27,7 @@ class Logs:
         """Writes a number.
 
         Args:
-            name: Its name, `loss/train` for example.
+            name: Its name, `loss/epoch` for example.
             value: The number.
             step: Steps of training done.
         """

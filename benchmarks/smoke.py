@@ -65,7 +65,11 @@ class Runs:
 
 
 def call(module: str, *arguments: str) -> None:
-    """Runs a command of the package, and shows what it says if it fails."""
+    """Runs a command of the package.
+
+    Raises:
+        RuntimeError: If it fails; with the end of what it says.
+    """
     print(module, *arguments, file=sys.stderr, flush=True)
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],

@@ -22,15 +22,11 @@ from bigearthnet.download import fetch
 from bigearthnet.encoding.build_options import BuildOptions
 from bigearthnet.encoding.files import link_files
 from bigearthnet.encoding.identity import identify_build
+from bigearthnet.encoding.leftovers import remove_finished, remove_leftovers
 from bigearthnet.encoding.manifest import write_records
 from bigearthnet.encoding.pipeline import encode
 from bigearthnet.encoding.shards import ShardInfo
-from bigearthnet.encoding.workspace import (
-    open_workspace,
-    remove_finished,
-    remove_leftovers,
-    workspace_folder,
-)
+from bigearthnet.encoding.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import OptionError
 from bigearthnet.examples import get_make_example, nest
 from bigearthnet.features import tfds_features

@@ -36,15 +36,12 @@ from absl import flags
 
 from bigearthnet.config import CONFIGS, Config, get_config
 from bigearthnet.encoding.build_options import BuildOptions, count_workers
-from bigearthnet.encoding.files import DurableFile
+from bigearthnet.encoding.files import DurableFile, sync_folder
 from bigearthnet.encoding.identity import identify_build
+from bigearthnet.encoding.leftovers import PREFIX, remove_leftovers
 from bigearthnet.encoding.manifest import write_records
 from bigearthnet.encoding.pipeline import BuildResult, encode
-from bigearthnet.encoding.workspace import (
-    open_workspace,
-    remove_leftovers,
-    workspace_folder,
-)
+from bigearthnet.encoding.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS, get_format, scheme_suffix
 from bigearthnet.patch_index import PatchIndex, load_index
@@ -155,7 +152,7 @@ def build(
             )
             _complete_store(form, work.output(form), result, data_dir, config)
         work.publish(targets)
-        _copy_table(targets[formats[0]] / PATCHES, patches_file(data_dir, config))
+        _copy_table(targets[formats[0]], patches_file(data_dir, config), config)
         work.is_over = True
     return result
 
@@ -169,10 +166,15 @@ def _refuse_existing(targets: Mapping[str, Path]) -> None:
             )
 
 
-def _copy_table(table: Path, copy: Path) -> None:
-    with DurableFile(copy.parent, copy.name) as file:
-        file.write(table.read_bytes())
+def _copy_table(store: Path, copy: Path, config: Config) -> None:
+    """Copies a store's table of patches to the top of the data directory."""
+    # Another configuration, of the same table, may be finished at the same time.
+    name = f"{PREFIX}{config.name}-{copy.name}"
+    with DurableFile(copy.parent, name) as file:
+        file.write((store / PATCHES).read_bytes())
         file.finish()
+    (copy.parent / name).rename(copy)
+    sync_folder(copy.parent)
 
 
 def _check_installed(formats: Sequence[str]) -> None:

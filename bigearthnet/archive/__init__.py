@@ -59,7 +59,6 @@ class Source(contextlib.AbstractContextManager["Source"]):
         index: PatchIndex,
         *,
         on_bad: OnBad | None = None,
-        skip: Callable[[int], bool] = lambda row: False,
     ) -> Iterator[RawPatch]:
         """Yields every patch of the source, in the source's order, in bounded memory.
 
@@ -68,8 +67,6 @@ class Source(contextlib.AbstractContextManager["Source"]):
             on_bad: Called for each patch that cannot be read, which is then left out;
                 None raises the error instead. A patch that comes twice is reported
                 once more than it is yielded: it is bad as a whole.
-            skip: Row of a patch → whether it is passed over, its content unseen;
-                it counts as read.
 
         Raises:
             PatchError: If a patch is incomplete, has other files, is scattered over
@@ -91,7 +88,7 @@ class Source(contextlib.AbstractContextManager["Source"]):
                 seen[row] = 1
             if error is not None:
                 _report(error, on_bad, row, group.offset)
-            elif row is not None and not skip(row):
+            elif row is not None:
                 yield RawPatch(row, patch_id, group.files, group.offset)
         empty = np.frombuffer(listed, np.uint8) > np.frombuffer(seen, np.uint8)
         for row in map(int, np.flatnonzero(empty)):

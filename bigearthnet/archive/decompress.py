@@ -113,7 +113,11 @@ class ZstdFrames:
                 self._want, self._skip = self._walk.send(head)
 
     def finish(self) -> None:
-        """Raises EOFError if the file has ended within a frame."""
+        """Says that the file has ended.
+
+        Raises:
+            EOFError: If that is within a frame.
+        """
         if self._skip or self._head or not self._at_start:
             raise EOFError("the file ends within a zstd frame")
 

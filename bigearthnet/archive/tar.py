@@ -32,10 +32,13 @@ _EXTENSIONS = (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE)
 
 
 class Blocks(Protocol):
-    """A stream of bytes; see `blocks.BlockReader` for the methods."""
+    """A stream of bytes, that of `blocks.BlockReader` for example."""
 
-    def read(self, size: int, padding: int = 0) -> bytes: ...  # noqa: D102
-    def read_some(self) -> bytes: ...  # noqa: D102
+    def read(self, size: int, padding: int = 0) -> bytes:
+        """Reads `size` bytes, and skips `padding` more."""
+
+    def read_some(self) -> bytes:
+        """Reads at least one byte, or returns b"" at the end of the stream."""
 
 
 class TarMembers:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bigearthnet.config import Config
 from bigearthnet.encoding.build_options import BuildOptions
@@ -76,7 +77,8 @@ def encode(
         ChecksumError: If the source is not the expected file; no shard is written then.
         PatchError: If a patch is damaged or not part of the release, unless it is to be
             set aside.
-        QuarantineError: If there are too many of these.
+        QuarantineError: If there are too many of these, or an earlier run has set some
+            aside that are to end this one.
         DiskSpaceError: If the result would not fit on the disk.
         JournalError: If the records of the workspace are damaged.
         OptionError: If no patch is left to store.
@@ -105,13 +107,7 @@ def encode(
             )
         found = checkpoints.source
         assert found is not None
-        quarantine = tuple(BadPatch(**bad) for bad in found["quarantine"])
-        if quarantine and options.max_bad is None:
-            raise QuarantineError(
-                f"{len(quarantine)} bad patches were set aside by an earlier run, the "
-                f"first one {quarantine[0].patch_id}. Go on with "
-                "--on_error=quarantine, or begin anew with --restart."
-            )
+        quarantine = _take_quarantine(found["quarantine"], options)
         plans = plan_shards(index, STATISTICS_SPLIT)
         if not plans:
             work.is_over = True
@@ -126,3 +122,17 @@ def encode(
         return BuildResult(
             index, shards, sums, found["nbytes"], found["sha256"], quarantine
         )
+
+
+def _take_quarantine(
+    entries: Sequence[Mapping[str, Any]], options: BuildOptions
+) -> tuple[BadPatch, ...]:
+    """Returns the bad patches, unless one of them was to end the build."""
+    patches = tuple(BadPatch(**entry) for entry in entries)
+    if patches and options.max_bad is None:
+        raise QuarantineError(
+            f"{len(patches)} bad patches were set aside by an earlier run, the first "
+            f"one {patches[0].patch_id}. Go on with --on_error=quarantine, or begin "
+            "anew with --restart."
+        )
+    return patches

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,16 +22,17 @@ from typing import Any
 from bigearthnet.config import Config
 from bigearthnet.encoding.files import make_folder, sync_folder, sync_tree, write_json
 from bigearthnet.encoding.journal import Journal
+from bigearthnet.encoding.leftovers import (
+    IDENTITY,
+    LOCK,
+    PREFIX,
+    clear_folder,
+    lock_folder,
+    remove_unfinished,
+)
 from bigearthnet.errors import JournalError, OptionError
-from bigearthnet.locks import try_lock
 
-# TFDS's own prefix for what is not finished; it never reads from there.
-PREFIX = "incomplete."
-
-_IDENTITY, _JOURNAL, _LOCK, _SPOOL = "build.json", "journal.jsonl", "lock", "spool"
-
-# Seconds that the processes of a killed build get to notice that it is gone.
-_LOCK_PATIENCE_S = 5.0
+_JOURNAL, _SPOOL = "journal.jsonl", "spool"
 
 
 def workspace_folder(data_dir: Path, config: Config) -> Path:
@@ -143,19 +142,19 @@ def open_workspace(
         OSError: If the folder cannot be made or written to.
     """
     missing = [parent for parent in folder.parents if not parent.exists()]
-    lock = _lock(folder)
+    lock = lock_folder(folder)
     journal: Journal | None = None
     work: Workspace | None = None
     is_begun = False
     try:
-        if restart or not (folder / _IDENTITY).exists():
+        if restart or not (folder / IDENTITY).exists():
             is_begun = True
-            _clear(folder, keep=(_LOCK,))
+            clear_folder(folder, keep=(LOCK,))
             make_folder(folder / _SPOOL)
-            write_json(identity, folder / _IDENTITY)
-        _check_identity(folder / _IDENTITY, identity)
+            write_json(identity, folder / IDENTITY)
+        _check_identity(folder / IDENTITY, identity)
         journal = Journal(folder / _JOURNAL)
-        _remove_unfinished(folder)
+        remove_unfinished(folder)
         work = Workspace(
             folder,
             journal,
@@ -168,78 +167,18 @@ def open_workspace(
         is_over = is_begun if work is None else work.is_over or not work.journal.entries
         if is_over:
             with suppress(OSError):  # the error that ended the build says more
-                _clear(folder)
+                clear_folder(folder)
                 for path in (folder, *missing):
                     path.rmdir()
         raise
     else:
         if work.is_over:
-            _clear(folder)
+            clear_folder(folder)
             folder.rmdir()
     finally:
         if journal is not None:
             journal.close()
         os.close(lock)
-
-
-def remove_workspace(folder: Path) -> None:
-    """Removes the workspace of a finished build; nothing happens if there is none.
-
-    Raises:
-        OptionError: If a process builds in it.
-    """
-    if folder.exists():
-        lock = _lock(folder)
-        try:
-            _clear(folder)
-        finally:
-            os.close(lock)
-        folder.rmdir()
-
-
-def _clear(folder: Path, keep: Iterable[str] = ()) -> None:
-    """Deletes what a workspace holds; first what makes it one."""
-    first = folder / _IDENTITY
-    others = [path for path in folder.iterdir() if path.name not in keep]
-    for path in sorted(others, key=lambda path: (path != first, path.name == _LOCK)):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-        if path == first:
-            sync_folder(folder)
-
-
-def remove_finished(folder: Path, formats: Sequence[str]) -> None:
-    """Removes the workspace of a build of some formats alone, unless one is at work.
-
-    Args:
-        folder: The workspace, which need not be there.
-        formats: Names of the formats; their stores are finished.
-    """
-    try:
-        found = json.loads((folder / _IDENTITY).read_text(encoding="utf-8"))
-        if found["formats"] == sorted(formats):
-            remove_workspace(folder)
-    except (OSError, ValueError, LookupError, TypeError):
-        return  # not one of these
-
-
-def remove_leftovers(target: Path, keep: Path | None = None) -> None:
-    """Removes what TFDS left of builds that were killed, of a folder that is built.
-
-    Args:
-        target: The folder that is to appear; its workspace is locked.
-        keep: The one that is in use.
-    """
-    for path in target.parent.glob(f"{PREFIX}*_{target.name}"):
-        if path != keep:
-            shutil.rmtree(path)
-
-
-def _remove_unfinished(folder: Path) -> None:
-    for path in folder.rglob("*.unfinished"):
-        path.unlink()
 
 
 def _check_identity(path: Path, identity: Mapping[str, Any]) -> None:
@@ -267,24 +206,6 @@ def _check_identity(path: Path, identity: Mapping[str, Any]) -> None:
 def _shorten(value: object) -> str:
     text = json.dumps(value)
     return text if len(text) <= 200 else f"{text[:200]}..."
-
-
-def _lock(folder: Path) -> int:
-    """Makes a folder and locks it; returns the descriptor that holds the lock."""
-    end = time.monotonic() + _LOCK_PATIENCE_S
-    while True:
-        make_folder(folder)
-        path = folder / _LOCK
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        if try_lock(file, path):
-            return file
-        os.close(file)
-        if time.monotonic() > end:
-            raise OptionError(
-                f"another process builds in {folder}. Wait until it is done, or choose "
-                "another data_dir."
-            )
-        time.sleep(0.05)
 
 
 def read_boot_id() -> str | None:

@@ -87,7 +87,7 @@ def hash_files(folder: Path) -> dict[str, str]:
         (build_module, "_complete_store", 3),
         (Path, "rename", 30),
         (build_module, "_copy_table", 1),
-        (workspace, "_clear", 2),
+        (workspace, "clear_folder", 2),
     ],
 )
 def test_a_build_goes_on_where_it_was(
@@ -275,7 +275,7 @@ def test_two_builds_do_not_share_a_folder(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While one builds, another one into the same folder is refused."""
-    monkeypatch.setattr("bigearthnet.encoding.workspace._LOCK_PATIENCE_S", 0.1)
+    monkeypatch.setattr("bigearthnet.encoding.leftovers._LOCK_PATIENCE_S", 0.1)
     with open_workspace(workspace_folder(tmp_path / "data", S2), {}) as work:
         work.journal.append({"kind": "begun"}, durable=False)
         for restart in (False, True):

@@ -326,19 +326,6 @@ def test_endless_files_of_one_folder_end_it(
         read(path, patch_index)
 
 
-def test_a_patch_that_is_passed_over_counts_as_read(
-    fake_patches: Patches, patch_index: PatchIndex, tmp_path: Path
-) -> None:
-    """Its content is not yielded, and a second copy of it is still bad."""
-    one, two, *_ = fake_patches
-    row = patch_index.find(one)
-    path = write_members(tmp_path / "a.tar", list_members(fake_patches, one, two, one))
-    good, bad = read(path, patch_index, skip=lambda other: other == row)
-
-    assert [two] == good
-    assert [one] == [patch_id for patch_id, *_ in bad]
-
-
 def test_without_anybody_to_report_to_the_first_ends_it(
     fake_patches: Patches, patch_index: PatchIndex, tmp_path: Path
 ) -> None:

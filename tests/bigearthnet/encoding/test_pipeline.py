@@ -10,9 +10,10 @@ import pytest
 from bigearthnet.config import get_config
 from bigearthnet.encoding import keys
 from bigearthnet.encoding.build_options import BuildOptions
+from bigearthnet.encoding.leftovers import remove_workspace
 from bigearthnet.encoding.pipeline import BuildResult, encode
 from bigearthnet.encoding.tfrecord import make_encoder, read_records
-from bigearthnet.encoding.workspace import open_workspace, remove_workspace
+from bigearthnet.encoding.workspace import open_workspace
 from bigearthnet.errors import ArchiveError, ChecksumError, OptionError, PatchError
 from bigearthnet.examples import make_s2_example
 from bigearthnet.patch import RawPatch, decode_patch

@@ -11,8 +11,9 @@ import pytest
 from bigearthnet.config import get_config
 from bigearthnet.encoding import keys, shards, stage_one, workers, workspace
 from bigearthnet.encoding.build_options import BuildOptions
+from bigearthnet.encoding.leftovers import remove_workspace
 from bigearthnet.encoding.pipeline import BuildResult, encode
-from bigearthnet.encoding.workspace import open_workspace, remove_workspace
+from bigearthnet.encoding.workspace import open_workspace
 from bigearthnet.errors import ArchiveError, ChecksumError, JournalError, OptionError
 from bigearthnet.patch_index import PatchIndex, load_index
 from bigearthnet.release import V1

@@ -12,15 +12,13 @@ from typing import Any
 import pytest
 
 from bigearthnet.config import get_config
-from bigearthnet.encoding import workspace
-from bigearthnet.encoding.workspace import (
-    Workspace,
-    open_workspace,
+from bigearthnet.encoding import leftovers, workspace
+from bigearthnet.encoding.leftovers import (
     remove_finished,
     remove_leftovers,
     remove_workspace,
-    workspace_folder,
 )
+from bigearthnet.encoding.workspace import Workspace, open_workspace, workspace_folder
 from bigearthnet.errors import JournalError, OptionError
 
 IDENTITY: dict[str, Any] = {
@@ -53,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits a moment only for a lock."""
-    monkeypatch.setattr(workspace, "_LOCK_PATIENCE_S", 0.1)
+    monkeypatch.setattr(leftovers, "_LOCK_PATIENCE_S", 0.1)
 
 
 def begin(folder: Path, identity: dict[str, Any] = IDENTITY) -> None:
