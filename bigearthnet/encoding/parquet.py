@@ -1,10 +1,13 @@
 """Tables → Parquet shards that are small, and that every common reader reads.
 
-The bytes depend on the version of pyarrow, which the manifest records.
+pyarrow writes the columns that people search; after them, in each row group,
+`parquet_pixels` writes those of pixels, and the footer tells of both. The bytes depend
+on the version of pyarrow, which the manifest records.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,49 +16,119 @@ import pyarrow.parquet as pq
 
 from bigearthnet.encoding.columns import ROWS_PER_GROUP
 from bigearthnet.encoding.files import DurableFile
+from bigearthnet.encoding.parquet_footer import RowGroup, make_end, split_end
+from bigearthnet.encoding.parquet_pixels import CODEC, CODEC_LEVEL, PixelColumn
+from bigearthnet.encoding.thrift import Struct
 from bigearthnet.errors import ShardError
-
-# Parquet keeps uint16 as 32-bit integers, which take twice the room of the pixels
-# unless they are encoded. Neighbouring pixels differ by little.
-_PIXEL_ENCODING = "DELTA_BINARY_PACKED"
-# Rows that are written at once: a quarter of a row group saves 64 MB of memory.
-_CHUNK_ROWS = 25
 
 
 class ParquetSink:
     """Writes each table as one row group."""
 
     def __init__(self, file: DurableFile, schema: pa.Schema) -> None:
-        leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
-        pixels = [leaf for leaf in leaves if leaf.startswith("bands_")]
-        # Statistics and dictionaries are for what people search and count.
-        small = [leaf for leaf in leaves if not leaf.startswith(("bands_", "preview"))]
-        self._writer = pq.ParquetWriter(
-            file,
-            schema,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=small,
-            write_statistics=small,
-            column_encoding=dict.fromkeys(pixels, _PIXEL_ENCODING),
-            write_page_index=True,
-            write_page_checksum=True,
-        )
+        """Opens the writer of a file.
+
+        Args:
+            file: Where to write.
+            schema: The columns, those of pixels last.
+        """
+        self._file = file
+        names = [name for name in schema.names if name.startswith("bands_")]
+        self._searched = schema.names[: len(schema) - len(names)]
+        assert not set(names) & set(self._searched)
+        self._pixels = {name: _pixel_column(schema.field(name)) for name in names}
+        self._groups: list[RowGroup] = []
+        self._footer = _make_footer(schema)
+        self._held = _HeldFile(file)
+        searched = pa.schema([schema.field(name) for name in self._searched])
+        self._writer = _open_writer(self._held, searched)
 
     def write_table(self, table: pa.Table) -> None:
         """Writes a table as one row group."""
-        # The writer makes the levels of a chunk at once, four bytes for each pixel.
-        starts = range(0, len(table), _CHUNK_ROWS)
-        chunks = pa.concat_tables(table.slice(n, _CHUNK_ROWS) for n in starts)
-        self._writer.write_table(chunks, row_group_size=ROWS_PER_GROUP)
+        shift = self._file.tell() - self._held.position
+        self._writer.write_table(
+            table.select(self._searched), row_group_size=ROWS_PER_GROUP
+        )
+        chunks = []
+        for name, column in self._pixels.items():
+            (values,) = table[name].chunks
+            while isinstance(values, pa.ListArray):
+                values = values.flatten()
+            chunks.append(column.write_chunk(values, self._file))
+        self._groups.append(RowGroup(shift, chunks))
 
     def close(self) -> None:
-        """Writes the footer."""
+        """Writes the indexes of pages, and the footer."""
+        start = self._held.position
+        self._held.content = bytearray()
         self._writer.close()
+        theirs, at = bytes(self._held.content), self._file.tell()
+        self._file.write(make_end(theirs, start, self._groups, self._footer, at))
 
     def abandon(self) -> None:
         """Keeps pyarrow from writing a footer when it throws the writer away."""
         self._writer.is_open = False
+
+
+class _HeldFile:
+    """What pyarrow writes to: a file that others append to, too.
+
+    pyarrow counts what it writes, and takes the count for the position in the file.
+
+    Attributes:
+        position: Where pyarrow believes to be.
+        content: What was written last, if it is to be kept and not written.
+    """
+
+    closed = False
+
+    def __init__(self, file: DurableFile) -> None:
+        self._file = file
+        self.position = 0
+        self.content: bytearray | None = None
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Appends bytes; returns how many."""
+        view = memoryview(data)
+        if self.content is None:
+            self._file.write(view)
+        else:
+            self.content += view
+        self.position += view.nbytes
+        return view.nbytes
+
+    def flush(self) -> None:
+        """Does nothing: the file keeps nothing back."""
+
+
+def _open_writer(file: object, schema: pa.Schema) -> pq.ParquetWriter:
+    leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
+    # Dictionaries and statistics are for what people search and count.
+    small = [leaf for leaf in leaves if not leaf.startswith(("bands_", "preview"))]
+    return pq.ParquetWriter(
+        file,
+        schema,
+        compression=CODEC,
+        compression_level=CODEC_LEVEL,
+        use_dictionary=small,
+        write_statistics=small,
+        write_page_index=True,
+        write_page_checksum=True,
+    )
+
+
+def _make_footer(schema: pa.Schema) -> Struct:
+    """Returns the FileMetaData of a file of a schema without rows."""
+    with pa.BufferOutputStream() as stream:
+        _open_writer(stream, schema).close()
+        _, footer = split_end(stream.getvalue().to_pybytes())
+    return footer
+
+
+def _pixel_column(field: pa.Field) -> PixelColumn:
+    # As `columns.arrow_type` writes it.
+    shape, _ = json.loads(field.metadata[b"ARROW:extension:metadata"])
+    return PixelColumn(field.name, tuple(shape))
 
 
 def open_sink(file: DurableFile, schema: pa.Schema) -> ParquetSink:

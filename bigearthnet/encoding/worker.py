@@ -6,6 +6,7 @@ processes of the same program.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import pickle
@@ -23,6 +24,9 @@ _WATCH_INTERVAL_S = 0.2
 def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
     """Writes shards until there are no more."""
     from bigearthnet.encoding.shards import write_shard
+
+    # What was imported stays; the collector need not look at it again and again.
+    gc.freeze()
 
     def send(kind: str, value: Any) -> None:
         pickle.dump((kind, value), stdout)

@@ -10,8 +10,10 @@ import pytest
 
 from bigearthnet.bands import GROUPS
 from bigearthnet.config import get_config
+from bigearthnet.encoding.columns import make_arrow_schema
 from bigearthnet.encoding.files import DurableFile
 from bigearthnet.encoding.parquet import column_sizes
+from bigearthnet.encoding.thrift import Struct, decode_struct
 from bigearthnet.encoding.writers import TableWriter
 from bigearthnet.examples import Example
 from bigearthnet.features import Feature
@@ -58,6 +60,24 @@ def write_small(folder: Path, count: int) -> Path:
         writer.close()
         file.finish()
     return folder / "small"
+
+
+def write_rows(folder: Path, rows: list[Example]) -> Path:
+    """Writes a shard of SMALL."""
+    with DurableFile(folder, "rows") as file:
+        writer = TableWriter({"parquet": file}, SMALL)
+        for row in rows:
+            writer.add(row)
+        writer.close()
+        file.finish()
+    return folder / "rows"
+
+
+def read_footer(path: Path) -> tuple[Struct, bytes]:
+    """The FileMetaData of a file, and the file."""
+    content = path.read_bytes()
+    nbytes = int.from_bytes(content[-8:-4], "little")
+    return decode_struct(content[-8 - nbytes : -8])[0], content
 
 
 def check_row(expected: Example, found: dict[str, Any]) -> None:
@@ -194,3 +214,128 @@ def test_polars_reads_every_value(
     assert [r["patch_id"] for r in sample_rows] == [r["patch_id"] for r in rows]
     for expected, found in zip(sample_rows, rows, strict=True):
         check_row(expected, found)
+
+
+@pytest.fixture(scope="module")
+def many_rows(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Example]]:
+    """A shard of three row groups and 21 pages of pixels, no row like another."""
+    random = np.random.default_rng(5)
+    rows: list[Example] = [
+        {
+            "number": n * n,
+            "bands_60m": random.integers(0, 2**16, (2, 20, 20), np.uint16),
+        }
+        for n in range(207)
+    ]
+    return write_rows(tmp_path_factory.mktemp("rows"), rows), rows
+
+
+def test_every_reader_reads_many_pages(many_rows: tuple[Path, list[Example]]) -> None:
+    """DuckDB, polars and pyarrow, checksums and all, read every row of every group."""
+    import duckdb
+    import polars
+
+    path, rows = many_rows
+    numbers = [row["number"] for row in rows]
+    pixels = np.stack([np.asarray(row["bands_60m"]) for row in rows])
+
+    table = pq.read_table(path, page_checksum_verification=True)
+    found = [
+        (table["number"].to_pylist(), table["bands_60m"].to_pylist()),
+        tuple(
+            list(column)
+            for column in zip(
+                *duckdb.execute(
+                    "SELECT * FROM read_parquet(?)", [str(path)]
+                ).fetchall(),
+                strict=True,
+            )
+        ),
+        tuple(column.to_list() for column in polars.read_parquet(path)),
+    ]
+
+    for their_numbers, their_pixels in found:
+        assert numbers == their_numbers
+        assert np.array_equal(pixels, np.array(their_pixels))
+
+
+def test_readers_that_skip_pages_find_their_rows(
+    many_rows: tuple[Path, list[Example]],
+) -> None:
+    """A filter that leaves one row finds its pixels by the index of pages."""
+    import duckdb
+    import polars
+
+    path, rows = many_rows
+    for n in (0, 9, 10, 99, 100, 155, 206):
+        query = f"SELECT bands_60m FROM read_parquet(?) WHERE number = {n * n}"
+        ((pixels,),) = duckdb.execute(query, [str(path)]).fetchall()
+        assert np.array_equal(rows[n]["bands_60m"], np.array(pixels))
+        lazy = polars.scan_parquet(path).filter(polars.col("number") == n * n)
+        (pixels,) = lazy.collect()["bands_60m"].to_list()
+        assert np.array_equal(rows[n]["bands_60m"], np.array(pixels))
+
+
+def test_the_footer_is_what_pyarrow_would_write(
+    many_rows: tuple[Path, list[Example]], tmp_path: Path
+) -> None:
+    """But for sizes and offsets, schema, metadata and statistics are pyarrow's."""
+    path, _ = many_rows
+    table = pq.read_table(path)
+    other = tmp_path / "other"
+    pq.write_table(
+        table.cast(make_arrow_schema(SMALL)),
+        other,
+        row_group_size=100,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=["number"],
+        write_statistics=["number"],
+        column_encoding={"bands_60m" + ".list.element" * 3: "DELTA_BINARY_PACKED"},
+        write_page_index=True,
+        write_page_checksum=True,
+    )
+    (ours, _), (theirs, _) = read_footer(path), read_footer(other)
+
+    assert ours.keys() == theirs.keys()
+    for field in ours.keys() - {4}:
+        assert theirs[field] == ours[field]
+    for group, their_group in zip(
+        ours[4].value.values, theirs[4].value.values, strict=True
+    ):
+        assert group.keys() == their_group.keys()
+        assert group[3] == their_group[3]
+        numbers, pixels = group[1].value.values
+        their_numbers, their_pixels = their_group[1].value.values
+        assert numbers.keys() == their_numbers.keys()
+        assert pixels.keys() == their_pixels.keys()
+        for field in numbers[3].value.keys() - {9, 10, 11}:
+            assert their_numbers[3].value[field] == numbers[3].value[field]
+        assert pixels[3].value.keys() == their_pixels[3].value.keys()
+        for field in (1, 2, 3, 4, 5, 16):
+            assert their_pixels[3].value[field] == pixels[3].value[field]
+
+
+def test_indexes_and_sizes_fit_the_file(many_rows: tuple[Path, list[Example]]) -> None:
+    """Every page begins where the index says; chunks fill the file without gaps."""
+    footer, content = read_footer(many_rows[0])
+    position = 4
+    for group in footer[4].value.values:
+        columns = group[1].value.values
+        assert position == group[5].value
+        for chunk in columns:
+            metadata = chunk[3].value
+            first = metadata[11].value if 11 in metadata else metadata[9].value
+            assert position == first
+            position += metadata[7].value
+            start, nbytes = chunk[4].value, chunk[5].value
+            index, read = decode_struct(content[start:])
+            assert nbytes == read
+            for location in index[1].value.values:
+                page = content[location[1].value :][: location[2].value]
+                header, header_nbytes = decode_struct(page)
+                assert len(page) == header_nbytes + header[3].value
+            if 6 in chunk:
+                assert chunk[7].value == decode_struct(content[chunk[6].value :])[1]
+        assert group[6].value == sum(c[3].value[7].value for c in columns)
+        assert group[2].value == sum(c[3].value[6].value for c in columns)
