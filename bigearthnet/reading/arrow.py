@@ -20,7 +20,8 @@ from bigearthnet.reading.batches import (
     find_features,
     make_generator,
 )
-from bigearthnet.reading.chunks import ChunkedColumn, make_aligned
+from bigearthnet.reading.chunks import ChunkedColumn
+from bigearthnet.reading.memory import Recycler, make_aligned
 from bigearthnet.stores import default_data_dir, open_store
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class ArrowReader:
         self._ends = np.cumsum([batch.num_rows for batch in self._batches])
         self._indices = indices
         self._columns: dict[str, ChunkedColumn] = {}
+        self._recycler = Recycler()
         self._paths: tuple[Path, ...] | None = None
 
     @classmethod
@@ -293,7 +295,9 @@ class ArrowReader:
             arrays = [batch[group] for batch in self._batches]
             if field:
                 arrays = [array.field(field) for array in arrays]
-            self._columns[name] = ChunkedColumn(arrays, self.features[name])
+            self._columns[name] = ChunkedColumn(
+                arrays, self.features[name], self._recycler
+            )
         return self._columns[name]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,26 +11,26 @@ import pyarrow as pa
 
 from bigearthnet.encoding.columns import decode_column
 from bigearthnet.features import Feature
-
-# TensorFlow takes over memory at a multiple of as many bytes without copying it
-# (EIGEN_MAX_ALIGN_BYTES).
-_ALIGNMENT = 64
+from bigearthnet.reading.memory import Recycler, fill_in_parallel
 
 
 class ChunkedColumn:
     """A column in chunks, one for each record batch."""
 
-    def __init__(self, chunks: Sequence[pa.Array], feature: Feature) -> None:
+    def __init__(
+        self, chunks: Sequence[pa.Array], feature: Feature, recycler: Recycler
+    ) -> None:
         """Takes the chunks; bands, vectors and numbers are made views at once.
 
         Args:
             chunks: The column of each record batch, at least one.
             feature: What the column is.
+            recycler: Where new arrays come from.
 
         Raises:
             ShardError: If a chunk is damaged.
         """
-        self._chunks, self._feature = chunks, feature
+        self._chunks, self._feature, self._recycler = chunks, feature, recycler
         # Only views are kept: texts and pictures of a split would take gigabytes.
         self._views: list[npt.NDArray[Any]] | None = None
         if feature.kind in ("tensor", "integer", "class"):
@@ -53,9 +52,13 @@ class ChunkedColumn:
             rows = [self._chunks[chunk].slice(row, 1) for chunk, row in places]
             array = pa.concat_arrays(rows) if rows else self._chunks[0].slice(0, 0)
             return decode_column(array, self._feature)
-        filled = self._choose_output(len(places), out)
-        for number, (chunk, row) in enumerate(places):
-            filled[number] = self._views[chunk][row]
+        views, filled = self._views, self._choose_output(len(places), out)
+
+        def fill(first: int, last: int) -> None:
+            for number, (chunk, row) in enumerate(places[first:last], first):
+                filled[number] = views[chunk][row]
+
+        fill_in_parallel(fill, len(filled), filled.nbytes)
         return filled
 
     def join(
@@ -74,7 +77,16 @@ class ChunkedColumn:
         if len(views) == 1:
             return views[0]
         filled = self._choose_output(sum(map(len, views)), out)
-        return np.concatenate(views, out=filled)
+        starts = np.cumsum([0, *map(len, views)]).tolist()
+
+        def fill(first: int, last: int) -> None:
+            for view, start in zip(views, starts, strict=False):
+                begin, end = max(first, start), min(last, start + len(view))
+                if begin < end:
+                    filled[begin:end] = view[begin - start : end - start]
+
+        fill_in_parallel(fill, len(filled), filled.nbytes)
+        return filled
 
     def _choose_output(
         self, rows: int, out: npt.NDArray[Any] | None
@@ -84,17 +96,4 @@ class ChunkedColumn:
         if out is not None:
             return out[:rows]
         like = self._views[0]
-        return make_aligned((rows, *like.shape[1:]), like.dtype.str)
-
-
-def make_aligned(shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
-    """Returns a new array at an address that TensorFlow can take over.
-
-    Args:
-        shape: Its shape.
-        dtype: NumPy name of its type.
-    """
-    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % _ALIGNMENT
-    return memory[start : start + nbytes].view(dtype).reshape(shape)
+        return self._recycler.take((rows, *like.shape[1:]), like.dtype.str)

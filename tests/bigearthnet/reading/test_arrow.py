@@ -13,6 +13,7 @@ import pytest
 from bigearthnet.errors import OptionError, ShardError, StoreError
 from bigearthnet.features import S2_COLUMNS
 from bigearthnet.huggingface import ArrowReader
+from bigearthnet.reading import memory
 
 Arrays = dict[str, np.ndarray]
 BANDS = ["bands_10m", "bands_20m", "bands_60m"]
@@ -287,3 +288,18 @@ def test_a_store_is_read_without_datasets(
 
     assert 0 == done.returncode, done.stderr
     assert [*map(str, sums), "patch-03", "patch-24", "3", "0"] == done.stdout.split()
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_two_threads_copy_what_one_does(
+    shuffle: bool, reader: ArrowReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches that are copied by two threads are the same."""
+    options: dict[str, Any] = {"shuffle": shuffle, "seed": 3}
+    expected = list(reader.batches(7, BANDS, **options))
+    monkeypatch.setattr(memory, "_PARALLEL_NBYTES", 1)
+    found = list(reader.batches(7, BANDS, **options))
+
+    assert 4 == len(expected)
+    for one, other in zip(expected, found, strict=True):
+        assert_equal(one, other)

@@ -1,0 +1,100 @@
+"""Memory that batches are copied into: aligned, used again, and filled by two threads.
+
+New memory costs as much as the copy that fills it, or more, where the system, and a
+virtual machine's host, take back what was freed.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+# TensorFlow takes over memory at a multiple of as many bytes without copying it
+# (EIGEN_MAX_ALIGN_BYTES).
+_ALIGNMENT = 64
+
+# Bytes that two threads copy faster than one, though it takes time to hand over.
+_PARALLEL_NBYTES = 2**22
+
+
+def make_aligned(shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
+    """Returns a new array at an address that TensorFlow can take over.
+
+    Args:
+        shape: Its shape.
+        dtype: NumPy name of its type.
+    """
+    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + nbytes].view(dtype).reshape(shape)
+
+
+class Recycler:
+    """Hands out arrays, and takes back the memory of those that nobody uses any more.
+
+    An array is in use as long as it, or a view of it, or a tensor made of it without a
+    copy is there, so that nobody sees memory change. Several threads may share one.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[int, list[npt.NDArray[np.uint8]]] = {}
+
+    def take(self, shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
+        """Returns an aligned array of any content; see `make_aligned`."""
+        nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+        free = self._free.setdefault(nbytes, [])
+        try:
+            memory = free.pop()
+        except IndexError:
+            memory = make_aligned((nbytes,), "uint8")
+        lent = np.asarray(_Loan(memory, free))
+        return lent.view(dtype).reshape(shape)
+
+
+class _Loan:
+    """Owner of memory that is lent: the last array that refers to it deletes it."""
+
+    def __init__(
+        self, memory: npt.NDArray[np.uint8], free: list[npt.NDArray[np.uint8]]
+    ) -> None:
+        self._memory, self._free = memory, free
+        self.__array_interface__ = memory.__array_interface__
+
+    def __del__(self) -> None:
+        self._free.append(self._memory)
+
+
+def fill_in_parallel(fill: Callable[[int, int], None], rows: int, nbytes: int) -> None:
+    """Fills rows of an array, in two threads if they are large.
+
+    NumPy lets others run while it copies, and one thread does not take all of the
+    memory's speed.
+
+    Args:
+        fill: Fills the rows from one number to another, exclusive.
+        rows: How many rows there are.
+        nbytes: Bytes of all rows.
+    """
+    if nbytes < _PARALLEL_NBYTES:
+        fill(0, rows)
+        return
+    half = rows // 2
+    other = _make_executor(os.getpid()).submit(fill, half, rows)
+    try:
+        fill(0, half)
+    finally:
+        other.result()
+
+
+@functools.cache
+def _make_executor(process: int) -> ThreadPoolExecutor:
+    """Returns the second thread of a process: one that was forked needs its own."""
+    return ThreadPoolExecutor(1, thread_name_prefix="bigearthnet-copy")
