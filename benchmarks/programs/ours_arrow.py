@@ -10,7 +10,7 @@ _PASSES = 2
 _COLUMNS = ("bands_10m", "bands_20m", "bands_60m")
 
 
-def read(reader: ArrowReader, order: str, reuse: bool, epoch: int) -> int:
+def read(reader: ArrowReader, order: str, epoch: int) -> int:
     """Reads all patches once, copying every pixel, and counts them.
 
     In order, a batch of 256 spans several record batches, and so is never a view.
@@ -21,19 +21,17 @@ def read(reader: ArrowReader, order: str, reuse: bool, epoch: int) -> int:
         shuffle=order == "random",
         seed=0,
         epoch=epoch,
-        reuse=reuse,
     )
     return sum(len(batch["bands_10m"]) for batch in batches)
 
 
 def main() -> None:
     """Reads the train split; `--source` is the data directory."""
-    arguments, clock = parse_arguments(order=str, reuse=int), Clock()
+    arguments, clock = parse_arguments(order=str), Clock()
     reader = ArrowReader.open("train", arguments.source)
-    order, reuse = arguments.order, bool(arguments.reuse)
-    read(reader, order, reuse, 0)
+    read(reader, arguments.order, 0)
     with clock.running():
-        patches = sum(read(reader, order, reuse, n) for n in range(_PASSES))
+        patches = sum(read(reader, arguments.order, n) for n in range(_PASSES))
     report(patches, clock.seconds)
 
 

@@ -34,10 +34,10 @@ from bigearthnet.encoding.thrift import (
     Struct,
     decode_struct,
     encode_struct,
-    encode_varint,
     integers,
     structs,
 )
+from bigearthnet.encoding.varint import encode_varint
 
 # Parquet keeps uint16 as 32-bit integers, which take twice the room of the pixels
 # unless they are encoded. Neighbouring pixels differ by little.

@@ -20,6 +20,7 @@ from typing import BinaryIO
 import google_crc32c
 import numpy as np
 
+from bigearthnet.encoding.varint import encode_varint
 from bigearthnet.errors import ShardError
 from bigearthnet.examples import Example, Value
 from bigearthnet.features import Feature
@@ -41,13 +42,7 @@ def _varint(number: int) -> bytes:
     """Encodes an integer as protobuf does; negative ones as 64-bit two's complement."""
     if 0 <= number < 0x80:
         return _ONE_BYTE[number]
-    number &= 0xFFFF_FFFF_FFFF_FFFF
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
+    return encode_varint(number & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 _ONE_BYTE = [bytes((number,)) for number in range(0x80)]

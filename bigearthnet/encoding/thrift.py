@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from bigearthnet.encoding.varint import encode_varint
 from bigearthnet.errors import ShardError
 
 # Types of fields and elements; a field that is a bool has its value in its type.
@@ -78,16 +79,6 @@ def encode_struct(struct: Struct) -> bytes:
     return bytes(encoded)
 
 
-def encode_varint(number: int) -> bytes:
-    """Encodes an integer that is not negative in groups of seven bits, lowest first."""
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
-
-
 def _encode_integer(number: int) -> bytes:
     # Zigzag: 0, -1, 1, -2 become 0, 1, 2, 3.
     return encode_varint(number << 1 if number >= 0 else ~number << 1 | 1)
@@ -142,6 +133,7 @@ class _Reader:
         self.position = 0
 
     def read_struct(self) -> Struct:
+        """Reads fields up to the end of a struct."""
         struct: Struct = {}
         number = 0
         while header := self._read_byte():

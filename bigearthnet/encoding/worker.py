@@ -29,6 +29,7 @@ def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
     gc.freeze()
 
     def send(kind: str, value: Any) -> None:
+        """Sends a message to the parent."""
         pickle.dump((kind, value), stdout)
         stdout.flush()
 
@@ -40,6 +41,7 @@ def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
         done = [0, 0]
 
         def count(nbytes: int, done: list[int] = done) -> None:
+            """Counts a patch, and reports every few."""
             done[0] += 1
             done[1] += nbytes
             if done[0] == _REPORT_INTERVAL:

@@ -21,7 +21,7 @@ from bigearthnet.reading.batches import (
     make_generator,
 )
 from bigearthnet.reading.chunks import ChunkedColumn
-from bigearthnet.reading.memory import Recycler, make_aligned
+from bigearthnet.reading.memory import Recycler
 from bigearthnet.stores import default_data_dir, open_store
 
 if TYPE_CHECKING:
@@ -143,15 +143,12 @@ class ArrowReader:
         self,
         indices: Sequence[int] | npt.NDArray[np.integer[Any]],
         columns: Sequence[str] | None = None,
-        out: Batch | None = None,
     ) -> Batch:
         """Copies some patches into arrays.
 
         Args:
             indices: Which patches, in [0, len(self)), in any order.
             columns: Which columns; None for all.
-            out: Arrays to fill instead of new ones, column → array of at least as many
-                rows; see `make_buffers`. Saves the time that new memory takes.
 
         Returns:
             Column → array of shape (patch, …); see `encoding.columns.decode_column`.
@@ -176,35 +173,7 @@ class ArrowReader:
         chunks = np.searchsorted(self._ends, rows, side="right")
         starts = np.concatenate([[0], self._ends])[chunks]
         places = list(zip(chunks.tolist(), (rows - starts).tolist(), strict=True))
-        buffers = out or {}
-        return {
-            name: self._column(name).gather(places, buffers.get(name))
-            for name in chosen
-        }
-
-    def make_buffers(
-        self, batch_size: int, columns: Sequence[str] | None = None
-    ) -> Batch:
-        """Makes arrays for `gather` to fill, for the columns that are bands or vectors.
-
-        Args:
-            batch_size: Patches of a batch.
-            columns: Which columns; None for all.
-
-        Returns:
-            Column → array of shape (batch_size, *feature.shape).
-
-        Raises:
-            OptionError: If there is no such column, or the batch size is below 1.
-        """
-        check_batch_size(batch_size)
-        chosen = choose_columns(self.features, columns)
-        features = [self.features[name] for name in chosen]
-        return {
-            feature.name: make_aligned((batch_size, *feature.shape), feature.dtype)
-            for feature in features
-            if feature.kind == "tensor"
-        }
+        return {name: self._column(name).gather(places) for name in chosen}
 
     def batches(
         self,
@@ -214,7 +183,6 @@ class ArrowReader:
         shuffle: bool = False,
         seed: int | None = None,
         epoch: int = 0,
-        reuse: bool = False,
     ) -> Iterator[Batch]:
         """Yields all patches once, the last short batch included.
 
@@ -226,15 +194,12 @@ class ArrowReader:
             shuffle: Draws an order of all patches, anew for each epoch.
             seed: Seed of that order; None for one that cannot be repeated.
             epoch: Number of the epoch.
-            reuse: Fills the same arrays again for each batch, which is faster: use or
-                copy a batch before the next one is asked for.
 
         Raises:
             OptionError: If there is no such column, or the batch size is below 1.
         """
         check_batch_size(batch_size)
         chosen = choose_columns(self.features, columns)
-        out = self.make_buffers(batch_size, chosen) if reuse else None
         order = np.arange(len(self))
         if shuffle:
             make_generator(seed, epoch).shuffle(order)
@@ -242,13 +207,11 @@ class ArrowReader:
         for start in range(0, len(self), batch_size):
             stop = min(start + batch_size, len(self))
             if in_order:
-                yield self._slice(start, stop, chosen, out or {})
+                yield self._slice(start, stop, chosen)
             else:
-                yield self.gather(order[start:stop], chosen, out)
+                yield self.gather(order[start:stop], chosen)
 
-    def _slice(
-        self, start: int, stop: int, columns: Sequence[str], out: Batch
-    ) -> Batch:
+    def _slice(self, start: int, stop: int, columns: Sequence[str]) -> Batch:
         """Returns patches that follow one another."""
         parts: list[tuple[int, slice]] = []
         chunk = int(np.searchsorted(self._ends, start, side="right"))
@@ -257,7 +220,7 @@ class ArrowReader:
             first = end - self._batches[chunk].num_rows
             parts.append((chunk, slice(start - first, stop - first)))
             start, chunk = end, chunk + 1
-        return {name: self._column(name).join(parts, out.get(name)) for name in columns}
+        return {name: self._column(name).join(parts) for name in columns}
 
     def find(self, patch_id: str) -> int:
         """Returns the index of a patch.

@@ -36,14 +36,11 @@ class ChunkedColumn:
         if feature.kind in ("tensor", "integer", "class"):
             self._views = [decode_column(chunk, feature) for chunk in chunks]
 
-    def gather(
-        self, places: Sequence[tuple[int, int]], out: npt.NDArray[Any] | None
-    ) -> npt.NDArray[Any]:
+    def gather(self, places: Sequence[tuple[int, int]]) -> npt.NDArray[Any]:
         """Copies some rows.
 
         Args:
             places: Chunk and row in it of each.
-            out: Array to fill, of at least as many rows; None for a new one.
 
         Returns:
             Shape (row, …); see `decode_column`.
@@ -52,23 +49,21 @@ class ChunkedColumn:
             rows = [self._chunks[chunk].slice(row, 1) for chunk, row in places]
             array = pa.concat_arrays(rows) if rows else self._chunks[0].slice(0, 0)
             return decode_column(array, self._feature)
-        views, filled = self._views, self._choose_output(len(places), out)
+        views, filled = self._views, self._make_output(len(places))
 
         def fill(first: int, last: int) -> None:
+            """Copies the rows from one number to another."""
             for number, (chunk, row) in enumerate(places[first:last], first):
                 filled[number] = views[chunk][row]
 
         fill_in_parallel(fill, len(filled), filled.nbytes)
         return filled
 
-    def join(
-        self, parts: Sequence[tuple[int, slice]], out: npt.NDArray[Any] | None
-    ) -> npt.NDArray[Any]:
+    def join(self, parts: Sequence[tuple[int, slice]]) -> npt.NDArray[Any]:
         """Returns parts of chunks one after the other: a view, if there is only one.
 
         Args:
             parts: Chunk and rows in it of each, at least one.
-            out: Array to fill where there are several; None for a new one.
         """
         if self._views is None:
             array = pa.concat_arrays([self._chunks[c][rows] for c, rows in parts])
@@ -76,10 +71,11 @@ class ChunkedColumn:
         views = [self._views[chunk][rows] for chunk, rows in parts]
         if len(views) == 1:
             return views[0]
-        filled = self._choose_output(sum(map(len, views)), out)
+        filled = self._make_output(sum(map(len, views)))
         starts = np.cumsum([0, *map(len, views)]).tolist()
 
         def fill(first: int, last: int) -> None:
+            """Copies what the parts have of the rows from one number to another."""
             for view, start in zip(views, starts, strict=False):
                 begin, end = max(first, start), min(last, start + len(view))
                 if begin < end:
@@ -88,12 +84,8 @@ class ChunkedColumn:
         fill_in_parallel(fill, len(filled), filled.nbytes)
         return filled
 
-    def _choose_output(
-        self, rows: int, out: npt.NDArray[Any] | None
-    ) -> npt.NDArray[Any]:
-        """Returns the array to fill: as many rows of the caller's, or a new one."""
+    def _make_output(self, rows: int) -> npt.NDArray[Any]:
+        """Returns an array of as many rows to fill."""
         assert self._views is not None
-        if out is not None:
-            return out[:rows]
         like = self._views[0]
         return self._recycler.take((rows, *like.shape[1:]), like.dtype.str)

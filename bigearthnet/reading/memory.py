@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,6 +20,11 @@ import numpy.typing as npt
 # TensorFlow takes over memory at a multiple of as many bytes without copying it
 # (EIGEN_MAX_ALIGN_BYTES).
 _ALIGNMENT = 64
+
+# Arrays whose memory is kept: of two batches of three groups of bands, and some. Small
+# ones are got from the system as fast.
+_MAX_FREE = 8
+_MIN_RECYCLED_NBYTES = 2**18
 
 # Bytes that two threads copy faster than one, though it takes time to hand over.
 _PARALLEL_NBYTES = 2**22
@@ -41,29 +47,43 @@ class Recycler:
     """Hands out arrays, and takes back the memory of those that nobody uses any more.
 
     An array is in use as long as it, or a view of it, or a tensor made of it without a
-    copy is there, so that nobody sees memory change. Several threads may share one.
+    copy is there, so that nobody sees memory change. What is taken back is kept for
+    arrays of as many bytes, but of few: readers whose batches differ in size must not
+    keep all of them. Several threads may share one, without a lock, which a process
+    that is forked would find held for ever.
     """
 
     def __init__(self) -> None:
-        self._free: dict[int, list[npt.NDArray[np.uint8]]] = {}
+        self._free: deque[npt.NDArray[np.uint8]] = deque(maxlen=_MAX_FREE)
 
     def take(self, shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
         """Returns an aligned array of any content; see `make_aligned`."""
         nbytes = math.prod(shape) * np.dtype(dtype).itemsize
-        free = self._free.setdefault(nbytes, [])
-        try:
-            memory = free.pop()
-        except IndexError:
+        if nbytes < _MIN_RECYCLED_NBYTES:
+            return make_aligned(shape, dtype)
+        memory = self._find(nbytes)
+        if memory is None:
             memory = make_aligned((nbytes,), "uint8")
-        lent = np.asarray(_Loan(memory, free))
-        return lent.view(dtype).reshape(shape)
+        return np.asarray(_Loan(memory, self._free)).view(dtype).reshape(shape)
+
+    def _find(self, nbytes: int) -> npt.NDArray[np.uint8] | None:
+        """Takes memory of that size out of what is free."""
+        for _ in range(_MAX_FREE):
+            try:
+                memory = self._free.popleft()
+            except IndexError:  # another thread was faster
+                return None
+            if memory.nbytes == nbytes:
+                return memory
+            self._free.append(memory)
+        return None
 
 
 class _Loan:
     """Owner of memory that is lent: the last array that refers to it deletes it."""
 
     def __init__(
-        self, memory: npt.NDArray[np.uint8], free: list[npt.NDArray[np.uint8]]
+        self, memory: npt.NDArray[np.uint8], free: deque[npt.NDArray[np.uint8]]
     ) -> None:
         self._memory, self._free = memory, free
         self.__array_interface__ = memory.__array_interface__

@@ -26,17 +26,39 @@ def test_arrays_begin_where_tensorflow_takes_them_over(shape: tuple[int, ...]) -
 def test_memory_comes_back_when_nobody_uses_it() -> None:
     """The next array of as many bytes, of any shape, takes the same place."""
     recycler = Recycler()
-    first = recycler.take((4, 6), "uint16")
+    first = recycler.take((4, 2**18), "uint16")
     place = first.ctypes.data
     del first
 
-    assert place == recycler.take((12,), "uint32").ctypes.data
+    assert place == recycler.take((2**19,), "uint32").ctypes.data
+
+
+def test_memory_of_few_arrays_is_kept() -> None:
+    """Arrays of ever other sizes do not pile up; the latest are kept."""
+    recycler = Recycler()
+    places = {}
+    for n in range(30):
+        array = recycler.take((2**18 + n,), "uint8")
+        places[n] = array.ctypes.data
+        del array
+
+    assert memory._MAX_FREE == len(recycler._free)
+    assert places[29] == recycler.take((2**18 + 29,), "uint8").ctypes.data
+    assert 2**18 not in [kept.nbytes for kept in recycler._free]
+
+
+def test_small_arrays_are_not_kept() -> None:
+    """What the system hands out as fast goes back to it."""
+    recycler = Recycler()
+    recycler.take((memory._MIN_RECYCLED_NBYTES - 1,), "uint8")
+
+    assert not recycler._free
 
 
 def test_memory_in_use_is_not_handed_out() -> None:
     """An array that is there keeps its memory."""
     recycler = Recycler()
-    first, second = recycler.take((9,), "uint8"), recycler.take((9,), "uint8")
+    first, second = (recycler.take((2**19,), "uint8") for _ in range(2))
 
     assert not np.shares_memory(first, second)
 
@@ -51,13 +73,13 @@ def test_a_view_keeps_the_memory() -> None:
         "buffer": lambda array: memoryview(array)[1:],
     }
     for name, make_view in views.items():
-        array = recycler.take((4, 6), "uint16")
-        array[:] = np.arange(24).reshape(4, 6)
+        array = recycler.take((400, 600), "uint16")
+        array[:] = np.arange(240_000).reshape(400, 600)
         view = make_view(array)
         expected = np.array(view)
         del array
         gc.collect()
-        recycler.take((4, 6), "uint16")[:] = 999
+        recycler.take((400, 600), "uint16")[:] = 999
         np.testing.assert_array_equal(expected, np.asarray(view), err_msg=name)
 
 
