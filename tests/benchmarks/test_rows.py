@@ -37,8 +37,8 @@ def test_chosen_rows_bring_what_they_are_compared_with() -> None:
     """A peer alone comes with our row and its limit; without a choice all come."""
     assert {"read-lmdb", "read-arrow"} == {r.name for r in choose_rows(["read-lmdb"])}
     assert {"rgb-load-8bit"} == {row.name for row in choose_rows(["rgb-load-8bit"])}
-    assert {"random-arrow-reuse", "limit-memory"} == {
-        row.name for row in choose_rows(["random-arrow-reuse"])
+    assert {"random-arrow", "limit-memory"} == {
+        row.name for row in choose_rows(["random-arrow"])
     }
     assert list(ROWS) == choose_rows([])
 
