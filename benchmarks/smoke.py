@@ -166,7 +166,9 @@ def _main() -> int:
     found = smoke(runs, data_dir, values.seeds)
     text = json.dumps({"patches": values.num_patches, **found}, indent=1) + "\n"
     if values.output is not None:
-        (command.path_flag("output") / "smoke.json").write_text(text)
+        path = command.path_flag("output") / "smoke.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
     print(text)
     return 0 if all(found["is_good"].values()) else 1
 

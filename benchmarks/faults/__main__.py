@@ -115,6 +115,7 @@ def _main() -> int:
     print(format_table(("what", "builds", "differences", "seconds"), rows))
     if values.output is not None:
         path = command.path_flag("output") / "faults.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(results, indent=1) + "\n")
     shutil.rmtree(work)
     return 1 if any(r["differences"] for r in results.values()) else 0

@@ -114,6 +114,7 @@ def _main() -> int:
     print(json.dumps(found, indent=1))
     if values.output is not None:
         path = command.path_flag("output") / "soak.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(found, indent=1) + "\n")
     shutil.rmtree(work / "killed")
     is_good = not found["different_files"]
