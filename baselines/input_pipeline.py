@@ -189,9 +189,8 @@ class StoreData:
         """
         store = open_random_access(data_dir, config)
         names = split_names(split)
-        shards = [path for name in names for path in store.shards(name)]
         chosen = [f for f in S2_SCHEMA if f.name in (*groups, STORED)]
-        self._source = open_source(store, shards, chosen)
+        self._source = open_source(store, names, chosen)
         self._groups, self._target = tuple(groups), NOMENCLATURES[labels]
         ids = [patch for name in names for patch in read_patch_ids(store, name)]
         if len(ids) != self._source.num_rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ import numpy.typing as npt
 from bigearthnet.config import get_config
 from bigearthnet.errors import OptionError, StoreError
 from bigearthnet.features import Feature
+from bigearthnet.reading.arrow import ArrowReader
+from bigearthnet.reading.tfrecord import TFRecordReader
 from bigearthnet.stores import Store, open_store
 
 if TYPE_CHECKING:
@@ -41,14 +43,20 @@ def open_random_access(data_dir: Path, config: str) -> Store:
     )
 
 
-class Source(Protocol):
+class Source:
     """Reads stored features by row, within a graph of TensorFlow.
 
     Attributes:
         num_rows: Patches of the shards.
     """
 
-    num_rows: int
+    def __init__(
+        self, reader: ArrowReader | TFRecordReader, features: Sequence[Feature]
+    ) -> None:
+        """Takes a reader; see `open_source`."""
+        self._reader = reader
+        self._features = {feature.name: feature for feature in features}
+        self.num_rows = len(reader)
 
     def read(self, rows: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
         """Reads some rows.
@@ -60,38 +68,6 @@ class Source(Protocol):
         Returns:
             Name → shape (batch, *feature.shape), of the stored type.
         """
-
-
-def open_source(
-    store: Store, shards: Sequence[Path], features: Sequence[Feature]
-) -> Source:
-    """Opens the shards of a store.
-
-    Args:
-        store: The store; Arrow or TFRecord.
-        shards: Its files, in order.
-        features: The tensors that can be read; so can the patch id.
-
-    Raises:
-        ShardError: If a shard is damaged.
-    """
-    if store.format.has_columns:
-        return ArrowSource(shards, features)
-    return RecordSource(shards, features)
-
-
-class ArrowSource:
-    """Rows of mapped Arrow files; see `Source`."""
-
-    def __init__(self, shards: Sequence[Path], features: Sequence[Feature]) -> None:
-        from bigearthnet.reading.arrow import ArrowReader
-
-        self._reader = ArrowReader.map_files(shards)
-        self._features = {feature.name: feature for feature in features}
-        self.num_rows = len(self._reader)
-
-    def read(self, rows: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
-        """Copies rows of the mapped files."""
         import tensorflow as tf
 
         def gather(chosen: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
@@ -105,29 +81,24 @@ class ArrowSource:
         return dict(zip(names, tensors, strict=True))
 
 
-class RecordSource:
-    """Records of TFRecord files; see `Source`."""
+def open_source(
+    store: Store, splits: Sequence[str], features: Sequence[Feature]
+) -> Source:
+    """Opens some splits of a store, one after the other.
 
-    def __init__(self, shards: Sequence[Path], features: Sequence[Feature]) -> None:
-        from bigearthnet.reading.records import RecordReader
+    Args:
+        store: The store; Arrow or TFRecord.
+        splits: Names of the splits.
+        features: The tensors that can be read; so can the patch id.
 
-        self._reader = RecordReader(shards)
-        self._features = features
-        self.num_rows = len(self._reader)
-
-    def read(self, rows: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
-        """Reads records, checks and parses them."""
-        import tensorflow as tf
-
-        from bigearthnet.loading.tfrecord import parse
-
-        def gather(chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
-            return np.array(self._reader.gather(chosen), dtype=object)
-
-        records = tf.numpy_function(gather, [rows], tf.string)
-        records.set_shape((None,))
-        batch = parse(records, [f for f in self._features if f.name in names])
-        if PATCH_ID in names:
-            spec = {PATCH_ID: tf.io.FixedLenFeature((), tf.string)}
-            batch |= tf.io.parse_example(records, spec)
-        return batch
+    Raises:
+        OptionError: If the store has no such split.
+        StoreError: If one of the shards is not there.
+        ShardError: If one of them is damaged.
+    """
+    shards = [path for split in splits for path in store.shards(split)]
+    if store.format.has_columns:
+        return Source(ArrowReader.map_files(shards), features)
+    rows = [count for split in splits for count in store.rows(split)]
+    schema = get_config(store.name).schema
+    return Source(TFRecordReader(shards, rows, schema), features)

@@ -84,6 +84,10 @@ class Store:
                 )
         return [self.folder / file["name"] for file in self.files(split)]
 
+    def rows(self, split: str) -> list[int]:
+        """Returns how many patches each shard of a split has, in order."""
+        return [file["rows"] for file in self.files(split)]
+
     def num_patches(self, split: str) -> int:
         """Returns how many patches a split has; 0 if there is no such split."""
         return int(self.manifest["splits"].get(split, {"rows": 0})["rows"])
@@ -142,7 +146,8 @@ def find_stores(data_dir: Path) -> list[Store]:
     return stores
 
 
-# Names of formats, the fastest to load first.
+# Names of formats. TFRecord is read well in any order from any disk; Arrow is faster in
+# memory, and slow where pages come from a disk one by one.
 _PREFERRED = ("tfrecord", "arrow", "parquet")
 
 
@@ -152,8 +157,8 @@ def open_store(data_dir: Path, config: Config, form: str | None = None) -> Store
     Args:
         data_dir: The data directory.
         config: The configuration.
-        form: Name of the format; None for the fastest that is there: TFRecord,
-            Arrow, Parquet.
+        form: Name of the format; None for the first that is there: TFRecord, Arrow,
+            Parquet.
 
     Raises:
         OptionError: If there is no format of that name, or the configuration has none.

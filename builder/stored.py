@@ -79,7 +79,7 @@ def read_example(
 
 def _open_table(store: Store, name: str, schema: tuple[Feature, ...]) -> Reader:
     path = store.folder / name
-    reader = open_reader(store.format.name, [path])
+    reader = open_reader(store.format.name, [path], [], schema)
     missing = [f.name for f in schema if f.name not in reader.features]
     if missing:
         raise ShardError(f"{path} has no column {missing[0]}. Build again.")

@@ -112,12 +112,11 @@ def read_pictures(
     wanted = {result.scores.patch_ids[row]: result.scores.y_true[row] for row in rows}
     pictures: dict[str, bytes] = {}
     for split in split_names(result.subject.split):
-        shards = store.shards(split)
+        features = [f for f in S2_SCHEMA if f.name in (_BANDS_10M, STORED)]
+        source = open_source(store, [split], features)
         ids = read_patch_ids(store, split)
         places = [place for place, patch in enumerate(ids) if patch in wanted]
         if places:
-            features = [f for f in S2_SCHEMA if f.name in (_BANDS_10M, STORED)]
-            source = open_source(store, shards, features)
             batch = _read(source, places, result.subject.nomenclature)
             for patch, labels, bands in zip(*batch, strict=True):
                 _check_labels(patch, wanted[patch], labels, data_dir)

@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 import google_crc32c
 import numpy as np
+import numpy.typing as npt
 
 from bigearthnet.encoding.varint import encode_varint
 from bigearthnet.errors import ShardError
@@ -170,7 +171,7 @@ def make_encoder(schema: tuple[Feature, ...]) -> Callable[[Example], bytes]:
     return encode
 
 
-def masked_crc(data: bytes) -> int:
+def masked_crc(data: bytes | npt.NDArray[np.uint8]) -> int:
     """Returns the CRC-32C of the data, masked as TFRecord has it."""
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFF_FFFF

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from bigearthnet.encoding.varint import encode_varint
+from bigearthnet.encoding.varint import decode_varint, encode_varint
 from bigearthnet.errors import ShardError
 
 # Types of fields and elements; a field that is a bool has its value in its type.
@@ -181,11 +181,8 @@ class _Reader:
         return number >> 1 ^ -(number & 1)
 
     def _read_varint(self) -> int:
-        number = shift = 0
-        while (byte := self._read_byte()) > 0x7F:
-            number |= (byte & 0x7F) << shift
-            shift += 7
-        return number | byte << shift
+        number, self.position = decode_varint(self._data, self.position)
+        return number
 
     def _read_byte(self) -> int:
         byte = self._data[self.position]

@@ -1,6 +1,6 @@
 """`load`: the shortest way from a store to batches of images and labels.
 
-store ──► tfrecord | reading ──► dict of groups ──► images, labels ──► (x, y)
+store ──► reading ──► to_tf ──► dict of groups ──► images, labels ──► (x, y)
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ def load(
             and 60 m by bicubic interpolation with half-pixel centres; None for the
             stored pixels.
         batch_size: Patches of a batch.
-        shuffle: Draws an order for each epoch: of files, and of patches in a buffer
-            that several files fill; with Arrow, of all patches.
-        seed: Seed of these orders; None for ones that cannot be repeated. With
-            TFRecord, `tf.random.set_seed` has a part in them; with Parquet and Arrow,
-            each iteration counts as an epoch, a single look at a batch, too.
+        shuffle: Draws an order for each epoch: of files, and of the next 1,000 patches
+            of eight of them; with Parquet, of row groups, and of the 800 patches of
+            eight of them; with Arrow, of all patches.
+        seed: Seed of these orders; None for ones that cannot be repeated. Each
+            iteration counts as an epoch, a single look at a batch, too.
         keep_empty: Keeps patches that have no label in the nomenclature, which `ben19`
             has in `s2-random` and in `excluded`.
         store: `tfrecord`, `arrow` or `parquet`; None for the first of them that is
@@ -150,33 +150,38 @@ def _read(
     seed: int | None,
 ) -> tf.data.Dataset:
     """Makes batches of the stored features, from whichever format the store has."""
-    if not store.format.has_columns:
-        from bigearthnet.loading.tfrecord import read_batches
-
-        return read_batches(
-            store.shards(split), features, batch_size, shuffle=shuffle, seed=seed
-        )
     from bigearthnet.huggingface import to_tf
 
     shards = tuple(store.shards(split))
     versions = tuple((s.st_ino, s.st_mtime_ns) for s in (p.stat() for p in shards))
-    reader = _open_reader(store.format.name, shards, versions)
+    schema = get_config(store.name).schema
+    reader = _open_reader(
+        store.format.name, shards, tuple(store.rows(split)), schema, versions
+    )
     names = [feature.name for feature in features]
     return to_tf(reader, batch_size, names, shuffle=shuffle, seed=seed)
 
 
 @functools.lru_cache(maxsize=8)
-def _open_reader(form: str, shards: tuple[Path, ...], versions: object) -> Reader:
-    """Opens a reader, the same one again for the same files.
+def _open_reader(
+    form: str,
+    shards: tuple[Path, ...],
+    rows: tuple[int, ...],
+    schema: tuple[Feature, ...],
+    versions: object,
+) -> Reader:
+    """Opens a reader, the same one again for the same files; see `open_reader`.
 
     TensorFlow keeps what a generator reads from for ever.
 
     Args:
         form: Name of the format.
         shards: The files.
+        rows: Patches of each.
+        schema: The stored features.
         versions: What is another value once a file was replaced.
     """
-    return open_reader(form, shards)
+    return open_reader(form, shards, rows, schema)
 
 
 def _drop_unlabelled(dataset: tf.data.Dataset, target: Nomenclature) -> tf.data.Dataset:
@@ -200,13 +205,13 @@ def _make_assemble(
     target: Nomenclature,
 ) -> Any:
     """Returns the function from a batch of stored features to (images, labels)."""
-    from bigearthnet.loading.images import make_images, split_bands
+    from bigearthnet.loading.images import decode_pictures, make_images, split_bands
     from bigearthnet.loading.labels import STORED, map_labels
 
     def assemble(batch: dict[str, tf.Tensor]) -> tuple[Any, tf.Tensor]:
         vectors = map_labels(batch[STORED], target)
         if config.schema == RGB_SCHEMA:
-            return batch["image"], vectors
+            return decode_pictures(batch["image"]), vectors
         if image_size is not None:
             return make_images(batch, names), vectors
         if bands == "all":

@@ -130,6 +130,25 @@ def _resample(pixels: tf.Tensor, size: int) -> tf.Tensor:
     return tf.reshape(images, (-1, pixels.shape[1], IMAGE_SIZE, IMAGE_SIZE))
 
 
+def decode_pictures(files: tf.Tensor) -> tf.Tensor:
+    """Decodes the pictures of `s2-rgb`.
+
+    Args:
+        files: PNG files, shape (batch,), string.
+
+    Returns:
+        Shape (batch, y, x, channel) = (batch, 120, 120, 3), uint8.
+    """
+    import tensorflow as tf
+
+    pictures = tf.map_fn(
+        lambda file: tf.io.decode_png(file, len(RGB)),
+        files,
+        fn_output_signature=tf.TensorSpec((None, None, len(RGB)), tf.uint8),
+    )
+    return tf.ensure_shape(pictures, (None, IMAGE_SIZE, IMAGE_SIZE, len(RGB)))
+
+
 def split_bands(
     groups: Mapping[str, tf.Tensor], bands: Sequence[str]
 ) -> dict[str, tf.Tensor]:

@@ -1,6 +1,7 @@
-"""Readers of stored tables: columns as numpy arrays, without Python rows.
+"""Readers of stores: features as numpy arrays, batch by batch, without Python rows.
 
-`arrow` maps Arrow stores into memory; `parquet` decodes Parquet stores group by group.
+`tfrecord` reads records one by one into the arrays of a batch; `arrow` maps Arrow
+stores into memory; `parquet` decodes Parquet stores group by group.
 """
 
 from __future__ import annotations
@@ -8,20 +9,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from bigearthnet.features import Feature
 from bigearthnet.reading.batches import Reader
 
 
-def open_reader(form: str, paths: Sequence[Path]) -> Reader:
-    """Opens some shards of a store that is a table.
+def open_reader(
+    form: str,
+    paths: Sequence[Path],
+    rows: Sequence[int],
+    schema: Sequence[Feature],
+) -> Reader:
+    """Opens some shards of a store.
 
     Args:
-        form: `parquet` or `arrow`.
+        form: Name of the format.
         paths: The shards, in order.
+        rows: Patches of each shard; tables say this and the schema themselves.
+        schema: The stored features.
 
     Raises:
         ShardError: If one of them is damaged.
-        OptionError: If none of the columns is ours.
+        OptionError: If none of a table's columns is ours.
     """
+    if form == "tfrecord":
+        from bigearthnet.reading.tfrecord import TFRecordReader
+
+        return TFRecordReader(paths, rows, schema)
     if form == "parquet":
         from bigearthnet.reading.parquet import ParquetReader
 

@@ -16,6 +16,7 @@ from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.options import check_batch_size
 from bigearthnet.reading.batches import (
     Batch,
+    check_indices,
     choose_columns,
     find_features,
     make_generator,
@@ -157,16 +158,7 @@ class ArrowReader:
             IndexError: If an index is out of range.
             OptionError: If there is no such column, or an index is not an integer.
         """
-        rows = np.asarray(indices)
-        if rows.ndim != 1 or (len(rows) and rows.dtype.kind not in "iu"):
-            raise OptionError(
-                f"indices: expected a list of integers, got {rows.dtype} of shape "
-                f"{rows.shape}. Of a mask, take np.flatnonzero."
-            )
-        rows = rows.astype(np.int64)
-        wrong = rows[(rows < 0) | (rows >= len(self))]
-        if len(wrong):
-            raise IndexError(f"no patch {wrong[0]}: expected 0 to {len(self) - 1}.")
+        rows = check_indices(indices, len(self))
         if self._indices is not None:
             rows = self._indices[rows]
         chosen = choose_columns(self.features, columns)

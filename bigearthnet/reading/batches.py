@@ -115,6 +115,35 @@ def choose_columns(
     return names
 
 
+def check_indices(
+    indices: Sequence[int] | npt.NDArray[np.integer[Any]], count: int
+) -> npt.NDArray[np.int64]:
+    """Checks the numbers of patches that are asked for.
+
+    Args:
+        indices: Which patches, in any order.
+        count: Patches that there are.
+
+    Returns:
+        Shape (patch,), int64.
+
+    Raises:
+        IndexError: If an index is out of range.
+        OptionError: If an index is not an integer.
+    """
+    rows = np.asarray(indices)
+    if rows.ndim != 1 or (len(rows) and rows.dtype.kind not in "iu"):
+        raise OptionError(
+            f"indices: expected a list of integers, got {rows.dtype} of shape "
+            f"{rows.shape}. Of a mask, take np.flatnonzero."
+        )
+    rows = rows.astype(np.int64)
+    wrong = rows[(rows < 0) | (rows >= count)]
+    if len(wrong):
+        raise IndexError(f"no patch {wrong[0]}: expected 0 to {count - 1}.")
+    return rows
+
+
 def make_generator(seed: int | None, epoch: int) -> np.random.Generator:
     """Returns the random numbers of one epoch; without a seed, always others.
 

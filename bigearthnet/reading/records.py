@@ -1,102 +1,138 @@
-"""Reads records of TFRecord shards by number, in any order."""
+"""Finds and reads records of a TFRecord file by number, without reading the others."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.encoding.tfrecord import RECORD_OVERHEAD, masked_crc, read_record
+from bigearthnet.encoding.tfrecord import RECORD_OVERHEAD, masked_crc
 from bigearthnet.errors import ShardError
 
 # What a record starts with: the length of its data, and that length's checksum.
 _HEADER = struct.Struct("<QI")
+# What it ends with: the data's checksum.
+_FOOTER = struct.Struct("<I")
 
 
-class RecordReader:
-    """The records of some TFRecord shards, in the order in which they are stored.
+class RecordFile:
+    """The records of one file; where they start is found as far as it is needed.
 
-    Several threads may use one reader.
+    Each record says how long it is, so that what comes before one must have been looked
+    at, once. Several threads may use one: at worst they find the same bounds.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        """Finds where each record starts, from the lengths alone.
+    def __init__(self, path: Path, num_records: int) -> None:
+        """Takes the file, and does not open it.
 
         Args:
-            paths: The shards, in order.
+            path: The file.
+            num_records: How many records it has.
+        """
+        self.path = path
+        self._num_records = num_records
+        self._bounds = array("q", bytes(8 * (num_records + 1)))
+        self._num_known = 0  # records whose end is known
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """Opens the file, for the methods below.
 
         Raises:
-            ShardError: If a shard is missing or truncated, or a length is damaged.
+            ShardError: If the file cannot be opened or read.
         """
-        self._paths = tuple(paths)
-        offsets = [_find_records(path) for path in self._paths]
-        self._ends = np.cumsum([len(part) for part in offsets])
-        self._offsets = np.concatenate([*offsets, np.empty(0, np.int64)])
+        try:
+            with self.path.open("rb") as file:
+                yield file
+        except OSError as cause:
+            raise ShardError.unreadable(self.path, cause) from None
 
-    def __len__(self) -> int:
-        return len(self._offsets)
-
-    def gather(
-        self, indices: Sequence[int] | npt.NDArray[np.integer[Any]]
-    ) -> list[bytes]:
-        """Reads some records, and checks both checksums of each.
+    def find(self, file: BinaryIO, number: int) -> tuple[int, int]:
+        """Returns where the data of a record starts, and how many bytes it has.
 
         Args:
-            indices: Which records, in [0, len(self)), in any order.
+            file: The file, opened.
+            number: Number of the record, below `num_records`.
+
+        Raises:
+            ShardError: If a length is damaged, or the file has more or fewer records.
+        """
+        while self._num_known <= number:
+            self._find_next(file, self._num_known)
+        start = self._bounds[number]
+        nbytes = self._bounds[number + 1] - start - RECORD_OVERHEAD
+        return start + _HEADER.size, nbytes
+
+    def _find_next(self, file: BinaryIO, number: int) -> None:
+        """Finds the end of a record whose start is known."""
+        start = self._bounds[number]
+        file.seek(start)
+        header = file.read(_HEADER.size)
+        if len(header) < _HEADER.size:
+            raise self.damaged(number, "is truncated or missing")
+        nbytes, crc = _HEADER.unpack(header)
+        if masked_crc(header[:8]) != crc:
+            raise self.damaged(number, "has a damaged length")
+        end, size = start + nbytes + RECORD_OVERHEAD, os.fstat(file.fileno()).st_size
+        if end > size:
+            raise self.damaged(number, "is truncated")
+        if number + 1 == self._num_records and end < size:
+            raise self.damaged(number, f"is not the last of {self._num_records}")
+        self._bounds[number + 1] = end
+        self._num_known = number + 1
+
+    def read(self, file: BinaryIO, number: int, buffer: npt.NDArray[np.uint8]) -> int:
+        """Reads the data of a record, and checks its checksum.
+
+        Args:
+            file: The file, opened.
+            number: Number of the record.
+            buffer: What to read into, shape (byte,): RECORD_OVERHEAD more than the
+                data, or longer.
 
         Returns:
-            The data of each: a serialized `tf.train.Example`, see
-            `loading.tfrecord.parse`.
+            How many bytes the data has.
 
         Raises:
-            IndexError: If an index is out of range.
-            ShardError: If a checksum does not fit; names the file and the record.
+            ShardError: If the checksum does not fit, or the file is truncated.
         """
-        rows = np.asarray(indices, np.int64)
-        wrong = rows[(rows < 0) | (rows >= len(self))]
-        if len(wrong):
-            raise IndexError(f"no record {wrong[0]}: expected 0 to {len(self) - 1}.")
-        shards = np.searchsorted(self._ends, rows, side="right").tolist()
-        offsets = self._offsets[rows].tolist()
-        return [
-            read_record(self._paths[shard], offset)
-            for shard, offset in zip(shards, offsets, strict=True)
-        ]
+        start, nbytes = self.find(file, number)
+        file.seek(start)
+        expected = nbytes + _FOOTER.size
+        if file.readinto(buffer[:expected]) < expected:  # type: ignore[attr-defined]
+            raise self.damaged(number, "is truncated")
+        (crc,) = _FOOTER.unpack_from(buffer.data, nbytes)
+        if masked_crc(buffer[:nbytes]) != crc:
+            raise self.damaged(number, "has a wrong checksum")
+        return nbytes
 
+    def read_ahead(self, first: int, last: int) -> None:
+        """Tells the system that records are going to be read, where it can be told.
 
-def _find_records(path: Path) -> npt.NDArray[np.int64]:
-    """Returns the byte at which each record of a shard starts, shape (record,)."""
-    offsets, offset = [], 0
-    try:
-        with path.open("rb", buffering=0) as file:
-            end = os.fstat(file.fileno()).st_size
-            while offset < end:
-                offsets.append(offset)
-                header = os.pread(file.fileno(), _HEADER.size, offset)
-                offset = _find_end(path, offset, header)
-    except OSError as cause:
-        raise ShardError.unreadable(path, cause) from None
-    if offset > end:
-        raise _damaged(path, offsets[-1], "is truncated")
-    return np.array(offsets, np.int64)
+        Args:
+            first: Number of the first record.
+            last: Number behind the last one.
+        """
+        if not hasattr(os, "posix_fadvise"):  # macOS, Windows
+            return
+        with self.open() as file:
+            start, end = self._bounds[first], self._bounds[last]
+            if last > self._num_known:  # records have about the same length
+                mean = os.fstat(file.fileno()).st_size // self._num_records
+                start, end = first * mean, last * mean
+            advice = os.POSIX_FADV_WILLNEED
+            os.posix_fadvise(file.fileno(), start, end - start, advice)
 
-
-def _find_end(path: Path, offset: int, header: bytes) -> int:
-    if len(header) < _HEADER.size:
-        raise _damaged(path, offset, "is truncated")
-    nbytes, crc = _HEADER.unpack(header)
-    if masked_crc(header[:8]) != crc:
-        raise _damaged(path, offset, "has a damaged length")
-    return offset + int(nbytes) + RECORD_OVERHEAD
-
-
-def _damaged(path: Path, offset: int, problem: str) -> ShardError:
-    return ShardError(
-        f"{path}: the record at byte {offset} {problem}. The shard is damaged: build "
-        "or download it again."
-    )
+    def damaged(self, number: int, problem: str) -> ShardError:
+        """Returns the error that says what is wrong with a record."""
+        return ShardError(
+            f"{self.path}: record {number} {problem}. The shard is damaged: build or "
+            "download it again."
+        )

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 import bigearthnet
-from bigearthnet.loading import tfrecord
-from bigearthnet.reading import parquet
+from bigearthnet.reading import parquet, tfrecord
 
 STORES = ("tfrecord", "arrow", "parquet")
 Train = list[tuple[int, list[str]]]
@@ -150,7 +149,7 @@ def test_several_files_are_mixed(
     store: str, many_dir: Path, many_train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However small the buffer, the first patches are of several shards."""
-    monkeypatch.setattr(tfrecord, "_SHUFFLE_BUFFER", 1)
+    monkeypatch.setattr(tfrecord, "_POOL_PATCHES", 4)
     monkeypatch.setattr(tfrecord, "_SHARDS_MIXED", 2)
     monkeypatch.setattr(parquet, "_POOL_GROUPS", 2)
     # Shards of 8, 7, 7 and 8 patches.

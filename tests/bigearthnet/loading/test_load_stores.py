@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import bigearthnet
 from bigearthnet.config import get_config
@@ -89,6 +90,23 @@ def test_a_damaged_manifest_is_refused(many_dir: Path, tmp_path: Path) -> None:
 
     with pytest.raises(ShardError, match=r"arrow/manifest\.json cannot be read"):
         bigearthnet.load("train", tmp_path)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_damaged_record_is_named(
+    shuffle: bool, many_dir: Path, tmp_path: Path
+) -> None:
+    """A record with a changed byte is an error that says which, and of which file."""
+    shutil.copytree(many_dir / "bigearthnet", tmp_path / "bigearthnet")
+    path = open_store(tmp_path, get_config("s2")).shards("train")[1]
+    content = bytearray(path.read_bytes())
+    content[200_000] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(
+        tf.errors.OpError, match=f"{path.name}: record 1 has a wrong checksum"
+    ):
+        read_numbers(tmp_path, shuffle=shuffle)
 
 
 def test_the_data_directory_of_tfds_is_the_default(

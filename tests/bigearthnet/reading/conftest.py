@@ -86,6 +86,41 @@ def arrow_files(
     return paths
 
 
+def make_proto(row: Example) -> bytes:
+    """Serializes a row with TensorFlow, its features in no order of ours."""
+    import tensorflow as tf
+
+    features = {}
+    for name, value in reversed(row.items()):
+        if isinstance(value, (np.ndarray, str, bytes)):
+            content = value.tobytes() if isinstance(value, np.ndarray) else value
+            content = content.encode() if isinstance(content, str) else content
+            values = tf.train.BytesList(value=[content])
+            features[name] = tf.train.Feature(bytes_list=values)
+        else:
+            numbers = value if isinstance(value, tuple) else [int(value)]
+            integers = tf.train.Int64List(value=numbers)
+            features[name] = tf.train.Feature(int64_list=integers)
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return bytes(example.SerializeToString())
+
+
+@pytest.fixture(scope="session")
+def record_files(
+    rows: list[Example], tmp_path_factory: pytest.TempPathFactory
+) -> list[Path]:
+    """The rows as TFRecord files that TensorFlow wrote."""
+    import tensorflow as tf
+
+    folder, paths = tmp_path_factory.mktemp("tfrecord"), []
+    for number, (start, stop) in enumerate(itertools.pairwise(BOUNDS)):
+        paths.append(folder / f"{number}.tfrecord")
+        with tf.io.TFRecordWriter(str(paths[-1])) as writer:
+            for row in rows[start:stop]:
+                writer.write(make_proto(row))
+    return paths
+
+
 @pytest.fixture(scope="session")
 def parquet_files(
     tables: list[list[pa.Table]], tmp_path_factory: pytest.TempPathFactory

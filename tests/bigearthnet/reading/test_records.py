@@ -8,90 +8,130 @@ import tensorflow as tf
 
 from bigearthnet.encoding.tfrecord import masked_crc
 from bigearthnet.errors import ShardError
-from bigearthnet.reading.records import RecordReader
+from bigearthnet.reading.records import RecordFile
 
-# Data of the records of each shard; lengths differ, one is empty.
-SHARDS = ([b"a" * 700, b"", b"second" * 9], [b"third"], [b"x" * 33, b"y" * 34])
-RECORDS = [record for shard in SHARDS for record in shard]
+# Data of the records; lengths differ, one is empty.
+RECORDS = [b"a" * 700, b"", b"second" * 9, b"third"]
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> list[Path]:
-    """Shards written by TensorFlow."""
-    made = []
-    for number, records in enumerate(SHARDS):
-        made.append(tmp_path / f"shard-{number}")
-        with tf.io.TFRecordWriter(str(made[-1])) as writer:
-            for record in records:
-                writer.write(record)
-    return made
+def path(tmp_path: Path) -> Path:
+    """A file written by TensorFlow."""
+    path = tmp_path / "shard"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in RECORDS:
+            writer.write(record)
+    return path
 
 
-def test_records_come_in_the_order_that_is_asked_for(paths: list[Path]) -> None:
-    """Any order over all shards, and repetitions, give what was written."""
-    reader = RecordReader(paths)
-    order = [5, 0, 3, 1, 1, 4, 2]
-
-    assert len(RECORDS) == len(reader)
-    assert [RECORDS[i] for i in order] == reader.gather(order)
-    assert [] == reader.gather(np.empty(0, np.int64))
-
-
-def test_an_empty_shard_has_no_records(paths: list[Path], tmp_path: Path) -> None:
-    """A shard of no bytes between others shifts nothing."""
-    empty = tmp_path / "empty"
-    empty.touch()
-    reader = RecordReader([paths[0], empty, *paths[1:]])
-
-    assert RECORDS == reader.gather(range(len(RECORDS)))
+def read(records: RecordFile, numbers: list[int]) -> list[bytes]:
+    """Reads some records."""
+    buffer, found = np.zeros(1_000, np.uint8), []
+    with records.open() as file:
+        for number in numbers:
+            nbytes = records.read(file, number, buffer)
+            found.append(buffer[:nbytes].tobytes())
+    return found
 
 
-@pytest.mark.parametrize("index", [-1, 6])
-def test_a_number_out_of_range_is_an_error(paths: list[Path], index: int) -> None:
-    """Numbers below 0 or beyond the last record are refused."""
-    with pytest.raises(IndexError, match=f"no record {index}: expected 0 to 5"):
-        RecordReader(paths).gather([0, index])
+@pytest.mark.parametrize("numbers", [[0, 1, 2, 3], [3, 0, 2, 1, 1], [2], []])
+def test_records_come_in_the_order_that_is_asked_for(
+    numbers: list[int], path: Path
+) -> None:
+    """Any order and repetitions give what was written, the first time and later."""
+    records = RecordFile(path, 4)
+
+    assert [RECORDS[number] for number in numbers] == read(records, numbers)
+    assert RECORDS == read(records, [0, 1, 2, 3])
+
+
+def test_bounds_are_those_of_the_data(path: Path) -> None:
+    """A record starts 16 bytes behind the end of the data before it."""
+    records = RecordFile(path, 4)
+    with records.open() as file:
+        assert (12 + 700 + 16 + 16, 54) == records.find(file, 2)
+        assert (12, 700) == records.find(file, 0)
 
 
 @pytest.mark.parametrize("flipped", [12, 100, 712])
-def test_a_changed_byte_names_file_and_record(paths: list[Path], flipped: int) -> None:
+def test_a_changed_byte_names_file_and_record(path: Path, flipped: int) -> None:
     """A flipped bit in data or checksum is found when the record is read."""
-    content = bytearray(paths[0].read_bytes())
+    content = bytearray(path.read_bytes())
     content[flipped] ^= 4
-    paths[0].write_bytes(content)
-    reader = RecordReader(paths)
+    path.write_bytes(content)
+    records = RecordFile(path, 4)
 
-    assert RECORDS[1:] == reader.gather(range(1, 6))
-    with pytest.raises(ShardError, match=r"shard-0: the record at byte 0 has a wrong"):
-        reader.gather([1, 0])
+    assert RECORDS[1:] == read(records, [1, 2, 3])
+    with pytest.raises(ShardError, match="shard: record 0 has a wrong checksum"):
+        read(records, [1, 0])
 
 
-@pytest.mark.parametrize("flipped", [0, 7, 9, 716, 726])
-def test_a_changed_length_is_found_at_once(paths: list[Path], flipped: int) -> None:
-    """A flipped bit in a length or its checksum is found when the shard is opened."""
-    content = bytearray(paths[0].read_bytes())
+@pytest.mark.parametrize("flipped", [716, 723, 725])
+def test_a_changed_length_is_found(path: Path, flipped: int) -> None:
+    """A flipped bit in a length or its checksum is found on the way to what follows."""
+    content = bytearray(path.read_bytes())
     content[flipped] ^= 1
-    paths[0].write_bytes(content)
+    path.write_bytes(content)
 
-    with pytest.raises(ShardError, match=r"shard-0: .* has a damaged length"):
-        RecordReader(paths)
-
-
-@pytest.mark.parametrize("cut", [1, 5, 60, 66])
-def test_a_truncated_shard_is_found_at_once(paths: list[Path], cut: int) -> None:
-    """A shard that ends within a record is found when it is opened."""
-    paths[0].write_bytes(paths[0].read_bytes()[:-cut])
-
-    with pytest.raises(ShardError, match=r"shard-0: the record at byte 732 is trunc"):
-        RecordReader(paths)
+    assert RECORDS[:1] == read(RecordFile(path, 4), [0])
+    with pytest.raises(ShardError, match="shard: record 1 has a damaged length"):
+        read(RecordFile(path, 4), [3])
 
 
-def test_a_missing_shard_is_named(paths: list[Path]) -> None:
-    """A shard that is not there is one clear error."""
-    paths[1].unlink()
+@pytest.mark.parametrize("cut", [1, 5, 20])
+def test_a_truncated_file_is_found(path: Path, cut: int) -> None:
+    """A file that ends within a record is an error once that record is needed."""
+    path.write_bytes(path.read_bytes()[:-cut])
 
-    with pytest.raises(ShardError, match="shard-1 is missing"):
-        RecordReader(paths)
+    assert RECORDS[:3] == read(RecordFile(path, 4), [0, 1, 2])
+    with pytest.raises(ShardError, match="shard: record 3 is truncated"):
+        read(RecordFile(path, 4), [3])
+
+
+def test_a_file_that_was_cut_later_is_found(path: Path) -> None:
+    """A file that ends earlier than when its records were found is an error."""
+    records = RecordFile(path, 4)
+    read(records, [3])
+    path.write_bytes(path.read_bytes()[:-1])
+
+    with pytest.raises(ShardError, match="shard: record 3 is truncated"):
+        read(records, [3])
+
+
+@pytest.mark.parametrize(
+    ("count", "problem"),
+    [(3, "record 2 is not the last of 3"), (5, "record 4 is truncated or missing")],
+)
+def test_another_number_of_records_is_an_error(
+    count: int, problem: str, path: Path
+) -> None:
+    """More or fewer records than were written are found at the end of the file."""
+    with pytest.raises(ShardError, match=f"shard: {problem}"):
+        read(RecordFile(path, count), [count - 1])
+
+
+def test_a_missing_file_is_named(path: Path) -> None:
+    """A file that is not there is one clear error."""
+    path.unlink()
+
+    with pytest.raises(ShardError, match="shard is missing"):
+        read(RecordFile(path, 4), [0])
+    with pytest.raises(ShardError, match="shard is missing"):
+        RecordFile(path, 4).read_ahead(0, 4)
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize(("first", "last"), [(0, 4), (1, 3), (2, 2)])
+def test_reading_ahead_changes_nothing(
+    first: int, last: int, known: bool, path: Path
+) -> None:
+    """It is advice, given before or after the records are found."""
+    records = RecordFile(path, 4)
+    if known:
+        read(records, [3])
+    records.read_ahead(first, last)
+
+    assert RECORDS == read(records, [0, 1, 2, 3])
 
 
 def test_a_huge_length_is_refused(tmp_path: Path) -> None:
@@ -101,4 +141,4 @@ def test_a_huge_length_is_refused(tmp_path: Path) -> None:
     path.write_bytes(length + masked_crc(length).to_bytes(4, "little") + b"data")
 
     with pytest.raises(ShardError, match="is truncated"):
-        RecordReader([path])
+        read(RecordFile(path, 1), [0])

@@ -1,0 +1,203 @@
+"""Reads TFRecord shards, in order or in any other, only the features asked for.
+
+A record is read into memory that stays in the processor's cache, and its pixels are
+copied once, to where they stand in the batch. TensorFlow's own reader copies them four
+times, and is the oracle in the tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from bigearthnet.encoding.tfrecord import RECORD_OVERHEAD
+from bigearthnet.features import Feature
+from bigearthnet.options import check_batch_size
+from bigearthnet.reading.batches import (
+    Batch,
+    check_indices,
+    choose_columns,
+    make_generator,
+)
+from bigearthnet.reading.example_proto import ExampleError, find_features
+from bigearthnet.reading.memory import Recycler
+from bigearthnet.reading.record_values import Scratch, make_collector
+from bigearthnet.reading.records import RecordFile
+
+# Shards that are read side by side when patches are shuffled, and patches that are
+# mixed with one another: 160 MB of s2, which the system reads ahead.
+_SHARDS_MIXED = 8
+_POOL_PATCHES = 1_000
+
+
+class TFRecordReader:
+    """The patches of some TFRecord shards, in the order in which they are stored.
+
+    Several threads may use one reader.
+
+    Attributes:
+        features: Name → its feature; `coordinates` is offered field by field, as
+            `coordinates/ulx` and so on.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        num_records: Sequence[int],
+        schema: Sequence[Feature],
+    ) -> None:
+        """Takes the shards, and opens none of them.
+
+        Args:
+            paths: The shards, in order.
+            num_records: Records of each shard.
+            schema: The stored features.
+        """
+        self.features = {feature.name: feature for feature in schema}
+        self._files = [
+            RecordFile(path, count)
+            for path, count in zip(paths, num_records, strict=True)
+        ]
+        self._ends = np.cumsum(num_records, dtype=np.int64)
+        self._starts = self._ends - np.asarray(num_records, np.int64)
+        self._num_records = tuple(num_records)
+        self._recycler = Recycler()
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def gather(
+        self,
+        indices: Sequence[int] | npt.NDArray[np.integer[Any]],
+        columns: Sequence[str] | None = None,
+    ) -> Batch:
+        """Reads some patches, and checks the checksum of each.
+
+        Args:
+            indices: Which patches, in [0, len(self)), in any order.
+            columns: Names of features; None for all.
+
+        Returns:
+            Name → array of shape (patch, …), as `encoding.columns.decode_column` has
+            them.
+
+        Raises:
+            IndexError: If an index is out of range.
+            OptionError: If there is no such feature, or an index is not an integer.
+            ShardError: If a shard is damaged; names the file and the record.
+        """
+        rows = check_indices(indices, len(self))
+        chosen = choose_columns(self.features, columns)
+        collectors = {
+            name.encode(): make_collector(
+                self.features[name], len(rows), self._recycler
+            )
+            for name in chosen
+        }
+        record = Scratch()
+        for row, (file, number, nbytes) in enumerate(self._read(rows, record)):
+            try:
+                found = find_features(record.view, nbytes, collectors)
+                for name, (start, stop) in found.items():
+                    collectors[name].add(row, record, start, stop)
+            except ExampleError as cause:
+                raise file.damaged(number, str(cause)) from None
+        return {name: collectors[name.encode()].take() for name in chosen}
+
+    def _read(
+        self, rows: npt.NDArray[np.int64], record: Scratch
+    ) -> Iterator[tuple[RecordFile, int, int]]:
+        """Reads one record after the other; yields its file, number and bytes."""
+        shards = np.searchsorted(self._ends, rows, side="right")
+        numbers = (rows - self._starts[shards]).tolist()
+        with contextlib.ExitStack() as stack:
+            opened = {
+                shard: stack.enter_context(self._files[shard].open())
+                for shard in np.unique(shards).tolist()
+            }
+            for shard, number in zip(shards.tolist(), numbers, strict=True):
+                records, file = self._files[shard], opened[shard]
+                _, nbytes = records.find(file, number)
+                if len(record.array) < nbytes + RECORD_OVERHEAD:
+                    record.grow(nbytes + RECORD_OVERHEAD)
+                yield records, number, records.read(file, number, record.array)
+
+    def batches(
+        self,
+        batch_size: int,
+        columns: Sequence[str] | None = None,
+        *,
+        shuffle: bool = False,
+        seed: int | None = None,
+        epoch: int = 0,
+    ) -> Iterator[Batch]:
+        """Yields all patches once, the last short batch included.
+
+        Args:
+            batch_size: Patches of a batch.
+            columns: Names of features; None for all.
+            shuffle: Draws an order of the shards for each epoch, reads eight of them
+                side by side, and mixes 1,000 patches of these at a time.
+            seed: Seed of that order; None for one that cannot be repeated.
+            epoch: Number of the epoch.
+
+        Raises:
+            OptionError: If there is no such feature, or the batch size is below 1.
+            ShardError: If a shard is damaged.
+        """
+        check_batch_size(batch_size)
+        chosen = choose_columns(self.features, columns)
+        if not shuffle:
+            for start in range(0, len(self), batch_size):
+                stop = min(start + batch_size, len(self))
+                yield self.gather(np.arange(start, stop), chosen)
+            return
+        waiting = np.empty(0, np.int64)
+        for pool in self._draw_pools(make_generator(seed, epoch)):
+            waiting = np.concatenate([waiting, pool])
+            while len(waiting) >= batch_size:
+                yield self.gather(waiting[:batch_size], chosen)
+                waiting = waiting[batch_size:]
+        if len(waiting):
+            yield self.gather(waiting, chosen)
+
+    def _draw_pools(
+        self, random: np.random.Generator
+    ) -> Iterator[npt.NDArray[np.int64]]:
+        """Yields the patches of one pool after the other, mixed."""
+        order = random.permutation(len(self._files)).tolist()
+        pools = [[], *_cut_pools(order, self._num_records), []]
+        for pool, following in itertools.pairwise(pools):
+            for shard, numbers in following:
+                self._files[shard].read_ahead(numbers.start, numbers.stop)
+            rows = [np.add(numbers, self._starts[shard]) for shard, numbers in pool]
+            if rows:
+                yield random.permutation(np.concatenate(rows))
+
+
+# Some records of one shard, which follow one another.
+_Part: TypeAlias = tuple[int, range]
+
+
+def _cut_pools(
+    order: Sequence[int], num_records: Sequence[int]
+) -> Iterator[list[_Part]]:
+    """Cuts shards into pools: each has the next records of eight shards.
+
+    Args:
+        order: The order in which shards are begun.
+        num_records: Records of each shard.
+    """
+    waiting = [(s, range(num_records[s])) for s in order if num_records[s]]
+    while waiting:
+        count = -(-_POOL_PATCHES // min(_SHARDS_MIXED, len(waiting)))
+        begun = waiting[:_SHARDS_MIXED]
+        yield [(shard, numbers[:count]) for shard, numbers in begun]
+        rest = [(shard, numbers[count:]) for shard, numbers in begun]
+        waiting = [part for part in rest if part[1]] + waiting[_SHARDS_MIXED:]
