@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 # Height and width of the 10 m bands, to which the others are resampled, in pixels.
 IMAGE_SIZE = 120
 
+# Blocks of output rows whose products leave out most weights that are zero; of two to
+# twelve, as fast as any.
+_BLOCKS = 5
+
 
 def choose_bands(bands: str | Sequence[str]) -> tuple[str, ...]:
     """Returns the names of the bands that are asked for, in the order asked.
@@ -118,16 +122,38 @@ def _resample(pixels: tf.Tensor, size: int) -> tf.Tensor:
     """Resamples bands of shape (batch, band, size, size) to IMAGE_SIZE, all at once.
 
     Two products of matrices are faster than `tf.image.resize`, and do not round the
-    weights as it does.
+    weights as it does. Columns come first, in blocks, then rows, in one large product.
     """
     import tensorflow as tf
 
-    weights = tf.constant(resampling_matrix(size))
+    rows, weights = _cut_blocks(size)
+    blocks = tf.cast(tf.gather(pixels, rows.reshape(-1), axis=2), tf.float32)
     # One axis of images: TensorFlow 2.21 with oneDNN crashes in products of shape
     # (batch, 1, y, x) with a matrix.
-    images = tf.reshape(pixels, (-1, size, size))
-    images = tf.matmul(weights, tf.matmul(images, weights, transpose_b=True))
+    columns = tf.matmul(weights, tf.reshape(blocks, (-1, *rows.shape, size)))
+    lines = tf.reshape(columns, (-1, size))
+    images = tf.matmul(lines, resampling_matrix(size), transpose_b=True)
     return tf.reshape(images, (-1, pixels.shape[1], IMAGE_SIZE, IMAGE_SIZE))
+
+
+@functools.cache
+def _cut_blocks(size: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Cuts `resampling_matrix` into blocks, which hold all weights that are not zero.
+
+    Args:
+        size: Pixels of the line.
+
+    Returns:
+        Pixels that each block takes, shape (block, weight), int32; and the weights,
+        shape (block, output pixel of the block, weight), float32.
+    """
+    inputs = size // _BLOCKS
+    # A weight reaches two pixels to either side.
+    starts = np.arange(_BLOCKS) * inputs - 2
+    rows = starts.clip(0, size - inputs - 4)[:, None] + np.arange(inputs + 4)
+    matrix = resampling_matrix(size).reshape(_BLOCKS, -1, size)
+    weights = np.take_along_axis(matrix, rows[:, None], axis=2)
+    return rows.astype(np.int32), weights
 
 
 def decode_pictures(files: tf.Tensor) -> tf.Tensor:

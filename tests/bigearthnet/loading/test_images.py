@@ -136,6 +136,20 @@ def test_images_have_the_resampled_band_of_each_channel(bands: list[str]) -> Non
             np.testing.assert_allclose(expected, found, rtol=0, atol=0.05)
 
 
+@pytest.mark.parametrize(("name", "band"), [("bands_20m", "B12"), ("bands_60m", "B09")])
+def test_every_stored_pixel_has_all_of_its_weights(name: str, band: str) -> None:
+    """A single bright pixel, on any line, becomes the outer product of its weights."""
+    size, bands = GROUPS[name]
+    pixels = np.zeros((size, len(bands), size, size), np.uint16)
+    lines = np.arange(size)
+    pixels[lines, -1, lines, lines[::-1]] = 10_000
+    weights = resampling_matrix(size).astype(np.float64)
+    expected = 10_000 * np.einsum("yp,xp->pyx", weights, weights[:, ::-1])
+    images = make_images({name: pixels}, [band]).numpy()
+
+    np.testing.assert_allclose(images[..., 0], expected, rtol=0, atol=0.005)
+
+
 @pytest.mark.parametrize("band", ["B01", "B05"])
 def test_a_single_band_is_resampled_many_times(band: str) -> None:
     """One band of 20 or 60 m, on which products of matrices have crashed, goes well."""
