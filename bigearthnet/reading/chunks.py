@@ -49,12 +49,13 @@ class ChunkedColumn:
             rows = [self._chunks[chunk].slice(row, 1) for chunk, row in places]
             array = pa.concat_arrays(rows) if rows else self._chunks[0].slice(0, 0)
             return decode_column(array, self._feature)
-        views, filled = self._views, self._make_output(len(places))
+        rows = [self._views[chunk][row : row + 1] for chunk, row in places]
+        filled = self._make_output(len(places))
 
         def fill(first: int, last: int) -> None:
-            """Copies the rows from one number to another."""
-            for number, (chunk, row) in enumerate(places[first:last], first):
-                filled[number] = views[chunk][row]
+            """Copies the rows from one number to another, without a loop of Python."""
+            if first < last:
+                np.concatenate(rows[first:last], out=filled[first:last])
 
         fill_in_parallel(fill, len(filled), filled.nbytes)
         return filled
