@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from bigearthnet.config import get_config
 from bigearthnet.encoding.tfrecord import RECORD_OVERHEAD
 from bigearthnet.features import Feature
 from bigearthnet.options import check_batch_size
@@ -29,6 +30,7 @@ from bigearthnet.reading.example_proto import ExampleError, find_features
 from bigearthnet.reading.memory import Recycler
 from bigearthnet.reading.record_values import Scratch, make_collector
 from bigearthnet.reading.records import RecordFile
+from bigearthnet.stores import default_data_dir, open_store
 
 # Shards that are read side by side when patches are shuffled, and patches that are
 # mixed with one another: 160 MB of s2, which the system reads ahead.
@@ -68,6 +70,30 @@ class TFRecordReader:
         self._starts = self._ends - np.asarray(num_records, np.int64)
         self._num_records = tuple(num_records)
         self._recycler = Recycler()
+
+    @classmethod
+    def open(
+        cls, split: str, data_dir: Path | str | None = None, config: str = "s2"
+    ) -> TFRecordReader:
+        """Opens a split of the TFRecord store of a data directory, without TensorFlow.
+
+        Args:
+            split: Name of the split.
+            data_dir: The data directory; None for that of TensorFlow Datasets.
+            config: Name of the configuration.
+
+        Raises:
+            OptionError: If there is no such configuration or split.
+            StoreError: If the store, or one of its files, is not there.
+            ShardError: If what the store says of itself is damaged.
+        """
+        folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
+        store = open_store(folder, get_config(config), "tfrecord")
+        return cls(store.shards(split), store.rows(split), get_config(config).schema)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        paths = [file.path for file in self._files]
+        return TFRecordReader, (paths, self._num_records, (*self.features.values(),))
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0

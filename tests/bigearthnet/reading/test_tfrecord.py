@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import itertools
+import pickle
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ import tensorflow as tf
 from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.features import S2_COLUMNS
 from bigearthnet.reading import tfrecord
+from bigearthnet.reading.arrow import ArrowReader
 from bigearthnet.reading.tfrecord import TFRecordReader
 
 Arrays = dict[str, np.ndarray]
@@ -138,6 +143,40 @@ def test_only_the_features_asked_for_come(record_files: list[Path]) -> None:
         next(reader.batches(2, ["B02"]))
     with pytest.raises(OptionError, match="at least 1, got 0"):
         next(reader.batches(0))
+
+
+def test_a_store_is_read_without_tensorflow(all_stores: Path) -> None:
+    """The store of a data directory is read in a process that has no TensorFlow."""
+    program = f"""
+        import sys
+
+        sys.modules["tensorflow"] = sys.modules["tensorflow_datasets"] = None
+        from bigearthnet.reading.tfrecord import TFRecordReader
+
+        reader = TFRecordReader.open("train", {str(all_stores)!r})
+        for batch in reader.batches(2, ["patch_id"]):
+            print(*batch["patch_id"])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected = ArrowReader.open("train", all_stores)
+    (batch,) = expected.batches(len(expected), ["patch_id"])
+
+    assert batch["patch_id"].tolist() == done.stdout.split()
+
+
+def test_a_reader_can_go_to_another_process(
+    record_files: list[Path], expected: Arrays
+) -> None:
+    """A pickled reader reads the same files."""
+    reader = open_files(record_files)
+    reader.gather([0])
+
+    assert_rows(expected, [20, 3], pickle.loads(pickle.dumps(reader)).gather([20, 3]))
 
 
 @pytest.mark.parametrize("index", [-1, 25])

@@ -1,16 +1,19 @@
-"""Ours: `ArrowReader`, numpy batches as PyTorch and JAX are fed with them."""
+"""Ours: `ArrowReader`, `TFRecordReader`: numpy batches, as for PyTorch and JAX."""
 
 from __future__ import annotations
 
 from clock import BATCH_SIZE, Clock, parse_arguments, report
 
-from bigearthnet.huggingface import ArrowReader
+from bigearthnet.reading.arrow import ArrowReader
+from bigearthnet.reading.batches import Reader
+from bigearthnet.reading.tfrecord import TFRecordReader
 
 _PASSES = 2
+_READERS = {"arrow": ArrowReader, "tfrecord": TFRecordReader}
 _COLUMNS = ("bands_10m", "bands_20m", "bands_60m")
 
 
-def read(reader: ArrowReader, order: str, epoch: int) -> int:
+def read(reader: Reader, order: str, epoch: int) -> int:
     """Reads all patches once, copying every pixel, and counts them.
 
     In order, a batch of 256 spans several record batches, and so is never a view.
@@ -27,8 +30,8 @@ def read(reader: ArrowReader, order: str, epoch: int) -> int:
 
 def main() -> None:
     """Reads the train split; `--source` is the data directory."""
-    arguments, clock = parse_arguments(order=str), Clock()
-    reader = ArrowReader.open("train", arguments.source)
+    arguments, clock = parse_arguments(store=str, order=str), Clock()
+    reader = _READERS[arguments.store].open("train", arguments.source)
     read(reader, arguments.order, 0)
     with clock.running():
         patches = sum(read(reader, arguments.order, n) for n in range(_PASSES))
