@@ -23,6 +23,9 @@ from bigearthnet.stores import Store, default_data_dir, open_store
 if TYPE_CHECKING:
     import tensorflow as tf
 
+# Batches that wait to be taken; one of 128 patches at 120 × 120 has 88 MB.
+_READ_AHEAD = 2
+
 
 def load(
     split: str,
@@ -40,8 +43,10 @@ def load(
 ) -> tf.data.Dataset:
     """Loads a split as batches of images and labels.
 
-    Whole batches are parsed and decoded at once, and of each patch only what is asked
-    for. The last, short batch is kept.
+    Whole batches are read and decoded at once, and of each patch only what is asked
+    for. The last, short batch is kept. tf.data's autotuning is off, also for what is
+    made of the data set (`with_options` switches it on again); as many batches are
+    decoded side by side as there are processors, and two wait.
 
     Args:
         split: `train`, `validation`, `test`, or `excluded` where that was built.
@@ -98,7 +103,7 @@ def load(
         num_parallel_calls=_autotune(),
     )
     batches = -(-(count - empty) // batch_size)
-    return dataset.apply(_assert_cardinality(batches)).prefetch(_autotune())
+    return _finish(dataset, batches)
 
 
 def _check_options(
@@ -227,7 +232,13 @@ def _autotune() -> int:
     return int(tf.data.AUTOTUNE)
 
 
-def _assert_cardinality(batches: int) -> Any:
+def _finish(dataset: tf.data.Dataset, batches: int) -> tf.data.Dataset:
+    """Says how many batches there are, and reads ahead as many as needed, not more."""
     import tensorflow as tf
 
-    return tf.data.experimental.assert_cardinality(batches)
+    options = tf.data.Options()
+    # TensorFlow 2.21 waits for its autotuning at the end of many iterations, 0.1 to
+    # 0.3 s, and here is nothing left to tune.
+    options.autotune.enabled = False
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches))
+    return dataset.prefetch(_READ_AHEAD).with_options(options)

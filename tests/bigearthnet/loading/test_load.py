@@ -87,6 +87,18 @@ def test_the_element_spec_says_shapes_and_types(
     assert (bands, vectors) == get_spec(bands=["B09", "B02"], image_size=None)
 
 
+def test_autotuning_is_off(many_dir: Path) -> None:
+    """What pauses at the end of epochs does not run, unless it is asked for."""
+    import tensorflow as tf
+
+    dataset = bigearthnet.load("train", many_dir)
+    options = tf.data.Options()
+    options.autotune.enabled = True
+
+    assert dataset.map(lambda x, y: y).options().autotune.enabled is False
+    assert dataset.with_options(options).options().autotune.enabled is True
+
+
 def test_the_element_spec_of_pictures(many_dir: Path) -> None:
     """The config s2-rgb gives pictures of 8 bits."""
     import tensorflow as tf
