@@ -21,9 +21,9 @@ import numpy.typing as npt
 # (EIGEN_MAX_ALIGN_BYTES).
 _ALIGNMENT = 64
 
-# Arrays whose memory is kept: of two batches of three groups of bands, and some. Small
-# ones are got from the system as fast.
-_MAX_FREE = 8
+# Arrays whose memory is kept: of five batches of three groups of bands, as many as a
+# pipeline of TensorFlow holds. Small ones are got from the system as fast.
+_MAX_FREE = 16
 _MIN_RECYCLED_NBYTES = 2**18
 
 # Bytes that two threads copy faster than one, though it takes time to hand over.
@@ -48,9 +48,10 @@ class Recycler:
 
     An array is in use as long as it, or a view of it, or a tensor made of it without a
     copy is there, so that nobody sees memory change. What is taken back is kept for
-    arrays of as many bytes, but of few: readers whose batches differ in size must not
-    keep all of them. Several threads may share one, without a lock, which a process
-    that is forked would find held for ever.
+    arrays that take at least half of it, so that a last, short batch finds room; but of
+    few: readers whose batches differ in size must not keep all of them. Several threads
+    may share one, without a lock, which a process that is forked would find held for
+    ever.
     """
 
     def __init__(self) -> None:
@@ -64,19 +65,25 @@ class Recycler:
         memory = self._find(nbytes)
         if memory is None:
             memory = make_aligned((nbytes,), "uint8")
-        return np.asarray(_Loan(memory, self._free)).view(dtype).reshape(shape)
+        lent = np.asarray(_Loan(memory, self._free))[:nbytes]
+        return lent.view(dtype).reshape(shape)
 
     def _find(self, nbytes: int) -> npt.NDArray[np.uint8] | None:
-        """Takes memory of that size out of what is free."""
-        for _ in range(_MAX_FREE):
+        """Takes the smallest memory that fits out of what is free."""
+        found: npt.NDArray[np.uint8] | None = None
+        for _ in range(len(self._free)):
             try:
                 memory = self._free.popleft()
             except IndexError:  # another thread was faster
-                return None
-            if memory.nbytes == nbytes:
-                return memory
-            self._free.append(memory)
-        return None
+                break
+            fits = nbytes <= memory.nbytes <= 2 * nbytes
+            if not fits or (found is not None and memory.nbytes >= found.nbytes):
+                self._free.append(memory)
+                continue
+            if found is not None:
+                self._free.append(found)
+            found = memory
+        return found
 
 
 class _Loan:

@@ -33,8 +33,27 @@ def test_memory_comes_back_when_nobody_uses_it() -> None:
     assert place == recycler.take((2**19,), "uint32").ctypes.data
 
 
+def test_a_shorter_array_takes_the_smallest_memory_that_fits() -> None:
+    """A last, short batch finds room; memory of more than twice its size is left."""
+    recycler = Recycler()
+    sizes = [2**22, 2**20, 2**20 + 64, 2**18]
+    arrays = [recycler.take((size,), "uint8") for size in sizes]
+    places = [array.ctypes.data for array in arrays]
+    del arrays
+
+    shorter = recycler.take((2**18, 3), "uint8")
+    same = recycler.take((2**18,), "uint8")
+    other = recycler.take((2**19 - 1,), "uint8")
+
+    assert places[1] == shorter.ctypes.data
+    assert places[3] == same.ctypes.data
+    assert other.ctypes.data not in places
+    shorter[:] = 7
+    assert 3 * 2**18 == shorter.nbytes == np.count_nonzero(shorter)
+
+
 def test_memory_of_few_arrays_is_kept() -> None:
-    """Arrays of ever other sizes do not pile up; the latest are kept."""
+    """Arrays of ever larger sizes do not pile up; the latest are kept."""
     recycler = Recycler()
     places = {}
     for n in range(30):
