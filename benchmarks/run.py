@@ -98,7 +98,7 @@ def run_all(
                 continue
             try:
                 if number == 0:
-                    pythons[row.name] = prepare(row, sources.work / "environments")
+                    pythons[row.name] = prepare(row, sources.environments)
                     result.versions = find_versions(pythons[row.name], row.packages)
                 measured = run_row(
                     row,
@@ -150,6 +150,9 @@ def _define_flags() -> None:
     flags.DEFINE_integer("rounds", 3, "Counted runs of each program.")
     flags.DEFINE_list("only", [], "Only rows whose names begin so, and their limits.")
     flags.DEFINE_string("work", "benchmarks-work", "Folder for archives and stores.")
+    flags.DEFINE_string(
+        "environments", "", "Folder for the peers' environments; else in --work."
+    )
     flags.DEFINE_string("output", "benchmarks-results", "Folder for the results.")
     flags.DEFINE_integer("timeout", 1800, "Seconds after which a program is killed.")
     flags.DEFINE_bool("list", False, "Only list the rows.")
@@ -163,7 +166,12 @@ def _main() -> None:
             print(f"{row.name:32} {row.title}")
         return
     work = command.path_flag("work").resolve()
-    sources = Sources(work, values.num_patches, values.num_few)
+    environments = (
+        command.path_flag("environments").resolve()
+        if values.environments
+        else work / "environments"
+    )
+    sources = Sources(work, environments, values.num_patches, values.num_few)
     results = run_all(rows, sources, values.rounds, values.timeout)
     output = command.path_flag("output")
     names = ("num_patches", "num_few", "rounds", "only")

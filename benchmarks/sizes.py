@@ -53,7 +53,9 @@ def measure_sizes(
     found = {}
     for size in sizes:
         print(f"{size:,} patches", file=sys.stderr, flush=True)
-        found[size] = run_all(rows, Sources(work, size, size), rounds, timeout_s)
+        found[size] = run_all(
+            rows, Sources(work, work / "environments", size, size), rounds, timeout_s
+        )
     return found
 
 

@@ -23,15 +23,18 @@ _TIMEOUT_S = 3600.0
 class Sources:
     """Makes sources when they are first asked for, and keeps them."""
 
-    def __init__(self, work: Path, num_patches: int, num_few: int) -> None:
+    def __init__(
+        self, work: Path, environments: Path, num_patches: int, num_few: int
+    ) -> None:
         """Says where and how much.
 
         Args:
-            work: Folder for everything.
+            work: Folder for archives and stores.
+            environments: Folder of the peers' virtual environments.
             num_patches: Patches of the archive.
             num_few: Patches of the one for slow peers.
         """
-        self.work = work
+        self.work, self.environments = work, environments
         self._counts = {"": num_patches, "_few": num_few}
         self._makers: dict[str, Callable[[Path, str], None]] = {
             "archive": self._make_archive,
@@ -96,7 +99,7 @@ class Sources:
     def _run_peer(self, program: str, environment: str, name: str, path: Path) -> None:
         """Runs the program of a peer that encodes, and keeps what it writes."""
         source, patches = self.get(name)
-        python = ENVIRONMENTS[environment].prepare(self.work / "environments")
+        python = ENVIRONMENTS[environment].prepare(self.environments)
         path.mkdir()
         command: list[str | Path] = [
             python,

@@ -33,7 +33,7 @@ RECORD_OVERHEAD = 16
 _HEADER_NBYTES = 12
 
 # Largest record that is read, in bytes; ours have about 160,000.
-_MAX_RECORD_NBYTES = 2**26
+MAX_RECORD_NBYTES = 2**26
 
 # Protobuf wire type 2: a length and as many bytes.
 _LENGTH_DELIMITED = 2
@@ -223,7 +223,7 @@ def _read_data(
     if len(header) < _HEADER_NBYTES:
         raise error("is truncated")
     (nbytes,), (crc,) = _LENGTH.unpack(header[:8]), _CRC.unpack(header[8:])
-    if masked_crc(header[:8]) != crc or nbytes > _MAX_RECORD_NBYTES:
+    if masked_crc(header[:8]) != crc or nbytes > MAX_RECORD_NBYTES:
         raise error("has a damaged length")
     data, footer = read(nbytes), read(_CRC.size)
     if len(data) < nbytes or len(footer) < _CRC.size:

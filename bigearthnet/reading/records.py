@@ -13,7 +13,11 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.encoding.tfrecord import RECORD_OVERHEAD, masked_crc
+from bigearthnet.encoding.tfrecord import (
+    MAX_RECORD_NBYTES,
+    RECORD_OVERHEAD,
+    masked_crc,
+)
 from bigearthnet.errors import ShardError
 
 # What a record starts with: the length of its data, and that length's checksum.
@@ -78,7 +82,7 @@ class RecordFile:
         if len(header) < _HEADER.size:
             raise self.damaged(number, "is truncated or missing")
         nbytes, crc = _HEADER.unpack(header)
-        if masked_crc(header[:8]) != crc:
+        if masked_crc(header[:8]) != crc or nbytes > MAX_RECORD_NBYTES:
             raise self.damaged(number, "has a damaged length")
         end, size = start + nbytes + RECORD_OVERHEAD, os.fstat(file.fileno()).st_size
         if end > size:

@@ -134,11 +134,16 @@ def test_reading_ahead_changes_nothing(
     assert RECORDS == read(records, [0, 1, 2, 3])
 
 
-def test_a_huge_length_is_refused(tmp_path: Path) -> None:
-    """A length with a right checksum that leads out of the file is a truncation."""
-    length = (2**40).to_bytes(8, "little")
+@pytest.mark.parametrize(
+    ("nbytes", "problem"), [(2**20, "is truncated"), (2**27, "has a damaged length")]
+)
+def test_a_huge_length_is_refused(nbytes: int, problem: str, tmp_path: Path) -> None:
+    """A length with a right checksum must lie in the file, and be one of ours."""
+    length = nbytes.to_bytes(8, "little")
     path = tmp_path / "shard"
-    path.write_bytes(length + masked_crc(length).to_bytes(4, "little") + b"data")
+    with path.open("wb") as file:
+        file.write(length + masked_crc(length).to_bytes(4, "little") + b"data")
+        file.truncate(2**28 if nbytes > 2**26 else 2**19)
 
-    with pytest.raises(ShardError, match="is truncated"):
+    with pytest.raises(ShardError, match=problem):
         read(RecordFile(path, 1), [0])
