@@ -6,7 +6,6 @@ import contextlib
 import os
 import struct
 from array import array
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,16 +44,14 @@ class RecordFile:
         self._bounds = array("q", bytes(8 * (num_records + 1)))
         self._num_known = 0  # records whose end is known
 
-    @contextlib.contextmanager
-    def open(self) -> Iterator[BinaryIO]:
-        """Opens the file, for the methods below.
+    def open(self) -> BinaryIO:
+        """Opens the file, for the methods below; the caller closes it.
 
         Raises:
-            ShardError: If the file cannot be opened or read.
+            ShardError: If the file cannot be opened.
         """
         try:
-            with self.path.open("rb") as file:
-                yield file
+            return self.path.open("rb")
         except OSError as cause:
             raise ShardError.unreadable(self.path, cause) from None
 
@@ -66,7 +63,8 @@ class RecordFile:
             number: Number of the record, below `num_records`.
 
         Raises:
-            ShardError: If a length is damaged, or the file has more or fewer records.
+            ShardError: If the file cannot be read, a length is damaged, or there are
+                more or fewer records.
         """
         while self._num_known <= number:
             self._find_next(file, self._num_known)
@@ -77,12 +75,11 @@ class RecordFile:
     def _find_next(self, file: BinaryIO, number: int) -> None:
         """Finds the end of a record whose start is known."""
         start = self._bounds[number]
-        file.seek(start)
-        header = file.read(_HEADER.size)
-        if len(header) < _HEADER.size:
+        header = bytearray(_HEADER.size)
+        if self._read_into(file, start, header) < _HEADER.size:
             raise self.damaged(number, "is truncated or missing")
         nbytes, crc = _HEADER.unpack(header)
-        if masked_crc(header[:8]) != crc or nbytes > MAX_RECORD_NBYTES:
+        if masked_crc(bytes(header[:8])) != crc or nbytes > MAX_RECORD_NBYTES:
             raise self.damaged(number, "has a damaged length")
         end, size = start + nbytes + RECORD_OVERHEAD, os.fstat(file.fileno()).st_size
         if end > size:
@@ -105,17 +102,27 @@ class RecordFile:
             How many bytes the data has.
 
         Raises:
-            ShardError: If the checksum does not fit, or the file is truncated.
+            ShardError: If the file cannot be read or is truncated, or the checksum does
+                not fit.
         """
         start, nbytes = self.find(file, number)
-        file.seek(start)
         expected = nbytes + _FOOTER.size
-        if file.readinto(buffer[:expected]) < expected:  # type: ignore[attr-defined]
+        if self._read_into(file, start, buffer[:expected].data) < expected:
             raise self.damaged(number, "is truncated")
         (crc,) = _FOOTER.unpack_from(buffer.data, nbytes)
         if masked_crc(buffer[:nbytes]) != crc:
             raise self.damaged(number, "has a wrong checksum")
         return nbytes
+
+    def _read_into(
+        self, file: BinaryIO, start: int, buffer: bytearray | memoryview
+    ) -> int:
+        """Reads from a byte on; returns how many bytes were read."""
+        try:
+            file.seek(start)
+            return int(file.readinto(buffer))  # type: ignore[attr-defined]
+        except OSError as cause:
+            raise ShardError.unreadable(self.path, cause) from None
 
     def read_ahead(self, first: int, last: int) -> None:
         """Tells the system that records are going to be read, where it can be told.
@@ -132,7 +139,8 @@ class RecordFile:
                 mean = os.fstat(file.fileno()).st_size // self._num_records
                 start, end = first * mean, last * mean
             advice = os.POSIX_FADV_WILLNEED
-            os.posix_fadvise(file.fileno(), start, end - start, advice)
+            with contextlib.suppress(OSError):  # a file system may not know of it
+                os.posix_fadvise(file.fileno(), start, end - start, advice)
 
     def damaged(self, number: int, problem: str) -> ShardError:
         """Returns the error that says what is wrong with a record."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import io
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +120,24 @@ def test_a_missing_file_is_named(path: Path) -> None:
         read(RecordFile(path, 4), [0])
     with pytest.raises(ShardError, match="shard is missing"):
         RecordFile(path, 4).read_ahead(0, 4)
+
+
+class Broken(io.BytesIO):
+    """A file on a disk that cannot be read any more."""
+
+    def readinto(self, buffer: object) -> int:
+        """Fails as a damaged disk does."""
+        raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_broken_disk_is_an_error_that_names_the_file(known: bool, path: Path) -> None:
+    """Whether headers or data cannot be read, the error is ours."""
+    records = RecordFile(path, 4)
+    if known:
+        read(records, [3])
+    with pytest.raises(ShardError, match=r"shard cannot be read .*Input/output error"):
+        records.read(Broken(), 0, np.zeros(1_000, np.uint8))
 
 
 @pytest.mark.parametrize("known", [False, True])
