@@ -336,7 +336,12 @@ ROWS: tuple[Row, ...] = (
     ),
     # --- RGB
     _load("rgb-load", "`load(bands='rgb')`, TFRecord", RGB, "bands=rgb", "size=120"),
-    _load("rgb-load-native", "the same, native uint16", RGB, "bands=rgb"),
+    _load(
+        "rgb-load-native",
+        "`load(bands='rgb')`, TFRecord, native uint16",
+        RGB,
+        "bands=rgb",
+    ),
     _load(
         "rgb-load-arrow",
         "`load(bands='rgb')`, Arrow",
@@ -347,7 +352,7 @@ ROWS: tuple[Row, ...] = (
     ),
     _load(
         "rgb-load-arrow-native",
-        "the same, native uint16",
+        "`load(bands='rgb')`, Arrow, native uint16",
         RGB,
         "bands=rgb",
         "store=arrow",
@@ -400,7 +405,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "resampled-torchgeo-workers",
-        "the same, two workers",
+        "torchgeo `BigEarthNet` on the folder, two workers",
         RESAMPLED,
         "torchgeo",
         "read_torchgeo",

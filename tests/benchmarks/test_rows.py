@@ -13,10 +13,12 @@ PROGRAMS = Path(benchmarks.__file__).parent / "programs"
 
 
 def test_rows_fit_together() -> None:
-    """Names are unique; programs, environments, limits and our rows exist."""
+    """Names and titles are unique; programs, environments, limits, our rows exist."""
     names = [row.name for row in ROWS]
 
     assert len(names) == len(set(names))
+    # A picture has one bar for each title.
+    assert len(names) == len({(row.group, row.title) for row in ROWS})
     assert [] == [
         r.program for r in ROWS if not (PROGRAMS / f"{r.program}.py").exists()
     ]
