@@ -4,8 +4,11 @@ import concurrent.futures
 import dataclasses
 import json
 import shutil
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -390,8 +393,17 @@ def test_two_runs_do_not_compute_the_same(
     computed: list[str],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A run waits for another one that fills the folder, and reads what that wrote."""
+    waits = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        """Tells that the run waits; what it prints could be lost while it is read."""
+        waits.set()
+        time.sleep(seconds)
+
+    monkeypatch.setattr(feature_cache, "time", SimpleNamespace(sleep=sleep))
     expected = values(load())
     (folder,) = find_folders(tmp_path / "cache")
     content = (folder / "00001.npy").read_bytes()
@@ -401,12 +413,13 @@ def test_two_runs_do_not_compute_the_same(
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         with shards.lock():
             waiting = pool.submit(load)
-            while "waiting for another run" not in capsys.readouterr().err:
-                assert not waiting.done()
+            assert waits.wait(timeout=60)
+            assert not waiting.done()
             (folder / "00001.npy").write_bytes(content)
 
         np.testing.assert_array_equal(expected, values(waiting.result()))
     assert [] == computed
+    assert "waiting for another run" in capsys.readouterr().err
 
 
 def test_missing_weights_are_an_error(load: Load, tmp_path: Path) -> None:
