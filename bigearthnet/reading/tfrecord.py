@@ -1,8 +1,8 @@
 """Reads TFRecord shards, in order or in any other, only the features asked for.
 
 A record is read into memory that stays in the processor's cache, and its pixels are
-copied once, to where they stand in the batch. TensorFlow's own reader copies them four
-times, and is the oracle in the tests.
+copied once, to where they stand in the batch. TensorFlow copies them into a record, a
+feature and a tensor, one after the other; it is the oracle in the tests.
 """
 
 from __future__ import annotations
