@@ -146,8 +146,8 @@ def find_stores(data_dir: Path) -> list[Store]:
     return stores
 
 
-# Names of formats. TFRecord is read well in any order from any disk; Arrow is faster in
-# memory, and slow where pages come from a disk one by one.
+# Names of formats. TFRecord is what every build has had first; Arrow is faster, and the
+# system decides how much of it stays in memory.
 _PREFERRED = ("tfrecord", "arrow", "parquet")
 
 
