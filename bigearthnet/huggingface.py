@@ -22,6 +22,7 @@ from bigearthnet.reading.batches import (
     Batch,
     Reader,
     choose_columns,
+    find_column,
 )
 
 if TYPE_CHECKING:
@@ -67,8 +68,9 @@ def to_tf(
     Args:
         source: A reader, or a map-style data set of `datasets`.
         batch_size: Patches of a batch; the last one may be short.
-        columns: Which columns; None for all that have one shape for all patches, which
-            `labels` and `labels_19` do not have (use `multi_hot_43`, `multi_hot_19`).
+        columns: Which columns, or bands by name; None for all stored ones that have one
+            shape for all patches, which `labels` and `labels_19` do not have (use
+            `multi_hot_43`, `multi_hot_19`).
         shuffle: Draws an order of all patches for each epoch, that is each iteration.
         seed: Seed of these orders.
 
@@ -100,7 +102,10 @@ def to_tf(
                 f"{'multi_hot_19' if name == 'labels_19' else 'multi_hot_43'} instead."
             )
     epochs = itertools.count()
-    signature = {name: _tensor_spec(reader.features[name]) for name in chosen}
+    signature = {
+        name: _tensor_spec(find_column(reader.features, name).feature)
+        for name in chosen
+    }
 
     def generate() -> Iterator[Batch]:
         yield from reader.batches(

@@ -92,8 +92,8 @@ def load(
 
     target = label_maps.get_nomenclature(labels)
     opened = open_store(folder, chosen, store)
-    features = _choose_features(opened.format.has_columns, chosen, names)
-    dataset = _read(opened, split, features, batch_size, shuffle, seed)
+    columns = _choose_columns(chosen, bands, names, image_size)
+    dataset = _read(opened, split, columns, batch_size, shuffle, seed)
     count = opened.num_patches(split)
     empty = 0 if keep_empty else label_maps.count_unlabelled(opened, split, target)
     if empty:
@@ -132,29 +132,32 @@ def _check_options(
     return choose_bands(bands)
 
 
-def _choose_features(
-    from_columns: bool, config: Config, bands: Sequence[str]
-) -> list[Feature]:
-    """Returns the stored features that images and labels are made of."""
+def _choose_columns(
+    config: Config,
+    bands: str | Sequence[str],
+    names: Sequence[str],
+    image_size: int | None,
+) -> list[str]:
+    """Returns the columns that images and labels are made of."""
     from bigearthnet.loading.images import choose_groups
     from bigearthnet.loading.labels import STORED
 
-    names = [group.name for group in choose_groups(bands)]
     if config.schema == RGB_SCHEMA:
-        names = ["image"]
-    schema = config.columns if from_columns else config.schema
-    return [feature for feature in schema if feature.name in (*names, STORED)]
+        return ["image", STORED]
+    if image_size is None and bands != "all":
+        return [*names, STORED]
+    return [*(group.name for group in choose_groups(names)), STORED]
 
 
 def _read(
     store: Store,
     split: str,
-    features: Sequence[Feature],
+    columns: Sequence[str],
     batch_size: int,
     shuffle: bool,
     seed: int | None,
 ) -> tf.data.Dataset:
-    """Makes batches of the stored features, from whichever format the store has."""
+    """Makes batches of some columns, from whichever format the store has."""
     from bigearthnet.huggingface import to_tf
 
     shards = tuple(store.shards(split))
@@ -163,8 +166,7 @@ def _read(
     reader = _open_reader(
         store.format.name, shards, tuple(store.rows(split)), schema, versions
     )
-    names = [feature.name for feature in features]
-    return to_tf(reader, batch_size, names, shuffle=shuffle, seed=seed)
+    return to_tf(reader, batch_size, columns, shuffle=shuffle, seed=seed)
 
 
 @functools.lru_cache(maxsize=8)
@@ -210,7 +212,7 @@ def _make_assemble(
     target: Nomenclature,
 ) -> Any:
     """Returns the function from a batch of stored features to (images, labels)."""
-    from bigearthnet.loading.images import decode_pictures, make_images, split_bands
+    from bigearthnet.loading.images import decode_pictures, make_images
     from bigearthnet.loading.labels import STORED, map_labels
 
     def assemble(batch: dict[str, tf.Tensor]) -> tuple[Any, tf.Tensor]:
@@ -221,7 +223,7 @@ def _make_assemble(
             return make_images(batch, names), vectors
         if bands == "all":
             return {group.name: batch[group.name] for group in GROUPS}, vectors
-        return split_bands(batch, names), vectors
+        return {name: batch[name] for name in names}, vectors
 
     return assemble
 

@@ -173,15 +173,3 @@ def decode_pictures(files: tf.Tensor) -> tf.Tensor:
         fn_output_signature=tf.TensorSpec((None, None, len(RGB)), tf.uint8),
     )
     return tf.ensure_shape(pictures, (None, IMAGE_SIZE, IMAGE_SIZE, len(RGB)))
-
-
-def split_bands(
-    groups: Mapping[str, tf.Tensor], bands: Sequence[str]
-) -> dict[str, tf.Tensor]:
-    """Returns band name → shape (batch, y, x), uint16, at native resolution."""
-    found = {}
-    for name in bands:
-        for group in choose_groups([name]):
-            index = [band.name for band in group.bands].index(name)
-            found[name] = groups[group.name][:, index]
-    return found

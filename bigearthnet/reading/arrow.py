@@ -18,6 +18,7 @@ from bigearthnet.reading.batches import (
     Batch,
     check_indices,
     choose_columns,
+    find_column,
     find_features,
     make_generator,
 )
@@ -149,7 +150,7 @@ class ArrowReader:
 
         Args:
             indices: Which patches, in [0, len(self)), in any order.
-            columns: Which columns; None for all.
+            columns: Which columns, or bands by name; None for all that are stored.
 
         Returns:
             Column → array of shape (patch, …); see `encoding.columns.decode_column`.
@@ -182,7 +183,7 @@ class ArrowReader:
             batch_size: Patches of a batch. In order, a batch that lies in one record
                 batch (100 patches) is a read-only view of the mapped file; others are
                 copies.
-            columns: Which columns; None for all.
+            columns: Which columns, or bands by name; None for all that are stored.
             shuffle: Draws an order of all patches, anew for each epoch.
             seed: Seed of that order; None for one that cannot be repeated.
             epoch: Number of the epoch.
@@ -246,12 +247,13 @@ class ArrowReader:
     def _column(self, name: str) -> ChunkedColumn:
         """Returns a column; kept, so that views of its chunks are made once."""
         if name not in self._columns:
-            group, _, field = name.partition("/")
+            column = find_column(self.features, name)
+            group, _, field = column.stored.name.partition("/")
             arrays = [batch[group] for batch in self._batches]
             if field:
                 arrays = [array.field(field) for array in arrays]
             self._columns[name] = ChunkedColumn(
-                arrays, self.features[name], self._recycler
+                arrays, column.stored, self._recycler, column.band
             )
         return self._columns[name]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from bigearthnet.bands import GROUPS
 from bigearthnet.errors import OptionError
 from bigearthnet.features import S2_COLUMNS, Feature
 from bigearthnet.options import check_seed
@@ -22,8 +24,11 @@ Batch: TypeAlias = "dict[str, npt.NDArray[Any]]"
 class Reader(Protocol):
     """Reads the patches of one split, batch by batch.
 
+    Besides the stored columns, single bands can be asked for by name (`B04`): arrays of
+    shape (patch, y, x), of which the other bands are not copied.
+
     Attributes:
-        features: Column → its feature.
+        features: Stored column → its feature.
     """
 
     features: dict[str, Feature]
@@ -95,10 +100,51 @@ def _is_same(one: pa.DataType, other: pa.DataType) -> bool:
     return bool(one == other)
 
 
+class Column(NamedTuple):
+    """What a reader offers under a name.
+
+    Attributes:
+        feature: What is handed out, without the axis of patches.
+        stored: The stored feature that it is, or is a band of.
+        band: Index of the band in the stored feature; None for all of it.
+    """
+
+    feature: Feature
+    stored: Feature
+    band: int | None
+
+
+# Band → group that holds it, and its index there.
+_BANDS = {
+    band.name: (group.name, index)
+    for group in GROUPS
+    for index, band in enumerate(group.bands)
+}
+
+
+def find_column(features: Mapping[str, Feature], name: str) -> Column:
+    """Returns what a name stands for: a stored feature, or a single band of one.
+
+    Raises:
+        OptionError: If there is no such column.
+    """
+    if name in features:
+        return Column(features[name], features[name], None)
+    group, band = _BANDS.get(name, ("", 0))
+    if group not in features:
+        raise OptionError(
+            f"no column {name!r}: expected some of {', '.join(features)}, which have "
+            "the stored types, or names of bands."
+        )
+    stored = features[group]
+    single = dataclasses.replace(stored, name=name, shape=stored.shape[1:])
+    return Column(single, stored, band)
+
+
 def choose_columns(
     features: Mapping[str, Feature], columns: Sequence[str] | None
 ) -> list[str]:
-    """Returns the columns that are asked for, all if None.
+    """Returns the columns that are asked for, all that are stored if None.
 
     Raises:
         OptionError: If one of them is not there, or none is asked for.
@@ -107,11 +153,7 @@ def choose_columns(
     if not names:
         raise OptionError(f"no column: expected some of {', '.join(features)}.")
     for name in names:
-        if name not in features:
-            raise OptionError(
-                f"no column {name!r}: expected some of {', '.join(features)}, which "
-                "have the stored types."
-            )
+        find_column(features, name)
     return names
 
 

@@ -18,7 +18,11 @@ class ChunkedColumn:
     """A column in chunks, one for each record batch."""
 
     def __init__(
-        self, chunks: Sequence[pa.Array], feature: Feature, recycler: Recycler
+        self,
+        chunks: Sequence[pa.Array],
+        feature: Feature,
+        recycler: Recycler,
+        band: int | None = None,
     ) -> None:
         """Takes the chunks; bands, vectors and numbers are made views at once.
 
@@ -26,6 +30,7 @@ class ChunkedColumn:
             chunks: The column of each record batch, at least one.
             feature: What the column is.
             recycler: Where new arrays come from.
+            band: Index of the band to hand out alone; None for all of a row.
 
         Raises:
             ShardError: If a chunk is damaged.
@@ -35,6 +40,8 @@ class ChunkedColumn:
         self._views: list[npt.NDArray[Any]] | None = None
         if feature.kind in ("tensor", "integer", "class"):
             self._views = [decode_column(chunk, feature) for chunk in chunks]
+            if band is not None:
+                self._views = [view[:, band] for view in self._views]
 
     def gather(self, places: Sequence[tuple[int, int]]) -> npt.NDArray[Any]:
         """Copies some rows.

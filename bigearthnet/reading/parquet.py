@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 from bigearthnet.encoding.columns import decode_column
 from bigearthnet.encoding.parquet import read_footer
 from bigearthnet.errors import ShardError
-from bigearthnet.features import Feature
 from bigearthnet.options import check_batch_size
 from bigearthnet.reading.batches import (
     Batch,
+    Column,
     choose_columns,
+    find_column,
     find_features,
     make_generator,
 )
@@ -67,7 +68,7 @@ class ParquetReader:
 
         Args:
             batch_size: Patches of a batch.
-            columns: Which columns; None for all.
+            columns: Which columns, or bands by name; None for all that are stored.
             shuffle: Reads row groups (100 patches) in an order that is drawn anew for
                 each epoch, and mixes the patches of eight of them at a time.
             seed: Seed of that order; None for one that cannot be repeated.
@@ -101,7 +102,8 @@ class ParquetReader:
 
     def _read(self, index: int, columns: Sequence[str]) -> Batch:
         number, group = self._groups[index]
-        names = [name.replace("/", ".") for name in columns]
+        found = {name: find_column(self.features, name) for name in columns}
+        names = [column.stored.name.replace("/", ".") for column in found.values()]
         try:
             with pa.memory_map(str(self._paths[number])) as mapped:
                 file = pq.ParquetFile(
@@ -109,18 +111,20 @@ class ParquetReader:
                     metadata=self._footers[number],
                     page_checksum_verification=True,
                 )
-                table = file.read_row_group(group, columns=names)
+                table = file.read_row_group(group, columns=[*dict.fromkeys(names)])
         except (pa.ArrowException, OSError) as cause:
             raise ShardError.unreadable(self._paths[number], cause) from None
-        return {name: _decode(table, self.features[name]) for name in columns}
+        return {name: _decode(table, column) for name, column in found.items()}
 
 
-def _decode(table: pa.Table, feature: Feature) -> npt.NDArray[Any]:
-    group, _, field = feature.name.partition("/")
+def _decode(table: pa.Table, column: Column) -> npt.NDArray[Any]:
+    group, _, field = column.stored.name.partition("/")
     chunks = table[group].chunks
     if field:
         chunks = [chunk.field(field) for chunk in chunks]
-    arrays = [decode_column(chunk, feature) for chunk in chunks]
+    arrays = [decode_column(chunk, column.stored) for chunk in chunks]
+    if column.band is not None:
+        arrays = [array[:, column.band] for array in arrays]
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.features import Feature
+from bigearthnet.reading.batches import Column
 from bigearthnet.reading.example_proto import ExampleError, find_bytes, read_integers
 from bigearthnet.reading.memory import Recycler
 
@@ -54,32 +55,37 @@ class Collector(Protocol):
         """Returns the values of all rows, shape (row, …)."""
 
 
-def make_collector(feature: Feature, rows: int, recycler: Recycler) -> Collector:
-    """Returns what collects a feature's values of as many rows."""
+def make_collector(column: Column, rows: int, recycler: Recycler) -> Collector:
+    """Returns what collects a column's values of as many rows."""
+    feature = column.feature
     if feature.kind == "tensor":
-        return _Tensors(feature, rows, recycler)
+        return _Tensors(column, rows, recycler)
     if feature.kind in ("text", "image"):
         return _Strings(feature, rows)
     return _Integers(feature, rows)
 
 
 class _Tensors:
-    def __init__(self, feature: Feature, rows: int, recycler: Recycler) -> None:
+    def __init__(self, column: Column, rows: int, recycler: Recycler) -> None:
+        feature, stored = column.feature, column.stored
         dtype = np.dtype(feature.dtype).newbyteorder("<")
-        self._name = feature.name
+        self._name = stored.name
         self._array = recycler.take((rows, *feature.shape), dtype.str)
+        self._stored_nbytes = math.prod(stored.shape) * dtype.itemsize
         self._nbytes = math.prod(feature.shape) * dtype.itemsize
+        self._first = self._nbytes * (column.band or 0)
         flat = self._array.reshape(-1).view(np.uint8)
         self._bytes = flat.reshape(rows, self._nbytes)
 
     def add(self, row: int, record: Scratch, start: int, stop: int) -> None:
-        """Copies the bytes of a tensor."""
+        """Copies the bytes of a tensor, or of one band of it."""
         start, stop = find_bytes(record.view, start, stop)
-        if stop - start != self._nbytes:
+        if stop - start != self._stored_nbytes:
             raise ExampleError(
-                f"has {stop - start} bytes of {self._name}, not {self._nbytes}"
+                f"has {stop - start} bytes of {self._name}, not {self._stored_nbytes}"
             )
-        self._bytes[row] = record.array[start:stop]
+        start += self._first
+        self._bytes[row] = record.array[start : start + self._nbytes]
 
     def take(self) -> npt.NDArray[Any]:
         """Returns the tensors."""

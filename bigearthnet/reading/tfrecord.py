@@ -24,11 +24,12 @@ from bigearthnet.reading.batches import (
     Batch,
     check_indices,
     choose_columns,
+    find_column,
     make_generator,
 )
 from bigearthnet.reading.example_proto import ExampleError, find_features
 from bigearthnet.reading.memory import Recycler
-from bigearthnet.reading.record_values import Scratch, make_collector
+from bigearthnet.reading.record_values import Collector, Scratch, make_collector
 from bigearthnet.reading.records import RecordFile
 from bigearthnet.stores import default_data_dir, open_store
 
@@ -107,7 +108,7 @@ class TFRecordReader:
 
         Args:
             indices: Which patches, in [0, len(self)), in any order.
-            columns: Names of features; None for all.
+            columns: Names of features, or of bands; None for all that are stored.
 
         Returns:
             Name → array of shape (patch, …), as `encoding.columns.decode_column` has
@@ -120,21 +121,23 @@ class TFRecordReader:
         """
         rows = check_indices(indices, len(self))
         chosen = choose_columns(self.features, columns)
-        collectors = {
-            name.encode(): make_collector(
-                self.features[name], len(rows), self._recycler
-            )
-            for name in chosen
-        }
+        collectors: dict[str, Collector] = {}
+        stored: dict[bytes, list[Collector]] = {}
+        for name in dict.fromkeys(chosen):
+            column = find_column(self.features, name)
+            made = make_collector(column, len(rows), self._recycler)
+            collectors[name] = made
+            stored.setdefault(column.stored.name.encode(), []).append(made)
         record = Scratch()
         for row, (file, number, nbytes) in enumerate(self._read(rows, record)):
             try:
-                found = find_features(record.view, nbytes, collectors)
-                for name, (start, stop) in found.items():
-                    collectors[name].add(row, record, start, stop)
+                found = find_features(record.view, nbytes, stored)
+                for key, (start, stop) in found.items():
+                    for collector in stored[key]:
+                        collector.add(row, record, start, stop)
             except ExampleError as cause:
                 raise file.damaged(number, str(cause)) from None
-        return {name: collectors[name.encode()].take() for name in chosen}
+        return {name: collector.take() for name, collector in collectors.items()}
 
     def _read(
         self, rows: npt.NDArray[np.int64], record: Scratch
@@ -167,7 +170,7 @@ class TFRecordReader:
 
         Args:
             batch_size: Patches of a batch.
-            columns: Names of features; None for all.
+            columns: Names of features, or of bands; None for all that are stored.
             shuffle: Draws an order of the shards for each epoch, reads eight of them
                 side by side, and mixes 1,000 patches of these at a time.
             seed: Seed of that order; None for one that cannot be repeated.

@@ -13,7 +13,6 @@ from bigearthnet.loading.images import (
     choose_groups,
     make_images,
     resampling_matrix,
-    split_bands,
 )
 
 SIZES = (20, 60)
@@ -180,17 +179,6 @@ def test_bands_of_full_size_are_exact() -> None:
     expected = groups["bands_10m"][:, [3, 0]].transpose(0, 2, 3, 1)
 
     np.testing.assert_array_equal(expected, make_images(groups, ["B08", "B02"]))
-
-
-def test_split_bands_takes_groups_apart_by_name() -> None:
-    """The dict has the bands asked for, in that order, as they are stored."""
-    groups = make_groups(2)
-    found = split_bands(groups, ["B8A", "B01", "B04"])
-
-    assert ["B8A", "B01", "B04"] == list(found)
-    np.testing.assert_array_equal(groups["bands_20m"][:, 3], found["B8A"])
-    np.testing.assert_array_equal(groups["bands_60m"][:, 0], found["B01"])
-    np.testing.assert_array_equal(groups["bands_10m"][:, 2], found["B04"])
 
 
 @pytest.mark.parametrize(
