@@ -103,9 +103,7 @@ def make_images(groups: Mapping[str, tf.Tensor], bands: Sequence[str]) -> tf.Ten
         if chosen != names:
             pixels = tf.gather(pixels, [names.index(name) for name in chosen], axis=1)
         parts.append(
-            pixels
-            if group.size_px == IMAGE_SIZE
-            else _resample(tf.cast(pixels, tf.float32), group.size_px)
+            pixels if group.size_px == IMAGE_SIZE else resample(pixels, group.size_px)
         )
         order += chosen
     if len(parts) == 1:  # moved as they are: half the bytes
@@ -118,11 +116,18 @@ def make_images(groups: Mapping[str, tf.Tensor], bands: Sequence[str]) -> tf.Ten
     return tf.transpose(images, (0, 2, 3, 1))
 
 
-def _resample(pixels: tf.Tensor, size: int) -> tf.Tensor:
-    """Resamples bands of shape (batch, band, size, size) to IMAGE_SIZE, all at once.
+def resample(pixels: tf.Tensor, size: int) -> tf.Tensor:
+    """Resamples bands to IMAGE_SIZE, all at once; see `resampling_matrix`.
 
     Two products of matrices are faster than `tf.image.resize`, and do not round the
     weights as it does. Columns come first, in blocks, then rows, in one large product.
+
+    Args:
+        pixels: Shape (batch, band, y, x) = (batch, band, size, size), of any type.
+        size: Height and width.
+
+    Returns:
+        Shape (batch, band, y, x) = (batch, band, 120, 120), float32.
     """
     import tensorflow as tf
 
