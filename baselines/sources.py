@@ -71,6 +71,7 @@ class Source:
         import tensorflow as tf
 
         def gather(chosen: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
+            """Reads outside of the graph; arrays in the order of `names`."""
             return list(self._reader.gather(chosen, names).values())
 
         found = {name: self._features.get(name) for name in names}

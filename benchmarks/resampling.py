@@ -47,9 +47,11 @@ def measure(patches: int, turns: int) -> dict[str, float]:
     ]
 
     def ours(*groups: Any) -> list[Any]:
+        """Resamples both groups as `load` does."""
         return [resample(*pair) for pair in zip(groups, sizes, strict=True)]
 
     def theirs(*groups: Any) -> list[Any]:
+        """Resamples both as TensorFlow does, which takes bands as the last axis."""
         shape = (IMAGE_SIZE, IMAGE_SIZE)
         last = [tf.transpose(pixels, (0, 2, 3, 1)) for pixels in groups]
         return [tf.image.resize(pixels, shape, "bicubic") for pixels in last]

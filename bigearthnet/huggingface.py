@@ -71,7 +71,8 @@ def to_tf(
         columns: Which columns, or bands by name; None for all stored ones that have one
             shape for all patches, which `labels` and `labels_19` do not have (use
             `multi_hot_43`, `multi_hot_19`).
-        shuffle: Draws an order of all patches for each epoch, that is each iteration.
+        shuffle: Draws an order for each epoch, that is each iteration, as the reader's
+            `batches` does: of all patches with Arrow, and with data sets of `datasets`.
         seed: Seed of these orders.
 
     Returns:

@@ -78,7 +78,7 @@ class _Tensors:
         self._bytes = flat.reshape(rows, self._nbytes)
 
     def add(self, row: int, record: Scratch, start: int, stop: int) -> None:
-        """Copies the bytes of a tensor, or of one band of it."""
+        """Copies the bytes of a tensor, or of one band of it; see `Collector.add`."""
         start, stop = find_bytes(record.view, start, stop)
         if stop - start != self._stored_nbytes:
             raise ExampleError(
@@ -98,7 +98,7 @@ class _Strings:
         self._array = np.empty(rows, object)
 
     def add(self, row: int, record: Scratch, start: int, stop: int) -> None:
-        """Copies a picture, or decodes a text."""
+        """Copies a picture, or decodes a text; see `Collector.add`."""
         start, stop = find_bytes(record.view, start, stop)
         content = bytes(record.view[start:stop])
         try:
@@ -117,7 +117,7 @@ class _Integers:
         self._array = np.empty(rows, object if self._is_list else feature.dtype)
 
     def add(self, row: int, record: Scratch, start: int, stop: int) -> None:
-        """Decodes one integer, or a list of class ids."""
+        """Decodes one integer, or a list of class ids; see `Collector.add`."""
         numbers = read_integers(record.view, start, stop)
         if self._is_list:
             self._array[row] = np.array(numbers, np.int64)

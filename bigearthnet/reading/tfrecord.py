@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -182,13 +182,11 @@ class TFRecordReader:
         """
         check_batch_size(batch_size)
         chosen = choose_columns(self.features, columns)
-        if not shuffle:
-            for start in range(0, len(self), batch_size):
-                stop = min(start + batch_size, len(self))
-                yield self.gather(np.arange(start, stop), chosen)
-            return
+        pools: Iterable[npt.NDArray[np.int64]] = [np.arange(len(self))]
+        if shuffle:
+            pools = self._draw_pools(make_generator(seed, epoch))
         waiting = np.empty(0, np.int64)
-        for pool in self._draw_pools(make_generator(seed, epoch)):
+        for pool in pools:
             waiting = np.concatenate([waiting, pool])
             while len(waiting) >= batch_size:
                 yield self.gather(waiting[:batch_size], chosen)

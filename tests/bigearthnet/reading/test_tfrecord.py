@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,19 @@ def test_only_the_features_asked_for_come(record_files: list[Path]) -> None:
         next(reader.batches(2, ["B10"]))
     with pytest.raises(OptionError, match="at least 1, got 0"):
         next(reader.batches(0))
+
+
+def test_several_threads_read_at_once(
+    record_files: list[Path], expected: Arrays
+) -> None:
+    """Threads that find the same records for the first time get their own rows."""
+    orders = [np.random.default_rng(n).permutation(25).tolist() for n in range(8)]
+    for _ in range(5):
+        reader = open_files(record_files)
+        with ThreadPoolExecutor(len(orders)) as threads:
+            batches = [threads.submit(reader.gather, rows, ALL) for rows in orders]
+        for rows, batch in zip(orders, batches, strict=True):
+            assert_rows(expected, rows, batch.result())
 
 
 def test_a_store_is_read_without_tensorflow(all_stores: Path) -> None:
