@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.errors import CheckpointError
-from bigearthnet.encoding.files import DurableFile
+from bigearthnet.util.files import DurableFile
 
 if TYPE_CHECKING:
     import keras

@@ -33,10 +33,10 @@ from baselines.comparison.markdown import (
 from baselines.comparison.pairs import compare_pairs
 from baselines.comparison.report import Section, make_blocks, make_json
 from baselines.comparison.tables import make_headline_table
-from bigearthnet.encoding.files import DurableFile, write_json, write_text
 from bigearthnet.errors import OptionError
-from bigearthnet.options import check_seed
-from bigearthnet.page import Block, render_page
+from bigearthnet.report.page import Block, render_page
+from bigearthnet.util.files import DurableFile, write_json, write_text
+from bigearthnet.util.options import check_seed
 
 TITLE = "Comparison of models on BigEarthNet"
 

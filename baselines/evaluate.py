@@ -36,8 +36,8 @@ from baselines.settings import NO_SPLIT, split_names
 from baselines.sources import open_random_access
 from baselines.summary import format_results
 from baselines.trained import Trained, check_frozen_weights, load_trained_part
-from bigearthnet.encoding.progress import Progress
-from bigearthnet.nomenclature import CLC43, Nomenclature
+from bigearthnet.release.nomenclature import CLC43, Nomenclature
+from bigearthnet.util.progress import Progress
 
 if TYPE_CHECKING:
     from baselines.input_pipeline import TrainingData

@@ -11,8 +11,8 @@ from typing import Any
 from baselines.metrics import Metrics
 from baselines.scores import Scores
 from baselines.settings import Settings
-from bigearthnet.config import get_config
-from bigearthnet.nomenclature import Nomenclature
+from bigearthnet.release.nomenclature import Nomenclature
+from bigearthnet.schema.configs import get_config
 
 
 @dataclass(frozen=True)

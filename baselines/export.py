@@ -40,9 +40,9 @@ from baselines.model_card import (
 )
 from baselines.trained import PROBABILITIES, Trained, load_trained_model
 from baselines.workdir import Run
-from bigearthnet.bands import GROUPS
-from bigearthnet.encoding.files import sync_tree, write_json
 from bigearthnet.errors import OptionError
+from bigearthnet.release.bands import GROUPS
+from bigearthnet.util.files import sync_tree, write_json
 
 # Group of bands → shape (batch, band, y, x), uint16.
 Inputs: TypeAlias = "dict[str, npt.NDArray[np.uint16]]"

@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.errors import CacheError
-from bigearthnet.encoding.files import DurableFile, write_json
-from bigearthnet.locks import try_lock
+from bigearthnet.util.files import DurableFile, write_json
+from bigearthnet.util.locks import try_lock
 
 # Everything that decides what is cached, as JSON has it.
 Key: TypeAlias = "Mapping[str, Any]"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.input_pipeline import draw_order, hash_ids
-from bigearthnet.options import check_batch_size
+from bigearthnet.util.options import check_batch_size
 
 if TYPE_CHECKING:
     import tensorflow as tf

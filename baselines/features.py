@@ -24,9 +24,9 @@ from baselines.models.inception_v2 import NUM_FEATURES
 from baselines.models.weights import WeightsRecord, describe_weights
 from baselines.settings import Settings, split_names
 from baselines.sources import open_random_access
-from bigearthnet.encoding.progress import Progress
 from bigearthnet.errors import OptionError
-from bigearthnet.stores import Store
+from bigearthnet.store import Store
+from bigearthnet.util.progress import Progress
 
 if TYPE_CHECKING:
     import keras

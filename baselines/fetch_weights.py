@@ -24,7 +24,7 @@ from absl import flags
 from baselines import command
 from baselines.errors import WeightsError
 from bigearthnet.download import fetch
-from bigearthnet.encoding.files import DurableFile, FileInfo
+from bigearthnet.util.files import DurableFile, FileInfo
 
 _PIECE_NBYTES = 1 << 20
 

@@ -19,13 +19,13 @@ import numpy.typing as npt
 from baselines.errors import CacheError
 from baselines.settings import Settings, split_names
 from baselines.sources import PATCH_ID, open_random_access, open_source
-from bigearthnet.encoding.keys import hash_key
+from bigearthnet.engine.keys import hash_key
 from bigearthnet.errors import BigEarthNetError, ShardError
-from bigearthnet.features import S2_SCHEMA
 from bigearthnet.loading.labels import STORED, map_labels
-from bigearthnet.nomenclature import NOMENCLATURES
-from bigearthnet.options import check_batch_size
-from bigearthnet.stores import PATCHES, Store
+from bigearthnet.release.nomenclature import NOMENCLATURES
+from bigearthnet.schema.features import S2_SCHEMA
+from bigearthnet.store import PATCHES, Store
+from bigearthnet.util.options import check_batch_size
 
 if TYPE_CHECKING:
     import tensorflow as tf

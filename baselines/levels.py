@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.errors import ResultError
-from bigearthnet.nomenclature import (
+from bigearthnet.release.nomenclature import (
     CLC43,
     CLC_LEVEL1,
     CLC_LEVEL2,
     Nomenclature,
     remap,
 )
-from bigearthnet.options import look_up
+from bigearthnet.util.options import look_up
 
 _Number = TypeVar("_Number", np.uint8, np.float32)
 

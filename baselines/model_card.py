@@ -15,9 +15,9 @@ from baselines.results import RESULTS, read_results
 from baselines.settings import split_names
 from baselines.trained import Trained
 from baselines.workdir import EVALUATIONS, Run
-from bigearthnet.bands import GROUPS
-from bigearthnet.config import get_config
-from bigearthnet.encoding.files import write_text
+from bigearthnet.release.bands import GROUPS
+from bigearthnet.schema.configs import get_config
+from bigearthnet.util.files import write_text
 
 CARD, LABELS = "README.md", "labels.json"
 SAVED_MODEL, MODEL = "saved_model", "model.keras"

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.archive.limits import MAX_FILE_NBYTES
-from bigearthnet.bands import GROUPS
 from bigearthnet.errors import PatchError
-from bigearthnet.geotiff import decode_band
-from bigearthnet.metadata import parse_metadata
-from bigearthnet.patch import PatchId, band_file, file_names, metadata_file
+from bigearthnet.release.bands import GROUPS
+from bigearthnet.source.geotiff import decode_band
+from bigearthnet.source.limits import MAX_FILE_NBYTES
+from bigearthnet.source.metadata import parse_metadata
+from bigearthnet.source.patch import PatchId, band_file, file_names, metadata_file
 
 # A link is not followed, nor a pipe waited for, if one takes a file's place.
 _OPEN_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK

@@ -25,10 +25,10 @@ from baselines.model_card import find_warnings, read_evaluations
 from baselines.patch_folders import PatchFolder, read_patch_folder
 from baselines.prediction_picture import Prediction, draw_prediction
 from baselines.trained import Trained, load_trained_model
-from bigearthnet.bands import GROUPS
-from bigearthnet.encoding.files import DurableFile
 from bigearthnet.errors import OptionError
-from bigearthnet.nomenclature import CLC43, remap_ids
+from bigearthnet.release.bands import GROUPS
+from bigearthnet.release.nomenclature import CLC43, remap_ids
+from bigearthnet.util.files import DurableFile
 
 # Patches of a forward pass.
 _BATCH_SIZE = 64

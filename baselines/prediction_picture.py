@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet import rgb
+from bigearthnet.schema import rgb
 
 # Bars that are drawn at least, and characters of a line of a label.
 _NUM_BARS, _LINE_LENGTH = 8, 40

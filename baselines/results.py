@@ -29,8 +29,8 @@ from baselines.results_json import (
 )
 from baselines.scores import SCORES, Scores, read_scores, write_scores
 from baselines.workdir import EVALUATIONS
-from bigearthnet.encoding.files import write_json
-from bigearthnet.nomenclature import Nomenclature
+from bigearthnet.release.nomenclature import Nomenclature
+from bigearthnet.util.files import write_json
 
 RESULTS = "results.json"
 

@@ -15,8 +15,8 @@ from baselines.evaluations import Result, Subject, Tuned
 from baselines.input_pipeline import hash_ids
 from baselines.metrics import Metrics
 from baselines.scores import SCORES, Scores
-from bigearthnet.nomenclature import NOMENCLATURES, Nomenclature
-from bigearthnet.options import look_up
+from bigearthnet.release.nomenclature import NOMENCLATURES, Nomenclature
+from bigearthnet.util.options import look_up
 
 SCHEMA_VERSION = 1
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from baselines.decisions import Labels, Probabilities, check_scores
 from baselines.errors import ResultError
-from bigearthnet.encoding.files import DurableFile, hash_file
+from bigearthnet.util.files import DurableFile, hash_file
 
 SCORES = "scores.parquet"
 

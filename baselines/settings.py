@@ -12,10 +12,10 @@ from typing import Any
 
 from absl import flags
 
-from bigearthnet.bands import BANDS, GROUPS, RGB
 from bigearthnet.errors import OptionError
-from bigearthnet.nomenclature import NOMENCLATURES, Nomenclature
-from bigearthnet.splits import SPLITS
+from bigearthnet.release.bands import BANDS, GROUPS, RGB
+from bigearthnet.release.nomenclature import NOMENCLATURES, Nomenclature
+from bigearthnet.release.splits import SPLITS
 
 MODELS = ("s_cnn_rgb", "s_cnn_all", "inception_v2")
 # Value of `validation_split` for training without one.

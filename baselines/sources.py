@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.config import get_config
 from bigearthnet.errors import OptionError, StoreError
-from bigearthnet.features import Feature
 from bigearthnet.reading.arrow import ArrowReader
 from bigearthnet.reading.tfrecord import TFRecordReader
-from bigearthnet.stores import Store, open_store
+from bigearthnet.schema.configs import get_config
+from bigearthnet.schema.features import Feature
+from bigearthnet.store import Store, open_store
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -31,9 +31,9 @@ from baselines.input_pipeline import StoreData, open_data, open_train_data
 from baselines.models.preprocessing import choose_statistics
 from baselines.settings import NO_SPLIT, Settings
 from baselines.workdir import Run
-from bigearthnet.encoding.files import write_json
 from bigearthnet.errors import OptionError
-from bigearthnet.options import check_tensorflow
+from bigearthnet.util.files import write_json
+from bigearthnet.util.options import check_tensorflow
 
 if TYPE_CHECKING:
     from baselines.input_pipeline import TrainingData

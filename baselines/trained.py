@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from baselines import workdir
 from baselines.errors import WeightsError
 from baselines.workdir import Run
-from bigearthnet.options import check_tensorflow
+from bigearthnet.util.options import check_tensorflow
 
 if TYPE_CHECKING:
     import keras

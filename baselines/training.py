@@ -21,8 +21,8 @@ from baselines.logs import Logs
 from baselines.optimizers import choose_jit, make_optimizer, make_schedule
 from baselines.settings import Settings
 from baselines.steps import Steps
-from bigearthnet.encoding.progress import Progress
 from bigearthnet.errors import OptionError
+from bigearthnet.util.progress import Progress
 
 if TYPE_CHECKING:
     import keras

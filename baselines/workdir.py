@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from baselines.errors import WeightsError
 from baselines.settings import Settings
-from bigearthnet.encoding.files import hash_file, sync_folder, write_json
 from bigearthnet.errors import OptionError
+from bigearthnet.util.files import hash_file, sync_folder, write_json
 
 if TYPE_CHECKING:
     import keras

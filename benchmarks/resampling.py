@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from bigearthnet.bands import GROUPS
 from bigearthnet.loading.images import IMAGE_SIZE, resample
+from bigearthnet.release.bands import GROUPS
 from builder import command
 
 # Turns that do not count: TensorFlow traces its functions, memory is got.

@@ -25,10 +25,10 @@ from absl import flags
 from baselines.evaluations import Result
 from baselines.frequency import frequency_f1
 from baselines.results import evaluation_folder, read_results
-from bigearthnet.config import get_config
-from bigearthnet.encoding.build_options import BuildOptions
-from bigearthnet.nomenclature import CLC43
-from bigearthnet.stores import open_store, read_labels
+from bigearthnet.engine.options import BuildOptions
+from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.schema.configs import get_config
+from bigearthnet.store import open_store, read_labels
 from builder import command
 from builder.build import build
 from builder.synthesize import write_archive

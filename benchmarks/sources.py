@@ -10,9 +10,9 @@ from pathlib import Path
 
 from benchmarks import measure
 from benchmarks.environments import ENVIRONMENTS, SetupError
-from bigearthnet.config import get_config
-from bigearthnet.encoding.build_options import BuildOptions
+from bigearthnet.engine.options import BuildOptions
 from bigearthnet.formats import FORMATS
+from bigearthnet.schema.configs import get_config
 from builder.build import build
 from builder.synthesize import write_archive
 

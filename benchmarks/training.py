@@ -29,8 +29,8 @@ from baselines.models.inception_v2 import NUM_FEATURES
 from baselines.models.preprocessing import choose_statistics
 from baselines.optimizers import choose_strategy, make_optimizer
 from baselines.settings import Settings
-from bigearthnet.encoding.files import write_json
 from bigearthnet.errors import BigEarthNetError
+from bigearthnet.util.files import write_json
 
 if TYPE_CHECKING:
     from baselines.input_pipeline import StoreData

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bigearthnet.bands import BANDS, GROUPS, RGB, Band, BandGroup
 from bigearthnet.errors import (
     ArchiveError,
     BigEarthNetError,
@@ -21,7 +20,9 @@ from bigearthnet.errors import (
     StoreError,
 )
 from bigearthnet.loading import load
-from bigearthnet.nomenclature import (
+from bigearthnet.registration import IS_REGISTERED
+from bigearthnet.release.bands import BANDS, GROUPS, RGB, Band, BandGroup
+from bigearthnet.release.nomenclature import (
     BEN19,
     BEN19_ALPHABETICAL,
     CLC43,
@@ -32,7 +33,6 @@ from bigearthnet.nomenclature import (
     remap,
     remap_ids,
 )
-from bigearthnet.registration import IS_REGISTERED
 
 if TYPE_CHECKING:
     from bigearthnet.reading.arrow import ArrowReader

@@ -1,6 +1,6 @@
 """The TFDS builder: glue between TensorFlow Datasets and the engine.
 
-`download_and_prepare` runs the engine (`bigearthnet.encoding`); `_split_generators` and
+`download_and_prepare` runs the engine (`bigearthnet.engine`); `_split_generators` and
 `_generate_examples` are the same thing written the plain TFDS way, 5 times as slow, and
 serve as the reference that the tests compare the engine with.
 """
@@ -16,25 +16,25 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from bigearthnet.archive import open_source
-from bigearthnet.config import CONFIGS, DATA_VERSION, Config
 from bigearthnet.download import fetch
-from bigearthnet.encoding.build_options import BuildOptions
-from bigearthnet.encoding.files import link_files
-from bigearthnet.encoding.identity import identify_build
-from bigearthnet.encoding.leftovers import remove_finished, remove_leftovers
-from bigearthnet.encoding.manifest import write_records
-from bigearthnet.encoding.pipeline import encode
-from bigearthnet.encoding.shards import ShardInfo
-from bigearthnet.encoding.workspace import open_workspace, workspace_folder
+from bigearthnet.engine.identity import identify_build
+from bigearthnet.engine.leftovers import remove_finished, remove_leftovers
+from bigearthnet.engine.options import BuildOptions
+from bigearthnet.engine.pipeline import encode
+from bigearthnet.engine.shards import ShardInfo
+from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import OptionError
-from bigearthnet.examples import get_make_example, nest
-from bigearthnet.features import tfds_features
-from bigearthnet.patch import decode_patch
-from bigearthnet.patch_index import load_index
 from bigearthnet.release import V1, Release
-from bigearthnet.splits import SPLITS
-from bigearthnet.stores import MANIFEST, read_store
+from bigearthnet.release.patch_index import load_index
+from bigearthnet.release.splits import SPLITS
+from bigearthnet.schema.configs import CONFIGS, DATA_VERSION, Config
+from bigearthnet.schema.examples import get_make_example, nest
+from bigearthnet.schema.features import tfds_features
+from bigearthnet.source import open_source
+from bigearthnet.source.patch import decode_patch
+from bigearthnet.store import MANIFEST, read_store
+from bigearthnet.store.manifest import write_records
+from bigearthnet.util.files import link_files
 
 _HOMEPAGE = "https://bigearth.net"
 

@@ -15,8 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.errors import LabelError, OptionError
-from bigearthnet.features import Feature
-from bigearthnet.options import check_batch_size, check_seed, check_tensorflow
 from bigearthnet.reading.arrow import ArrowReader
 from bigearthnet.reading.batches import (
     Batch,
@@ -24,6 +22,8 @@ from bigearthnet.reading.batches import (
     choose_columns,
     find_column,
 )
+from bigearthnet.schema.features import Feature
+from bigearthnet.util.options import check_batch_size, check_seed, check_tensorflow
 
 if TYPE_CHECKING:
     import datasets

@@ -34,20 +34,20 @@ from types import ModuleType
 
 from absl import flags
 
-from bigearthnet.config import CONFIGS, Config, get_config
-from bigearthnet.encoding.build_options import BuildOptions, count_workers
-from bigearthnet.encoding.files import DurableFile, sync_folder
-from bigearthnet.encoding.identity import identify_build
-from bigearthnet.encoding.leftovers import PREFIX, remove_leftovers
-from bigearthnet.encoding.manifest import write_records
-from bigearthnet.encoding.pipeline import BuildResult, encode
-from bigearthnet.encoding.workspace import open_workspace, workspace_folder
+from bigearthnet.engine.identity import identify_build
+from bigearthnet.engine.leftovers import PREFIX, remove_leftovers
+from bigearthnet.engine.options import BuildOptions, count_workers
+from bigearthnet.engine.pipeline import BuildResult, encode
+from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS, get_format, scheme_suffix
-from bigearthnet.patch_index import PatchIndex, load_index
 from bigearthnet.release import V1, Release
-from bigearthnet.splits import COUNTRIES
-from bigearthnet.stores import PATCHES, read_store
+from bigearthnet.release.patch_index import PatchIndex, load_index
+from bigearthnet.release.splits import COUNTRIES
+from bigearthnet.schema.configs import CONFIGS, Config, get_config
+from bigearthnet.store import PATCHES, read_store
+from bigearthnet.store.manifest import write_records
+from bigearthnet.util.files import DurableFile, sync_folder
 from builder import command
 from builder.summary import summarize
 
@@ -212,7 +212,7 @@ def _complete_store(
 
         write_card(read_store(folder))
     else:
-        from bigearthnet.encoding.arrow import write_dataset_dict
+        from bigearthnet.formats.arrow import write_dataset_dict
 
         write_dataset_dict(read_store(folder))
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from bigearthnet.bands import BANDS
-from bigearthnet.config import VIEWS, get_config
-from bigearthnet.encoding.columns import tensor_nbytes
-from bigearthnet.encoding.files import write_text
-from bigearthnet.encoding.parquet import column_sizes
-from bigearthnet.features import hf_types
-from bigearthnet.nomenclature import BEN19, CLC43, remap
-from bigearthnet.splits import SPLITS
-from bigearthnet.stores import QUARANTINE, Store, read_labels
+from bigearthnet.formats.columns import tensor_nbytes
+from bigearthnet.formats.parquet import column_sizes
+from bigearthnet.release.bands import BANDS
+from bigearthnet.release.nomenclature import BEN19, CLC43, remap
+from bigearthnet.release.splits import SPLITS
+from bigearthnet.schema.configs import VIEWS, get_config
+from bigearthnet.schema.features import hf_types
+from bigearthnet.store import QUARANTINE, Store, read_labels
+from bigearthnet.util.files import write_text
 
 CARD = "README.md"
 

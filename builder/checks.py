@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from bigearthnet.encoding.arrow import make_dataset_dict
-from bigearthnet.encoding.files import hash_file
-from bigearthnet.encoding.quarantine import read_quarantine
-from bigearthnet.encoding.records import encode_mask
-from bigearthnet.splits import EXCLUDED, SPLITS
-from bigearthnet.stores import PATCHES, QUARANTINE, Store
+from bigearthnet.engine.records import encode_mask
+from bigearthnet.formats.arrow import make_dataset_dict
+from bigearthnet.release.splits import EXCLUDED, SPLITS
+from bigearthnet.store import PATCHES, QUARANTINE, Store
+from bigearthnet.store.quarantine import read_quarantine
+from bigearthnet.util.files import hash_file
 from builder.card import CARD, make_header
 from builder.records import RecordIndex
 from builder.stored import compare_examples

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 from absl import flags, logging
 
-from bigearthnet.bands import BANDS, GROUPS
-from bigearthnet.config import VIEWS, get_config
-from bigearthnet.encoding.build_options import BuildOptions
+from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import OptionError, ShardError
-from bigearthnet.nomenclature import CLC43
-from bigearthnet.patch import band_file, metadata_file
-from bigearthnet.plotting import Panel, write_picture
+from bigearthnet.release.bands import BANDS, GROUPS
+from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.report.plotting import Panel, write_picture
+from bigearthnet.schema.configs import VIEWS, get_config
+from bigearthnet.source.patch import band_file, metadata_file
 from builder import build, command, sample, source_checks, summary, verify
 from builder.loaders import LOADERS, LoadedPatch, load_view
 from builder.table import format_table

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.bands import GROUPS, split
-from bigearthnet.config import get_config
-from bigearthnet.stores import open_store
+from bigearthnet.release.bands import GROUPS, split
+from bigearthnet.schema.configs import get_config
+from bigearthnet.store import open_store
 
 # The features that the patches' JSON has, too.
 _FIELDS = (

@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from absl import flags
 
-from bigearthnet import splits
 from bigearthnet.errors import ChecksumError
-from bigearthnet.patch import PatchId
+from bigearthnet.release import splits
+from bigearthnet.source.patch import PatchId
 from builder import command, sample
 
 _CHECKSUMS = Path(__file__).parent.parent / "checksums" / "official_lists.tsv"

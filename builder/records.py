@@ -8,20 +8,20 @@ from collections.abc import Iterator, Set
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.bands import GROUPS, PATCH_NBYTES
-from bigearthnet.config import get_config
-from bigearthnet.encoding.keys import hash_key
-from bigearthnet.encoding.progress import Progress
-from bigearthnet.encoding.records import encode_mask
-from bigearthnet.encoding.statistics import BandSums
-from bigearthnet.encoding.tfrecord import make_encoder
+from bigearthnet.engine.keys import hash_key
+from bigearthnet.engine.records import encode_mask
 from bigearthnet.errors import ShardError
-from bigearthnet.examples import Example
-from bigearthnet.nomenclature import BEN19, CLC43, Nomenclature, remap_ids
-from bigearthnet.patch_index import PatchIndex
-from bigearthnet.rgb import decode_image, to_rgb
-from bigearthnet.splits import SPLITS
-from bigearthnet.stores import Store
+from bigearthnet.formats.tfrecord.encode import make_encoder
+from bigearthnet.release.bands import GROUPS, PATCH_NBYTES
+from bigearthnet.release.nomenclature import BEN19, CLC43, Nomenclature, remap_ids
+from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.release.splits import SPLITS
+from bigearthnet.schema.configs import get_config
+from bigearthnet.schema.examples import Example
+from bigearthnet.schema.rgb import decode_image, to_rgb
+from bigearthnet.store import Store
+from bigearthnet.store.statistics import BandSums
+from bigearthnet.util.progress import Progress
 from builder.stored import read_example, read_examples
 
 _NOWHERE = -1

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from bigearthnet.archive import open_source
-from bigearthnet.bands import GROUPS, Band
-from bigearthnet.encoding.progress import Progress
-from bigearthnet.encoding.quarantine import read_quarantine
 from bigearthnet.errors import PatchError
-from bigearthnet.examples import get_make_example
-from bigearthnet.metadata import parse_metadata
-from bigearthnet.nomenclature import Nomenclature
-from bigearthnet.patch import Patch, RawPatch, band_file, metadata_file
 from bigearthnet.release import Release
-from bigearthnet.stores import QUARANTINE
+from bigearthnet.release.bands import GROUPS, Band
+from bigearthnet.release.nomenclature import Nomenclature
+from bigearthnet.schema.examples import get_make_example
+from bigearthnet.source import open_source
+from bigearthnet.source.metadata import parse_metadata
+from bigearthnet.source.patch import Patch, RawPatch, band_file, metadata_file
+from bigearthnet.store import QUARANTINE
+from bigearthnet.store.quarantine import read_quarantine
+from bigearthnet.util.progress import Progress
 from builder.records import RecordIndex
 from builder.stored import compare_examples
 

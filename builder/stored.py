@@ -1,6 +1,6 @@
 """Reads stored examples back, for checks: with TensorFlow's parser, not our encoder.
 
-An example is read into the form of `bigearthnet.examples`, whatever its format, so that
+An example is read into the form of `schema.examples`, whatever its format, so that
 it can be compared with what a source or another store says, field by field.
 """
 
@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.encoding import tfrecord
 from bigearthnet.errors import OptionError, ShardError
-from bigearthnet.examples import Example, Value
-from bigearthnet.features import Feature
+from bigearthnet.formats.tfrecord import encode as tfrecord
 from bigearthnet.reading import open_reader
 from bigearthnet.reading.batches import Batch, Reader
-from bigearthnet.rgb import decode_image
-from bigearthnet.stores import Store
+from bigearthnet.schema.examples import Example, Value
+from bigearthnet.schema.features import Feature
+from bigearthnet.schema.rgb import decode_image
+from bigearthnet.store import Store
 
 # Rows of a table that are turned into examples at once.
 _ROWS = 100

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bigearthnet.encoding.pipeline import BuildResult
+from bigearthnet.engine.pipeline import BuildResult
 from bigearthnet.release import V1, Release
-from bigearthnet.splits import SPLITS
-from bigearthnet.stores import QUARANTINE
+from bigearthnet.release.splits import SPLITS
+from bigearthnet.store import QUARANTINE
 from builder.table import format_table
 
 
@@ -56,7 +56,7 @@ def summarize(
 
 def _describe_columns(folder: Path, num_patches: int) -> str:
     """Says what bands, preview and the rest take in a Parquet store."""
-    from bigearthnet.encoding.parquet import column_sizes
+    from bigearthnet.formats.parquet import column_sizes
 
     sizes = column_sizes(sorted(folder.rglob("s2/*.parquet")))
     total, preview = sum(sizes.values()), sizes["preview"]

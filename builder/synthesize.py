@@ -34,11 +34,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from absl import flags
 
-from bigearthnet import bands, splits
-from bigearthnet.encoding.progress import Progress
 from bigearthnet.errors import OptionError
-from bigearthnet.patch import PatchId
-from bigearthnet.release import V1
+from bigearthnet.release import V1, bands, splits
+from bigearthnet.source.patch import PatchId
+from bigearthnet.util.progress import Progress
 from builder import command
 from builder.synthesis import files, geotiff
 from builder.synthesis.labels import draw_labels

@@ -20,12 +20,12 @@ from pathlib import Path
 
 from absl import flags
 
-from bigearthnet.config import get_config
 from bigearthnet.errors import BigEarthNetError, OptionError
-from bigearthnet.patch import Patch, decode_patch
-from bigearthnet.patch_index import PatchIndex, load_index
 from bigearthnet.release import V1, Release
-from bigearthnet.stores import Store, find_stores
+from bigearthnet.release.patch_index import PatchIndex, load_index
+from bigearthnet.schema.configs import get_config
+from bigearthnet.source.patch import Patch, decode_patch
+from bigearthnet.store import Store, find_stores
 from builder import checks, command, source_checks
 from builder.records import RecordIndex
 from builder.table import format_table

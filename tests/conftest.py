@@ -14,20 +14,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bigearthnet.bands import BANDS, Band
-from bigearthnet.config import get_config
-from bigearthnet.encoding import keys
-from bigearthnet.encoding.build_options import BuildOptions
-from bigearthnet.examples import Example, make_s2_row
+from bigearthnet.engine import keys
+from bigearthnet.engine.options import BuildOptions
 from bigearthnet.formats import FORMATS
-from bigearthnet.patch import (
+from bigearthnet.release.bands import BANDS, Band
+from bigearthnet.release.patch_index import PatchIndex, load_index
+from bigearthnet.schema.configs import get_config
+from bigearthnet.schema.examples import Example, make_s2_row
+from bigearthnet.source.patch import (
     RawPatch,
     band_file,
     decode_patch,
     file_names,
     metadata_file,
 )
-from bigearthnet.patch_index import PatchIndex, load_index
 from builder.build import build
 from builder.sample import write_sample
 

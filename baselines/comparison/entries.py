@@ -22,8 +22,8 @@ from baselines.evaluations import Result, Subject
 from baselines.input_pipeline import hash_ids
 from baselines.metrics import Metrics
 from baselines.results import evaluation_folder, read_results
-from bigearthnet.nomenclature import NOMENCLATURES
-from bigearthnet.options import look_up
+from bigearthnet.release.nomenclature import NOMENCLATURES
+from bigearthnet.util.options import look_up
 
 
 @dataclass(frozen=True)

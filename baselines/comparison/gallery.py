@@ -19,12 +19,12 @@ from baselines.errors import ResultError
 from baselines.input_pipeline import read_patch_ids
 from baselines.settings import split_names
 from baselines.sources import PATCH_ID, open_random_access, open_source
-from bigearthnet.bands import GROUPS
-from bigearthnet.features import S2_SCHEMA
 from bigearthnet.loading.labels import STORED, map_labels
-from bigearthnet.nomenclature import Nomenclature
-from bigearthnet.page import Card, Cards
-from bigearthnet.rgb import encode_png, to_rgb
+from bigearthnet.release.bands import GROUPS
+from bigearthnet.release.nomenclature import Nomenclature
+from bigearthnet.report.page import Card, Cards
+from bigearthnet.schema.features import S2_SCHEMA
+from bigearthnet.schema.rgb import encode_png, to_rgb
 
 _BANDS_10M = GROUPS[0].name
 

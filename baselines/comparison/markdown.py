@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bigearthnet.page import Block, Card, Cards, Drawing, Heading, Table, Text
+from bigearthnet.report.page import Block, Card, Cards, Drawing, Heading, Table, Text
 
 # Folder of drawings and pictures, beside the Markdown file.
 PICTURES = "pictures"

@@ -23,7 +23,7 @@ from baselines.significance import (
     NUM_FLIPS,
     T_TEST_LABEL,
 )
-from bigearthnet.page import Block, Cards, Drawing, Heading, Text
+from bigearthnet.report.page import Block, Cards, Drawing, Heading, Text
 
 SCHEMA_VERSION = 1
 

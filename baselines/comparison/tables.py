@@ -13,8 +13,8 @@ from baselines.decisions import METRICS
 from baselines.evaluations import Subject
 from baselines.metrics import Averages, Metrics
 from baselines.significance import MIN_PRODUCTS, NUM_FLIPS, T_TEST_LABEL
-from bigearthnet.nomenclature import CLC43
-from bigearthnet.page import Table
+from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.report.page import Table
 
 NONE = "–"
 

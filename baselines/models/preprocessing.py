@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.bands import BANDS, GROUPS, BandGroup
 from bigearthnet.errors import OptionError
 from bigearthnet.loading.images import IMAGE_SIZE, resampling_matrix
+from bigearthnet.release.bands import BANDS, GROUPS, BandGroup
 
 if TYPE_CHECKING:
     import keras

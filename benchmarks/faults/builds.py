@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
-from bigearthnet.config import get_config
-from bigearthnet.encoding.build_options import BuildOptions
+from bigearthnet.engine.options import BuildOptions
 from bigearthnet.formats import FORMATS
+from bigearthnet.schema.configs import get_config
 from builder.build import build
 
 # What a build says of one that is finished.
@@ -22,7 +22,7 @@ _DIFFERENT = ("provenance.json",)
 @contextmanager
 def small_shards(num_patches: int) -> Iterator[None]:
     """Makes shards of at most as many patches, so that a build has many."""
-    with mock.patch("bigearthnet.encoding.keys.MAX_PATCHES_PER_SHARD", num_patches):
+    with mock.patch("bigearthnet.engine.keys.MAX_PATCHES_PER_SHARD", num_patches):
         yield
 
 

@@ -20,7 +20,7 @@ from benchmarks.faults.layer import (
 )
 from bigearthnet.errors import BigEarthNetError
 
-_BOOT = "bigearthnet.encoding.workspace.read_boot_id"
+_BOOT = "bigearthnet.engine.workspace.read_boot_id"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 from benchmarks.fuzzing import Finding, expect_equal
 from benchmarks.fuzzing.sample import read_sample
 from bigearthnet.errors import PatchError
-from bigearthnet.metadata import parse_metadata
-from bigearthnet.nomenclature import CLC43
+from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.source.metadata import parse_metadata
 
 TOKENS = [
     *[b'"labels"', b'"coordinates"', b'"projection"', b'"tile_source"', b'"ulx"'],

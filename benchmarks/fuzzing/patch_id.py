@@ -11,8 +11,8 @@ import functools
 
 from benchmarks.fuzzing import Finding, expect_equal
 from bigearthnet.errors import PatchError
-from bigearthnet.patch import PatchId
-from bigearthnet.patch_index import load_index
+from bigearthnet.release.patch_index import load_index
+from bigearthnet.source.patch import PatchId
 
 TOKENS = [b"S2A_MSIL2A_", b"S2B_MSIL2A_", b"T94160", b"T101031", b"_0_", b"_127_128"]
 

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.fuzzing import Finding, expect_equal
-from bigearthnet.archive import Member, Source
-from bigearthnet.archive.tar import TarParser
 from bigearthnet.errors import ArchiveError, PatchError
-from bigearthnet.patch import file_names
-from bigearthnet.patch_index import PatchIndex, load_index
 from bigearthnet.release import V1
-from bigearthnet.splits import read_facts
+from bigearthnet.release.patch_index import PatchIndex, load_index
+from bigearthnet.release.splits import read_facts
+from bigearthnet.source import Member, Source
+from bigearthnet.source.patch import file_names
+from bigearthnet.source.tar import TarParser
 
 TOKENS = [
     *[b"path=", b"size=", b"mtime=", b"GNU.sparse.major=", b"SCHILY.xattr.", b"ustar"],

@@ -16,9 +16,9 @@ import numpy as np
 
 from benchmarks.fuzzing import Finding, expect_equal
 from benchmarks.fuzzing.sample import read_sample
-from bigearthnet import gdal, geotiff
-from bigearthnet.bands import BY_NAME
 from bigearthnet.errors import PatchError
+from bigearthnet.release.bands import BY_NAME
+from bigearthnet.source import gdal, geotiff
 
 TOKENS = [
     *[b"II*\0", b"MM\0*", b"II+\0\x08\0\0\0", b"\0\1\4\0\1\0\0\0", b"\1\1\3\0\1\0\0\0"],

@@ -10,8 +10,8 @@ from typing import Any
 import tensorflow as tf
 from clock import BATCH_SIZE, Clock, parse_arguments, report
 
-from bigearthnet.config import get_config
-from bigearthnet.stores import open_store
+from bigearthnet.schema.configs import get_config
+from bigearthnet.store import open_store
 
 _PASSES = 2
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from clock import Clock, count_bytes, parse_arguments, report
 
-from bigearthnet.config import get_config
-from bigearthnet.encoding.build_options import BuildOptions
+from bigearthnet.engine.options import BuildOptions
+from bigearthnet.schema.configs import get_config
 from builder.build import build
 
 

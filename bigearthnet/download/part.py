@@ -13,9 +13,9 @@ from types import TracebackType
 
 from bigearthnet.download.answers import Version
 from bigearthnet.download.expected import Expected, hash_rest
-from bigearthnet.encoding.files import sync_folder, write_all, write_json
 from bigearthnet.errors import DiskSpaceError, DownloadError
-from bigearthnet.locks import try_lock
+from bigearthnet.util.files import sync_folder, write_all, write_json
+from bigearthnet.util.locks import try_lock
 
 
 class PartFile:

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigearthnet.bands import GROUPS, RGB
-from bigearthnet.config import Config, get_config
 from bigearthnet.errors import OptionError
-from bigearthnet.features import RGB_SCHEMA, Feature
-from bigearthnet.nomenclature import Nomenclature
-from bigearthnet.options import check_batch_size, check_seed, check_tensorflow
 from bigearthnet.reading import open_reader
 from bigearthnet.reading.batches import Reader
-from bigearthnet.stores import Store, default_data_dir, open_store
+from bigearthnet.release.bands import GROUPS, RGB
+from bigearthnet.release.nomenclature import Nomenclature
+from bigearthnet.schema.configs import Config, get_config
+from bigearthnet.schema.features import RGB_SCHEMA, Feature
+from bigearthnet.store import Store, default_data_dir, open_store
+from bigearthnet.util.options import check_batch_size, check_seed, check_tensorflow
 
 if TYPE_CHECKING:
     import tensorflow as tf

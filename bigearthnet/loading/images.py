@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.bands import BANDS, BY_NAME, GROUPS, RGB, BandGroup
 from bigearthnet.errors import OptionError
+from bigearthnet.release.bands import BANDS, BY_NAME, GROUPS, RGB, BandGroup
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.nomenclature import CLC43, NOMENCLATURES, Nomenclature, remap
-from bigearthnet.options import look_up
-from bigearthnet.stores import Store, read_labels
+from bigearthnet.release.nomenclature import CLC43, NOMENCLATURES, Nomenclature, remap
+from bigearthnet.store import Store, read_labels
+from bigearthnet.util.options import look_up
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bigearthnet.features import Feature
 from bigearthnet.reading.batches import Reader
+from bigearthnet.schema.features import Feature
 
 
 def open_reader(

@@ -11,9 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bigearthnet.config import get_config
 from bigearthnet.errors import OptionError, ShardError
-from bigearthnet.options import check_batch_size
 from bigearthnet.reading.batches import (
     Batch,
     check_indices,
@@ -24,7 +22,9 @@ from bigearthnet.reading.batches import (
 )
 from bigearthnet.reading.chunks import ChunkedColumn
 from bigearthnet.reading.memory import Recycler
-from bigearthnet.stores import default_data_dir, open_store
+from bigearthnet.schema.configs import get_config
+from bigearthnet.store import default_data_dir, open_store
+from bigearthnet.util.options import check_batch_size
 
 if TYPE_CHECKING:
     import datasets

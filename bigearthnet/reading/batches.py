@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.bands import GROUPS
 from bigearthnet.errors import OptionError
-from bigearthnet.features import S2_COLUMNS, Feature
-from bigearthnet.options import check_seed
+from bigearthnet.release.bands import GROUPS
+from bigearthnet.schema.features import S2_COLUMNS, Feature
+from bigearthnet.util.options import check_seed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,7 +59,7 @@ def find_features(schema: pa.Schema) -> dict[str, Feature]:
     Raises:
         OptionError: If none of the columns is ours.
     """
-    from bigearthnet.encoding.columns import arrow_type
+    from bigearthnet.formats.columns import arrow_type
 
     found = {}
     for feature in S2_COLUMNS:

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from bigearthnet.encoding.columns import decode_column
-from bigearthnet.features import Feature
+from bigearthnet.formats.columns import decode_column
 from bigearthnet.reading.memory import Recycler, fill_in_parallel
+from bigearthnet.schema.features import Feature
 
 
 class ChunkedColumn:

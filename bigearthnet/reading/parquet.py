@@ -11,10 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bigearthnet.encoding.columns import decode_column
-from bigearthnet.encoding.parquet import read_footer
 from bigearthnet.errors import ShardError
-from bigearthnet.options import check_batch_size
+from bigearthnet.formats.columns import decode_column
+from bigearthnet.formats.parquet import read_footer
 from bigearthnet.reading.batches import (
     Batch,
     Column,
@@ -23,6 +22,7 @@ from bigearthnet.reading.batches import (
     find_features,
     make_generator,
 )
+from bigearthnet.util.options import check_batch_size
 
 # Row groups that are mixed with one another when patches are shuffled: 128 MB.
 _POOL_GROUPS = 8

@@ -16,10 +16,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.config import get_config
-from bigearthnet.encoding.tfrecord import RECORD_OVERHEAD
-from bigearthnet.features import Feature
-from bigearthnet.options import check_batch_size
+from bigearthnet.formats.tfrecord.decode import ExampleError, find_features
+from bigearthnet.formats.tfrecord.encode import RECORD_OVERHEAD
+from bigearthnet.formats.tfrecord.records import RecordFile
+from bigearthnet.formats.tfrecord.values import Collector, Scratch, make_collector
 from bigearthnet.reading.batches import (
     Batch,
     check_indices,
@@ -27,11 +27,11 @@ from bigearthnet.reading.batches import (
     find_column,
     make_generator,
 )
-from bigearthnet.reading.example_proto import ExampleError, find_features
 from bigearthnet.reading.memory import Recycler
-from bigearthnet.reading.record_values import Collector, Scratch, make_collector
-from bigearthnet.reading.records import RecordFile
-from bigearthnet.stores import default_data_dir, open_store
+from bigearthnet.schema.configs import get_config
+from bigearthnet.schema.features import Feature
+from bigearthnet.store import default_data_dir, open_store
+from bigearthnet.util.options import check_batch_size
 
 # Shards that are read side by side when patches are shuffled, and patches that are
 # mixed with one another: 160 MB of s2, which the system reads ahead.

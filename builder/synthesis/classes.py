@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.bands import BANDS
-from bigearthnet.nomenclature import CLC43
+from bigearthnet.release.bands import BANDS
+from bigearthnet.release.nomenclature import CLC43
 
 
 class Tint(NamedTuple):

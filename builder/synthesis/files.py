@@ -6,10 +6,10 @@ import json
 import tarfile
 from dataclasses import dataclass
 
-from bigearthnet.bands import PATCH_SIZE_M
-from bigearthnet.metadata import SYNTHETIC
-from bigearthnet.nomenclature import CLC43
-from bigearthnet.patch import PatchId
+from bigearthnet.release.bands import PATCH_SIZE_M
+from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.source.metadata import SYNTHETIC
+from bigearthnet.source.patch import PatchId
 
 # Modification time of every member: 1 January 2019, 00:00 UTC.
 _MEMBER_TIME = 1_546_300_800

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.bands import Band
+from bigearthnet.release.bands import Band
 from builder.synthesis.files import Place
 
 

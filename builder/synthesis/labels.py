@@ -12,7 +12,7 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.nomenclature import BEN19, CLC43, remap
+from bigearthnet.release.nomenclature import BEN19, CLC43, remap
 
 # Probability of 1, 2, … 12 labels in a patch. Ours, so that the mean is 2.97 and 95 %
 # have at most 5 labels (Sumbul et al., 2019, section 3: "95 % of patches have at most

@@ -11,7 +11,7 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.bands import BANDS, GROUPS, BandGroup
+from bigearthnet.release.bands import BANDS, GROUPS, BandGroup
 from builder.synthesis.classes import NOISE_SIGMA, SIGNATURES, TEXTURES, Texture
 
 Floats = npt.NDArray[np.float64]

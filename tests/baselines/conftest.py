@@ -18,8 +18,8 @@ from baselines.results import evaluation_folder, write_results
 from baselines.scores import Scores
 from baselines.settings import Settings
 from baselines.train import describe_run
-from bigearthnet.encoding.files import write_json
-from bigearthnet.nomenclature import CLC43
+from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.util.files import write_json
 
 MakeSubject = Callable[..., Subject]
 MakeScores = Callable[..., Scores]

@@ -21,7 +21,7 @@ from baselines.results import RESULTS, evaluation_folder, read_results
 from baselines.trained import load_trained_model
 from baselines.workdir import read_run
 from bigearthnet.errors import OptionError
-from bigearthnet.nomenclature import CLC43, CLC_LEVEL1, CLC_LEVEL2
+from bigearthnet.release.nomenclature import CLC43, CLC_LEVEL1, CLC_LEVEL2
 
 MakeRun = Callable[..., Path]
 SPLITS = "train+test+excluded"

@@ -7,7 +7,7 @@ import pytest
 
 from baselines.evaluations import Subject
 from baselines.settings import Settings
-from bigearthnet.nomenclature import CLC43, CLC_LEVEL1
+from bigearthnet.release.nomenclature import CLC43, CLC_LEVEL1
 
 MakeSubject = Callable[..., Subject]
 

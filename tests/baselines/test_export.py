@@ -15,7 +15,7 @@ from baselines.errors import WeightsError
 from baselines.export import export, make_patches
 from baselines.trained import load_trained_model
 from bigearthnet.errors import OptionError
-from bigearthnet.nomenclature import CLC43
+from bigearthnet.release.nomenclature import CLC43
 
 MakeRun = Callable[..., Path]
 

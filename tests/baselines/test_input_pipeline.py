@@ -17,8 +17,8 @@ from baselines.input_pipeline import (
 )
 from baselines.settings import Settings
 from bigearthnet.errors import OptionError, ShardError, StoreError
-from bigearthnet.examples import Example
 from bigearthnet.loading import load
+from bigearthnet.schema.examples import Example
 
 ALL = "train+validation+test+excluded"
 GROUPS = ("bands_10m", "bands_20m", "bands_60m")

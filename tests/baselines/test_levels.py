@@ -6,7 +6,7 @@ import pytest
 from baselines.errors import ResultError
 from baselines.levels import derive_level
 from bigearthnet.errors import LabelError, OptionError
-from bigearthnet.nomenclature import (
+from bigearthnet.release.nomenclature import (
     BEN19,
     CLC43,
     CLC43_ALPHABETICAL,

@@ -11,7 +11,7 @@ from baselines.evaluate import Data, evaluate
 from baselines.model_card import find_warnings, make_card, read_evaluations
 from baselines.trained import load_trained_part
 from baselines.workdir import read_run
-from bigearthnet.nomenclature import CLC43
+from bigearthnet.release.nomenclature import CLC43
 
 MakeRun = Callable[..., Path]
 DIFFERENCE = 1.5e-7

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from baselines.patch_folders import read_patch_folder
-from bigearthnet.archive.limits import MAX_FILE_NBYTES
-from bigearthnet.bands import BY_NAME, split
 from bigearthnet.errors import PatchError
-from bigearthnet.nomenclature import CLC43
-from bigearthnet.patch import band_file, metadata_file
+from bigearthnet.release.bands import BY_NAME, split
+from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.source.limits import MAX_FILE_NBYTES
+from bigearthnet.source.patch import band_file, metadata_file
 
 PATCH = "S2A_MSIL2A_20170613T101031_87_48"
 

@@ -14,7 +14,7 @@ from baselines import predict as module
 from baselines.evaluate import Data, evaluate
 from baselines.predict import _define_flags, encode_prediction, name_patches, predict
 from baselines.trained import load_trained_model
-from bigearthnet.nomenclature import CLC43
+from bigearthnet.release.nomenclature import CLC43
 
 MakeRun = Callable[..., Path]
 SPLITS = "train+test+excluded"

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from baselines.prediction_picture import Prediction, draw_prediction
-from bigearthnet.nomenclature import CLC43
-from bigearthnet.rgb import decode_image
+from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.schema.rgb import decode_image
 
 
 def make_prediction() -> Prediction:

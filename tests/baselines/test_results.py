@@ -16,8 +16,8 @@ from baselines.metrics import compute_metrics
 from baselines.results import evaluation_folder, read_results, write_results
 from baselines.results_json import load_schema
 from baselines.scores import Scores
-from bigearthnet.encoding.files import hash_file
-from bigearthnet.nomenclature import BEN19, CLC43, CLC_LEVEL2
+from bigearthnet.release.nomenclature import BEN19, CLC43, CLC_LEVEL2
+from bigearthnet.util.files import hash_file
 
 MakeSubject = Callable[..., Subject]
 MakeScores = Callable[..., Scores]

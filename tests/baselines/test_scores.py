@@ -11,7 +11,7 @@ import pytest
 
 from baselines.errors import ResultError
 from baselines.scores import SCORES, Scores, read_scores, write_scores
-from bigearthnet.encoding.files import hash_file
+from bigearthnet.util.files import hash_file
 
 MakeScores = Callable[..., Scores]
 

@@ -16,7 +16,7 @@ from baselines.trained import (
     load_trained_model,
     load_trained_part,
 )
-from bigearthnet.encoding.files import hash_file
+from bigearthnet.util.files import hash_file
 
 MakeRun = Callable[..., Path]
 

@@ -13,9 +13,9 @@ from baselines.errors import WeightsError
 from baselines.models import build_trained_part
 from baselines.settings import Settings
 from baselines.workdir import Run
-from bigearthnet.bands import BANDS
-from bigearthnet.encoding.files import write_json
 from bigearthnet.errors import OptionError
+from bigearthnet.release.bands import BANDS
+from bigearthnet.util.files import write_json
 
 STATISTICS = {b.name: {"mean": b.mean, "std": b.std} for b in BANDS}
 HEAD = Settings(model="inception_v2", weights="random")

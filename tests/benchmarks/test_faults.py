@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.faults import builds, injected, kills
 from benchmarks.faults.layer import BROKEN, FULL, FaultLayer, PowerLossError
-from bigearthnet.encoding.files import sync_folder, write_text
+from bigearthnet.util.files import sync_folder, write_text
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]

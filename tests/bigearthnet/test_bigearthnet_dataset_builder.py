@@ -19,11 +19,9 @@ import pytest
 import rasterio
 import tensorflow_datasets as tfds
 
-from bigearthnet.bands import BANDS, split
 from bigearthnet.bigearthnet_dataset_builder import Builder
-from bigearthnet.config import CONFIGS
 from bigearthnet.download import fetch
-from bigearthnet.encoding.build_options import BuildOptions
+from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import (
     ArchiveError,
     ChecksumError,
@@ -31,8 +29,10 @@ from bigearthnet.errors import (
     PatchError,
     StoreError,
 )
-from bigearthnet.patch import band_file
 from bigearthnet.release import V1
+from bigearthnet.release.bands import BANDS, split
+from bigearthnet.schema.configs import CONFIGS
+from bigearthnet.source.patch import band_file
 from builder.build import build
 
 Patches = dict[str, dict[str, bytes]]
@@ -383,8 +383,8 @@ def interrupt(
     return calls
 
 
-_DECODE = "bigearthnet.encoding.stage_one.decode_patch"
-_WRITE = "bigearthnet.encoding.workers.write_shard"
+_DECODE = "bigearthnet.engine.stage_one.decode_patch"
+_WRITE = "bigearthnet.engine.workers.write_shard"
 
 
 @pytest.mark.parametrize(
@@ -410,7 +410,7 @@ def test_what_was_interrupted_goes_on(
 
     One patch of six is excluded, and is not stored.
     """
-    monkeypatch.setattr("bigearthnet.encoding.keys.MAX_PATCHES_PER_SHARD", 1)
+    monkeypatch.setattr("bigearthnet.engine.keys.MAX_PATCHES_PER_SHARD", 1)
     monkeypatch.setattr(
         "bigearthnet.bigearthnet_dataset_builder.BuildOptions",
         functools.partial(BuildOptions, note_nbytes=1, workers=1),

@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bigearthnet.encoding.columns import TableBuilder
 from bigearthnet.errors import LabelError, OptionError
-from bigearthnet.examples import Example
-from bigearthnet.features import S2_COLUMNS
+from bigearthnet.formats.columns import TableBuilder
 from bigearthnet.huggingface import ArrowReader, multi_hot, to_tf
 from bigearthnet.reading.parquet import ParquetReader
+from bigearthnet.schema.examples import Example
+from bigearthnet.schema.features import S2_COLUMNS
 
 BANDS = ["bands_10m", "bands_20m", "bands_60m"]
 ROWS = 18

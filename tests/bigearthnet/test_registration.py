@@ -99,8 +99,8 @@ def test_prepared_data_loads_without_our_package(
     build = """
         import sys
         from pathlib import Path
-        from bigearthnet.config import get_config
-        from bigearthnet.encoding.build_options import BuildOptions
+        from bigearthnet.schema.configs import get_config
+        from bigearthnet.engine.options import BuildOptions
         from builder.build import build
         for config in ("s2", "s2-rgb", "s2-random"):
             build(

@@ -9,11 +9,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from bigearthnet.config import Config, get_config
-from bigearthnet.encoding.build_options import BuildOptions
+from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import ChecksumError, OptionError, PatchError
 from bigearthnet.formats import FORMATS
-from bigearthnet.nomenclature import CLC43
+from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.schema.configs import Config, get_config
 from builder.build import build, find_targets
 from builder.summary import summarize
 

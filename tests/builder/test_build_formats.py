@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bigearthnet.config import get_config
-from bigearthnet.encoding.build_options import BuildOptions
-from bigearthnet.encoding.files import hash_file
+from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import OptionError
+from bigearthnet.schema.configs import get_config
+from bigearthnet.util.files import hash_file
 from builder.build import build, find_targets
 from builder.summary import summarize
 
@@ -159,10 +159,10 @@ def hash_tree(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     "place",
     [
-        "bigearthnet.encoding.files.os.fsync",
-        "bigearthnet.encoding.files.write_all",
-        "bigearthnet.encoding.arrow.ArrowSink.write_table",
-        "bigearthnet.encoding.arrow.write_dataset_dict",
+        "bigearthnet.util.files.os.fsync",
+        "bigearthnet.util.files.write_all",
+        "bigearthnet.formats.arrow.ArrowSink.write_table",
+        "bigearthnet.formats.arrow.write_dataset_dict",
         "builder.card.write_card",
         "builder.build.write_records",
     ],
@@ -203,7 +203,7 @@ def test_an_error_amid_a_shard_is_the_only_one(
     def fail(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("bigearthnet.encoding.statistics.BandSums.add_pixels", fail)
+    monkeypatch.setattr("bigearthnet.store.statistics.BandSums.add_pixels", fail)
     with pytest.raises(OSError, match="Input/output error"):
         build(sample_folder, tmp_path, get_config("s2"), QUIET, formats=ALL)
     gc.collect()

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bigearthnet.config import get_config
-from bigearthnet.encoding.build_options import BuildOptions
+from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import ArchiveError, BigEarthNetError, PatchError
+from bigearthnet.schema.configs import get_config
 from builder.build import build
 
 Patches = dict[str, dict[str, bytes]]

@@ -13,15 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from bigearthnet.config import VIEWS, get_config
-from bigearthnet.encoding.build_options import BuildOptions
-from bigearthnet.examples import Example
-from bigearthnet.features import S2_COLUMNS, hf_features
-from bigearthnet.nomenclature import BEN19, CLC43
-from bigearthnet.patch import metadata_file
-from bigearthnet.patch_index import PatchIndex
-from bigearthnet.splits import SPLITS
-from bigearthnet.stores import Store, open_store
+from bigearthnet.engine.options import BuildOptions
+from bigearthnet.release.nomenclature import BEN19, CLC43
+from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.release.splits import SPLITS
+from bigearthnet.schema.configs import VIEWS, get_config
+from bigearthnet.schema.examples import Example
+from bigearthnet.schema.features import S2_COLUMNS, hf_features
+from bigearthnet.source.patch import metadata_file
+from bigearthnet.store import Store, open_store
 from builder.build import build
 from builder.card import make_header
 

@@ -9,9 +9,9 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from bigearthnet.bands import BANDS
-from bigearthnet.nomenclature import CLC43
-from bigearthnet.patch import band_file
+from bigearthnet.release.bands import BANDS
+from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.source.patch import band_file
 from builder import demo
 from builder.loaders import LoadedPatch
 

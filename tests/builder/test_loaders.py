@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bigearthnet.config import get_config
-from bigearthnet.encoding.build_options import BuildOptions
-from bigearthnet.nomenclature import CLC43
+from bigearthnet.engine.options import BuildOptions
+from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.schema.configs import get_config
 from builder.build import build
 from builder.demo import count_equal_bands, find_unequal_fields
 from builder.loaders import LOADERS

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bigearthnet import splits
 from bigearthnet.errors import ChecksumError
+from bigearthnet.release import splits
 from builder import patch_table
 
 ROWS = {

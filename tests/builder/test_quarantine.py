@@ -15,11 +15,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from bigearthnet.config import get_config
-from bigearthnet.encoding import stage_one
-from bigearthnet.encoding.build_options import BuildOptions
+from bigearthnet.engine import stage_one
+from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import PatchError, QuarantineError
 from bigearthnet.formats import FORMATS
+from bigearthnet.schema.configs import get_config
 from builder.build import build, find_targets
 from builder.source_checks import decode_with_rasterio
 from builder.summary import summarize
@@ -422,7 +422,7 @@ def test_a_build_that_set_patches_aside_is_not_ended_without(
 
     data_dir = tmp_path / "data"
     with monkeypatch.context() as patch:
-        patch.setattr("bigearthnet.encoding.pipeline.write_shards", interrupt)
+        patch.setattr("bigearthnet.engine.pipeline.write_shards", interrupt)
         options = BuildOptions(quiet=True, include_excluded=True, max_bad=9)
         with pytest.raises(KeyboardInterrupt):
             build(spoilt[0], data_dir, S2, options, formats=("arrow",))

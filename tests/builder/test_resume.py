@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from bigearthnet.config import get_config
-from bigearthnet.encoding import stage_one, workers, workspace
-from bigearthnet.encoding.build_options import BuildOptions
-from bigearthnet.encoding.workspace import open_workspace, workspace_folder
+from bigearthnet.engine import stage_one, workers, workspace
+from bigearthnet.engine.options import BuildOptions
+from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import JournalError, OptionError, PatchError
+from bigearthnet.schema.configs import get_config
 from builder import build as build_module
 from builder.build import build
 
@@ -199,7 +199,7 @@ def test_another_version_of_a_package_is_refused(
 ) -> None:
     """Shards of two versions of a writer are not mixed."""
     begin(source, tmp_path / "data")
-    monkeypatch.setattr("bigearthnet.encoding.identity._find_version", lambda name: "0")
+    monkeypatch.setattr("bigearthnet.engine.identity._find_version", lambda name: "0")
 
     with pytest.raises(OptionError, match=r'packages: was .*numpy.*is .*"numpy": "0"'):
         build_arrow(source, tmp_path / "data")
@@ -275,7 +275,7 @@ def test_two_builds_do_not_share_a_folder(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While one builds, another one into the same folder is refused."""
-    monkeypatch.setattr("bigearthnet.encoding.leftovers._LOCK_PATIENCE_S", 0.1)
+    monkeypatch.setattr("bigearthnet.engine.leftovers._LOCK_PATIENCE_S", 0.1)
     with open_workspace(workspace_folder(tmp_path / "data", S2), {}) as work:
         work.journal.append({"kind": "begun"}, durable=False)
         for restart in (False, True):

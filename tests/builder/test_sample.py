@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bigearthnet.errors import OptionError
-from bigearthnet.patch import PatchId, file_names
+from bigearthnet.source.patch import PatchId, file_names
 from builder import sample
 
 

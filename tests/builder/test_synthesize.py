@@ -15,12 +15,12 @@ import pytest
 from rasterio.crs import CRS
 from rasterio.io import MemoryFile
 
-from bigearthnet import bands, splits
 from bigearthnet.errors import OptionError
-from bigearthnet.metadata import parse_metadata
-from bigearthnet.nomenclature import CLC43
-from bigearthnet.patch import PatchId
-from bigearthnet.patch_index import load_index
+from bigearthnet.release import bands, splits
+from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.release.patch_index import load_index
+from bigearthnet.source.metadata import parse_metadata
+from bigearthnet.source.patch import PatchId
 from builder import sample, synthesize
 from builder.synthesis import files, geotiff
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from bigearthnet.config import get_config
-from bigearthnet.encoding.build_options import BuildOptions
-from bigearthnet.encoding.files import hash_file
-from bigearthnet.encoding.tfrecord import frame, make_encoder, read_records
+from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import ShardError, StoreError
-from bigearthnet.features import S2_SCHEMA
 from bigearthnet.formats import FORMATS
+from bigearthnet.formats.tfrecord.encode import frame, make_encoder, read_records
+from bigearthnet.schema.configs import get_config
+from bigearthnet.schema.features import S2_SCHEMA
+from bigearthnet.util.files import hash_file
 from builder.build import build
 from builder.source_checks import decode_with_rasterio
 from builder.stored import decode_example

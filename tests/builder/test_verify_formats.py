@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bigearthnet.encoding.files import hash_file
 from bigearthnet.errors import OptionError
+from bigearthnet.util.files import hash_file
 from builder.source_checks import decode_with_rasterio
 from builder.verify import CheckResult, verify
 

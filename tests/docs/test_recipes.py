@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import bigearthnet
-from bigearthnet.config import get_config
-from bigearthnet.encoding.build_options import BuildOptions
+from bigearthnet.engine.options import BuildOptions
+from bigearthnet.schema.configs import get_config
 from builder.build import build
 
 RECIPES = Path(bigearthnet.__file__).parent.parent / "docs" / "recipes.md"

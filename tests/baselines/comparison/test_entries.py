@@ -12,7 +12,7 @@ from baselines.decisions import METRICS
 from baselines.errors import ResultError
 from baselines.scores import Scores
 from bigearthnet.errors import OptionError
-from bigearthnet.nomenclature import CLC43_ALPHABETICAL, CLC_LEVEL2
+from bigearthnet.release.nomenclature import CLC43_ALPHABETICAL, CLC_LEVEL2
 
 MakeScores = Callable[..., Scores]
 MakeWorkdir = Callable[..., Path]

@@ -17,11 +17,11 @@ from baselines.comparison.gallery import (
 )
 from baselines.errors import ResultError
 from baselines.scores import Scores
-from bigearthnet.bands import GROUPS
 from bigearthnet.errors import OptionError, StoreError
-from bigearthnet.examples import Example
-from bigearthnet.nomenclature import BEN19, CLC43
-from bigearthnet.rgb import decode_image, to_rgb
+from bigearthnet.release.bands import GROUPS
+from bigearthnet.release.nomenclature import BEN19, CLC43
+from bigearthnet.schema.examples import Example
+from bigearthnet.schema.rgb import decode_image, to_rgb
 
 MakeWorkdir = Callable[..., Path]
 MakeGroup = Callable[..., Group]

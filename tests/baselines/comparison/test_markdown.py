@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from baselines.comparison.markdown import list_pictures, render_markdown
-from bigearthnet.page import Card, Cards, Drawing, Heading, Table, Text
+from bigearthnet.report.page import Card, Cards, Drawing, Heading, Table, Text
 
 
 def test_blocks_become_markdown() -> None:

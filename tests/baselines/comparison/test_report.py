@@ -13,7 +13,7 @@ from baselines.comparison.gallery import make_gallery
 from baselines.comparison.pairs import compare_pairs
 from baselines.comparison.report import Section, make_blocks, make_json
 from baselines.decisions import METRICS
-from bigearthnet.page import Block, Heading, Table, Text
+from bigearthnet.report.page import Block, Heading, Table, Text
 
 MakeWorkdir = Callable[..., Path]
 MakeSections = Callable[..., list[Section]]

@@ -12,8 +12,8 @@ from baselines.comparison.pairs import Pair, compare_pairs
 from baselines.comparison.paper import TABLE_4
 from baselines.scores import Scores
 from baselines.significance import Difference
-from bigearthnet.nomenclature import CLC_LEVEL1
-from bigearthnet.page import Table
+from bigearthnet.release.nomenclature import CLC_LEVEL1
+from bigearthnet.report.page import Table
 
 MakeScores = Callable[..., Scores]
 MakeWorkdir = Callable[..., Path]

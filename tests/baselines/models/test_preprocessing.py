@@ -17,9 +17,9 @@ from baselines.models.preprocessing import (
     upsampling_matrix,
 )
 from baselines.settings import Settings
-from bigearthnet.bands import BANDS, GROUPS, RGB
 from bigearthnet.errors import OptionError
 from bigearthnet.loading import load
+from bigearthnet.release.bands import BANDS, GROUPS, RGB
 
 ALL = tuple(band.name for band in BANDS)
 GROUP_NAMES = tuple(group.name for group in GROUPS)

@@ -6,7 +6,7 @@ import pytest
 
 from baselines.models import build_model, build_trained_part
 from baselines.settings import Settings
-from bigearthnet.bands import BANDS
+from bigearthnet.release.bands import BANDS
 
 STATISTICS = {band.name: {"mean": band.mean, "std": band.std} for band in BANDS}
 

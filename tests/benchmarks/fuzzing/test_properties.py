@@ -19,12 +19,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.fuzzing import metadata, patch_id, tar, tiff
-from bigearthnet.archive.blocks import BlockReader
-from bigearthnet.archive.tar import TarParser
 from bigearthnet.errors import ArchiveError, PatchError
-from bigearthnet.metadata import parse_metadata
-from bigearthnet.nomenclature import CLC43
-from bigearthnet.patch import PatchId
+from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.source.blocks import BlockReader
+from bigearthnet.source.metadata import parse_metadata
+from bigearthnet.source.patch import PatchId
+from bigearthnet.source.tar import TarParser
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::rasterio.errors.NotGeoreferencedWarning",

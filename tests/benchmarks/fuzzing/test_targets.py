@@ -11,9 +11,9 @@ import pytest
 
 from benchmarks.fuzzing import Finding, metadata, patch_id, tar, tiff
 from benchmarks.fuzzing.__main__ import TARGETS
-from bigearthnet import geotiff
-from bigearthnet.bands import BY_NAME
-from bigearthnet.patch import PatchId
+from bigearthnet.release.bands import BY_NAME
+from bigearthnet.source import geotiff
+from bigearthnet.source.patch import PatchId
 
 MODULES = {"tar": tar, "tiff": tiff, "metadata": metadata, "patch_id": patch_id}
 
@@ -56,12 +56,14 @@ def test_a_reader_that_lies_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Finding, match=r"place: expected \(0, 46\), got \(0, 45\)"):
         patch_id.check(b"S2A_MSIL2A_20170613T101031_0_46")
 
-    monkeypatch.setattr("bigearthnet.archive.tar.parse_name", lambda name: "p/other")
+    monkeypatch.setattr("bigearthnet.source.tar.parse_name", lambda name: "p/other")
     seeds = [seed for seed in tar.make_seeds() if b"LongLink" in seed]
     with pytest.raises(Finding, match="members: expected"):
         tar.check(seeds[-1])
     pixels = np.zeros((20, 20), np.uint16)
-    monkeypatch.setattr("bigearthnet.geotiff.decode_band", lambda *_, **__: pixels)
+    monkeypatch.setattr(
+        "bigearthnet.source.geotiff.decode_band", lambda *_, **__: pixels
+    )
     monkeypatch.setattr(tiff, "_asked", set())
     with pytest.raises(Finding, match="pixels: expected"):
         tiff.check(tiff.make_seeds()[0])

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import bigearthnet
-from bigearthnet.config import get_config
-from bigearthnet.encoding import columns, keys, parquet
-from bigearthnet.encoding.build_options import BuildOptions
-from bigearthnet.formats import FORMATS
-from bigearthnet.patch_index import PatchIndex
-from bigearthnet.splits import SPLITS
+from bigearthnet.engine import keys
+from bigearthnet.engine.options import BuildOptions
+from bigearthnet.formats import FORMATS, columns, parquet
+from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.release.splits import SPLITS
+from bigearthnet.schema.configs import get_config
 from builder.build import build
 
 Patches = dict[str, dict[str, bytes]]

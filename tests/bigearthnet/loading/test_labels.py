@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bigearthnet.config import get_config
 from bigearthnet.errors import OptionError
 from bigearthnet.loading.labels import (
     count_unlabelled,
@@ -16,8 +15,9 @@ from bigearthnet.loading.labels import (
     make_matrix,
     map_labels,
 )
-from bigearthnet.nomenclature import NOMENCLATURES
-from bigearthnet.stores import open_store
+from bigearthnet.release.nomenclature import NOMENCLATURES
+from bigearthnet.schema.configs import get_config
+from bigearthnet.store import open_store
 
 STORES = ("tfrecord", "arrow", "parquet")
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import bigearthnet
-from bigearthnet.patch_index import PatchIndex
-from bigearthnet.rgb import to_rgb
-from bigearthnet.splits import SPLITS
+from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.release.splits import SPLITS
+from bigearthnet.schema.rgb import to_rgb
 
 ALL = [
     "B01",

@@ -15,10 +15,10 @@ import pytest
 import tensorflow as tf
 
 import bigearthnet
-from bigearthnet.config import get_config
-from bigearthnet.encoding.build_options import BuildOptions
+from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import ShardError, StoreError
-from bigearthnet.stores import open_store
+from bigearthnet.schema.configs import get_config
+from bigearthnet.store import open_store
 from builder.build import build
 
 STORES = ("tfrecord", "arrow", "parquet")

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bigearthnet.encoding import columns
-from bigearthnet.encoding.columns import TableBuilder
-from bigearthnet.examples import Example
-from bigearthnet.features import S2_COLUMNS
+from bigearthnet.formats import columns
+from bigearthnet.formats.columns import TableBuilder
+from bigearthnet.schema.examples import Example
+from bigearthnet.schema.features import S2_COLUMNS
 
 ROWS = 25
 # The first row of each file, and the end.

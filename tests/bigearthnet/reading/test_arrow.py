@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from bigearthnet.errors import OptionError, ShardError, StoreError
-from bigearthnet.features import S2_COLUMNS
 from bigearthnet.huggingface import ArrowReader
 from bigearthnet.reading import memory
+from bigearthnet.schema.features import S2_COLUMNS
 
 Arrays = dict[str, np.ndarray]
 BANDS = ["bands_10m", "bands_20m", "bands_60m"]

@@ -11,12 +11,12 @@ import pytest
 import tensorflow as tf
 
 from bigearthnet.errors import OptionError
-from bigearthnet.features import S2_COLUMNS
 from bigearthnet.huggingface import to_tf
 from bigearthnet.reading.arrow import ArrowReader
 from bigearthnet.reading.batches import Reader, find_column
 from bigearthnet.reading.parquet import ParquetReader
 from bigearthnet.reading.tfrecord import TFRecordReader
+from bigearthnet.schema.features import S2_COLUMNS
 
 Arrays = dict[str, np.ndarray]
 # Band → group and index, of all resolutions, first and last of a group.

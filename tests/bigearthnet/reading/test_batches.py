@@ -3,14 +3,14 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from bigearthnet.encoding.columns import make_arrow_schema
 from bigearthnet.errors import OptionError
-from bigearthnet.features import S2_COLUMNS
+from bigearthnet.formats.columns import make_arrow_schema
 from bigearthnet.reading.batches import (
     choose_columns,
     find_features,
     make_generator,
 )
+from bigearthnet.schema.features import S2_COLUMNS
 
 
 def test_columns_of_others_are_left_out() -> None:
@@ -54,7 +54,7 @@ def test_columns_of_other_types_are_left_out(name: str, kind: pa.DataType) -> No
 
 def test_stored_types_are_known_in_every_form() -> None:
     """All columns are found whether or not `datasets` makes them extension types."""
-    from bigearthnet.features import hf_features
+    from bigearthnet.schema.features import hf_features
 
     names = [feature.name for feature in S2_COLUMNS]
 

@@ -15,10 +15,10 @@ import pytest
 import tensorflow as tf
 
 from bigearthnet.errors import OptionError, ShardError
-from bigearthnet.features import S2_COLUMNS
 from bigearthnet.reading import tfrecord
 from bigearthnet.reading.arrow import ArrowReader
 from bigearthnet.reading.tfrecord import TFRecordReader
+from bigearthnet.schema.features import S2_COLUMNS
 
 Arrays = dict[str, np.ndarray]
 # Records of each file, see `conftest.BOUNDS`, and the first of each.

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from rasterio.io import MemoryFile
 
-from bigearthnet import bands
-from bigearthnet.nomenclature import CLC43
+from bigearthnet.release import bands
+from bigearthnet.release.nomenclature import CLC43
 from builder import sample
 from builder.synthesis import classes, labels, pixels
 

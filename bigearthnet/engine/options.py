@@ -1,0 +1,71 @@
+"""What to store of a source, and how it is done."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from bigearthnet.errors import OptionError
+from bigearthnet.release.splits import COUNTRIES
+
+# More processes than this wait for the disk.
+_MAX_WORKERS = 8
+
+
+def count_workers() -> int:
+    """Returns how many processes stage two takes if nobody says: up to eight."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
+    return min(os.cpu_count() or 1, _MAX_WORKERS)
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What to store of a source, and how.
+
+    Attributes:
+        include_excluded: Stores the patches with snow, cloud or without a label of the
+            scheme, too, as split `excluded`.
+        limit: Stops after as many stored patches; None for all.
+        countries: Stores patches of these countries only; empty for all.
+        workers: Processes of stage two; see `count_workers` for the default.
+        expected_sha256: Checksum the source file must have; None for any.
+        expected_patches: Patches the source must hold; None for any number.
+        max_bad: The most bad patches that are set aside; None to end with the first.
+        note_nbytes: Bytes of the spool between two notes of what is in it, which is
+            what a killed process loses.
+        sync_nbytes: Bytes of the spool between two synchronisations with the disk,
+            which is what a loss of power loses. A spool that stays below never needs
+            to reach the disk.
+        quiet: Shows no progress.
+    """
+
+    include_excluded: bool = False
+    limit: int | None = None
+    countries: tuple[str, ...] = ()
+    workers: int = field(default_factory=lambda: count_workers())
+    expected_sha256: str | None = None
+    expected_patches: int | None = None
+    max_bad: int | None = None
+    note_nbytes: int = 2**26  # 0.4 s of work at 1,000 patches/s
+    sync_nbytes: int = 2**32  # half a minute
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks the options.
+
+        Raises:
+            OptionError: If one of them has no meaning.
+        """
+        if self.limit is not None and self.limit < 1:
+            raise OptionError(f"limit: expected at least 1, got {self.limit}.")
+        if self.max_bad is not None and self.max_bad < 1:
+            raise OptionError(f"max_bad: expected at least 1, got {self.max_bad}.")
+        if self.workers < 1:
+            raise OptionError(f"workers: expected at least 1, got {self.workers}.")
+        for country in self.countries:
+            if country not in COUNTRIES:
+                raise OptionError(
+                    f"unknown country: expected some of {', '.join(COUNTRIES)}, got "
+                    f"{country!r}."
+                )

@@ -1,0 +1,106 @@
+"""Stage one: a source → spool buckets, one record per stored patch.
+
+A bucket holds the records of one split whose keys begin with the same bits, in the
+order in which they came. The spool's index keeps one row per patch of the release in
+arrays of fixed size, so that memory does not grow with the archive.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from bigearthnet.engine.keys import hash_key
+from bigearthnet.engine.records import encode_record
+from bigearthnet.engine.spool_index import SpoolIndex
+from bigearthnet.release.patch_index import PatchFacts
+from bigearthnet.release.splits import SPLITS
+from bigearthnet.source.patch import Patch
+from bigearthnet.util.files import write_all
+
+# Buckets of a split: train becomes 64 files of some 4,200 patches.
+_MAX_BUCKET_BITS = 6
+# Part of the allowed number of open files that buckets may take.
+_OPEN_FILES_SHARE = 0.5
+
+
+def bucket_path(folder: Path, split: int, bucket: int) -> Path:
+    """Returns the file of a bucket."""
+    return folder / f"{SPLITS[split]}-{bucket:03d}"
+
+
+class SpoolWriter:
+    """Appends records to the buckets of a folder; a context manager."""
+
+    def __init__(self, folder: Path, index: SpoolIndex) -> None:
+        """Continues the spool of an index; what else is in its buckets is cut off.
+
+        Args:
+            folder: Existing folder; empty, if the index is.
+            index: The index to fill.
+
+        Raises:
+            OSError: If a bucket cannot be opened.
+        """
+        self._folder = folder
+        self._index = index
+        self._bits = choose_bucket_bits()
+        self._ends = index.bucket_ends()
+        known = {bucket_path(folder, *place) for place in self._ends}
+        for path in folder.iterdir():
+            if path not in known:
+                path.unlink()
+        self._files: dict[tuple[int, int], int] = {}
+        for place, end in self._ends.items():
+            self._files[place] = os.open(bucket_path(folder, *place), os.O_WRONLY)
+            os.ftruncate(self._files[place], end)
+            os.lseek(self._files[place], end, os.SEEK_SET)
+
+    def append(self, row: int, patch: Patch, facts: PatchFacts) -> int:
+        """Appends the record of a patch to its bucket; returns its bytes.
+
+        Args:
+            row: Row of the patch in the release's table.
+            patch: The patch.
+            facts: What the official lists say of it.
+        """
+        key = hash_key(SPLITS[facts.split], patch.patch_id)
+        bucket = key[0] >> (8 - self._bits)
+        pieces = encode_record(patch, facts)
+        nbytes = sum(map(len, pieces))
+        place = facts.split, bucket
+        path = bucket_path(self._folder, *place)
+        if place not in self._files:
+            self._files[place] = os.open(
+                path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666
+            )
+            self._ends[place] = 0
+        write_all(self._files[place], pieces, nbytes, path)
+        self._index.add_record(row, key, bucket, self._ends[place], nbytes)
+        self._ends[place] += nbytes
+        return nbytes
+
+    def __enter__(self) -> SpoolWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._files.values():
+            os.close(file)
+        self._files.clear()
+
+
+def choose_bucket_bits() -> int:
+    """Returns how many bits of the key choose the bucket, within the open-file limit.
+
+    The number of buckets has no influence on the shards.
+    """
+    try:
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except ImportError:  # Windows allows 512 open files
+        limit = 512
+    if limit < 0:  # no limit
+        return _MAX_BUCKET_BITS
+    most = int(limit * _OPEN_FILES_SHARE) // len(SPLITS)
+    return max(0, min(_MAX_BUCKET_BITS, most.bit_length() - 1))

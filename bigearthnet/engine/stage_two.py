@@ -1,0 +1,177 @@
+"""Stage two: runs all shards that are not done, and forgets the spool as it goes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bigearthnet.engine.shards import ShardInfo, ShardPlan
+from bigearthnet.engine.spool import bucket_path
+from bigearthnet.engine.workers import WorkerPool
+from bigearthnet.engine.workspace import Workspace
+from bigearthnet.errors import JournalError
+from bigearthnet.formats import FORMATS
+from bigearthnet.release.splits import SPLITS
+from bigearthnet.schema.configs import Config
+from bigearthnet.store.statistics import BandSums
+from bigearthnet.util.files import FileInfo
+from bigearthnet.util.progress import Progress
+
+
+def write_shards(
+    plans: Sequence[ShardPlan],
+    pool: WorkerPool,
+    work: Workspace,
+    formats: Sequence[str],
+    config: Config,
+    *,
+    quiet: bool = False,
+) -> tuple[ShardInfo, ...]:
+    """Writes all shards that the journal does not know as written.
+
+    Args:
+        plans: All shards of the build.
+        pool: Writes them.
+        work: The workspace, with its spool filled.
+        formats: Names of the formats to write.
+        config: What to store.
+        quiet: Shows no progress.
+
+    Returns:
+        What was written, in the order of `plans`.
+
+    Raises:
+        OSError: If a file cannot be read or written.
+        JournalError: If the spool is not what the index says.
+        WorkerError: If a process ended.
+    """
+    written = find_written(work, plans)
+    todo = [plan for plan in plans if plan.name not in written]
+    if not work.is_published:
+        _remove_others(work.folder, formats, plans)
+    outputs = {name: work.output(name) for name in formats} if todo else {}
+    buckets = Buckets(todo, work.spool)
+    buckets.check()
+    total = sum(len(plan.records) for plan in todo)
+    with Progress("shards", total_patches=total, quiet=quiet) as progress:
+        for plan, shard in pool.write_shards(
+            todo,
+            spool=work.spool,
+            outputs=outputs,
+            config=config,
+            on_progress=progress.add,
+        ):
+            work.journal.append(encode_entry(plan, shard), durable=True)
+            buckets.release(plan)
+            written[plan.name] = shard
+    return tuple(written[plan.name] for plan in plans)
+
+
+def _remove_others(
+    folder: Path, formats: Sequence[str], plans: Sequence[ShardPlan]
+) -> None:
+    """Removes all files from unfinished stores that are none of the shards."""
+    for form in formats:
+        names = {
+            FORMATS[form].shard_file(SPLITS[plan.split], plan.number, plan.count)
+            for plan in plans
+        }
+        for path in (folder / form).rglob("*"):
+            if path.is_file() and str(path.relative_to(folder / form)) not in names:
+                path.unlink()
+
+
+def encode_entry(plan: ShardPlan, shard: ShardInfo) -> dict[str, Any]:
+    """Returns the journal's entry of a shard that was written."""
+    return {
+        "kind": "shard",
+        "name": plan.name,
+        "patches_digest": plan.patches_digest,
+        **encode_info(shard),
+    }
+
+
+def find_written(work: Workspace, plans: Sequence[ShardPlan]) -> dict[str, ShardInfo]:
+    """Returns name → the shard of all that were written by an earlier run.
+
+    A shard of other patches is not one, nor one of which a file is not there any more,
+    or has another size.
+    """
+    digests = {plan.name: plan.patches_digest for plan in plans}
+    shards = {
+        entry["name"]: decode_info(entry)
+        for entry in work.journal.find("shard")
+        if digests.get(entry["name"]) == entry["patches_digest"]
+    }
+    if work.is_published:  # files may be elsewhere by now
+        return shards
+    return {name: s for name, s in shards.items() if _is_there(s, work.folder)}
+
+
+def _is_there(shard: ShardInfo, folder: Path) -> bool:
+    paths = {folder / form / file.name: file for form, file in shard.files.items()}
+    return all(
+        path.is_file() and path.stat().st_size == file.nbytes
+        for path, file in paths.items()
+    )
+
+
+def encode_info(shard: ShardInfo) -> dict[str, Any]:
+    """Returns a shard as JSON."""
+    return {
+        "split": shard.split,
+        "num_patches": shard.num_patches,
+        "files": {form: asdict(file) for form, file in shard.files.items()},
+        "sums": shard.sums.encode(),
+    }
+
+
+def decode_info(entry: Mapping[str, Any]) -> ShardInfo:
+    """Inverse of `encode_info`."""
+    files = {form: FileInfo(**file) for form, file in entry["files"].items()}
+    sums = BandSums.decode(entry["sums"])
+    return ShardInfo(entry["split"], entry["num_patches"], files, sums)
+
+
+class Buckets:
+    """Deletes each bucket of a spool once no shard needs it any more."""
+
+    def __init__(self, plans: Iterable[ShardPlan], spool: Path) -> None:
+        """Counts the shards that need each bucket.
+
+        Args:
+            plans: The shards that are to be written.
+            spool: Folder of the buckets.
+        """
+        self._plans, self._spool = list(plans), spool
+        self._needed = Counter(
+            (plan.split, bucket) for plan in self._plans for bucket in plan.buckets
+        )
+
+    def check(self) -> None:
+        """Checks that all buckets are there, as long as they must be.
+
+        Raises:
+            JournalError: If one is not.
+        """
+        for plan in self._plans:
+            ends = plan.records["offset"] + plan.records["nbytes"]
+            for bucket in plan.buckets:
+                path = bucket_path(self._spool, plan.split, bucket)
+                end = int(ends[plan.records["bucket"] == bucket].max())
+                if not path.is_file() or path.stat().st_size < end:
+                    raise JournalError(
+                        f"{path} is not there, or shorter than {end} bytes, and "
+                        f"{SPLITS[plan.split]} is not written. Build anew with "
+                        "--restart, or delete the folder of the build."
+                    )
+
+    def release(self, plan: ShardPlan) -> None:
+        """Takes note that a shard is written."""
+        for bucket in plan.buckets:
+            self._needed[plan.split, bucket] -= 1
+            if not self._needed[plan.split, bucket]:
+                bucket_path(self._spool, plan.split, bucket).unlink()

@@ -1,0 +1,162 @@
+"""Runs stage two in processes beside, one shard at a time each.
+
+Threads would not do: a shard makes a dozen short calls a patch that release the
+interpreter lock, and waiting to get it back costs more than a second core brings.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import queue
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from bigearthnet.engine import worker
+from bigearthnet.engine.shards import ShardInfo, ShardPlan, write_shard
+from bigearthnet.errors import BigEarthNetError
+from bigearthnet.schema.configs import Config
+from bigearthnet.util import process
+
+# Called with patches and bytes that were done since the last call.
+OnProgress = Callable[[int, int], None]
+
+
+class WorkerError(BigEarthNetError, RuntimeError):
+    """Raised when a process that writes shards ends before its time."""
+
+
+class Worker:
+    """One child process that writes shards."""
+
+    def __init__(self, pass_fds: Sequence[int] = ()) -> None:
+        """Starts the process; it imports what it needs while the caller goes on.
+
+        Args:
+            pass_fds: File descriptors that the process inherits.
+        """
+        self._process = process.start_script(worker.__file__, pass_fds=pass_fds)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._input = self._process.stdin
+        self._output = io.BufferedReader(self._process.stdout)  # type: ignore[type-var]
+
+    def write(
+        self,
+        plan: ShardPlan,
+        spool: Path,
+        outputs: Mapping[str, Path],
+        config: Config,
+        on_progress: OnProgress,
+    ) -> ShardInfo:
+        """Writes one shard; arguments and errors as in `shards.write_shard`.
+
+        Raises:
+            WorkerError: If the process ended.
+        """
+        try:
+            message = pickle.dumps((plan, spool, outputs, config))
+            while message:
+                message = message[self._input.write(message) or 0 :]
+            while True:
+                kind, value = pickle.load(self._output)
+                if kind == "done":
+                    assert isinstance(value, ShardInfo)
+                    return value
+                if kind == "error":
+                    raise value
+                on_progress(*value)
+        except (EOFError, BrokenPipeError, pickle.UnpicklingError):
+            raise WorkerError(
+                f"the process that wrote {plan.name} ended (status "
+                f"{self._process.wait()}). Is there enough memory? Build again."
+            ) from None
+
+    def close(self) -> None:
+        """Ends the process, whatever it does."""
+        process.end(self._process)
+
+
+class WorkerPool:
+    """Writes shards in several processes, or in this one; a context manager."""
+
+    def __init__(self, workers: int, pass_fds: Sequence[int] = ()) -> None:
+        """Starts the processes.
+
+        Args:
+            workers: How many; with one, everything is done in this process.
+            pass_fds: File descriptors that they inherit.
+        """
+        self._workers: list[Worker] = []
+        try:
+            while len(self._workers) < workers > 1:
+                self._workers.append(Worker(pass_fds))
+        except BaseException:
+            self.close()
+            raise
+
+    def write_shards(
+        self,
+        plans: Sequence[ShardPlan],
+        *,
+        spool: Path,
+        outputs: Mapping[str, Path],
+        config: Config,
+        on_progress: OnProgress,
+    ) -> Iterator[tuple[ShardPlan, ShardInfo]]:
+        """Writes shards and yields each as it is finished.
+
+        Args:
+            plans: The shards.
+            spool: Folder of the buckets.
+            outputs: Name of each format → existing folder of its store.
+            config: What to store.
+            on_progress: Called from any thread, one at a time.
+
+        Raises:
+            OSError: If a file cannot be read or written.
+            WorkerError: If a process ended.
+        """
+        if not self._workers:
+            for plan in plans:
+                yield (
+                    plan,
+                    write_shard(
+                        plan, spool, outputs, config, lambda n: on_progress(1, n)
+                    ),
+                )
+            return
+        free: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        for idle in self._workers:
+            free.put(idle)
+
+        def write(plan: ShardPlan) -> ShardInfo:
+            chosen = free.get()
+            try:
+                return chosen.write(plan, spool, outputs, config, on_progress)
+            finally:
+                free.put(chosen)
+
+        threads = ThreadPoolExecutor(len(self._workers))
+        try:
+            futures = {threads.submit(write, plan): plan for plan in plans}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            self.close()  # unblocks the threads
+            raise
+        finally:
+            threads.shutdown()
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends all processes; may be called more than once."""
+        while self._workers:
+            self._workers.pop().close()

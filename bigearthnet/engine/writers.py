@@ -1,0 +1,115 @@
+"""Examples → files: one writer for records, one for all formats that are tables.
+
+All formats of a shard are written in one pass over its examples; the table of the
+column formats is made once for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from bigearthnet.formats import FORMATS
+from bigearthnet.formats.tfrecord import encode as tfrecord
+from bigearthnet.schema.configs import Config
+from bigearthnet.schema.examples import Example
+from bigearthnet.schema.features import Feature
+from bigearthnet.util.files import DurableFile
+
+
+class Writer(Protocol):
+    """Writes the examples of one shard."""
+
+    def add(self, example: Example) -> None:
+        """Writes an example, now or later."""
+
+    def close(self) -> None:
+        """Writes what is left. The files are finished by their owner."""
+
+    def abandon(self) -> None:
+        """Gives up what is not written yet; does nothing once it is closed."""
+
+
+class TFRecordWriter:
+    """Writes examples as records, one at a time."""
+
+    def __init__(self, file: DurableFile, schema: tuple[Feature, ...]) -> None:
+        self._file = file
+        self._encode = tfrecord.make_encoder(schema)
+
+    def add(self, example: Example) -> None:
+        """Writes the record of an example."""
+        data = self._encode(example)
+        nbytes = len(data) + tfrecord.RECORD_OVERHEAD
+        self._file.write_pieces(tfrecord.frame(data), nbytes)
+        self._file.data_nbytes += len(data)
+
+    def close(self) -> None:
+        """Does nothing: every record is written."""
+
+    def abandon(self) -> None:
+        """Does nothing: no record is kept."""
+
+
+class TableWriter:
+    """Writes examples as tables of `columns.ROWS_PER_GROUP` rows."""
+
+    def __init__(
+        self, files: Mapping[str, DurableFile], schema: tuple[Feature, ...]
+    ) -> None:
+        """Opens the writers of all column formats.
+
+        Args:
+            files: Name of the format → its file.
+            schema: The columns.
+        """
+        from bigearthnet.formats import arrow, columns, parquet
+
+        open_sink: dict[str, Callable[..., columns.TableSink]] = {
+            "parquet": parquet.open_sink,
+            "arrow": arrow.open_sink,
+        }
+        self._builder = columns.TableBuilder(schema)
+        arrow_schema = columns.make_arrow_schema(schema)
+        self._files = list(files.values())
+        self._sinks = [open_sink[name](files[name], arrow_schema) for name in files]
+
+    def add(self, example: Example) -> None:
+        """Keeps an example, and writes the table that it completes."""
+        self._builder.add(example)
+        if self._builder.is_full:
+            self._write()
+
+    def close(self) -> None:
+        """Writes the last, short table, and what the formats have after it."""
+        if len(self._builder):
+            self._write()
+        for sink in self._sinks:
+            sink.close()
+
+    def abandon(self) -> None:
+        """Gives up the tables that are not written yet."""
+        for sink in self._sinks:
+            sink.abandon()
+
+    def _write(self) -> None:
+        table = self._builder.take()
+        for file, sink in zip(self._files, self._sinks, strict=True):
+            sink.write_table(table)
+            file.data_nbytes += table.nbytes
+
+
+def make_writers(files: Mapping[str, DurableFile], config: Config) -> list[Writer]:
+    """Makes the writers of one shard.
+
+    Args:
+        files: Name of each format that is asked for → its file.
+        config: What to store.
+    """
+    writers: list[Writer] = []
+    if "tfrecord" in files:
+        writers.append(TFRecordWriter(files["tfrecord"], config.schema))
+    tables = {name: file for name, file in files.items() if FORMATS[name].has_columns}
+    if tables:
+        writers.append(TableWriter(tables, config.columns))
+    return writers

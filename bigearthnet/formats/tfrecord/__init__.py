@@ -1,0 +1,1 @@
+"""TFRecord files of serialized tf.train.Example messages: encode and decode."""

@@ -1,0 +1,68 @@
+"""Pictures of patches for people; needs matplotlib (extra `[demo]`)."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bigearthnet.schema import rgb
+
+# Patches side by side, and the side of one in inches.
+_COLUMNS = 3
+_SIDE_IN = 3.0
+# Characters of a line of text under a patch.
+_LINE_LENGTH = 44
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One patch of a picture.
+
+    Attributes:
+        title: Text above the patch.
+        labels: Names of its classes, written below.
+        bands_10m: Shape (band, y, x), uint16, digital numbers.
+    """
+
+    title: str
+    labels: tuple[str, ...]
+    bands_10m: npt.NDArray[np.uint16]
+
+
+def write_picture(panels: Sequence[Panel], path: Path, heading: str) -> None:
+    """Draws patches in natural colours (see `rgb.STRETCH`) with their labels.
+
+    Args:
+        panels: The patches.
+        path: File to write; its ending chooses the format.
+        heading: Text above all.
+    """
+    from matplotlib.figure import Figure
+
+    rows = -(-len(panels) // _COLUMNS)
+    figure = Figure(
+        figsize=(_COLUMNS * (_SIDE_IN + 0.6), rows * (_SIDE_IN + 2.0) + 0.5),
+        layout="constrained",
+    )
+    figure.suptitle(heading)
+    axes = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
+    for axis in axes:
+        axis.set(xticks=[], yticks=[])
+        axis.set_frame_on(False)
+    for axis, panel in zip(axes, panels, strict=False):
+        axis.imshow(rgb.to_rgb(panel.bands_10m), interpolation="nearest")
+        axis.set_title(panel.title, fontsize=8)
+        lines = [
+            line
+            for label in panel.labels
+            for line in textwrap.wrap(
+                label, _LINE_LENGTH, initial_indent="• ", subsequent_indent="   "
+            )
+        ]
+        axis.set_xlabel("\n".join(lines), loc="left", fontsize=8)
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,1 @@
+"""What an example holds: features, configurations, and how a patch becomes one."""

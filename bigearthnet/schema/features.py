@@ -1,0 +1,230 @@
+"""The schema of a stored example, said once; each store's own types derive from it.
+
+A change of names, types, shapes or class orders is a new major version of the dataset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bigearthnet.release.bands import GROUPS
+from bigearthnet.release.nomenclature import BEN19, CLC43
+from bigearthnet.release.splits import COUNTRIES, SEASONS
+
+if TYPE_CHECKING:
+    import datasets
+    import tensorflow_datasets as tfds
+
+Kind = Literal["tensor", "image", "text", "integer", "bool", "class", "classes"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One typed column of an example.
+
+    Attributes:
+        name: Name of the feature; `a/b` is field `b` of the group `a`.
+        kind: `tensor` (fixed shape, stored as little-endian bytes), `image` (a PNG or
+            JPEG file), `text` (UTF-8), `integer`, `bool`, `class` (one class id) or
+            `classes` (ascending class ids, any number of them).
+        description: Meaning, with axes and unit.
+        dtype: NumPy name of the element type.
+        shape: Shape of a tensor or image.
+        labels: Class names, in id order.
+    """
+
+    name: str
+    kind: Kind
+    description: str
+    dtype: str = "int64"
+    shape: tuple[int, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+def _band_features() -> tuple[Feature, ...]:
+    return tuple(
+        Feature(
+            group.name,
+            "tensor",
+            f"{', '.join(band.name for band in group.bands)} as (band, y, x); Level-2A "
+            "digital numbers, reflectance = DN / 10000",
+            dtype="uint16",
+            shape=group.shape,
+        )
+        for group in GROUPS
+    )
+
+
+_PATCH_ID = Feature(
+    "patch_id", "text", "patch id, for example S2B_MSIL2A_20170924T93020_69_24"
+)
+
+_METADATA = (
+    Feature("s1_name", "text", "the Sentinel-1 patch of the same place"),
+    Feature("tile_source", "text", "name of the Level-1C product"),
+    Feature("acquisition_date", "text", "sensing time, YYYY-MM-DD HH:MM:SS, UTC"),
+    Feature("projection", "text", "coordinate reference system, WKT"),
+    Feature("epsg", "integer", "EPSG code of the projection", dtype="int32"),
+    Feature("coordinates/ulx", "integer", "west edge, metres in the UTM zone"),
+    Feature("coordinates/uly", "integer", "north edge, metres in the UTM zone"),
+    Feature("coordinates/lrx", "integer", "east edge, metres in the UTM zone"),
+    Feature("coordinates/lry", "integer", "south edge, metres in the UTM zone"),
+    Feature("country", "class", "country of the patch", labels=COUNTRIES),
+    Feature("season", "class", "meteorological season of the patch", labels=SEASONS),
+    Feature("contains_seasonal_snow", "bool", "on the official list", dtype="bool"),
+    Feature("contains_cloud_or_shadow", "bool", "on the official list", dtype="bool"),
+)
+
+_LABELS = (
+    Feature("labels", "classes", "CLC43 class ids, ascending", labels=CLC43.labels),
+    Feature("labels_19", "classes", "BEN19 class ids, ascending", labels=BEN19.labels),
+    Feature(
+        "multi_hot_43",
+        "tensor",
+        "1 for each CLC43 class of the patch, else 0",
+        dtype="uint8",
+        shape=(len(CLC43),),
+    ),
+    Feature(
+        "multi_hot_19",
+        "tensor",
+        "1 for each BEN19 class of the patch, else 0",
+        dtype="uint8",
+        shape=(len(BEN19),),
+    ),
+)
+
+S2_SCHEMA: tuple[Feature, ...] = (
+    *_band_features(),
+    _PATCH_ID,
+    *_METADATA,
+    *_LABELS,
+)
+
+# What the stores that are tables (Parquet, Arrow) have: a picture more, and first what
+# people look at, since viewers show columns in this order.
+S2_COLUMNS: tuple[Feature, ...] = (
+    _PATCH_ID,
+    Feature(
+        "preview",
+        "image",
+        "B04, B03, B02 as (y, x, channel), stretched to 8 bits by rgb.STRETCH; JPEG",
+        dtype="uint8",
+        shape=(120, 120, 3),
+    ),
+    *_LABELS,
+    *_METADATA,
+    *_band_features(),
+)
+
+RGB_SCHEMA: tuple[Feature, ...] = (
+    Feature(
+        "image",
+        "image",
+        "B04, B03, B02 as (y, x, channel), stretched to 8 bits by rgb.STRETCH; PNG",
+        dtype="uint8",
+        shape=(120, 120, 3),
+    ),
+    _PATCH_ID,
+    *_METADATA,
+    *_LABELS,
+)
+
+
+def tfds_features(schema: tuple[Feature, ...]) -> tfds.features.FeaturesDict:
+    """Says a schema in the types of TensorFlow Datasets, stock ones only.
+
+    Prepared data is thereby readable in a process that never imports this package.
+    """
+    import tensorflow_datasets as tfds
+
+    nested: dict[str, object] = {}
+    for feature in schema:
+        group, _, field = feature.name.rpartition("/")
+        parent = nested.setdefault(group, {}) if group else nested
+        assert isinstance(parent, dict)
+        parent[field] = _tfds_feature(feature)
+    return tfds.features.FeaturesDict(nested)
+
+
+def _tfds_feature(feature: Feature) -> object:
+    import numpy as np
+    import tensorflow_datasets as tfds
+
+    dtype = np.dtype(feature.dtype).type
+    match feature.kind:
+        case "tensor":
+            return tfds.features.Tensor(
+                shape=feature.shape,
+                dtype=dtype,
+                encoding="bytes",
+                doc=feature.description,
+            )
+        case "image":
+            return tfds.features.Image(
+                shape=feature.shape,
+                dtype=dtype,
+                encoding_format="png",
+                doc=feature.description,
+            )
+        case "text":
+            return tfds.features.Text(doc=feature.description)
+        case "class":
+            return tfds.features.ClassLabel(
+                names=list(feature.labels), doc=feature.description
+            )
+        case "classes":
+            return tfds.features.Sequence(
+                tfds.features.ClassLabel(names=list(feature.labels)),
+                doc=feature.description,
+            )
+        case _:
+            return tfds.features.Scalar(dtype=dtype, doc=feature.description)
+
+
+def hf_features(schema: tuple[Feature, ...]) -> datasets.Features:
+    """Says a schema in the types of Hugging Face `datasets`."""
+    import datasets
+
+    return datasets.Features.from_dict(hf_types(schema))
+
+
+def hf_types(schema: tuple[Feature, ...]) -> dict[str, object]:
+    """Says a schema in the JSON form that `datasets` keeps its types in.
+
+    Shards carry it and are written without `datasets`, so that their bytes do not
+    depend on its version; `datasets` is the oracle in the tests.
+
+    Returns:
+        Feature name → type; a group such as `coordinates` is a dict of its fields.
+    """
+    types: dict[str, object] = {}
+    for feature in schema:
+        group, _, field = feature.name.rpartition("/")
+        parent = types.setdefault(group, {}) if group else types
+        assert isinstance(parent, dict)
+        parent[field] = _hf_type(feature)
+    return types
+
+
+def _hf_type(feature: Feature) -> dict[str, object]:
+    value: dict[str, object] = {"dtype": feature.dtype, "_type": "Value"}
+    match feature.kind:
+        case "tensor" if len(feature.shape) == 3:
+            shape = list(feature.shape)
+            return {"shape": shape, "dtype": feature.dtype, "_type": "Array3D"}
+        case "tensor":
+            (length,) = feature.shape
+            return {"feature": value, "length": length, "_type": "List"}
+        case "image":
+            return {"_type": "Image"}
+        case "text":
+            return {"dtype": "string", "_type": "Value"}
+        case "class":
+            return {"names": list(feature.labels), "_type": "ClassLabel"}
+        case "classes":
+            label = {"names": list(feature.labels), "_type": "ClassLabel"}
+            return {"feature": label, "_type": "List"}
+        case _:
+            return value

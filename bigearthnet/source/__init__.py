@@ -1,0 +1,140 @@
+"""The only place that opens sources: an archive or a folder → complete raw patches.
+
+Nothing is extracted. A patch is what its folder holds: exactly its 12 bands and its
+JSON, one after another; anything else is an error that names patch and file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from bigearthnet.errors import ArchiveError, PatchError
+from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.source.folder import FolderMembers
+from bigearthnet.source.groups import Member, Members, find_problem, group_files
+from bigearthnet.source.patch import RawPatch
+from bigearthnet.source.tar import TarMembers
+
+__all__ = ["Member", "Members", "OnBad", "Source", "open_source"]
+
+# Called with what is wrong with a patch, its row in the release's table if it has one,
+# and where it stands in the decompressed source, if that is a file.
+OnBad = Callable[[PatchError, int | None, int | None], None]
+
+
+class Source(contextlib.AbstractContextManager["Source"]):
+    """An opened source; see `open_source`."""
+
+    def __init__(self, path: Path, members: Members) -> None:
+        self.path = path
+        self._members = members
+
+    @property
+    def nbytes(self) -> int | None:
+        """Size of the source file in bytes; None for a folder."""
+        return self._members.nbytes
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the source is a compressed file."""
+        return self._members.is_compressed
+
+    @property
+    def position(self) -> int:
+        """Bytes of the source file read so far, before decompression."""
+        return self._members.position
+
+    @property
+    def sha256(self) -> str | None:
+        """Checksum of the source file once read to its end; None for a folder."""
+        return self._members.sha256
+
+    def patches(
+        self,
+        index: PatchIndex,
+        *,
+        on_bad: OnBad | None = None,
+    ) -> Iterator[RawPatch]:
+        """Yields every patch of the source, in the source's order, in bounded memory.
+
+        Args:
+            index: The patches of the release.
+            on_bad: Called for each patch that cannot be read, which is then left out;
+                None raises the error instead. A patch that comes twice is reported
+                once more than it is yielded: it is bad as a whole.
+
+        Raises:
+            PatchError: If a patch is incomplete, has other files, is scattered over
+                the source, comes twice or is not part of the release.
+            ArchiveError: If the source cannot be read to its end.
+        """
+        seen, listed = bytearray(len(index)), bytearray(len(index))
+
+        def note_folder(folder: str) -> None:
+            row = index.find(folder.rpartition("/")[2])
+            if row is not None:
+                listed[row] = 1
+
+        for group in group_files(self._members, note_folder):
+            patch_id = group.folder.rpartition("/")[2]
+            row = index.find(patch_id)
+            error = find_problem(group, patch_id or str(self.path), row, seen)
+            if row is not None:
+                seen[row] = 1
+            if error is not None:
+                _report(error, on_bad, row, group.offset)
+            elif row is not None:
+                yield RawPatch(row, patch_id, group.files, group.offset)
+        empty = np.frombuffer(listed, np.uint8) > np.frombuffer(seen, np.uint8)
+        for row in map(int, np.flatnonzero(empty)):
+            error = PatchError(
+                "the patch folder is empty.", patch_id=index.patch_id(row)
+            )
+            _report(error, on_bad, row, None)
+
+    def close(self) -> None:
+        """Lets go of files and processes."""
+        self._members.close()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_source(path: Path | str) -> Source:
+    """Opens an archive or a folder of patches.
+
+    Args:
+        path: A tar file, plain or compressed by gzip or zstd, or a folder that holds
+            patch folders, or the parent of one.
+
+    Returns:
+        A context manager that yields patches.
+
+    Raises:
+        ArchiveError: If there is nothing to read, or it is of another kind.
+    """
+    path = Path(path)
+    if path.is_dir():
+        members = FolderMembers(path)
+        return Source(members.root, members)
+    if path.is_file():
+        return Source(path, TarMembers(path))
+    raise ArchiveError(f"no source at {path}: expected a tar archive or a folder.")
+
+
+def _report(
+    error: PatchError, on_bad: OnBad | None, row: int | None, offset: int | None
+) -> None:
+    if on_bad is None:
+        raise error
+    on_bad(error, row, offset)

@@ -1,0 +1,148 @@
+"""Reads patches from a folder: one that holds patch folders, or its parent."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from bigearthnet.errors import ArchiveError, PatchError
+from bigearthnet.source.limits import MAX_FILE_NBYTES, MAX_FILES
+from bigearthnet.source.patch import PatchId
+
+# A link is not followed, nor a pipe waited for, if one takes a file's place.
+_OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class FolderMembers:
+    """The files of every patch folder, in the order of names; see `Members`."""
+
+    nbytes: int | None = None
+    is_compressed = False
+    sha256: str | None = None
+    offset: int | None = None
+
+    def __init__(self, path: Path) -> None:
+        """Finds the folder that holds the patch folders.
+
+        Raises:
+            ArchiveError: If neither the folder nor one of its folders holds patches.
+        """
+        self.position = 0
+        self.root = find_root(path)
+
+    def __iter__(self) -> Iterator[tuple[str, str, bytes | PatchError]]:
+        """Yields folder, file name and content of every file.
+
+        In place of the content stands a PatchError if something that is not a regular
+        file (a link, too), or a file larger than a patch's can be, or has a name that
+        cannot be shown, lies where patches lie.
+
+        Raises:
+            ArchiveError: If the operating system cannot read a file.
+        """
+        try:
+            for name in sorted(os.listdir(self.root)):
+                yield from self._read_patch(name)
+        except OSError as cause:
+            if isinstance(cause, ArchiveError):
+                raise
+            raise ArchiveError(f"cannot read {cause.filename}: {cause}") from None
+
+    def _read_patch(self, name: str) -> Iterator[tuple[str, str, bytes | PatchError]]:
+        folder = os.path.join(self.root, name)
+        if not name.isprintable():
+            error = PatchError("a name that cannot be shown.", patch_id=ascii(name))
+            yield ascii(name), "", error
+            return
+        if not os.path.isdir(folder):
+            problem = f"not a patch folder: {folder} lies beside patches. Remove it."
+            yield name, "", PatchError(problem, patch_id=name)
+            return
+        with os.scandir(folder) as entries:
+            found = list(itertools.islice(entries, MAX_FILES + 1))
+        if not found:
+            yield name, "", PatchError("the patch folder is empty.", patch_id=name)
+        for entry in found:
+            content = _read_file(name, entry)
+            if isinstance(content, bytes):
+                self.position += len(content)
+            yield name, entry.name, content
+
+    def close(self) -> None:
+        """Has nothing to let go of."""
+
+
+def _read_file(patch_id: str, entry: os.DirEntry[str]) -> bytes | PatchError:
+    def error(problem: str) -> PatchError:
+        return PatchError(problem, patch_id=patch_id, file=entry.name)
+
+    if not entry.name.isprintable():
+        return PatchError(
+            "a name that cannot be shown.", patch_id=patch_id, file=ascii(entry.name)
+        )
+    if entry.is_symlink():
+        return error("a symbolic link: expected a regular file. Put a copy there.")
+    if not _is_file(entry):
+        return error("not a regular file.")
+    with open(entry.path, "rb", buffering=0, opener=_open) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            return error("not a regular file.")
+        if status.st_size > MAX_FILE_NBYTES:
+            return error(f"larger than {MAX_FILE_NBYTES} bytes.")
+        return _read_up_to(file, status.st_size)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file(follow_symlinks=False)
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, _OPEN_FLAGS)
+
+
+def _read_up_to(file: io.FileIO, size: int) -> bytes:
+    """Reads a file to its end, or as far as its first `size` bytes."""
+    content = file.read(size)
+    while len(content) < size and (piece := file.read(size - len(content))):
+        content += piece
+    return content
+
+
+def find_root(path: Path) -> Path:
+    """Finds the folder that holds the patch folders: a path, or a folder in it.
+
+    Raises:
+        ArchiveError: If neither does, or several do.
+    """
+    try:
+        if _holds_patches(path):
+            return path
+        roots = [child for child in sorted(path.iterdir()) if child.is_dir()]
+        roots = [child for child in roots if _holds_patches(child)]
+    except OSError as cause:
+        raise ArchiveError(f"cannot read {cause.filename}: {cause}") from None
+    if len(roots) != 1:
+        found = f"{len(roots)} folders with" if roots else "no"
+        raise ArchiveError(
+            f"{found} patch folders in {path}: expected a folder that holds folders "
+            "named like S2A_MSIL2A_20170613T101031_87_48, or its parent."
+        )
+    return roots[0]
+
+
+def _holds_patches(path: Path) -> bool:
+    with os.scandir(path) as entries:
+        return any(entry.is_dir() and _is_patch_id(entry.name) for entry in entries)
+
+
+def _is_patch_id(name: str) -> bool:
+    try:
+        PatchId.parse(name)
+    except PatchError:
+        return False
+    return True

@@ -1,0 +1,155 @@
+"""Bytes of an unusual GeoTIFF → its pixels, by GDAL on a short lead.
+
+GDAL reads what the archive does not hold but a re-encoded copy may: other byte order,
+BigTIFF, tiles, lossless compression. Before it sees a byte, the structure is read here:
+only a TIFF of the band's size, with blocks that fit in little memory, goes further, and
+only GDAL's GTiff driver may open it, so that no other file is ever read.
+
+Source: TIFF Revision 6.0 (Adobe, 1992), section 2; the BigTIFF design (libtiff).
+"""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bigearthnet.errors import PatchError
+from bigearthnet.release.bands import Band
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+# struct's code of the types in which a number may stand: SHORT, LONG, LONG8.
+_FORMS: Final[Mapping[int, str]] = {3: "H", 4: "I", 16: "Q"}
+
+_WIDTH, _HEIGHT, _COMPRESSION = 256, 257, 259
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
+_NUMBERS: Final = (_WIDTH, _HEIGHT, _COMPRESSION, _TILE_WIDTH, _TILE_HEIGHT)
+_GDAL_METADATA: Final = 42112
+
+# Lossless, and of bounded memory: none, LZW, deflate (two codes), PackBits, zstd.
+_COMPRESSIONS: Final = (1, 5, 8, 32946, 32773, 50000)
+
+# Largest width and height of a tile, in pixels: a tile is decoded whole. The usual ones
+# are 256 and 512.
+_MAX_TILE: Final = 1024
+
+# Longest XML of GDAL's metadata, in bytes: the time it takes grows with the square.
+_MAX_METADATA_NBYTES: Final = 2**16
+
+
+def read_with_gdal(
+    tiff: bytes, band: Band, *, patch_id: str, file: str
+) -> npt.NDArray[np.uint16]:
+    """Reads any valid GeoTIFF of one uint16 band of the expected shape.
+
+    Args:
+        tiff: Content of the file.
+        band: The band that it holds; sets the expected shape.
+        patch_id: The patch, for error messages.
+        file: The file's name, for error messages.
+
+    Returns:
+        Array of axes (y, x), shape `band.shape`, little-endian uint16.
+
+    Raises:
+        PatchError: If the bytes are not such a file, or need too much to find out.
+    """
+
+    def error(problem: str) -> PatchError:
+        return PatchError(
+            f"{problem}. Check that the archive is complete and of the S2 release.",
+            patch_id=patch_id,
+            file=file,
+        )
+
+    problem = _find_problem(tiff, band)
+    if problem is not None:
+        raise error(problem)
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.io import MemoryFile
+
+    try:
+        with (
+            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
+            MemoryFile(tiff) as memory,
+            memory.open(driver="GTiff", sharing=False) as dataset,
+        ):
+            return _read_checked(dataset, band).astype("<u2", copy=False)
+    except ValueError as cause:
+        raise error(str(cause)[:200]) from None
+    except RasterioError as cause:
+        raise error(f"damaged TIFF: {str(cause)[:120]}") from None
+
+
+def _read_checked(dataset: DatasetReader, band: Band) -> npt.NDArray[np.uint16]:
+    kinds, shape = dataset.dtypes, dataset.shape
+    if kinds != ("uint16",) or shape != band.shape:
+        raise ValueError(
+            f"{band.name}: expected one uint16 band of {band.shape}, got "
+            f"{len(kinds)} of {'/'.join(sorted(set(kinds)))} and {shape}"
+        )
+    for (row, column), _ in dataset.block_windows(1):
+        # GDAL makes up pixels of blocks that a sparse file leaves out.
+        if dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", 1) is None:
+            raise ValueError(f"{band.name}: the file leaves out some of its pixels")
+    return dataset.read(1)
+
+
+def _find_problem(tiff: bytes, band: Band) -> str | None:
+    """Returns why GDAL should not see a file, or None."""
+    facts = _read_facts(tiff)
+    if facts is None or _WIDTH not in facts or _HEIGHT not in facts:
+        return f"not a readable TIFF ({len(tiff)} bytes, begins {tiff[:8]!r})"
+    size = facts[_HEIGHT], facts[_WIDTH]
+    if size != band.shape:
+        return f"{band.name} has the wrong shape: expected {band.shape}, got {size}"
+    tile = facts.get(_TILE_HEIGHT, 1), facts.get(_TILE_WIDTH, 1)
+    if max(tile) > _MAX_TILE:
+        return f"tiles of {tile} pixels: expected up to {_MAX_TILE}"
+    compression = facts.get(_COMPRESSION, 1)
+    if compression not in _COMPRESSIONS:
+        return f"compression {compression}: expected one of {_COMPRESSIONS}"
+    if facts.get(_GDAL_METADATA, 0) > _MAX_METADATA_NBYTES:
+        return f"{facts[_GDAL_METADATA]} bytes of metadata"
+    return None
+
+
+def _read_facts(tiff: bytes) -> dict[int, int] | None:
+    """Reads the numbers that decide what reading the first image takes.
+
+    Returns:
+        Tag → number, of _NUMBERS; of _GDAL_METADATA its length in bytes. None if there
+        is no first image, or it gives one of them twice, or in a strange form.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2], "")
+    version = tiff[2:4] if order == "<" else tiff[3:1:-1]
+    is_big = version == b"+\0"
+    if not order or version not in (b"*\0", b"+\0"):
+        return None
+    word, head = order + ("Q" if is_big else "I"), order + ("Q" if is_big else "H")
+    entry, value_at = (20, 12) if is_big else (12, 8)
+    facts: dict[int, int] = {}
+    try:
+        (first,) = struct.unpack_from(word, tiff, 8 if is_big else 4)
+        (num_tags,) = struct.unpack_from(head, tiff, first)
+        start = first + struct.calcsize(head)
+        for position in range(start, min(start + num_tags * entry, len(tiff)), entry):
+            tag, kind = struct.unpack_from(f"{order}HH", tiff, position)
+            if tag in facts:
+                return None
+            if tag == _GDAL_METADATA:
+                (facts[tag],) = struct.unpack_from(word, tiff, position + 4)
+            elif tag in _NUMBERS:
+                form = order + _FORMS[kind]
+                (facts[tag],) = struct.unpack_from(form, tiff, position + value_at)
+    except (struct.error, OverflowError, KeyError):  # an offset of 2**63 or more
+        return None
+    return facts

@@ -1,0 +1,182 @@
+"""Bytes of a single-band GeoTIFF → its pixels, exactly.
+
+The fast path understands what the archive holds: little-endian classic TIFF, one
+image, uncompressed contiguous strips of uint16. Whatever it does not fully understand
+goes to GDAL (`gdal.py`), never to a guess; rasterio is also its oracle in the tests.
+
+Source: TIFF Revision 6.0 (Adobe, 1992), sections 2 and 8.
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bigearthnet.release.bands import Band
+from bigearthnet.source.gdal import read_with_gdal
+
+# Bytes that hold the whole structure of the archive's files: header, 15 tags and, in
+# 10 m bands, the positions of four strips. What follows differs from patch to patch
+# (tie points), so that this many bytes have few distinct values and can be cached.
+_STRUCTURE_NBYTES: Final = 226
+
+_LITTLE_ENDIAN_CLASSIC: Final = b"II*\0"
+_ENTRY = struct.Struct("<HHII")
+_SHORT, _LONG = 3, 4
+
+_WIDTH, _HEIGHT = 256, 257
+_STRIP_OFFSETS, _ROWS_PER_STRIP, _STRIP_BYTE_COUNTS = 273, 278, 279
+
+# Tags whose value must be this one for the fast path; absent means the default.
+_REQUIRED: Final[Mapping[int, int]] = {
+    258: 16,  # BitsPerSample
+    259: 1,  # Compression: none
+    277: 1,  # SamplesPerPixel
+}
+_ALLOWED: Final[Mapping[int, int]] = {
+    254: 0,  # NewSubfileType: a full image
+    262: 1,  # PhotometricInterpretation: black is zero
+    266: 1,  # FillOrder
+    274: 1,  # Orientation: row 0 is the top
+    284: 1,  # PlanarConfiguration
+    339: 1,  # SampleFormat: unsigned integer
+}
+# Tags that say nothing of how pixels are stored: resolution, software and date, and
+# the GeoTIFF and GDAL tags.
+_IGNORED: Final = frozenset(
+    {282, 283, 296, 305, 306, 33550, 33922, 34264, 34735, 34736, 34737, 42113}
+)
+
+
+def read_pixels(tiff: bytes, band: Band, *, patch_id: str, file: str) -> memoryview:
+    """Returns the pixels of one band, as bytes.
+
+    Args:
+        tiff: Content of one `<patch id>_<band>.tif`.
+        band: The band that the file holds; sets the expected shape.
+        patch_id: The patch, for error messages.
+        file: The file's name, for error messages.
+
+    Returns:
+        Little-endian uint16 of axes (y, x) and shape `band.shape`, row 0 the north
+        edge: Level-2A digital numbers; reflectance = DN / 10000.
+
+    Raises:
+        PatchError: If the bytes are not a single-band uint16 GeoTIFF of `band.shape`.
+    """
+    extent = _cached_extent(tiff[:_STRUCTURE_NBYTES], len(tiff), band.size_px)
+    if extent is None:
+        extent = _find_extent(tiff, len(tiff), band.size_px)
+    if extent is None:
+        pixels = read_with_gdal(tiff, band, patch_id=patch_id, file=file)
+        return memoryview(pixels.tobytes())
+    return memoryview(tiff)[extent[0] : extent[1]]
+
+
+def decode_band(
+    tiff: bytes, band: Band, *, patch_id: str, file: str
+) -> npt.NDArray[np.uint16]:
+    """Decodes one band; arguments and errors as in `read_pixels`.
+
+    Returns:
+        Read-only array of axes (y, x), shape `band.shape`, uint16.
+    """
+    pixels = read_pixels(tiff, band, patch_id=patch_id, file=file)
+    return np.frombuffer(pixels, "<u2").reshape(band.shape)
+
+
+def _find_extent(structure: bytes, nbytes: int, size_px: int) -> tuple[int, int] | None:
+    """Finds where the pixels stand in a TIFF that the fast path understands.
+
+    Args:
+        structure: The file, or as many of its first bytes as hold its structure.
+        nbytes: Size of the whole file.
+        size_px: Expected width and height.
+
+    Returns:
+        Start and end of the pixels, or None if anything at all is out of the ordinary.
+    """
+    if structure[:4] != _LITTLE_ENDIAN_CLASSIC:
+        return None
+    try:
+        tags = _read_tags(structure)
+        if tags is None:
+            return None
+        starts = _read_numbers(structure, *tags.pop(_STRIP_OFFSETS))
+        counts = _read_numbers(structure, *tags.pop(_STRIP_BYTE_COUNTS))
+        rows = _read_numbers(structure, *tags.pop(_ROWS_PER_STRIP))
+    except (struct.error, KeyError):
+        return None
+    if not starts or not rows or not _is_plain(tags, size_px):
+        return None
+    if len(rows) != 1 or rows[0] == 0 or counts != _count_strips(size_px, rows[0]):
+        return None
+    if len(starts) != len(counts):
+        return None
+    end = starts[0]
+    for start, count in zip(starts, counts, strict=True):
+        if start != end:
+            return None
+        end += count
+    return (starts[0], end) if end <= nbytes else None
+
+
+def _count_strips(size_px: int, rows_per_strip: int) -> tuple[int, ...]:
+    """Returns the bytes of each strip of an uncompressed uint16 band."""
+    step = min(rows_per_strip, size_px)
+    return tuple(
+        2 * size_px * min(step, size_px - row) for row in range(0, size_px, step)
+    )
+
+
+_cached_extent = functools.lru_cache(maxsize=256)(_find_extent)
+
+
+def _read_tags(structure: bytes) -> dict[int, tuple[int, int, int]] | None:
+    """Returns tag → (type, count, value or offset); None if not a single plain IFD."""
+    (position,) = struct.unpack_from("<I", structure, 4)
+    (num_tags,) = struct.unpack_from("<H", structure, position)
+    start, end = position + 2, position + 2 + num_tags * _ENTRY.size
+    (next_ifd,) = struct.unpack_from("<I", structure, end)
+    entries = list(_ENTRY.iter_unpack(structure[start:end]))
+    tags = {tag: (kind, count, value) for tag, kind, count, value in entries}
+    if next_ifd != 0 or len(tags) != num_tags:
+        return None
+    return tags
+
+
+def _read_numbers(
+    structure: bytes, kind: int, count: int, value: int
+) -> tuple[int, ...] | None:
+    """Reads a list of SHORT or LONG; one LONG, or up to two SHORT, stand inline."""
+    if kind == _SHORT and count in (1, 2):
+        return (value & 0xFFFF, value >> 16)[:count]
+    if kind == _LONG and count == 1:
+        return (value,)
+    if kind not in (_SHORT, _LONG) or not 0 < count <= len(structure):
+        return None
+    return struct.unpack_from(
+        f"<{count}{'H' if kind == _SHORT else 'I'}", structure, value
+    )
+
+
+def _is_plain(tags: Mapping[int, tuple[int, int, int]], size_px: int) -> bool:
+    """Whether the tags say: one uncompressed uint16 band of the expected size."""
+    expected = {**_REQUIRED, _WIDTH: size_px, _HEIGHT: size_px}
+    if not expected.keys() <= tags.keys():
+        return False
+    for tag, (kind, count, value) in tags.items():
+        if tag in _IGNORED:
+            continue
+        wanted = expected.get(tag, _ALLOWED.get(tag))
+        if wanted is None or kind not in (_SHORT, _LONG) or count != 1:
+            return False
+        if value != wanted:
+            return False
+    # SampleFormat's default is unsigned, so it may be absent.
+    return True

@@ -1,0 +1,179 @@
+"""The files of a source → groups that stand together, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bigearthnet.errors import ArchiveError, PatchError
+from bigearthnet.source import limits
+from bigearthnet.source.patch import file_names
+
+# Path of the folder that holds a file, name of the file, and its content, or what is
+# wrong with it.
+Member = tuple[str, str, bytes | PatchError]
+
+
+class Members(Protocol):
+    """The regular files of a source, one after another.
+
+    Attributes:
+        nbytes: Bytes of the source file; None for a folder.
+        is_compressed: Whether the source is a compressed file.
+        position: Bytes of the source file read so far; of a folder, of its files.
+        sha256: Checksum of the source file, once it was read to its end; None before,
+            and for a folder.
+        offset: Where the header of the latest file stands in the decompressed source;
+            None for a folder.
+    """
+
+    @property
+    def nbytes(self) -> int | None: ...  # noqa: D102
+    @property
+    def is_compressed(self) -> bool: ...  # noqa: D102
+    @property
+    def position(self) -> int: ...  # noqa: D102
+    @property
+    def sha256(self) -> str | None: ...  # noqa: D102
+    @property
+    def offset(self) -> int | None: ...  # noqa: D102
+
+    def __iter__(self) -> Iterator[Member]:
+        """Yields every file; for a folder that is listed, its path, no name, b""."""
+
+    def close(self) -> None:
+        """Lets go of files and processes."""
+
+
+@dataclass
+class Group:
+    """The files of a folder that stand together.
+
+    Attributes:
+        folder: Path of the folder.
+        offset: Where the first of them stands in the decompressed source; None in a
+            folder.
+        files: File name → content.
+        problem: The first thing that is wrong with them as a group, if any.
+        num_dropped: How many of them came after the problem.
+    """
+
+    folder: str
+    offset: int | None
+    files: dict[str, bytes] = field(default_factory=dict)
+    problem: PatchError | None = None
+    num_dropped: int = 0
+
+    def add(self, name: str, content: bytes | PatchError) -> bool:
+        """Takes one more file; after a problem, none is kept.
+
+        Returns:
+            Whether this file is the problem.
+
+        Raises:
+            ArchiveError: If there is no end of files.
+        """
+        files = self.files
+        if self.problem is not None:
+            self.num_dropped += 1
+            if self.num_dropped > limits.MAX_FOLDER_FILES:
+                raise ArchiveError(
+                    f"more than {limits.MAX_FOLDER_FILES} files in {self.folder!r}: "
+                    "this is no archive of patches."
+                )
+        elif isinstance(content, PatchError):
+            self.problem = content
+            return True
+        elif name in files or len(files) == limits.MAX_FILES:
+            self.problem = PatchError(
+                "the file comes twice."
+                if name in files
+                else f"too many files: expected 13 in {self.folder!r}.",
+                patch_id=self.folder.rpartition("/")[2],
+                file=name,
+            )
+            return True
+        else:
+            files[name] = content
+        return False
+
+
+def group_files(
+    members: Members, note_folder: Callable[[str], None]
+) -> Iterator[Group]:
+    """Collects the files of a folder for as long as they stand together.
+
+    A group that is found to be bad comes at once, and what follows of it is dropped.
+
+    Args:
+        members: The files.
+        note_folder: Called with each folder that is listed.
+
+    Raises:
+        ArchiveError: If the source cannot be read to its end.
+    """
+    group: Group | None = None
+    for here, name, content in members:
+        if not name and not isinstance(content, PatchError):
+            note_folder(here)
+            continue
+        if group is None or here != group.folder:
+            if group is not None and group.problem is None:
+                yield group
+            group = Group(here, members.offset)
+        if group.add(name, content):
+            yield group
+    if group is not None and group.problem is None:
+        yield group
+
+
+def find_problem(
+    group: Group, patch_id: str, row: int | None, seen: bytearray
+) -> PatchError | None:
+    """Returns what is wrong with the files of a folder, or None.
+
+    Args:
+        group: The files.
+        patch_id: The patch that they should be.
+        row: Its row in the release's table, or None if it has none.
+        seen: Nonzero for each row that came before.
+    """
+    first = next(iter(group.files), None)
+    if row is None and group.problem is None:
+        return PatchError(
+            f"not a patch of the release: found {first!r} in the folder "
+            f"{group.folder!r}. Remove it, or check the source.",
+            patch_id=patch_id,
+            file=first,
+        )
+    if group.problem is not None:
+        return group.problem
+    if row is not None and seen[row]:
+        return PatchError(
+            "the patch comes twice, or its files do not stand together.",
+            patch_id=patch_id,
+            file=first,
+        )
+    return _find_missing(patch_id, group.files)
+
+
+def _find_missing(patch_id: str, files: dict[str, bytes]) -> PatchError | None:
+    expected = file_names(patch_id)
+    if len(files) == len(expected) and all(name in files for name in expected):
+        return None
+    for name in files:
+        if name not in expected:
+            return PatchError(
+                "unexpected file: expected the 12 bands and the JSON of the patch, as "
+                "the release has them.",
+                patch_id=patch_id,
+                file=name,
+            )
+    missing = [name for name in expected if name not in files]
+    return PatchError(
+        f"missing file: found {len(files)} of {len(expected)} that stand together. "
+        "The patch is incomplete, or its files are scattered over the archive.",
+        patch_id=patch_id,
+        file=missing[0],
+    )

@@ -1,0 +1,207 @@
+"""The JSON of a patch: its labels, and where and when it was taken."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+import re
+import reprlib
+from dataclasses import dataclass
+
+from bigearthnet.errors import LabelError, PatchError
+from bigearthnet.release.nomenclature import CLC43, Nomenclature
+
+_ACQUISITION_DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.A)
+
+# Code of the whole projected system: the last authority of the WKT.
+_EPSG = re.compile(r'AUTHORITY\["EPSG","([1-9]\d{3,4})"\]\]\s*\Z', re.A)
+
+# Word in the tile source of patches that `builder.synthesize` made up.
+SYNTHETIC = "SYNTHETIC"
+
+# Longest text of a JSON that is stored, in characters; the WKT has about 700.
+_MAX_TEXT = 10_000
+
+# Longest label that is looked up, in characters; the longest there is has 86.
+_MAX_LABEL = 200
+
+# Largest JSON that is parsed, in bytes; those of the real sample have about 1,000.
+_MAX_NBYTES = 2**18
+
+_COORDINATES = ("ulx", "uly", "lrx", "lry")
+
+
+@dataclass(frozen=True)
+class PatchMetadata:
+    """The content of a patch's JSON.
+
+    Attributes:
+        labels: Ascending class ids of the release's nomenclature; never empty.
+        coordinates: (ulx, uly, lrx, lry) of the patch in metres of its UTM zone.
+        projection: Coordinate reference system as WKT.
+        epsg: EPSG code of the projection, for example 32633 (UTM zone 33N).
+        tile_source: Name of the Level-1C product.
+        acquisition_date: Sensing time, `YYYY-MM-DD HH:MM:SS` (UTC).
+    """
+
+    labels: tuple[int, ...]
+    coordinates: tuple[int, int, int, int]
+    projection: str
+    epsg: int
+    tile_source: str
+    acquisition_date: str
+
+
+def parse_metadata(
+    content: bytes, *, patch_id: str, file: str, nomenclature: Nomenclature = CLC43
+) -> PatchMetadata:
+    """Parses and checks the JSON of a patch.
+
+    Args:
+        content: Bytes of `<patch id>_labels_metadata.json`.
+        patch_id: The patch, for error messages.
+        file: The file's name, for error messages.
+        nomenclature: The vocabulary that the labels must come from.
+
+    Returns:
+        The metadata, every field checked for type and form.
+
+    Raises:
+        PatchError: If the JSON is broken, gives a key twice or is not UTF-8, a key is
+            missing or of the wrong type or form, or a label is unknown or missing.
+
+    Source: format of `BigEarthNet-S2-v1.0.tar.gz` (bigearth.net, manual of v1.0).
+    """
+
+    def error(problem: str) -> PatchError:
+        return PatchError(problem, patch_id=patch_id, file=file)
+
+    if len(content) > _MAX_NBYTES:
+        raise error(f"{len(content)} bytes: expected up to {_MAX_NBYTES}.")
+    try:
+        raw = _DECODER.decode(content.decode("utf-8"))
+    except (ValueError, RecursionError) as cause:
+        raise error(
+            f"broken JSON: {_shorten(cause)}. The archive is damaged."
+        ) from None
+    if not isinstance(raw, dict):
+        raise error(f"wrong JSON: expected an object, got {type(raw).__name__}.")
+    try:
+        labels = _parse_labels(raw["labels"], nomenclature)
+        coordinates = _parse_coordinates(raw["coordinates"])
+        projection = _parse_text(raw["projection"], "projection")
+        return PatchMetadata(
+            labels=labels,
+            coordinates=coordinates,
+            projection=projection,
+            epsg=_parse_epsg(projection),
+            tile_source=_parse_text(raw["tile_source"], "tile_source"),
+            acquisition_date=_parse_acquisition_date(raw["acquisition_date"]),
+        )
+    except KeyError as cause:
+        raise error(f"missing key {cause}; the JSON has {_list_keys(raw)}.") from None
+    except ValueError as cause:
+        raise error(str(cause)) from None
+
+
+def _make_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError(f"a key comes twice in {_list_keys(found)}")
+    return found
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
+
+
+# Strict: Python alone takes NaN, Infinity and keys that come twice.
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_make_object, parse_constant=_refuse_constant
+)
+
+
+def _shorten(value: object) -> str:
+    """Returns a value as text to show; containers are shown in part."""
+    is_plain = isinstance(value, str | int | float | BaseException)
+    text = str(value) if is_plain else reprlib.repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _list_keys(value: dict[str, object]) -> str:
+    return _shorten(sorted(value))
+
+
+def _parse_labels(value: object, nomenclature: Nomenclature) -> tuple[int, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"labels: expected a list of names, got {_shorten(value)!r}.")
+    if not value:
+        raise LabelError("labels: expected at least one label, got an empty list.")
+    if len(value) > len(nomenclature):
+        raise LabelError(
+            f"labels: expected up to {len(nomenclature)}, got {len(value)}; one comes "
+            "twice."
+        )
+    for name in value:
+        if not isinstance(name, str) or len(name) > _MAX_LABEL:
+            raise LabelError(f"labels: expected names, got {reprlib.repr(name)}.")
+    return nomenclature.encode(value)
+
+
+def _parse_coordinates(value: object) -> tuple[int, int, int, int]:
+    if not isinstance(value, dict):
+        raise ValueError(f"coordinates: expected an object, got {_shorten(value)!r}.")
+    numbers = []
+    for key in _COORDINATES:
+        if key not in value:
+            raise ValueError(
+                f"missing key 'coordinates.{key}'; there are {_list_keys(value)}."
+            )
+        number = value[key]
+        if isinstance(number, float) and number.is_integer():
+            number = int(number)
+        if type(number) is not int or abs(number) >= 2**63:
+            raise ValueError(
+                f"coordinates.{key}: expected whole metres, got {_shorten(number)!r}."
+            )
+        numbers.append(number)
+    ulx, uly, lrx, lry = numbers
+    return ulx, uly, lrx, lry
+
+
+def _parse_text(value: object, key: str) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT:
+        raise ValueError(
+            f"{key}: expected text of up to {_MAX_TEXT} characters, got "
+            f"{_shorten(value)!r}."
+        )
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError(f"{key}: expected Unicode text, got {value!a:.80}.") from None
+    return value
+
+
+@functools.lru_cache(maxsize=1024)
+def _parse_epsg(projection: str) -> int:
+    match = _EPSG.search(projection)
+    if match is None:
+        raise ValueError(
+            'projection: expected WKT that ends in AUTHORITY["EPSG","<code>"]], got '
+            f"{_shorten(projection)!r}."
+        )
+    return int(match.group(1))
+
+
+def _parse_acquisition_date(value: object) -> str:
+    text = _parse_text(value, "acquisition_date")
+    try:
+        if _ACQUISITION_DATE.fullmatch(text) is None:
+            raise ValueError
+        datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"acquisition_date: expected YYYY-MM-DD HH:MM:SS, got {_shorten(text)!r}."
+        ) from None
+    return text

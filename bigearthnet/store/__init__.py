@@ -1,0 +1,244 @@
+"""Finds the stores of a data directory, and reads what they say of themselves.
+
+A store is one finished folder of shards of one configuration in one format.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bigearthnet.errors import OptionError, ShardError, StoreError
+from bigearthnet.formats import FORMATS, Format, get_format
+from bigearthnet.schema.configs import CONFIGS, Config, get_config
+from bigearthnet.store.compatibility import check_facts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MANIFEST = "manifest.json"
+PROVENANCE = "provenance.json"
+STATISTICS = "statistics.json"
+PATCHES = "patches.parquet"
+QUARANTINE = "quarantine.jsonl"
+
+
+@dataclass(frozen=True)
+class Store:
+    """One finished folder of shards.
+
+    Attributes:
+        folder: The folder.
+        manifest: Content of its manifest.json.
+        statistics: Content of its statistics.json.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    statistics: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the configuration."""
+        return str(self.manifest["config"])
+
+    @property
+    def format(self) -> Format:
+        """The format of the shards."""
+        return FORMATS[self.manifest["format"]]
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have patches."""
+        return tuple(self.manifest["splits"])
+
+    def files(self, split: str) -> list[Mapping[str, Any]]:
+        """Returns what the manifest says of each shard of a split, in order."""
+        return [file for file in self.manifest["files"] if file["split"] == split]
+
+    def shards(self, split: str) -> list[Path]:
+        """Returns the shards of a split, in order.
+
+        Raises:
+            OptionError: If the store has no such split.
+            StoreError: If one of them is missing, or has another size than it had when
+                it was written.
+        """
+        if split not in self.splits:
+            raise OptionError(
+                f"no split {split!r} in {self.folder}: expected one of "
+                f"{', '.join(self.splits)}."
+            )
+        for file in self.files(split):
+            path = self.folder / file["name"]
+            found = path.stat().st_size if path.is_file() else None
+            if found != file["bytes"]:
+                state = "is missing" if found is None else f"has {found:,} bytes"
+                raise StoreError(
+                    f"{path} {state}: expected {file['bytes']:,} bytes. Build or "
+                    "download the store again."
+                )
+        return [self.folder / file["name"] for file in self.files(split)]
+
+    def rows(self, split: str) -> list[int]:
+        """Returns how many patches each shard of a split has, in order."""
+        return [file["rows"] for file in self.files(split)]
+
+    def num_patches(self, split: str) -> int:
+        """Returns how many patches a split has; 0 if there is no such split."""
+        return int(self.manifest["splits"].get(split, {"rows": 0})["rows"])
+
+
+def read_labels(store: Store, split: str) -> pa.ListArray:
+    """Reads the CLC43 class ids of every stored patch of a split.
+
+    Args:
+        store: The store; its table of patches says the labels.
+        split: Name of the split.
+
+    Returns:
+        Shape (patch,), lists of uint8, by patch id.
+
+    Raises:
+        ShardError: If the table of patches is missing or damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    path = store.folder / PATCHES
+    try:
+        with path.open("rb") as file:
+            table = pq.read_table(file, columns=["labels", "split", "stored"])
+    except (OSError, pa.ArrowException) as cause:
+        raise ShardError.unreadable(path, cause) from None
+    table = table.filter(pc.and_(table["stored"], pc.equal(table["split"], split)))
+    return table["labels"].combine_chunks()
+
+
+def default_data_dir() -> Path:
+    """Returns TensorFlow Datasets' own directory: $TFDS_DATA_DIR, or below the home."""
+    return Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+
+
+def find_stores(data_dir: Path) -> list[Store]:
+    """Finds every finished store of a data directory.
+
+    Raises:
+        StoreError: If there is none.
+        ShardError: If the JSON files of one cannot be read.
+    """
+    folders = dict.fromkeys(
+        form.store_folder(data_dir.absolute(), config)
+        for config in CONFIGS.values()
+        for form in FORMATS.values()
+    )
+    stores = [read_store(f) for f in folders if (f / MANIFEST).is_file()]
+    if not stores:
+        raise StoreError(
+            f"no store in {data_dir}: none of its folders holds a {MANIFEST}. Build "
+            "first: python -m builder.build --help."
+        )
+    return stores
+
+
+# Names of formats. TFRecord is what every build has had first; Arrow is faster, and the
+# system decides how much of it stays in memory.
+_PREFERRED = ("tfrecord", "arrow", "parquet")
+
+
+def open_store(data_dir: Path, config: Config, form: str | None = None) -> Store:
+    """Opens the store of a configuration.
+
+    Args:
+        data_dir: The data directory.
+        config: The configuration.
+        form: Name of the format; None for the first that is there: TFRecord, Arrow,
+            Parquet.
+
+    Raises:
+        OptionError: If there is no format of that name, or the configuration has none.
+        StoreError: If there is no such store.
+        ShardError: If its JSON files cannot be read.
+    """
+    forms = [get_format(name) for name in (_PREFERRED if form is None else (form,))]
+    forms = [f for f in forms if config.columns or not f.has_columns]
+    if not forms:
+        raise OptionError(
+            f"config {config.name} has no {form} store: expected tfrecord."
+        )
+    # Absolute, so that a later change of the working directory does no harm.
+    folders = [f.store_folder(data_dir.absolute(), config) for f in forms]
+    for folder in folders:
+        if (folder / MANIFEST).is_file():
+            store = read_store(folder)
+            if store.name == config.name:
+                return store
+    raise StoreError(
+        f"no store of config {config.name} in {data_dir}: looked for {MANIFEST} in "
+        f"{', '.join(str(folder) for folder in folders)}. Build it: "
+        f"python -m builder.build --source=... --data_dir={data_dir} "
+        f"--config={config.name}{f' --formats={form}' if form else ''}"
+    )
+
+
+def read_store(folder: Path) -> Store:
+    """Reads what a store says of itself.
+
+    Raises:
+        ShardError: If its manifest or statistics cannot be read.
+        StoreError: If it was written with other classes, bands or splits than this
+            package has, or its statistics are of another build.
+    """
+    manifest = _read_json(folder / MANIFEST)
+    _check_manifest(manifest, folder / MANIFEST)
+    statistics = _read_json(folder / STATISTICS)
+    check_facts(manifest, statistics, folder)
+    return Store(folder, manifest, statistics)
+
+
+# What the manifest gives as integers of each file.
+_NUMBERS = ("rows", "bytes", "data_bytes")
+
+
+def _check_manifest(manifest: Mapping[str, Any], path: Path) -> None:
+    try:
+        get_config(manifest["config"])
+        get_format(manifest["format"])
+        files = [(f["name"], f["split"], f["sha256"]) for f in manifest["files"]]
+        numbers = [f[key] for f in manifest["files"] for key in _NUMBERS]
+        numbers += [split["rows"] for split in manifest["splits"].values()]
+        texts = [text for file in files for text in file]
+        texts.append(manifest["patches"]["sha256"])
+        numbers.append(manifest["patches"]["quarantined"])
+        rows: dict[str, int] = {}
+        for file in manifest["files"]:
+            rows[file["split"]] = rows.get(file["split"], 0) + file["rows"]
+        good = (
+            all(isinstance(n, int) for n in numbers)
+            and all(isinstance(text, str) and _is_below(text) for text in texts)
+            and rows == {n: split["rows"] for n, split in manifest["splits"].items()}
+        )
+    except (KeyError, TypeError, AttributeError, OptionError):
+        good = False
+    if not good:
+        raise ShardError(f"{path} is damaged: not a manifest of ours. Build again.")
+
+
+def _is_below(name: str) -> bool:
+    """Whether a path of the manifest stays in the store's folder."""
+    return not name.startswith("/") and ".." not in name.split("/")
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as cause:
+        raise ShardError(f"{path} cannot be read: {cause}. Build again.") from None
+    if not isinstance(content, dict):
+        raise ShardError(f"{path}: expected a JSON object. Build again.")
+    return content

@@ -1,0 +1,1 @@
+"""What every room uses: files, locks, processes, options, progress, commands."""

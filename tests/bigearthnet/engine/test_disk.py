@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import re
+import shutil
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bigearthnet.engine import disk
+from bigearthnet.errors import DiskSpaceError
+from bigearthnet.formats import FORMATS
+from bigearthnet.release import V1
+from bigearthnet.schema.configs import get_config
+from bigearthnet.source import open_source
+from bigearthnet.store import open_store
+
+Patches = dict[str, dict[str, bytes]]
+WriteArchive = Callable[..., Path]
+
+
+@contextmanager
+def fake_source(nbytes: int | None, is_compressed: bool = True) -> Iterator[Any]:
+    """A source that has a size, and nothing else."""
+    yield types.SimpleNamespace(nbytes=nbytes, is_compressed=is_compressed, path=None)
+
+
+def set_free(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    """Makes every disk have as many free bytes."""
+    usage = types.SimpleNamespace(free=free)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.zst", "folder"])
+def test_no_real_patch_is_forgotten(
+    kind: str, tmp_path: Path, sample_patches: Patches, write_archive: WriteArchive
+) -> None:
+    """The estimate for the six real patches is not below six, nor far above."""
+    with open_source(write_archive(tmp_path, sample_patches, kind=kind)) as source:
+        count = disk.estimate_patches(source, V1)
+
+    assert 6 <= count <= 13
+
+
+def test_a_plain_tar_is_not_underestimated(sample_patches: Patches) -> None:
+    """Thousands of patches as small as the smallest real one are all reckoned with.
+
+    Each file of a patch takes a header and its bytes, both in blocks of 512.
+    """
+    nbytes = min(
+        512 + sum(512 + -(-len(content) // 512) * 512 for content in files.values())
+        for files in sample_patches.values()
+    )
+
+    with fake_source(5_000 * nbytes + 1024, is_compressed=False) as source:
+        count = disk.estimate_patches(source, V1)
+
+    assert 5_000 <= count <= 5_500
+
+
+def test_the_whole_archive_is_all_patches() -> None:
+    """The published file is estimated as its 590,326 patches, half of it as half."""
+    counts = []
+    for nbytes in (V1.nbytes, V1.nbytes // 2):
+        with fake_source(nbytes) as source:
+            counts.append(disk.estimate_patches(source, V1))
+
+    assert [590_326, 295_163] == pytest.approx(counts, abs=1)
+
+
+@pytest.mark.parametrize("given", [".", ".."])
+def test_patch_folders_are_counted_wherever_the_source_begins(
+    tmp_path: Path, given: str, sample_folder: Path
+) -> None:
+    """A folder of patches counts, as does its parent, whatever else lies there."""
+    shutil.copytree(sample_folder, tmp_path / "patches")
+    (tmp_path / "something else").mkdir()
+    with open_source(tmp_path / "patches" / given) as source:
+        assert 6 == disk.estimate_patches(source, V1)
+
+
+def test_an_empty_folder_needs_nothing(tmp_path: Path) -> None:
+    """A folder without folders holds no patch."""
+    with fake_source(None) as source:
+        source.path = tmp_path
+
+        assert 0 == disk.estimate_patches(source, V1)
+
+
+@pytest.mark.parametrize(("workers", "need"), [(1, "96.6"), (2, "97.9"), (8, "105.7")])
+def test_a_full_disk_is_refused(
+    workers: int, need: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error gives folder, free space and need; shards in work add to the need."""
+    set_free(monkeypatch, 90_000_000_000)
+    message = re.escape(f"in {tmp_path}: the build needs about {need} GB, 90.0 GB are")
+
+    with (
+        fake_source(V1.nbytes) as source,
+        pytest.raises(DiskSpaceError, match=message),
+    ):
+        disk.check_space(
+            source,
+            tmp_path,
+            release=V1,
+            formats=["tfrecord"],
+            most_patches=590_326,
+            workers=workers,
+        )
+
+
+def test_spool_and_shards_of_a_small_build_stand_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small build needs its patches twice: exactly that much space is enough."""
+    need = 2 * 100 * 161_500
+
+    def check(source: Any) -> None:
+        disk.check_space(
+            source, tmp_path, release=V1, formats=["tfrecord"], most_patches=100
+        )
+
+    with fake_source(V1.nbytes) as source:
+        set_free(monkeypatch, need)
+        check(source)
+        set_free(monkeypatch, need - 1)
+        with pytest.raises(DiskSpaceError, match="not enough disk space"):
+            check(source)
+
+
+def test_all_formats_are_reckoned_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Formats add up, and the spool stands beside them: no byte less is enough."""
+    formats = list(FORMATS)
+    need = 100 * (161_500 + 130_000 + 175_000 + 161_500)
+    with fake_source(V1.nbytes) as source:
+        set_free(monkeypatch, need)
+        disk.check_space(
+            source, tmp_path, release=V1, formats=formats, most_patches=100
+        )
+        set_free(monkeypatch, need - 1)
+        with pytest.raises(DiskSpaceError, match="not enough disk space"):
+            disk.check_space(
+                source, tmp_path, release=V1, formats=formats, most_patches=100
+            )
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_format_takes_no_more_than_estimated(form: str, all_stores: Path) -> None:
+    """The shards of the six real patches fit into the bytes that are reckoned."""
+    store = open_store(all_stores, get_config("s2"), form)
+    nbytes = sum(p.stat().st_size for s in store.splits for p in store.shards(s))
+
+    assert 0.7 * FORMATS[form].patch_nbytes < nbytes / 6 <= FORMATS[form].patch_nbytes
+
+
+def test_a_stored_patch_takes_no_more_than_estimated(sample_patches: Patches) -> None:
+    """The record of every real patch fits into the bytes that are reckoned for it."""
+    from bigearthnet.engine.records import encode_record
+    from bigearthnet.formats.tfrecord.encode import RECORD_OVERHEAD, make_encoder
+    from bigearthnet.release.patch_index import PatchFacts
+    from bigearthnet.schema.examples import make_s2_example
+    from bigearthnet.schema.features import S2_SCHEMA
+    from bigearthnet.source.patch import RawPatch, decode_patch
+
+    encode = make_encoder(S2_SCHEMA)
+    for patch_id, files in sample_patches.items():
+        patch = decode_patch(RawPatch(0, patch_id, files))
+        facts = PatchFacts(0, 0, 0, False, False, "S1A" + "x" * 50)
+        spooled = sum(map(len, encode_record(patch, facts)))
+        stored = len(encode(make_s2_example(patch, facts))) + RECORD_OVERHEAD
+
+        assert max(spooled, stored) <= 161_500

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bigearthnet.engine.shards import ShardInfo, ShardPlan
+from bigearthnet.engine.spool import bucket_path
+from bigearthnet.engine.stage_two import (
+    Buckets,
+    decode_info,
+    encode_entry,
+    encode_info,
+    find_written,
+)
+from bigearthnet.engine.workspace import open_workspace
+from bigearthnet.errors import JournalError
+from bigearthnet.release.bands import PATCH_NBYTES
+from bigearthnet.store.statistics import BandSums
+from bigearthnet.util.files import FileInfo
+
+PLACE = np.dtype([("bucket", "<u2"), ("nbytes", "<u4"), ("offset", "<u8")])
+
+FILES = {
+    "tfrecord": FileInfo("train.tfrecord", 3, 2**40, "a" * 64),
+    "arrow": FileInfo("train/data.arrow", 5, 0, "b" * 64),
+}
+
+
+def make_sums() -> BandSums:
+    """Sums that no float holds."""
+    sums = BandSums()
+    pixels = np.arange(PATCH_NBYTES // 2, dtype=np.uint16) + np.uint16(7)
+    for _ in range(3):
+        sums.add_pixels(pixels)
+    sums._squares = [2**70 + 1, *sums._squares[1:]]
+    return sums
+
+
+def make_shard() -> ShardInfo:
+    """A shard of two formats."""
+    return ShardInfo("train", 3, FILES, make_sums())
+
+
+NAME = "train-00000-of-00001"
+
+
+def plan(
+    split: int, places: Sequence[tuple[int, int, int]], digest: str = "d"
+) -> ShardPlan:
+    """A shard whose records are of these buckets, bytes and offsets."""
+    return ShardPlan(split, 0, 1, np.array(places, PLACE), False, digest)
+
+
+def write_files(folder: Path) -> None:
+    """Writes files of the sizes of FILES."""
+    for form, file in FILES.items():
+        path = folder / form / file.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(file.nbytes))
+
+
+def test_a_shard_comes_back_from_json() -> None:
+    """Names, sizes, checksums and exact sums survive the journal."""
+    shard = make_shard()
+    found = decode_info(json.loads(json.dumps(encode_info(shard))))
+
+    assert ("train", 3, FILES) == (found.split, found.num_patches, found.files)
+    assert shard.sums.to_json("train") == found.sums.to_json("train")
+    assert str(2**70 + 1) in json.dumps(found.sums.to_json("train"))
+
+
+TODO = [plan(0, []), plan(1, [])]
+
+
+def test_written_shards_are_found(tmp_path: Path) -> None:
+    """A shard of which all files are there is not written again."""
+    with open_workspace(tmp_path / "work", {}) as work:
+        write_files(work.folder)
+        for shard in (TODO[1], TODO[0], plan(2, [])):
+            work.journal.append(encode_entry(shard, make_shard()), durable=False)
+        work.journal.append({"kind": "other", "name": NAME}, durable=False)
+        found = find_written(work, TODO)
+
+    assert {plan.name for plan in TODO} == set(found)
+    assert FILES == found[NAME].files
+
+
+@pytest.mark.parametrize("is_published", [True, False])
+def test_a_shard_of_other_patches_is_not_written(
+    is_published: bool, tmp_path: Path
+) -> None:
+    """A shard that only has the same name is written again; the right one counts."""
+    with open_workspace(tmp_path / "work", {}) as work:
+        write_files(work.folder)
+        if is_published:
+            work.journal.append({"kind": "publish"}, durable=False)
+        entry = encode_entry(plan(0, [], "other"), make_shard())
+        work.journal.append(entry, durable=False)
+        before = list(find_written(work, TODO))
+        work.journal.append(encode_entry(TODO[0], make_shard()), durable=False)
+
+        assert [[], [NAME]] == [before, list(find_written(work, TODO))]
+
+
+@pytest.mark.parametrize("form", FILES)
+@pytest.mark.parametrize("state", ["missing", "short", "long", "folder"])
+def test_a_shard_without_one_of_its_files_is_not_written(
+    state: str, form: str, tmp_path: Path
+) -> None:
+    """A file that went or has another size makes all of its shard be written again."""
+    with open_workspace(tmp_path / "work", {}) as work:
+        write_files(work.folder)
+        work.journal.append(encode_entry(TODO[0], make_shard()), durable=False)
+        path = work.folder / form / FILES[form].name
+        if state in ("missing", "folder"):
+            path.unlink()
+        if state == "folder":
+            path.mkdir()
+        if state in ("short", "long"):
+            path.write_bytes(bytes(FILES[form].nbytes + (1 if state == "long" else -1)))
+
+        assert {} == find_written(work, TODO)
+
+
+def test_published_shards_are_not_looked_for(tmp_path: Path) -> None:
+    """Once stores may have their names, the journal is believed."""
+    with open_workspace(tmp_path / "work", {}) as work:
+        work.journal.append(encode_entry(TODO[0], make_shard()), durable=False)
+        before = list(find_written(work, TODO))
+        work.journal.append({"kind": "publish"}, durable=False)
+
+        assert [[], [NAME]] == [before, list(find_written(work, TODO))]
+
+
+PLANS = [
+    plan(0, [(1, 10, 0), (2, 10, 5)]),
+    plan(0, [(2, 10, 15), (3, 10, 0)]),
+    plan(1, [(2, 10, 0)]),
+]
+# The bytes that each bucket must have at least.
+NEEDED = {(0, 1): 10, (0, 2): 25, (0, 3): 10, (1, 2): 10}
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    """A spool of which every bucket is as long as it must be, and one of no shard."""
+    for (split, bucket), nbytes in {**NEEDED, (3, 0): 1}.items():
+        bucket_path(tmp_path, split, bucket).write_bytes(bytes(nbytes))
+    return tmp_path
+
+
+def names(spool: Path) -> list[str]:
+    """The buckets that are there."""
+    return sorted(path.name for path in spool.iterdir())
+
+
+def test_a_bucket_goes_with_its_last_shard(spool: Path) -> None:
+    """A bucket that no shard needs any more is deleted, and no other."""
+    buckets = Buckets(PLANS, spool)
+    buckets.check()
+    found = []
+    for shard in (PLANS[1], PLANS[0], PLANS[2]):
+        buckets.release(shard)
+        found.append(names(spool))
+
+    assert [
+        ["excluded-000", "train-001", "train-002", "validation-002"],
+        ["excluded-000", "validation-002"],
+        ["excluded-000"],
+    ] == found
+
+
+@pytest.mark.parametrize(("place", "nbytes"), NEEDED.items())
+@pytest.mark.parametrize("is_missing", [True, False])
+def test_a_bucket_that_lost_something_is_an_error(
+    is_missing: bool, place: tuple[int, int], nbytes: int, spool: Path
+) -> None:
+    """A record that is not there is noticed before any shard is written."""
+    path = bucket_path(spool, *place)
+    path.write_bytes(bytes(nbytes - 1))
+    if is_missing:
+        path.unlink()
+
+    with pytest.raises(JournalError, match=f"{path} is not there, or shorter.*--re"):
+        Buckets(PLANS, spool).check()
+
+
+def test_only_what_is_to_be_written_is_checked(spool: Path) -> None:
+    """A bucket whose shards are all written may be gone."""
+    bucket_path(spool, 0, 1).unlink()
+    bucket_path(spool, 1, 2).unlink()
+    Buckets([PLANS[1]], spool).check()

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bigearthnet.engine.shards import ShardPlan, plan_shards, write_shard
+from bigearthnet.engine.spool import SpoolWriter
+from bigearthnet.engine.spool_index import SpoolIndex
+from bigearthnet.engine.stage_one import spool_patches
+from bigearthnet.engine.workers import Worker, WorkerError, WorkerPool
+from bigearthnet.release import V1
+from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.schema.configs import get_config
+from bigearthnet.source import open_source
+
+CONFIG = get_config("s2")
+
+
+@pytest.fixture
+def spooled(
+    sample_folder: Path, patch_index: PatchIndex, tmp_path: Path
+) -> tuple[list[ShardPlan], Path, Path]:
+    """Plans of the sample's shards, the folder of their spool, and one for output."""
+    spool, output = tmp_path / "spool", tmp_path / "output"
+    spool.mkdir()
+    output.mkdir()
+    index = SpoolIndex(patch_index.splits)
+    with open_source(sample_folder) as source, SpoolWriter(spool, index) as writer:
+        spool_patches(
+            source,
+            writer,
+            index,
+            release=V1,
+            patches=patch_index,
+            wanted=patch_index.splits < 4,
+            quiet=True,
+        )
+    return plan_shards(index), spool, output
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_processes_write_what_this_process_writes(
+    workers: int, spooled: tuple[list[ShardPlan], Path, Path], tmp_path: Path
+) -> None:
+    """A pool yields each plan with the shard that `write_shard` makes of it."""
+    plans, spool, output = spooled
+    (tmp_path / "expected").mkdir()
+    outputs = {"tfrecord": tmp_path / "expected"}
+    expected = {p.name: write_shard(p, spool, outputs, CONFIG) for p in plans}
+    progress: list[tuple[int, int]] = []
+    with WorkerPool(workers) as pool:
+        written = {
+            plan.name: shard
+            for plan, shard in pool.write_shards(
+                plans,
+                spool=spool,
+                outputs={"tfrecord": output},
+                config=CONFIG,
+                on_progress=lambda *done: progress.append(done),
+            )
+        }
+
+    assert {name: s.files for name, s in expected.items()} == {
+        name: s.files for name, s in written.items()
+    }
+    assert 6 == sum(patches for patches, _ in progress)
+    for shard in expected.values():
+        name = shard.files["tfrecord"].name
+        assert (tmp_path / "expected" / name).read_bytes() == (
+            output / name
+        ).read_bytes()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_in_a_process_is_raised_here(
+    workers: int, spooled: tuple[list[ShardPlan], Path, Path], tmp_path: Path
+) -> None:
+    """What goes wrong in a worker is the caller's error, and ends the others."""
+    plans, spool, _ = spooled
+    with WorkerPool(workers) as pool, pytest.raises(FileNotFoundError, match="nowhere"):
+        list(
+            pool.write_shards(
+                plans,
+                spool=spool,
+                outputs={"tfrecord": tmp_path / "nowhere"},
+                config=CONFIG,
+                on_progress=lambda patches, nbytes: None,
+            )
+        )
+
+
+def test_a_killed_process_is_an_error(
+    spooled: tuple[list[ShardPlan], Path, Path],
+) -> None:
+    """A worker that is killed ends the build with a reason, not with silence."""
+    plans, spool, output = spooled
+    worker = Worker()
+    os.kill(worker._process.pid, signal.SIGKILL)
+    ignore: Callable[[int, int], None] = lambda patches, nbytes: None  # noqa: E731
+
+    with pytest.raises(WorkerError, match=f"{plans[0].name} ended"):
+        worker.write(plans[0], spool, {"tfrecord": output}, CONFIG, ignore)
+
+    worker.close()

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from bigearthnet.errors import OptionError
+from bigearthnet.release.patch_index import PatchIndex, load_index
+from bigearthnet.release.splits import COUNTRIES, SEASONS, SPLITS, load_table
+
+NUM_PATCHES = 590_326
+
+
+@pytest.fixture(scope="module")
+def official() -> pa.Table:
+    """The table of the official scheme."""
+    return load_table()
+
+
+def test_every_id_is_found_in_its_row(
+    official: pa.Table, patch_index: PatchIndex
+) -> None:
+    """The index gives the row of an id, and the id of a row."""
+    ids = official["patch_id"].to_pylist()
+    rows = [*range(0, NUM_PATCHES, 10_000), NUM_PATCHES - 1]
+
+    assert NUM_PATCHES == len(patch_index)
+    assert rows == [patch_index.find(ids[row]) for row in rows]
+    assert [ids[row] for row in rows] == [patch_index.patch_id(row) for row in rows]
+    assert ids == patch_index.patch_ids(np.arange(NUM_PATCHES)).to_pylist()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\0",
+        "A",
+        "zzz",
+        "S2A_MSIL2A_20170613T101031_0_4",
+        "S2A_MSIL2A_20170613T101031_0_45\0",
+        "S2A_MSIL2A_20170613T101031_0_45 ",
+        "S2A_MSIL2A_20170613T101031_0_45" * 9,
+        "S2A_MSIL2A_20170613T101031_0_\u0664\u0665",
+        "\ud800",
+        "S2A_MSIL2A_20170613T101031_00_45",
+        "S2A_MSIL2A_20170613T101031_0_45_",
+        "S2A_MSIL2A_20170613T101031__45",
+        "S2A_MSIL2A_20170613T101031_-1_45",
+        "S2A_MSIL2A_20170613T101031_0_128",
+        "S2A_MSIL2A_20170613T101031_199_199",
+    ],
+)
+def test_unknown_ids_are_not_found(text: str, patch_index: PatchIndex) -> None:
+    """A prefix, a longer text, or any other text has no row."""
+    assert patch_index.find("S2A_MSIL2A_20170613T101031_0_45") is not None
+    assert patch_index.find(text) is None
+
+
+def test_facts_of_the_real_patches(
+    sample_patches: dict[str, dict[str, bytes]], patch_index: PatchIndex
+) -> None:
+    """The sample has 4 train patches, 1 test patch and 1 with snow, of 4 countries."""
+    actual = {}
+    for patch_id in sample_patches:
+        row = patch_index.find(patch_id)
+        assert row is not None
+        facts = patch_index.facts(row)
+        names = SPLITS[facts.split], SEASONS[facts.season], COUNTRIES[facts.country]
+        flags = facts.contains_seasonal_snow, facts.contains_cloud_or_shadow
+        actual[patch_id] = (" ".join(names), *flags)
+
+    assert {
+        "S2A_MSIL2A_20170613T101031_87_48": ("test summer Austria", False, False),
+        "S2A_MSIL2A_20170617T113321_36_85": ("train summer Ireland", False, False),
+        "S2A_MSIL2A_20170617T113321_4_55": ("train summer Ireland", False, False),
+        "S2A_MSIL2A_20171221T112501_56_35": ("train winter Portugal", False, False),
+        "S2B_MSIL2A_20170924T93020_69_24": ("train autumn Finland", False, False),
+        "S2B_MSIL2A_20180204T94161_57_38": ("excluded winter Finland", True, False),
+    } == actual
+
+
+def test_the_s1_name_is_that_of_the_same_place(patch_index: PatchIndex) -> None:
+    """The Sentinel-1 patch has its own date and tile, and the same two numbers."""
+    row = patch_index.find("S2B_MSIL2A_20180204T94161_57_38")
+    assert row is not None
+
+    name = patch_index.facts(row).s1_name
+
+    assert "S1A_IW_GRDH_1SDV_20180204T043253_35VPK_57_38" == name
+
+
+def test_facts_are_those_of_the_table(
+    official: pa.Table, patch_index: PatchIndex
+) -> None:
+    """Every hundredth patch has the facts that its row of the table shows."""
+    for row in range(0, NUM_PATCHES, 100):
+        expected = {name: official[name][row].as_py() for name in official.column_names}
+        facts = patch_index.facts(row)
+        actual = {
+            "patch_id": patch_index.patch_id(row),
+            "split": SPLITS[facts.split],
+            "season": SEASONS[facts.season],
+            "country": COUNTRIES[facts.country],
+            "contains_seasonal_snow": facts.contains_seasonal_snow,
+            "contains_cloud_or_shadow": facts.contains_cloud_or_shadow,
+            "has_ben19": expected["has_ben19"],
+            "s1_name": facts.s1_name,
+        }
+        assert expected == actual
+
+
+def test_the_random_scheme_has_its_own_splits() -> None:
+    """The index of the random scheme counts the paper's proportions."""
+    counts = np.bincount(load_index("random").splits).tolist()
+
+    assert [311_603, 103_868, 103_868, 70_987] == counts
+
+
+def test_the_index_is_loaded_once() -> None:
+    """Loading the index again gives the same one."""
+    assert load_index() is load_index()
+
+
+def test_an_unknown_scheme_is_refused() -> None:
+    """A scheme that does not exist is an error that shows it."""
+    with pytest.raises(OptionError, match="got 'paper'"):
+        load_index("paper")

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import base64
+from html.parser import HTMLParser
+
+import pytest
+
+from bigearthnet.report.page import (
+    Block,
+    Card,
+    Cards,
+    Drawing,
+    Heading,
+    Table,
+    Text,
+    render_page,
+)
+
+VOID = {"meta", "img", "rect", "br"}
+
+
+class Page(HTMLParser):
+    """Reads a page strictly: every element is closed in its order.
+
+    Attributes:
+        elements: Names and attributes of all elements.
+        texts: All texts outside of the style sheet.
+    """
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert [] == self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Opens an element."""
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Closes the element that was opened last."""
+        if tag not in VOID:
+            assert tag == self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        """Keeps a text."""
+        if data.strip() and "style" not in self._open:
+            self.texts.append(data.strip())
+
+    def find(self, tag: str) -> list[dict[str, str | None]]:
+        """The attributes of all elements of a name."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+HOSTILE = '<script src="http://x/y.js">&"</script>'
+BLOCKS: list[Block] = [
+    Heading(HOSTILE),
+    Text(HOSTILE, is_warning=True),
+    Table(HOSTILE, (HOSTILE, "n"), ((HOSTILE, "1"),), frozenset({1}), (HOSTILE,)),
+    Drawing("d", HOSTILE, ("<svg><rect/></svg>",)),
+    Cards(HOSTILE, (Card(HOSTILE, b"png", ((HOSTILE, HOSTILE),)), Card("b", None, ()))),
+]
+
+
+def test_texts_stay_texts() -> None:
+    """Whatever a text holds, it is shown and never becomes an element."""
+    page = Page(render_page(HOSTILE, BLOCKS))
+
+    assert [] == page.find("script")
+    assert 13 == page.texts.count(HOSTILE)
+
+
+def test_a_page_needs_nothing_else() -> None:
+    """No element refers to another file; browsers are told to load none."""
+    html = render_page("title", BLOCKS)
+    page = Page(html)
+    targets = [
+        value
+        for _, attributes in page.elements
+        for name, value in attributes.items()
+        if name in ("src", "href", "srcset", "data", "action", "poster")
+    ]
+
+    assert [f"data:image/png;base64,{base64.b64encode(b'png').decode()}"] == targets
+    assert {"link", "script", "iframe", "object"}.isdisjoint(
+        t for t, _ in page.elements
+    )
+    assert "url(" not in html
+    assert "@import" not in html
+    policy = {m.get("http-equiv"): m.get("content") for m in page.find("meta")}
+    assert str(policy["Content-Security-Policy"]).startswith("default-src 'none'")
+
+
+def test_a_page_is_readable_by_all() -> None:
+    """It says its language, fits a phone, and tables and pictures have their names."""
+    page = Page(render_page("title", BLOCKS))
+
+    assert [{"lang": "en"}] == page.find("html")
+    assert any(m.get("name") == "viewport" for m in page.find("meta"))
+    assert ["col", "col", "row"] == [th["scope"] for th in page.find("th")]
+    assert 1 == len(page.find("caption"))
+    assert [HOSTILE] == [img["alt"] for img in page.find("img")]
+
+
+def test_numbers_are_set_to_the_right() -> None:
+    """Cells and titles of number columns are marked, others are not."""
+    page = Page(render_page("title", [BLOCKS[2]]))
+
+    assert [None, "number", None] == [th.get("class") for th in page.find("th")]
+    assert ["number"] == [td.get("class") for td in page.find("td")]
+
+
+@pytest.mark.parametrize("row", [("a",), ("a", "b", "c")])
+def test_a_row_must_fit_its_table(row: tuple[str, ...]) -> None:
+    """A row with too few or too many cells is a mistake, not a crooked table."""
+    with pytest.raises(ValueError, match="zip"):
+        render_page("title", [Table("c", ("x", "y"), (row,))])
