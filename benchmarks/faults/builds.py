@@ -1,4 +1,4 @@
-"""The build that is broken: small shards, many notes, all formats."""
+"""The build that is broken: small shards, all formats."""
 
 from __future__ import annotations
 
@@ -26,30 +26,15 @@ def small_shards(num_patches: int) -> Iterator[None]:
         yield
 
 
-def run_build(
-    source: Path,
-    data_dir: Path,
-    *,
-    workers: int = 1,
-    note_nbytes: int = 1,
-    sync_nbytes: int = 2**20,
-) -> None:
-    """Builds all formats, or goes on with it.
+def run_build(source: Path, data_dir: Path, *, workers: int = 1) -> None:
+    """Builds all formats, or resumes an interrupted build.
 
     Args:
         source: The archive.
         data_dir: Where the stores go.
         workers: Processes of stage two.
-        note_nbytes: See `BuildOptions`.
-        sync_nbytes: See `BuildOptions`.
     """
-    options = BuildOptions(
-        include_excluded=True,
-        workers=workers,
-        note_nbytes=note_nbytes,
-        sync_nbytes=sync_nbytes,
-        quiet=True,
-    )
+    options = BuildOptions(include_excluded=True, workers=workers, quiet=True)
     build(source, data_dir, get_config("s2"), options, formats=list(FORMATS))
 
 

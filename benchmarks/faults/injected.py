@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 from benchmarks.faults import builds
 from benchmarks.faults.layer import (
@@ -19,8 +18,6 @@ from benchmarks.faults.layer import (
     PowerLossError,
 )
 from bigearthnet.errors import BigEarthNetError
-
-_BOOT = "bigearthnet.engine.workspace.read_boot_id"
 
 
 @dataclass(frozen=True)
@@ -104,10 +101,7 @@ def _try(
 ) -> str | None:
     """Runs a build once; None if it was finished, "" after the fault, or a problem."""
     try:
-        with (
-            FaultLayer(folder, at=at, error=fault.error, only=fault.only, seed=seed),
-            mock.patch(_BOOT, return_value=str(seed)),
-        ):
+        with FaultLayer(folder, at=at, error=fault.error, only=fault.only, seed=seed):
             builds.run_build(source, folder)
     except PowerLossError:
         return ""

@@ -13,9 +13,6 @@ from pathlib import Path
 
 from benchmarks.faults import builds, victim
 
-# Bytes of the spool between two notes: a few patches.
-_NOTE_NBYTES = 1_000_000
-
 
 class Victims:
     """Starts builds of one source.
@@ -36,9 +33,9 @@ class Victims:
 
     def start(self, data_dir: Path, workers: int) -> subprocess.Popen[str]:
         """Starts a build, and returns when it begins."""
-        numbers = map(str, (self._shard, workers, _NOTE_NBYTES))
+        arguments = (self._source, data_dir, str(self._shard), str(workers))
         process = subprocess.Popen(
-            [sys.executable, "-m", victim.__name__, self._source, data_dir, *numbers],
+            [sys.executable, "-m", victim.__name__, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -115,7 +112,7 @@ def find_stage(folder: Path) -> str:
             text = path.read_text()
         except OSError:  # finished, or taken away
             continue
-        for kind, stage in (("publish", "publishing"), ("source", "stage two")):
+        for kind, stage in (("publish", "publishing"), ("spooled", "stage two")):
             if f'"kind":"{kind}"' in text:
                 return stage
         return "stage one"

@@ -52,7 +52,7 @@ class FaultLayer:
     """Replaces functions of `os`; a context manager.
 
     Attributes:
-        num_calls: Calls so far that changed something, or synchronised.
+        calls: The functions so far that changed something, or synchronised.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class FaultLayer:
         error: int | None = None,
         only: str | None = None,
         seed: int = 0,
+        loses_all: bool = False,
     ) -> None:
         """Takes a folder to watch.
 
@@ -72,10 +73,11 @@ class FaultLayer:
             error: `errno` that it fails with; None to cut the power.
             only: Counts the calls of this function of `os` alone.
             seed: Seed of what survives.
+            loses_all: Whether nothing survives that was not synchronised.
         """
-        self.num_calls = 0
+        self.calls: list[str] = []
         self._root, self._at, self._error = str(root), at, error
-        self._only = only
+        self._only, self._loses_all = only, loses_all
         self._random = random.Random(seed)
         self._real = {name: getattr(os, name) for name in _PATCHED}
         self._backup = Path(f"{root}.backup")
@@ -83,6 +85,11 @@ class FaultLayer:
         self._changes: list[_Change] = []
         self._synced = {f.stat().st_ino: f.stat().st_size for f in _files(self._root)}
         self._is_down = False
+
+    @property
+    def num_calls(self) -> int:
+        """How many calls there were."""
+        return len(self.calls)
 
     def __enter__(self) -> FaultLayer:
         self._backup.mkdir()
@@ -108,12 +115,12 @@ class FaultLayer:
             raise PowerLossError
         if not str(path).startswith(self._root) or self._only not in (None, name):
             return
-        self.num_calls += 1
+        self.calls.append(name)
         if self.num_calls == self._at:
             if self._error is not None:
                 raise OSError(self._error, os.strerror(self._error), str(path))
             self._is_down = True
-            raise PowerLossError
+            raise PowerLossError(f"call {self.num_calls}: {name} {path}")
 
     def _note(self, path: object, undo: Callable[[], object]) -> None:
         text = os.path.abspath(os.fspath(path))  # type: ignore[call-overload]
@@ -221,7 +228,7 @@ class FaultLayer:
         kept: dict[str, int] = {}
         for folder in {change.folder for change in self._changes}:
             count = sum(change.folder == folder for change in self._changes)
-            kept[folder] = self._random.randrange(count + 1)
+            kept[folder] = 0 if self._loses_all else self._random.randrange(count + 1)
         lost = []
         for change in self._changes:
             if kept[change.folder] > 0:
@@ -236,7 +243,9 @@ class FaultLayer:
     def _shorten(self, path: Path) -> None:
         status = path.stat()
         synced = min(self._synced.get(status.st_ino, 0), status.st_size)
-        kept = self._random.randint(synced, status.st_size)
+        kept = (
+            synced if self._loses_all else self._random.randint(synced, status.st_size)
+        )
         os.truncate(path, kept)
         if self._random.random() < 0.5:  # the size was stored, the content was not
             os.truncate(path, synced)

@@ -12,7 +12,7 @@ from benchmarks.faults.builds import run_build, small_shards
 BEGIN = "begin"
 
 
-def main(source: str, data_dir: str, shard: int, workers: int, note: int) -> None:
+def main(source: str, data_dir: str, shard: int, workers: int) -> None:
     """Builds a source into a folder.
 
     Args:
@@ -20,13 +20,12 @@ def main(source: str, data_dir: str, shard: int, workers: int, note: int) -> Non
         data_dir: Where the stores go.
         shard: The most patches of a shard.
         workers: Processes of stage two.
-        note: Bytes of the spool between two notes.
     """
     # Programs that a shell starts in the background ignore it, and so do theirs.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     print(BEGIN, flush=True)
     with small_shards(shard):
-        run_build(Path(source), Path(data_dir), workers=workers, note_nbytes=note)
+        run_build(Path(source), Path(data_dir), workers=workers)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,6 @@ def check_space(
     formats: Sequence[str],
     most_patches: int,
     workers: int = 1,
-    present_nbytes: int = 0,
 ) -> None:
     """Checks that spool and shards fit on the disk.
 
@@ -56,7 +55,6 @@ def check_space(
         formats: Names of the formats that are written.
         most_patches: The most patches that the build can store.
         workers: Shards that are written at once.
-        present_nbytes: Bytes of the build that are there already.
 
     Raises:
         DiskSpaceError: If they do not; the message gives both figures.
@@ -67,7 +65,7 @@ def check_space(
     # files of a shard, and a bucket of the spool, which has about as many patches.
     in_work = workers * MAX_PATCHES_PER_SHARD * (stored + _SPOOLED_NBYTES)
     more, less = max(stored, _SPOOLED_NBYTES), min(stored, _SPOOLED_NBYTES)
-    needed = count * more + min(count * less, in_work) - present_nbytes
+    needed = count * more + min(count * less, in_work)
     free = shutil.disk_usage(output).free
     if needed > free:
         raise DiskSpaceError(

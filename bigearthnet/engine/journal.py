@@ -1,14 +1,13 @@
-"""A journal: what is done, one line each, appended and never changed.
+"""The journal of a build: what is done, one line each, durable, never changed.
 
-A line is the CRC-32 of its JSON in eight hexadecimal digits, a space, and the JSON.
-What stands after the last whole line was being written when the machine went down.
+A line is the CRC-32 of its JSON in eight hexadecimal digits, a space, and the JSON. An
+invalid last line was being written when the build was interrupted, and is cut off.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import threading
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,52 +18,48 @@ from bigearthnet.util.files import sync_folder, write_all
 
 
 class Journal:
-    """An open journal; a context manager.
+    """An open journal.
 
     Attributes:
         entries: Everything that was written, in order.
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens a journal, or begins one, and cuts off what was not written whole.
+        """Opens a journal, or creates an empty one, and cuts off an invalid last line.
 
         Raises:
-            JournalError: If a line in its middle is damaged.
+            JournalError: If a line before the last one is invalid.
             OSError: If it cannot be read or written.
         """
         self._path = path
         content = path.read_bytes() if path.exists() else b""
         self.entries, good = parse_journal(content, path)
-        self._lock = threading.Lock()
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        self._nbytes = good
         if good < len(content):
             os.ftruncate(self._file, good)
+        # Even if it is not new: the build that created it may have been killed here.
+        sync_folder(path.parent)
 
-    def append(self, entry: Mapping[str, Any], *, durable: bool) -> None:
-        """Writes an entry; any thread may call it.
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Appends an entry, which is durable when this returns.
 
         Args:
-            entry: What happened; JSON.
-            durable: Whether it must survive a loss of power, and with it all that was
-                written before.
+            entry: What is done, JSON with a `kind`. All that it is about must be
+                durable before.
 
         Raises:
-            OSError: If it cannot be written.
+            OSError: If it cannot be written; the journal is then as it was.
         """
         text = json.dumps(entry, separators=(",", ":")).encode()
         line = b"%08x %s\n" % (zlib.crc32(text), text)
-        with self._lock:
-            try:
-                write_all(self._file, (line,), len(line), self._path)
-            except OSError:  # other threads go on, and half a line must not be before
-                os.ftruncate(self._file, self._nbytes)
-                raise
-            self._nbytes += len(line)
-            self.entries.append(json.loads(text))
-        if durable:
+        end = os.fstat(self._file).st_size
+        try:
+            write_all(self._file, (line,), len(line), self._path)
             os.fsync(self._file)
-            sync_folder(self._path.parent)
+        except OSError:  # an entry that may not be durable must not be read later
+            os.ftruncate(self._file, end)
+            raise
+        self.entries.append(json.loads(text))
 
     def find(self, kind: str) -> list[dict[str, Any]]:
         """Returns the entries of one kind, in order."""
@@ -78,14 +73,14 @@ class Journal:
 
 
 def parse_journal(content: bytes, path: Path) -> tuple[list[dict[str, Any]], int]:
-    """Returns the entries of a journal, and the bytes of its whole lines.
+    """Returns the entries of a journal, and the bytes of its valid lines.
 
     Args:
-        content: What the file holds.
+        content: Content of the file.
         path: Its path, for the error.
 
     Raises:
-        JournalError: If a damaged line is followed by a good one.
+        JournalError: If an invalid line is followed by a valid one.
     """
     entries: list[dict[str, Any]] = []
     good, damaged = 0, False
@@ -95,8 +90,9 @@ def parse_journal(content: bytes, path: Path) -> tuple[list[dict[str, Any]], int
             damaged = True
         elif damaged:
             raise JournalError(
-                f"{path} is damaged after {good} bytes, {len(entries)} entries. Build "
-                "anew with --restart, or delete its folder."
+                f"{path} is damaged: checksum mismatch after {good} bytes, "
+                f"{len(entries)} entries. Build again with --restart, or delete "
+                f"{path.parent} and build again."
             )
         else:
             entries.append(entry)
@@ -105,7 +101,7 @@ def parse_journal(content: bytes, path: Path) -> tuple[list[dict[str, Any]], int
 
 
 def _parse_line(line: bytes) -> dict[str, Any] | None:
-    """Returns the entry of a line, or None if it is not a whole one."""
+    """Returns the entry of a line, or None if the line is invalid."""
     crc, space, text = line.partition(b" ")
     if not line.endswith(b"\n") or not space or crc != b"%08x" % zlib.crc32(text[:-1]):
         return None

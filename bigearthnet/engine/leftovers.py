@@ -1,4 +1,4 @@
-"""Locks and clears the folders of unfinished builds, and what else builds leave."""
+"""Locks and deletes workspaces, and deletes other files that killed builds leave."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bigearthnet.errors import OptionError
 from bigearthnet.util.files import make_folder, sync_folder
 from bigearthnet.util.locks import try_lock
 
-# TFDS's own prefix for what is not finished; it never reads from there.
+# TFDS's own prefix of unfinished folders; it never reads from there.
 PREFIX = "incomplete."
 
-# What a build is, which makes a folder a workspace; and its lock.
+# A folder without an identity is not a workspace, and may be cleared.
 IDENTITY, LOCK = "build.json", "lock"
 
-# Seconds that the processes of a killed build get to notice that it is gone.
+# Seconds to wait for the lock: workers of a killed build take a moment to end.
 _LOCK_PATIENCE_S = 5.0
 
 
@@ -40,17 +40,18 @@ def lock_folder(folder: Path) -> int:
         os.close(file)
         if time.monotonic() > end:
             raise OptionError(
-                f"another process builds in {folder}. Wait until it is done, or choose "
-                "another data_dir."
+                f"another process builds in {folder}. Wait until it has finished, or "
+                "choose another data_dir."
             )
         time.sleep(0.05)
 
 
 def remove_workspace(folder: Path) -> None:
-    """Removes the workspace of a finished build; nothing happens if there is none.
+    """Deletes the workspace of a finished build, if there is one.
 
     Raises:
-        OptionError: If a process builds in it.
+        OptionError: If another process builds in it.
+        OSError: If it cannot be deleted.
     """
     if folder.exists():
         lock = lock_folder(folder)
@@ -62,7 +63,9 @@ def remove_workspace(folder: Path) -> None:
 
 
 def clear_folder(folder: Path, keep: Iterable[str] = ()) -> None:
-    """Deletes what a workspace holds; first what makes it one.
+    """Deletes the content of a workspace: its identity first, and its lock last.
+
+    If that is interrupted, the rest has no identity, and is cleared by the next build.
 
     Args:
         folder: The workspace; its lock is held.
@@ -83,10 +86,10 @@ def clear_folder(folder: Path, keep: Iterable[str] = ()) -> None:
 
 
 def remove_finished(folder: Path, formats: Sequence[str]) -> None:
-    """Removes the workspace of a build of some formats alone, unless one is at work.
+    """Deletes a workspace if it is of a build of exactly these formats.
 
     Args:
-        folder: The workspace, which need not be there.
+        folder: The workspace, which may be missing, or in use by another process.
         formats: Names of the formats; their stores are finished.
     """
     try:
@@ -94,15 +97,15 @@ def remove_finished(folder: Path, formats: Sequence[str]) -> None:
         if found["formats"] == sorted(formats):
             remove_workspace(folder)
     except (OSError, ValueError, LookupError, TypeError):
-        return  # not one of these
+        return  # in use, missing, damaged, or of something else
 
 
 def remove_leftovers(target: Path, keep: Path | None = None) -> None:
-    """Removes what TFDS left of builds that were killed, of a folder that is built.
+    """Deletes the unfinished folders that killed builds of TFDS left.
 
     Args:
-        target: The folder that is to appear; its workspace is locked.
-        keep: The one that is in use.
+        target: The final folder of the build; its workspace is locked.
+        keep: The unfinished folder that is in use.
     """
     for path in target.parent.glob(f"{PREFIX}*_{target.name}"):
         if path != keep:
@@ -110,6 +113,6 @@ def remove_leftovers(target: Path, keep: Path | None = None) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Deletes files that were being written when a build was interrupted."""
+    """Deletes the files that were being written when a build was interrupted."""
     for path in folder.rglob("*.unfinished"):
         path.unlink()

@@ -32,11 +32,6 @@ class BuildOptions:
         expected_sha256: Checksum the source file must have; None for any.
         expected_patches: Patches the source must hold; None for any number.
         max_bad: The most bad patches that are set aside; None to end with the first.
-        note_nbytes: Bytes of the spool between two notes of what is in it, which is
-            what a killed process loses.
-        sync_nbytes: Bytes of the spool between two synchronisations with the disk,
-            which is what a loss of power loses. A spool that stays below never needs
-            to reach the disk.
         quiet: Shows no progress.
     """
 
@@ -47,8 +42,6 @@ class BuildOptions:
     expected_sha256: str | None = None
     expected_patches: int | None = None
     max_bad: int | None = None
-    note_nbytes: int = 2**26  # 0.4 s of work at 1,000 patches/s
-    sync_nbytes: int = 2**32  # half a minute
     quiet: bool = False
 
     def __post_init__(self) -> None:

@@ -1,16 +1,15 @@
-"""Both stages, one after the other: a source → the shards of one configuration."""
+"""Runs both stages: a source → the shards of one configuration."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from bigearthnet.engine.checkpoints import Checkpoints
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.shards import ShardInfo, get_schema, plan_shards
 from bigearthnet.engine.spool_index import SpoolIndex
+from bigearthnet.engine.spooled import load_spooled
 from bigearthnet.engine.stage_one import fill_spool
 from bigearthnet.engine.stage_two import write_shards
 from bigearthnet.engine.workers import WorkerPool
@@ -25,6 +24,9 @@ from bigearthnet.store.statistics import BandSums
 
 # The split whose statistics are stored.
 STATISTICS_SPLIT = "train"
+
+# The only source of a build, so far; see `SpooledSource.lane`.
+_LANE = "s2"
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,13 @@ def encode(
 ) -> BuildResult:
     """Builds the shards of one configuration in one pass over a source.
 
+    What an earlier run has finished is not done again: a source that was spooled to its
+    end, and each shard that was written.
+
     Args:
         source: An archive or a folder; see `archive.open_source`.
-        work: The workspace; what is done in it is not done again. The shards of each
-            format are in `work.output(format)` afterwards.
+        work: The workspace. The shards of each format are in `work.output(format)`
+            afterwards.
         formats: Names of the formats to write.
         config: What to store.
         release: What the source is.
@@ -75,39 +80,28 @@ def encode(
         ArchiveError: If the source cannot be read to its end, or holds another number
             of patches than expected.
         ChecksumError: If the source is not the expected file; no shard is written then.
-        PatchError: If a patch is damaged or not part of the release, unless it is to be
-            set aside.
-        QuarantineError: If there are too many of these, or an earlier run has set some
-            aside that are to end this one.
+        PatchError: If a patch is damaged or not part of the release, and
+            `options.max_bad` is None.
+        QuarantineError: If there are more such patches than `options.max_bad`, or it is
+            None and an earlier run has set some aside.
         DiskSpaceError: If the result would not fit on the disk.
-        JournalError: If the records of the workspace are damaged.
+        JournalError: If the index or a bucket of the spool is damaged or missing.
         OptionError: If no patch is left to store.
     """
     get_make_example(get_schema(config, formats))  # fails now if it lacks a package
     index = SpoolIndex(patches.splits)
-    with (
-        WorkerPool(options.workers, pass_fds=(work.lock,)) as pool,
-        Checkpoints(
+    with WorkerPool(options.workers, pass_fds=(work.lock,)) as pool:
+        spooled = load_spooled(work, index, _LANE) or fill_spool(
+            source,
             work,
             index,
-            note_nbytes=options.note_nbytes,
-            sync_nbytes=options.sync_nbytes,
-        ) as checkpoints,
-    ):
-        if checkpoints.source is None:
-            fill_spool(
-                source,
-                work,
-                checkpoints,
-                index,
-                formats=formats,
-                release=release,
-                patches=patches,
-                options=options,
-            )
-        found = checkpoints.source
-        assert found is not None
-        quarantine = _take_quarantine(found["quarantine"], options)
+            _LANE,
+            formats=formats,
+            release=release,
+            patches=patches,
+            options=options,
+        )
+        _check_quarantine(spooled.quarantine, options)
         plans = plan_shards(index, STATISTICS_SPLIT)
         if not plans:
             work.is_over = True
@@ -115,24 +109,27 @@ def encode(
                 f"no patch to store: {source} holds {int(index.read.sum())} patches, "
                 "none of them in a split or country that was asked for."
             )
-        shards = write_shards(plans, pool, work, formats, config, quiet=options.quiet)
+        shards = write_shards(
+            plans,
+            pool,
+            work,
+            work.spool(_LANE),
+            formats,
+            config,
+            quiet=options.quiet,
+        )
         sums = BandSums()
         for shard in shards:
             sums.add(shard.sums)
         return BuildResult(
-            index, shards, sums, found["nbytes"], found["sha256"], quarantine
+            index, shards, sums, spooled.nbytes, spooled.sha256, spooled.quarantine
         )
 
 
-def _take_quarantine(
-    entries: Sequence[Mapping[str, Any]], options: BuildOptions
-) -> tuple[BadPatch, ...]:
-    """Returns the bad patches, unless one of them was to end the build."""
-    patches = tuple(BadPatch(**entry) for entry in entries)
+def _check_quarantine(patches: Sequence[BadPatch], options: BuildOptions) -> None:
     if patches and options.max_bad is None:
         raise QuarantineError(
-            f"{len(patches)} bad patches were set aside by an earlier run, the first "
-            f"one {patches[0].patch_id}. Go on with --on_error=quarantine, or begin "
-            "anew with --restart."
+            f"an earlier run set {len(patches)} bad patches aside, the first one "
+            f"{patches[0].patch_id}. Resume the build with --on_error=quarantine, or "
+            "build again with --restart."
         )
-    return patches

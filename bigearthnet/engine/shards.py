@@ -44,7 +44,6 @@ class ShardPlan:
         records: Where its records stand in the spool, in the order of keys; shape
             (record,), see `SpoolIndex.locate`.
         with_statistics: Whether to sum up the shard's pixels.
-        patches_digest: What tells its patches from others; see `SpoolIndex.digest`.
     """
 
     split: int
@@ -52,7 +51,6 @@ class ShardPlan:
     count: int
     records: npt.NDArray[np.void]
     with_statistics: bool
-    patches_digest: str
 
     @property
     def name(self) -> str:
@@ -98,10 +96,7 @@ def plan_shards(index: SpoolIndex, statistics_split: str = "train") -> list[Shar
         for number, (first, last) in enumerate(bounds):
             records = index.locate(rows[first:last])
             with_statistics = split == statistics_split
-            digest = index.digest(rows[first:last])
-            plans.append(
-                ShardPlan(code, number, len(bounds), records, with_statistics, digest)
-            )
+            plans.append(ShardPlan(code, number, len(bounds), records, with_statistics))
     return plans
 
 

@@ -1,4 +1,4 @@
-"""Stage one: a source → spool buckets, one record per stored patch.
+"""Writes the spool: buckets with one record per stored patch.
 
 A bucket holds the records of one split whose keys begin with the same bits, in the
 order in which they came. The spool's index keeps one row per patch of the release in
@@ -33,36 +33,29 @@ class SpoolWriter:
     """Appends records to the buckets of a folder; a context manager."""
 
     def __init__(self, folder: Path, index: SpoolIndex) -> None:
-        """Continues the spool of an index; what else is in its buckets is cut off.
+        """Begins a spool.
 
         Args:
-            folder: Existing folder; empty, if the index is.
-            index: The index to fill.
-
-        Raises:
-            OSError: If a bucket cannot be opened.
+            folder: Existing, empty folder.
+            index: The empty index to fill.
         """
         self._folder = folder
         self._index = index
         self._bits = choose_bucket_bits()
-        self._ends = index.bucket_ends()
-        known = {bucket_path(folder, *place) for place in self._ends}
-        for path in folder.iterdir():
-            if path not in known:
-                path.unlink()
+        # Split and number of each bucket → its descriptor, and its bytes so far.
         self._files: dict[tuple[int, int], int] = {}
-        for place, end in self._ends.items():
-            self._files[place] = os.open(bucket_path(folder, *place), os.O_WRONLY)
-            os.ftruncate(self._files[place], end)
-            os.lseek(self._files[place], end, os.SEEK_SET)
+        self._ends: dict[tuple[int, int], int] = {}
 
-    def append(self, row: int, patch: Patch, facts: PatchFacts) -> int:
-        """Appends the record of a patch to its bucket; returns its bytes.
+    def append(self, row: int, patch: Patch, facts: PatchFacts) -> None:
+        """Appends the record of a patch to its bucket.
 
         Args:
             row: Row of the patch in the release's table.
             patch: The patch.
             facts: What the official lists say of it.
+
+        Raises:
+            OSError: If it cannot be written.
         """
         key = hash_key(SPLITS[facts.split], patch.patch_id)
         bucket = key[0] >> (8 - self._bits)
@@ -78,7 +71,15 @@ class SpoolWriter:
         write_all(self._files[place], pieces, nbytes, path)
         self._index.add_record(row, key, bucket, self._ends[place], nbytes)
         self._ends[place] += nbytes
-        return nbytes
+
+    def sync(self) -> None:
+        """Makes the content of every bucket durable.
+
+        Raises:
+            OSError: If it cannot be synchronised.
+        """
+        for file in self._files.values():
+            os.fsync(file)
 
     def __enter__(self) -> SpoolWriter:
         return self

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy.typing as npt
 
 from bigearthnet.engine.records import encode_mask
 
-_NOT_READ, _NOT_STORED, _STORED, _BAD = 0, 1, 2, 3
+_NOT_READ, _NOT_STORED, _STORED = 0, 1, 2
 
 # One row of the index, written as a struct and read as an array.
 _ENTRY = struct.Struct("<BHIQ16s")
@@ -57,8 +56,7 @@ class SpoolIndex:
     @property
     def read(self) -> npt.NDArray[np.bool_]:
         """True for each patch that was read and is not bad."""
-        states = self._entries["state"]
-        return (states == _NOT_STORED) | (states == _STORED)
+        return self._entries["state"] != _NOT_READ
 
     @property
     def stored(self) -> npt.NDArray[np.bool_]:
@@ -86,19 +84,12 @@ class SpoolIndex:
         _ENTRY.pack_into(self._buffer, position, _STORED, bucket, nbytes, offset, key)
 
     def add_bad(self, row: int) -> None:
-        """Notes that a patch is bad: it is not stored, even if it was spooled."""
-        self._buffer[row * _ENTRY.size] = _BAD
+        """Notes that a patch is bad: it counts as not read, even if it has a record."""
+        self._buffer[row * _ENTRY.size] = _NOT_READ
 
-    def is_read(self, row: int) -> bool:
-        """Whether a patch was read and is not bad."""
-        return self._buffer[row * _ENTRY.size] in (_NOT_STORED, _STORED)
-
-    def is_stored(self, row: int) -> bool:
-        """Whether a patch has a record in the spool."""
-        return self._buffer[row * _ENTRY.size] == _STORED
-
-    def dump(self, rows: list[int]) -> bytes:
-        """Returns what the index says of some rows; see `load`."""
+    def dump(self) -> bytes:
+        """Returns the index as bytes, for `load`."""
+        rows = np.flatnonzero(self.read)
         saved = np.zeros(len(rows), _SAVED_DTYPE)
         saved["row"] = rows
         saved["labels"] = self.labels[rows]
@@ -107,35 +98,11 @@ class SpoolIndex:
         return saved.tobytes()
 
     def load(self, content: bytes) -> None:
-        """Takes over what `dump` gave; of a row that comes twice, the latter."""
+        """Fills an empty index with what `dump` returned."""
         saved = np.frombuffer(content, _SAVED_DTYPE)
         self.labels[saved["row"]] = saved["labels"]
         self.synthetic[saved["row"]] = saved["synthetic"]
         self._entries[saved["row"]] = saved["entry"]
-
-    def digest(self, rows: npt.NDArray[np.intp]) -> str:
-        """Returns the sha256 of the keys and sizes of some stored patches, in order."""
-        sizes = self._entries["nbytes"][rows].tobytes()
-        return hashlib.sha256(self._entries["key"][rows].tobytes() + sizes).hexdigest()
-
-    def clear(self) -> None:
-        """Forgets everything."""
-        self._buffer[:] = bytes(len(self._buffer))
-        self.labels[:] = 0
-        self.synthetic[:] = False
-
-    def bucket_ends(self) -> dict[tuple[int, int], int]:
-        """Returns split and number of each bucket → the bytes of its records."""
-        rows = np.flatnonzero(self._entries["nbytes"])
-        entries = self._entries[rows]
-        ends: dict[tuple[int, int], int] = {}
-        if len(rows):
-            places = np.stack([self.split[rows], entries["bucket"]], axis=1)
-            for place in np.unique(places, axis=0):
-                of_bucket = entries[(places == place).all(axis=1)]
-                end = (of_bucket["offset"] + of_bucket["nbytes"]).max()
-                ends[int(place[0]), int(place[1])] = int(end)
-        return ends
 
     def sorted_rows(self, split: int) -> npt.NDArray[np.intp]:
         """Returns the rows of the stored patches of a split, in the order of keys."""

@@ -1,19 +1,18 @@
-"""Stage one: a source → the spool; what is there already is passed over."""
+"""Stage one: reads a source to its end and writes its spool."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.engine import disk
-from bigearthnet.engine.checkpoints import Checkpoints
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.spool import SpoolWriter
 from bigearthnet.engine.spool_index import SpoolIndex
+from bigearthnet.engine.spooled import SpooledSource, save_spooled
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import ArchiveError, ChecksumError, PatchError
 from bigearthnet.release import Release
@@ -29,18 +28,32 @@ from bigearthnet.util.progress import Progress
 def fill_spool(
     source: Path | str,
     work: Workspace,
-    checkpoints: Checkpoints,
     index: SpoolIndex,
+    lane: str,
     *,
     formats: Sequence[str],
     release: Release,
     patches: PatchIndex,
     options: BuildOptions,
-) -> None:
-    """Runs stage one, or what is left of it; arguments and errors as in `encode`."""
+) -> SpooledSource:
+    """Runs stage one from its start.
+
+    Args:
+        source: As the other arguments and the errors, see `pipeline.encode`.
+        work: The workspace; an earlier spool of this source is deleted.
+        index: The empty index to fill.
+        lane: Which of the sources of the build it is.
+        formats: Names of the formats that are written later.
+        release: What the source is.
+        patches: The release's patches in the wanted split scheme.
+        options: Selection and workers.
+    """
     wanted = choose_rows(patches, options)
     quarantine = None if options.max_bad is None else Quarantine(options.max_bad)
-    with open_source(source) as opened, SpoolWriter(work.spool, index) as writer:
+    with (
+        open_source(source) as opened,
+        SpoolWriter(work.begin_spool(lane), index) as writer,
+    ):
         disk.check_space(
             opened,
             work.folder,
@@ -48,7 +61,6 @@ def fill_spool(
             formats=formats,
             most_patches=min(int(wanted.sum()), options.limit or len(wanted)),
             workers=options.workers,
-            present_nbytes=work.nbytes(),
         )
         spool_patches(
             opened,
@@ -59,21 +71,18 @@ def fill_spool(
             wanted=wanted,
             limit=options.limit,
             quarantine=quarantine,
-            on_patch=checkpoints.add,
             quiet=options.quiet,
         )
-        bad = [] if quarantine is None else quarantine.patches
-        try:
-            _check_source(opened, int(index.read.sum()) + len(bad), options)
-        except ArchiveError:  # of which ChecksumError is one
-            work.is_over = True
-            raise
-        checkpoints.finish(
-            {
-                "nbytes": opened.nbytes,
-                "sha256": opened.sha256,
-                "quarantine": [asdict(patch) for patch in bad],
-            }
+        bad = () if quarantine is None else tuple(quarantine.patches)
+        _check_source(opened, int(index.read.sum()) + len(bad), options)
+        writer.sync()
+        return save_spooled(
+            work,
+            index,
+            lane=lane,
+            nbytes=opened.nbytes,
+            sha256=opened.sha256,
+            quarantine=bad,
         )
 
 
@@ -87,12 +96,9 @@ def spool_patches(
     wanted: npt.NDArray[np.bool_],
     limit: int | None = None,
     quarantine: Quarantine | None = None,
-    on_patch: Callable[[int, int], None] = lambda row, nbytes: None,
     quiet: bool = False,
 ) -> None:
     """Reads and checks every patch, and spools those to be stored.
-
-    Patches that the index knows already are passed over.
 
     Args:
         source: An opened source.
@@ -103,8 +109,6 @@ def spool_patches(
         wanted: True for each row of the table that is to be stored, shape (patch,).
         limit: Stops after as many stored patches; None for all.
         quarantine: Takes the bad patches; None to end with the first.
-        on_patch: Called with row and spooled bytes of each patch that the index has
-            something new of.
         quiet: Shows no progress.
 
     Raises:
@@ -119,26 +123,22 @@ def spool_patches(
         quarantine.add(error, offset)
         if row is not None:
             index.add_bad(row)
-            on_patch(row, 0)
 
     num_stored = 0
     with Progress("spool", total_nbytes=source.nbytes, quiet=quiet) as progress:
         raws = source.patches(patches, on_bad=set_aside)
         for number, raw in enumerate(raws, start=1):
             progress.update(number, source.position)
-            if not index.is_read(raw.row):
-                try:
-                    patch = decode_patch(raw, release.nomenclature)
-                except PatchError as error:
-                    set_aside(error, raw.row, raw.offset)
-                    continue
-                is_synthetic = SYNTHETIC in patch.metadata.tile_source
-                index.add_read(raw.row, patch.metadata.labels, is_synthetic)
-                nbytes = 0
-                if wanted[raw.row]:
-                    nbytes = writer.append(raw.row, patch, patches.facts(raw.row))
-                on_patch(raw.row, nbytes)
-            num_stored += index.is_stored(raw.row)
+            try:
+                patch = decode_patch(raw, release.nomenclature)
+            except PatchError as error:
+                set_aside(error, raw.row, raw.offset)
+                continue
+            is_synthetic = SYNTHETIC in patch.metadata.tile_source
+            index.add_read(raw.row, patch.metadata.labels, is_synthetic)
+            if wanted[raw.row]:
+                writer.append(raw.row, patch, patches.facts(raw.row))
+                num_stored += 1
             if num_stored == limit:
                 break
 

@@ -1,4 +1,4 @@
-"""Stage two: runs all shards that are not done, and forgets the spool as it goes."""
+"""Stage two: writes the shards that are missing, and deletes the spool on the way."""
 
 from __future__ import annotations
 
@@ -25,17 +25,19 @@ def write_shards(
     plans: Sequence[ShardPlan],
     pool: WorkerPool,
     work: Workspace,
+    spool: Path,
     formats: Sequence[str],
     config: Config,
     *,
     quiet: bool = False,
 ) -> tuple[ShardInfo, ...]:
-    """Writes all shards that the journal does not know as written.
+    """Writes all shards that an earlier run has not written.
 
     Args:
         plans: All shards of the build.
         pool: Writes them.
-        work: The workspace, with its spool filled.
+        work: The workspace.
+        spool: Folder of the buckets.
         formats: Names of the formats to write.
         config: What to store.
         quiet: Shows no progress.
@@ -45,26 +47,26 @@ def write_shards(
 
     Raises:
         OSError: If a file cannot be read or written.
-        JournalError: If the spool is not what the index says.
+        JournalError: If a bucket is missing or too short.
         WorkerError: If a process ended.
     """
-    written = find_written(work, plans)
+    written = find_written(work)
     todo = [plan for plan in plans if plan.name not in written]
     if not work.is_published:
         _remove_others(work.folder, formats, plans)
     outputs = {name: work.output(name) for name in formats} if todo else {}
-    buckets = Buckets(todo, work.spool)
+    buckets = Buckets(todo, spool)
     buckets.check()
     total = sum(len(plan.records) for plan in todo)
     with Progress("shards", total_patches=total, quiet=quiet) as progress:
         for plan, shard in pool.write_shards(
             todo,
-            spool=work.spool,
+            spool=spool,
             outputs=outputs,
             config=config,
             on_progress=progress.add,
         ):
-            work.journal.append(encode_entry(plan, shard), durable=True)
+            work.journal.append(encode_entry(plan, shard))
             buckets.release(plan)
             written[plan.name] = shard
     return tuple(written[plan.name] for plan in plans)
@@ -73,7 +75,11 @@ def write_shards(
 def _remove_others(
     folder: Path, formats: Sequence[str], plans: Sequence[ShardPlan]
 ) -> None:
-    """Removes all files from unfinished stores that are none of the shards."""
+    """Removes all files from unfinished stores that are not shards.
+
+    An interrupted build may have left temporary files of other programs, TFDS's for
+    example; whatever is beside the shards is written again.
+    """
     for form in formats:
         names = {
             FORMATS[form].shard_file(SPLITS[plan.split], plan.number, plan.count)
@@ -89,24 +95,17 @@ def encode_entry(plan: ShardPlan, shard: ShardInfo) -> dict[str, Any]:
     return {
         "kind": "shard",
         "name": plan.name,
-        "patches_digest": plan.patches_digest,
         **encode_info(shard),
     }
 
 
-def find_written(work: Workspace, plans: Sequence[ShardPlan]) -> dict[str, ShardInfo]:
+def find_written(work: Workspace) -> dict[str, ShardInfo]:
     """Returns name → the shard of all that were written by an earlier run.
 
-    A shard of other patches is not one, nor one of which a file is not there any more,
-    or has another size.
+    A shard of which a file is missing or has another size has to be written again.
     """
-    digests = {plan.name: plan.patches_digest for plan in plans}
-    shards = {
-        entry["name"]: decode_info(entry)
-        for entry in work.journal.find("shard")
-        if digests.get(entry["name"]) == entry["patches_digest"]
-    }
-    if work.is_published:  # files may be elsewhere by now
+    shards = {entry["name"]: decode_info(entry) for entry in work.journal.find("shard")}
+    if work.is_published:  # the files may have been renamed to their targets
         return shards
     return {name: s for name, s in shards.items() if _is_there(s, work.folder)}
 
@@ -137,7 +136,7 @@ def decode_info(entry: Mapping[str, Any]) -> ShardInfo:
 
 
 class Buckets:
-    """Deletes each bucket of a spool once no shard needs it any more."""
+    """Deletes each bucket of a spool once all shards that need it are written."""
 
     def __init__(self, plans: Iterable[ShardPlan], spool: Path) -> None:
         """Counts the shards that need each bucket.
@@ -152,10 +151,10 @@ class Buckets:
         )
 
     def check(self) -> None:
-        """Checks that all buckets are there, as long as they must be.
+        """Checks that every bucket has all the records that the shards need.
 
         Raises:
-            JournalError: If one is not.
+            JournalError: If one is missing or too short.
         """
         for plan in self._plans:
             ends = plan.records["offset"] + plan.records["nbytes"]
@@ -164,13 +163,17 @@ class Buckets:
                 end = int(ends[plan.records["bucket"] == bucket].max())
                 if not path.is_file() or path.stat().st_size < end:
                     raise JournalError(
-                        f"{path} is not there, or shorter than {end} bytes, and "
-                        f"{SPLITS[plan.split]} is not written. Build anew with "
-                        "--restart, or delete the folder of the build."
+                        f"{path} is missing, or shorter than {end} bytes, and "
+                        f"{plan.name} is not written yet. Build again with --restart, "
+                        f"or delete {self._spool.parent} and build again."
                     )
 
     def release(self, plan: ShardPlan) -> None:
-        """Takes note that a shard is written."""
+        """Deletes the buckets that only this shard still needed.
+
+        Args:
+            plan: A shard whose entry in the journal is durable.
+        """
         for bucket in plan.buckets:
             self._needed[plan.split, bucket] -= 1
             if not self._needed[plan.split, bucket]:

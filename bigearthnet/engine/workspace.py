@@ -1,18 +1,20 @@
-"""The folder of an unfinished build: who may write to it, and what is done in it.
+"""The workspace of a build: the folder that holds everything until it is published.
 
-    incomplete.<name>/build.json      what is built from what; see `identity`
+    incomplete.<name>/build.json      source, options and versions; see `identity`
+                      lock            held by the processes of the build
                       journal.jsonl   what is done; see `journal`
-                      spool/          stage one
+                      spool-<lane>/   the spool of a source; see `spool`, `spooled`
                       <format>/       the stores, until they are published
 
-A build that was interrupted, however, is continued by opening its workspace again. All
-that is done stands in the journal; what does not is done again.
+An interrupted build is resumed by opening its workspace again. Work that has an entry
+in the journal is not repeated; everything else is.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,11 +34,11 @@ from bigearthnet.errors import JournalError, OptionError
 from bigearthnet.schema.configs import Config
 from bigearthnet.util.files import make_folder, sync_folder, sync_tree, write_json
 
-_JOURNAL, _SPOOL = "journal.jsonl", "spool"
+_JOURNAL = "journal.jsonl"
 
 
 def workspace_folder(data_dir: Path, config: Config) -> Path:
-    """Returns where a configuration is built that goes to a data directory."""
+    """Returns the folder in which a configuration is built for a data directory."""
     return data_dir / f"{PREFIX}bigearthnet-{config.name}"
 
 
@@ -48,52 +50,53 @@ class Workspace:
         folder: The folder.
         journal: What is done.
         lock: Descriptor of the lock; processes of the build inherit it, so that no
-            other build begins while one of them lives.
-        boot: What names this run of the machine; None if that is not known.
-        is_continued: Whether an earlier run has begun the build.
-        is_over: Whether nothing of it is needed any more.
+            other build begins while one of them is running.
+        is_continued: Whether an earlier run has finished a part of the build.
+        is_over: Whether the workspace is not needed any more.
     """
 
     folder: Path
     journal: Journal
     lock: int
-    boot: str | None
     is_continued: bool
     is_over: bool = False
 
-    @property
-    def spool(self) -> Path:
-        """The folder of the spool."""
-        return self.folder / _SPOOL
+    def spool(self, lane: str) -> Path:
+        """Returns the folder of the spool of a source; see `SpooledSource.lane`."""
+        return self.folder / f"spool-{lane}"
+
+    def begin_spool(self, lane: str) -> Path:
+        """Makes the folder of the spool of a source, empty, and returns it.
+
+        Raises:
+            OSError: If it cannot be made, or an earlier one cannot be deleted.
+        """
+        folder = self.spool(lane)
+        if folder.exists():
+            shutil.rmtree(folder)
+        make_folder(folder)
+        return folder
 
     def output(self, form: str) -> Path:
-        """Returns the folder of a store that is not finished, made if missing."""
+        """Returns the folder of an unfinished store, made if missing."""
         folder = self.folder / form
         make_folder(folder)
         return folder
 
-    def nbytes(self) -> int:
-        """Returns the bytes of all files that are there."""
-        return sum(
-            os.stat(os.path.join(here, name)).st_size
-            for here, _, names in os.walk(self.folder)
-            for name in names
-        )
-
     @property
     def is_published(self) -> bool:
-        """Whether the stores are finished, and some of them may have their names."""
+        """Whether all stores are finished; some may have been renamed already."""
         return bool(self.journal.find("publish"))
 
     def publish(self, targets: Mapping[str, Path]) -> None:
-        """Gives the finished stores their names; what was interrupted goes on.
+        """Renames the finished stores to their final folders, or resumes doing so.
 
         Args:
-            targets: Name of each format → folder that is to appear, on the same disk.
+            targets: Name of each format → its final folder, on the same disk.
 
         Raises:
-            OptionError: If one is there that is not of this build.
-            OSError: If one cannot be renamed.
+            OptionError: If one of these exists and is not of this build.
+            OSError: If a store cannot be renamed.
         """
         begun = self.is_published
         for form, target in targets.items():
@@ -105,14 +108,13 @@ class Workspace:
                 )
         if not begun:
             sync_tree(self.folder)
-            self.journal.append({"kind": "publish"}, durable=True)
+            self.journal.append({"kind": "publish"})
         for form, target in targets.items():
             if not target.exists():
                 make_folder(target.parent)
                 (self.folder / form).rename(target)
         for target in targets.values():
             sync_folder(target.parent)
-        sync_folder(self.folder)
 
 
 @contextmanager
@@ -121,24 +123,22 @@ def open_workspace(
     identity: Mapping[str, Any],
     *,
     restart: bool = False,
-    boot: str | None = None,
 ) -> Iterator[Workspace]:
-    """Begins a build, or continues one that was interrupted.
+    """Opens the workspace of a build, new or interrupted; a context manager.
 
-    Afterwards it is there unless it is over; after an error, also unless nothing is
-    done.
+    At the end the workspace is deleted if it `is_over`, and after an error also if
+    nothing in it can be resumed.
 
     Args:
         folder: The folder of the workspace; made, with its parents, if missing.
-        identity: What is built from what, JSON: an unfinished build is continued if
-            it says the same.
-        restart: Gives up what is there of an unfinished build.
-        boot: What names this run of the machine; None to ask the system.
+        identity: See `identify_build`: an interrupted build is resumed only if it has
+            the same.
+        restart: Deletes an interrupted build first.
 
     Raises:
-        OptionError: If another process builds in this folder, or the unfinished build
-            that it holds is another one.
-        JournalError: If its records are damaged.
+        OptionError: If another process builds in this folder, or it holds an
+            interrupted build with another identity.
+        JournalError: If the journal or the identity is damaged.
         OSError: If the folder cannot be made or written to.
     """
     missing = [parent for parent in folder.parents if not parent.exists()]
@@ -150,23 +150,16 @@ def open_workspace(
         if restart or not (folder / IDENTITY).exists():
             is_begun = True
             clear_folder(folder, keep=(LOCK,))
-            make_folder(folder / _SPOOL)
             write_json(identity, folder / IDENTITY)
         _check_identity(folder / IDENTITY, identity)
         journal = Journal(folder / _JOURNAL)
         remove_unfinished(folder)
-        work = Workspace(
-            folder,
-            journal,
-            lock,
-            boot or read_boot_id(),
-            is_continued=bool(journal.entries),
-        )
+        work = Workspace(folder, journal, lock, is_continued=bool(journal.entries))
         yield work
     except BaseException:
         is_over = is_begun if work is None else work.is_over or not work.journal.entries
         if is_over:
-            with suppress(OSError):  # the error that ended the build says more
+            with suppress(OSError):  # the error that ended the build matters more
                 clear_folder(folder)
                 for path in (folder, *missing):
                     path.rmdir()
@@ -187,7 +180,8 @@ def _check_identity(path: Path, identity: Mapping[str, Any]) -> None:
         assert isinstance(found, dict)
     except (ValueError, AssertionError):
         raise JournalError(
-            f"{path} is damaged. Build anew with --restart, or delete its folder."
+            f"{path} is damaged: it is not a JSON object. Build again with --restart, "
+            f"or delete {path.parent} and build again."
         ) from None
     expected = json.loads(json.dumps(identity))
     names = [n for n in {**found, **expected} if found.get(n) != expected.get(n)]
@@ -198,24 +192,11 @@ def _check_identity(path: Path, identity: Mapping[str, Any]) -> None:
         )
         raise OptionError(
             f"{path.parent} holds an unfinished build of something else ({changes}). "
-            "To continue it, build the same again; to give it up, delete the folder "
-            "(--restart of builder.build does)."
+            "To resume it, build with the same options; to discard it, build with "
+            "--restart, or delete the folder."
         )
 
 
 def _shorten(value: object) -> str:
     text = json.dumps(value)
     return text if len(text) <= 200 else f"{text[:200]}..."
-
-
-def read_boot_id() -> str | None:
-    """Returns what names this run of the machine; None where that is not known.
-
-    As long as it is the same, what was written is there, synchronised or not.
-
-    Source: random(4), /proc/sys/kernel/random/boot_id.
-    """
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None

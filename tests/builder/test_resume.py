@@ -23,7 +23,7 @@ Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
 
 S2 = get_config("s2")
-NOTED = BuildOptions(include_excluded=True, quiet=True, workers=1, note_nbytes=1)
+OPTIONS = BuildOptions(include_excluded=True, quiet=True, workers=1)
 ALL = ("tfrecord", "parquet", "arrow")
 
 
@@ -51,7 +51,7 @@ def interrupt(
 
 
 def build_arrow(source: Path, data_dir: Path, **changes: Any) -> None:
-    """Builds the Arrow store, or goes on with it."""
+    """Builds the Arrow store, or resumes doing so."""
     options = {
         name: changes.pop(name)
         for name in list(changes)
@@ -59,13 +59,13 @@ def build_arrow(source: Path, data_dir: Path, **changes: Any) -> None:
     }
     chosen = {"config": S2, "formats": ("arrow",), **changes}
     config = chosen.pop("config")
-    build(source, data_dir, config, dataclasses.replace(NOTED, **options), **chosen)
+    build(source, data_dir, config, dataclasses.replace(OPTIONS, **options), **chosen)
 
 
 def begin(source: Path, data_dir: Path, **changes: Any) -> None:
-    """Interrupts a build at its fourth patch."""
+    """Interrupts a build at its second shard."""
     interrupt(
-        stage_one, "decode_patch", 4, lambda: build_arrow(source, data_dir, **changes)
+        workers, "write_shard", 2, lambda: build_arrow(source, data_dir, **changes)
     )
 
 
@@ -277,7 +277,7 @@ def test_two_builds_do_not_share_a_folder(
     """While one builds, another one into the same folder is refused."""
     monkeypatch.setattr("bigearthnet.engine.leftovers._LOCK_PATIENCE_S", 0.1)
     with open_workspace(workspace_folder(tmp_path / "data", S2), {}) as work:
-        work.journal.append({"kind": "begun"}, durable=False)
+        work.journal.append({"kind": "begun"})
         for restart in (False, True):
             with pytest.raises(OptionError, match="another process builds in"):
                 build_arrow(source, tmp_path / "data", restart=restart)
@@ -288,7 +288,7 @@ def test_two_builds_do_not_share_a_folder(
 def test_a_damaged_patch_can_be_set_aside_later(
     fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
 ) -> None:
-    """A build that ended with a bad patch goes on with quarantine where it was."""
+    """A build that ended with a bad patch can be run again with quarantine."""
     bad = list(fake_patches)[4]
     files = {**fake_patches[bad], f"{bad}_B01.tif": b"nothing"}
     source = write_archive(tmp_path, {**fake_patches, bad: files})
@@ -296,18 +296,8 @@ def test_a_damaged_patch_can_be_set_aside_later(
     for _ in range(2):
         with pytest.raises(PatchError, match=f"{bad}_B01.tif"):
             build_arrow(source, tmp_path / "data")
-    decoded: list[str] = []
-    decode = stage_one.decode_patch
+    build_arrow(source, tmp_path / "data", max_bad=1, workers=2)
 
-    def decode_and_note(raw: Any, *rest: Any) -> Any:
-        decoded.append(raw.patch_id)
-        return decode(raw, *rest)
-
-    with pytest.MonkeyPatch.context() as context:
-        context.setattr(stage_one, "decode_patch", decode_and_note)
-        build_arrow(source, tmp_path / "data", max_bad=1, workers=2)
-
-    assert list(fake_patches)[4:] == decoded
     assert hash_files(tmp_path / "expected") == hash_files(tmp_path / "data")
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,8 +31,8 @@ def path(tmp_path: Path) -> Path:
 def append_all(path: Path, entries: list[dict[str, Any]]) -> None:
     """Appends entries to a journal, and closes it."""
     journal = Journal(path)
-    for number, entry in enumerate(entries):
-        journal.append(entry, durable=number % 2 == 0)
+    for entry in entries:
+        journal.append(entry)
     journal.close()
 
 
@@ -44,23 +43,15 @@ def read_all(path: Path) -> list[dict[str, Any]]:
     return journal.entries
 
 
-def note_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Notes the inodes of what is synchronised."""
-    noted: list[int] = []
-    fsync = os.fsync
-
-    def fsync_and_note(file: int) -> None:
-        noted.append(os.fstat(file).st_ino)
-        fsync(file)
-
-    monkeypatch.setattr("os.fsync", fsync_and_note)
-    return noted
+def fail_to_sync(_: int) -> None:
+    """Fails as a broken disk does."""
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def test_entries_come_back_in_order(path: Path) -> None:
     """What was appended is read, by an open journal and by one that is opened later."""
     journal = Journal(path)
-    journal.append({"kind": "late"}, durable=False)
+    journal.append({"kind": "late"})
     journal.close()
 
     assert [*ENTRIES, {"kind": "late"}] == journal.entries
@@ -97,7 +88,7 @@ def test_a_torn_line_is_cut_off(path: Path) -> None:
         assert ENTRIES[:2] == journal.entries
         assert content[:start] == path.read_bytes()
 
-        journal.append(ENTRIES[2], durable=False)
+        journal.append(ENTRIES[2])
         journal.close()
 
         assert content == path.read_bytes()
@@ -154,43 +145,21 @@ def test_what_is_no_entry_is_damage(text: bytes, path: Path) -> None:
     assert (ENTRIES, len(content)) == parse_journal(content + line, path)
 
 
-def test_two_threads_append_whole_lines(tmp_path: Path) -> None:
-    """Entries of several threads do not run into one another."""
-    path = tmp_path / "journal.jsonl"
-    journal = Journal(path)
-    start = threading.Barrier(2)
-
-    def append(name: str) -> None:
-        start.wait()
-        for number in range(300):
-            entry = {"kind": name, "number": number, "text": name * (number % 50)}
-            journal.append(entry, durable=number % 100 == 0)
-
-    threads = [threading.Thread(target=append, args=(name,)) for name in "ab"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    journal.close()
-
-    assert journal.entries == read_all(path)
-    for name in "ab":
-        assert list(range(300)) == [e["number"] for e in journal.find(name)]
-
-
-def test_what_is_durable_is_synchronised(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_entry_that_was_not_synchronised_is_not_kept(
+    number: int, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A durable entry, and the name of the journal, are on the disk."""
+    """What a disk has refused is not read later, and what follows is."""
     journal = Journal(path)
-    noted = note_calls(monkeypatch)
-    journal.append({"kind": "not"}, durable=False)
-    before = noted[:]
-    journal.append({"kind": "durable"}, durable=True)
+    with monkeypatch.context() as context:
+        context.setattr("os.fsync", fail_to_sync)
+        for _ in range(number):
+            with pytest.raises(OSError, match="Input/output error"):
+                journal.append({"kind": "lost"})
+    journal.append({"kind": "later"})
     journal.close()
 
-    assert [] == before
-    assert [path.stat().st_ino, path.parent.stat().st_ino] == noted
+    assert [*ENTRIES, {"kind": "later"}] == journal.entries == read_all(path)
 
 
 def fail_once(monkeypatch: pytest.MonkeyPatch, nbytes: int) -> None:
@@ -214,16 +183,16 @@ def again(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Journal]:
     journal = Journal(path)
     fail_once(monkeypatch, nbytes=12)
     with pytest.raises(OSError, match=r"No space left.*journal\.jsonl"):
-        journal.append({"kind": "torn"}, durable=False)
+        journal.append({"kind": "torn"})
     yield journal
     journal.close()
 
 
 def test_what_follows_a_failed_entry_is_read(again: Journal, path: Path) -> None:
-    """A part of an entry does not spoil those that another thread appends later."""
+    """A part of an entry does not spoil those that are appended later."""
     later = [{"kind": "later", "number": number} for number in range(3)]
     for entry in later:
-        again.append(entry, durable=False)
+        again.append(entry)
 
     assert [*ENTRIES, *later] == again.entries
     assert [*ENTRIES, *later] == read_all(path)

@@ -209,31 +209,6 @@ def test_records_stand_in_the_bucket_of_their_key(
     assert sum(n for _, n, _ in places) == sum(p.stat().st_size for p in set(paths))
 
 
-def test_what_the_index_does_not_know_is_cut_off(
-    tmp_path: Path, fake_patches: Patches, patch_index: PatchIndex
-) -> None:
-    """What an interrupted build wrote last, and other files, never become part."""
-    found = find_rows(decode_all(fake_patches), patch_index)
-    index = SpoolIndex(patch_index.splits)
-    with SpoolWriter(tmp_path, index) as writer:
-        for row, (patch, facts) in found.items():
-            writer.append(row, patch, facts)
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    for path in before:
-        path.write_bytes(before[path] + b"more")
-    (tmp_path / "train-999").write_bytes(b"of another build")
-    again = SpoolIndex(patch_index.splits)
-    again.load(index.dump(list(found)))
-    with SpoolWriter(tmp_path, again):
-        pass
-
-    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
-    assert {p: len(c) for p, c in before.items()} == {
-        spool.bucket_path(tmp_path, *place): end
-        for place, end in again.bucket_ends().items()
-    }
-
-
 def test_a_disk_that_takes_less_loses_nothing(
     tmp_path: Path,
     fake_patches: Patches,

@@ -36,7 +36,7 @@ import sys, time
 from pathlib import Path
 from bigearthnet.engine.workspace import open_workspace
 with open_workspace(Path(sys.argv[1]), {}) as work:
-    work.journal.append({"kind": "begun"}, durable=False)
+    work.journal.append({"kind": "begun"})
     print("open", flush=True)
     time.sleep(600)
 """
@@ -57,8 +57,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def begin(folder: Path, identity: dict[str, Any] = IDENTITY) -> None:
     """Makes a workspace in which something is done."""
     with open_workspace(folder, identity) as work:
-        work.journal.append({"kind": "begun"}, durable=False)
-        (work.spool / "bucket").write_bytes(b"spooled")
+        work.journal.append({"kind": "begun"})
+        (work.begin_spool("s2") / "bucket").write_bytes(b"spooled")
 
 
 @contextlib.contextmanager
@@ -117,23 +117,29 @@ def test_each_configuration_has_a_folder_of_its_own(tmp_path: Path) -> None:
 
 def test_a_build_begins_and_goes_on(folder: Path) -> None:
     """The journal, the spool and the stores are found again as they were left."""
-    with open_workspace(folder, IDENTITY, boot="one") as work:
+    with open_workspace(folder, IDENTITY) as work:
         assert not work.is_continued
-        assert [] == list(work.spool.iterdir())
-        assert "one" == work.boot
-
-        work.journal.append({"kind": "begun"}, durable=False)
-        (work.spool / "bucket").write_bytes(b"spooled")
+        work.journal.append({"kind": "begun"})
+        (work.begin_spool("s2") / "bucket").write_bytes(b"spooled")
         (work.output("arrow") / "shard").write_bytes(b"a shard")
-        nbytes = work.nbytes()
     with open_workspace(folder, IDENTITY) as work:
         assert work.is_continued
         assert [{"kind": "begun"}] == work.journal.entries
-        assert b"spooled" == (work.spool / "bucket").read_bytes()
+        assert b"spooled" == (work.spool("s2") / "bucket").read_bytes()
         assert folder / "arrow" == work.output("arrow")
         assert b"a shard" == (folder / "arrow" / "shard").read_bytes()
-        assert nbytes == work.nbytes()
-    assert nbytes == sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+
+
+def test_a_spool_begins_empty(folder: Path) -> None:
+    """What an interrupted build spooled goes, and the spools of other sources stay."""
+    with open_workspace(folder, IDENTITY) as work:
+        for lane in ("s2", "s1"):
+            (work.begin_spool(lane) / "bucket").write_bytes(b"spooled")
+        found = work.begin_spool("s2")
+
+        assert work.spool("s2") == found
+        assert [] == list(found.iterdir())
+        assert b"spooled" == (work.spool("s1") / "bucket").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -193,8 +199,8 @@ def test_restart_gives_up_what_is_there(identity: dict[str, Any], folder: Path) 
     (folder / "arrow" / "stale").touch()
     with open_workspace(folder, identity, restart=True) as work:
         assert not work.is_continued
-        assert ["build.json", "journal.jsonl", "lock", "spool"] == names(folder)
-        work.journal.append({"kind": "begun"}, durable=False)
+        assert ["build.json", "journal.jsonl", "lock"] == names(folder)
+        work.journal.append({"kind": "begun"})
     with open_workspace(folder, identity) as work:
         assert work.is_continued
 
@@ -236,7 +242,7 @@ def test_what_has_no_identity_was_being_removed(folder: Path) -> None:
     (folder / "build.json").unlink()
     with open_workspace(folder, IDENTITY) as work:
         assert not work.is_continued
-        assert [] == list(work.spool.iterdir())
+        assert not work.spool("s2").exists()
 
 
 @pytest.mark.usefixtures("impatient")
@@ -252,7 +258,7 @@ def test_a_second_build_is_refused(folder: Path) -> None:
                 use()
         remove_finished(folder, [])
 
-        assert ["build.json", "journal.jsonl", "lock", "spool"] == names(folder)
+        assert ["build.json", "journal.jsonl", "lock"] == names(folder)
 
 
 def test_a_killed_build_gives_way(folder: Path) -> None:
@@ -267,7 +273,7 @@ def test_a_killed_build_gives_way(folder: Path) -> None:
 def test_a_child_keeps_the_lock(folder: Path, impatient: None) -> None:
     """A process of a build that still lives keeps others out after its end."""
     with open_workspace(folder, {}) as work:
-        work.journal.append({"kind": "begun"}, durable=False)
+        work.journal.append({"kind": "begun"})
         child = subprocess.Popen(
             [sys.executable, "-c", "input()"],
             stdin=subprocess.PIPE,
@@ -283,7 +289,7 @@ def test_a_child_keeps_the_lock(folder: Path, impatient: None) -> None:
 def test_a_short_overlap_is_waited_for(folder: Path) -> None:
     """Processes of a killed build get some time to end."""
     with open_workspace(folder, {}) as work:
-        work.journal.append({"kind": "begun"}, durable=False)
+        work.journal.append({"kind": "begun"})
         child = subprocess.Popen(["sleep", "0.3"], pass_fds=(work.lock,))
     with open_workspace(folder, {}) as work:
         assert work.is_continued
@@ -300,9 +306,9 @@ def test_a_build_without_result_leaves_nothing(
     def fail() -> None:
         with open_workspace(folder, IDENTITY) as work:
             work.output("arrow")
-            (work.spool / "bucket").touch()
+            (work.begin_spool("s2") / "bucket").touch()
             if is_over:
-                work.journal.append({"kind": "begun"}, durable=False)
+                work.journal.append({"kind": "begun"})
                 work.is_over = True
             raise error
 
@@ -328,7 +334,7 @@ def test_a_build_with_a_result_is_kept_after_an_error(folder: Path) -> None:
 
     def fail() -> None:
         with open_workspace(folder, {}) as work:
-            work.journal.append({"kind": "begun"}, durable=False)
+            work.journal.append({"kind": "begun"})
             raise ValueError("late")
 
     with pytest.raises(ValueError, match="late"):
@@ -352,8 +358,8 @@ def test_the_error_of_the_build_comes_through(folder: Path) -> None:
 def test_a_workspace_that_is_over_is_removed(folder: Path) -> None:
     """Without an error, too, nothing is left of it, but the folders above are."""
     with open_workspace(folder, {}) as work:
-        work.journal.append({"kind": "begun"}, durable=False)
-        (work.spool / "bucket").touch()
+        work.journal.append({"kind": "begun"})
+        (work.begin_spool("s2") / "bucket").touch()
         work.is_over = True
 
     assert [] == list(folder.parent.iterdir())
@@ -362,7 +368,7 @@ def test_a_workspace_that_is_over_is_removed(folder: Path) -> None:
 def test_unfinished_files_are_removed(folder: Path) -> None:
     """Files that were being written are gone when a build goes on; others stay."""
     begin(folder)
-    for name in ("spool/a.unfinished", "arrow/train/b.unfinished", "arrow/train/c"):
+    for name in ("spool-s2/a.unfinished", "arrow/train/b.unfinished", "arrow/train/c"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     with open_workspace(folder, IDENTITY):
@@ -423,7 +429,7 @@ def test_a_foreign_store_is_never_touched(
     with open_workspace(folder, {}) as work:
         make_stores(work)
         if is_begun:
-            work.journal.append({"kind": "publish"}, durable=True)
+            work.journal.append({"kind": "publish"})
         with pytest.raises(OptionError, match=f"{targets[form]} is there already"):
             work.publish(targets)
 
@@ -483,7 +489,7 @@ def test_a_workspace_that_cannot_be_read_is_left(content: str, folder: Path) -> 
     (folder / "build.json").write_text(content, encoding="latin-1")
     remove_finished(folder, ["tfrecord"])
 
-    assert (folder / "spool" / "bucket").exists()
+    assert (folder / "spool-s2" / "bucket").exists()
 
 
 def test_leftovers_of_tfds_are_removed(tmp_path: Path) -> None:

@@ -1,0 +1,115 @@
+"""Records that a source was spooled to its end, so that it is not read again.
+
+The entry of the journal is written last, when every bucket and the index of the spool
+are durable. A spool without an entry is never used: its source is read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bigearthnet.engine.spool_index import SpoolIndex
+from bigearthnet.engine.workspace import Workspace
+from bigearthnet.errors import JournalError
+from bigearthnet.store.quarantine import BadPatch
+from bigearthnet.util.files import DurableFile
+
+# The file of the index, beside the buckets.
+_INDEX = "index"
+# What the entries of the journal are called.
+_KIND = "spooled"
+
+
+@dataclass(frozen=True)
+class SpooledSource:
+    """A source that was read to its end, and whose spool is durable.
+
+    Attributes:
+        lane: Which of the sources of the build it is.
+        nbytes: Size of the source file; None for a folder.
+        sha256: Its checksum; None for a folder, or if it was not read to its end
+            because of a limit.
+        quarantine: The bad patches that were set aside.
+        index_sha256: Checksum of the index.
+    """
+
+    lane: str
+    nbytes: int | None
+    sha256: str | None
+    quarantine: tuple[BadPatch, ...]
+    index_sha256: str
+
+    def encode(self) -> dict[str, Any]:
+        """Returns the entry of the journal."""
+        return {"kind": _KIND, **asdict(self)}
+
+    @classmethod
+    def decode(cls, entry: Mapping[str, Any]) -> SpooledSource:
+        """Inverse of `encode`."""
+        fields = {name: value for name, value in entry.items() if name != "kind"}
+        bad = tuple(BadPatch(**patch) for patch in entry["quarantine"])
+        return cls(**{**fields, "quarantine": bad})
+
+
+def save_spooled(
+    work: Workspace,
+    index: SpoolIndex,
+    *,
+    lane: str,
+    nbytes: int | None,
+    sha256: str | None,
+    quarantine: tuple[BadPatch, ...],
+) -> SpooledSource:
+    """Records a source as spooled; its buckets must be synchronised before.
+
+    Args:
+        work: The workspace.
+        index: The index of the spool, filled.
+        lane: See `SpooledSource`, as for the other arguments.
+        nbytes: Size of the source file.
+        sha256: Its checksum.
+        quarantine: The bad patches that were set aside.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    with DurableFile(work.spool(lane), _INDEX) as file:
+        file.write(index.dump())
+        saved = file.finish()  # which makes the names of the buckets durable, too
+    spooled = SpooledSource(lane, nbytes, sha256, quarantine, saved.sha256)
+    work.journal.append(spooled.encode())
+    return spooled
+
+
+def load_spooled(work: Workspace, index: SpoolIndex, lane: str) -> SpooledSource | None:
+    """Loads the index of a source that an earlier run has spooled.
+
+    Args:
+        work: The workspace.
+        index: The empty index to fill.
+        lane: Which of the sources of the build it is.
+
+    Returns:
+        What is known of the source; None if it has to be read.
+
+    Raises:
+        JournalError: If the index is not what the journal says.
+        OSError: If it cannot be read.
+    """
+    entries = map(SpooledSource.decode, work.journal.find(_KIND))
+    spooled = next((entry for entry in entries if entry.lane == lane), None)
+    if spooled is not None:
+        path = work.spool(lane) / _INDEX
+        content = path.read_bytes() if path.is_file() else b""
+        found = hashlib.sha256(content).hexdigest()
+        if found != spooled.index_sha256:
+            raise JournalError(
+                f"{path} is damaged or missing: expected sha256 "
+                f"{spooled.index_sha256}, got {found}. Build again with --restart, or "
+                f"delete {work.folder} and build again."
+            )
+        index.load(content)
+    return spooled
