@@ -51,7 +51,7 @@ class Journal:
             OSError: If it cannot be written; the journal is then as it was.
         """
         text = json.dumps(entry, separators=(",", ":")).encode()
-        line = b"%08x %s\n" % (zlib.crc32(text), text)
+        line = _make_line(text)
         end = os.fstat(self._file).st_size
         try:
             write_all(self._file, (line,), len(line), self._path)
@@ -67,9 +67,7 @@ class Journal:
 
     def close(self) -> None:
         """Closes the file."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        os.close(self._file)
 
 
 def parse_journal(content: bytes, path: Path) -> tuple[list[dict[str, Any]], int]:
@@ -82,28 +80,22 @@ def parse_journal(content: bytes, path: Path) -> tuple[list[dict[str, Any]], int
     Raises:
         JournalError: If an invalid line is followed by a valid one.
     """
-    entries: list[dict[str, Any]] = []
-    good, damaged = 0, False
-    for line in content.splitlines(keepends=True):
-        entry = _parse_line(line)
-        if entry is None:
-            damaged = True
-        elif damaged:
-            raise JournalError(
-                f"{path} is damaged: checksum mismatch after {good} bytes, "
-                f"{len(entries)} entries. Build again with --restart, or delete "
-                f"{path.parent} and build again."
-            )
-        else:
-            entries.append(entry)
-            good += len(line)
-    return entries, good
+    lines = content.splitlines(keepends=True)
+    parsed = [_parse_line(line) for line in lines]
+    entries = [entry for entry in parsed if entry is not None]
+    if parsed[: len(entries)] != entries:
+        raise JournalError(
+            f"{path} is damaged: checksum mismatch in line {parsed.index(None) + 1}. "
+            f"Build again with --restart, or delete {path.parent} and build again."
+        )
+    return entries, sum(map(len, lines[: len(entries)]))
+
+
+def _make_line(text: bytes) -> bytes:
+    return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
 def _parse_line(line: bytes) -> dict[str, Any] | None:
     """Returns the entry of a line, or None if the line is invalid."""
-    crc, space, text = line.partition(b" ")
-    if not line.endswith(b"\n") or not space or crc != b"%08x" % zlib.crc32(text[:-1]):
-        return None
-    entry = json.loads(text)
-    return entry if isinstance(entry, dict) and "kind" in entry else None
+    text = line[9:-1]
+    return json.loads(text) if line == _make_line(text) else None

@@ -110,9 +110,3 @@ def remove_leftovers(target: Path, keep: Path | None = None) -> None:
     for path in target.parent.glob(f"{PREFIX}*_{target.name}"):
         if path != keep:
             shutil.rmtree(path)
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Deletes the files that were being written when a build was interrupted."""
-    for path in folder.rglob("*.unfinished"):
-        path.unlink()

@@ -13,8 +13,6 @@ from bigearthnet.engine.spool import bucket_path
 from bigearthnet.engine.workers import WorkerPool
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import JournalError
-from bigearthnet.formats import FORMATS
-from bigearthnet.release.splits import SPLITS
 from bigearthnet.schema.configs import Config
 from bigearthnet.store.statistics import BandSums
 from bigearthnet.util.files import FileInfo
@@ -53,7 +51,7 @@ def write_shards(
     written = find_written(work)
     todo = [plan for plan in plans if plan.name not in written]
     if not work.is_published:
-        _remove_others(work.folder, formats, plans)
+        _remove_others(work.folder, formats, written.values())
     outputs = {name: work.output(name) for name in formats} if todo else {}
     buckets = Buckets(todo, spool)
     buckets.check()
@@ -73,30 +71,18 @@ def write_shards(
 
 
 def _remove_others(
-    folder: Path, formats: Sequence[str], plans: Sequence[ShardPlan]
+    folder: Path, formats: Sequence[str], written: Iterable[ShardInfo]
 ) -> None:
-    """Removes all files from unfinished stores that are not shards.
+    """Removes all files from unfinished stores but the shards that are written.
 
-    An interrupted build may have left temporary files of other programs, TFDS's for
-    example; whatever is beside the shards is written again.
+    An interrupted build leaves files that it was writing, temporary files of TFDS among
+    them, which would be published with the store.
     """
+    files = {path for shard in written for path in _find_files(shard, folder)}
     for form in formats:
-        names = {
-            FORMATS[form].shard_file(SPLITS[plan.split], plan.number, plan.count)
-            for plan in plans
-        }
         for path in (folder / form).rglob("*"):
-            if path.is_file() and str(path.relative_to(folder / form)) not in names:
+            if path.is_file() and path not in files:
                 path.unlink()
-
-
-def encode_entry(plan: ShardPlan, shard: ShardInfo) -> dict[str, Any]:
-    """Returns the journal's entry of a shard that was written."""
-    return {
-        "kind": "shard",
-        "name": plan.name,
-        **encode_info(shard),
-    }
 
 
 def find_written(work: Workspace) -> dict[str, ShardInfo]:
@@ -104,23 +90,33 @@ def find_written(work: Workspace) -> dict[str, ShardInfo]:
 
     A shard of which a file is missing or has another size has to be written again.
     """
-    shards = {entry["name"]: decode_info(entry) for entry in work.journal.find("shard")}
-    if work.is_published:  # the files may have been renamed to their targets
-        return shards
-    return {name: s for name, s in shards.items() if _is_there(s, work.folder)}
+    return {
+        entry["name"]: shard
+        for entry in work.journal.find("shard")
+        if _is_there(shard := decode_entry(entry), work)
+    }
 
 
-def _is_there(shard: ShardInfo, folder: Path) -> bool:
-    paths = {folder / form / file.name: file for form, file in shard.files.items()}
-    return all(
-        path.is_file() and path.stat().st_size == file.nbytes
-        for path, file in paths.items()
+def _is_there(shard: ShardInfo, work: Workspace) -> bool:
+    # Once the stores are published, their files may have been renamed.
+    return work.is_published or all(
+        path.is_file() and path.stat().st_size == nbytes
+        for path, nbytes in _find_files(shard, work.folder).items()
     )
 
 
-def encode_info(shard: ShardInfo) -> dict[str, Any]:
-    """Returns a shard as JSON."""
+def _find_files(shard: ShardInfo, folder: Path) -> dict[Path, int]:
+    """Returns path → bytes of the files of a shard."""
     return {
+        folder / form / file.name: file.nbytes for form, file in shard.files.items()
+    }
+
+
+def encode_entry(plan: ShardPlan, shard: ShardInfo) -> dict[str, Any]:
+    """Returns the journal's entry of a shard that was written."""
+    return {
+        "kind": "shard",
+        "name": plan.name,
         "split": shard.split,
         "num_patches": shard.num_patches,
         "files": {form: asdict(file) for form, file in shard.files.items()},
@@ -128,8 +124,8 @@ def encode_info(shard: ShardInfo) -> dict[str, Any]:
     }
 
 
-def decode_info(entry: Mapping[str, Any]) -> ShardInfo:
-    """Inverse of `encode_info`."""
+def decode_entry(entry: Mapping[str, Any]) -> ShardInfo:
+    """Returns the shard of an entry; see `encode_entry`."""
     files = {form: FileInfo(**file) for form, file in entry["files"].items()}
     sums = BandSums.decode(entry["sums"])
     return ShardInfo(entry["split"], entry["num_patches"], files, sums)

@@ -28,7 +28,6 @@ from bigearthnet.engine.leftovers import (
     PREFIX,
     clear_folder,
     lock_folder,
-    remove_unfinished,
 )
 from bigearthnet.errors import JournalError, OptionError
 from bigearthnet.schema.configs import Config
@@ -153,7 +152,6 @@ def open_workspace(
             write_json(identity, folder / IDENTITY)
         _check_identity(folder / IDENTITY, identity)
         journal = Journal(folder / _JOURNAL)
-        remove_unfinished(folder)
         work = Workspace(folder, journal, lock, is_continued=bool(journal.entries))
         yield work
     except BaseException:

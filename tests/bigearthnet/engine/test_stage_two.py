@@ -11,9 +11,8 @@ from bigearthnet.engine.shards import ShardInfo, ShardPlan
 from bigearthnet.engine.spool import bucket_path
 from bigearthnet.engine.stage_two import (
     Buckets,
-    decode_info,
+    decode_entry,
     encode_entry,
-    encode_info,
     find_written,
 )
 from bigearthnet.engine.workspace import open_workspace
@@ -64,8 +63,10 @@ def write_files(folder: Path) -> None:
 def test_a_shard_comes_back_from_json() -> None:
     """Names, sizes, checksums and exact sums survive the journal."""
     shard = make_shard()
-    found = decode_info(json.loads(json.dumps(encode_info(shard))))
+    entry = json.loads(json.dumps(encode_entry(TODO[0], shard)))
+    found = decode_entry(entry)
 
+    assert ("shard", NAME) == (entry["kind"], entry["name"])
     assert ("train", 3, FILES) == (found.split, found.num_patches, found.files)
     assert shard.sums.to_json("train") == found.sums.to_json("train")
     assert str(2**70 + 1) in json.dumps(found.sums.to_json("train"))

@@ -365,19 +365,6 @@ def test_a_workspace_that_is_over_is_removed(folder: Path) -> None:
     assert [] == list(folder.parent.iterdir())
 
 
-def test_unfinished_files_are_removed(folder: Path) -> None:
-    """Files that were being written are gone when a build goes on; others stay."""
-    begin(folder)
-    for name in ("spool-s2/a.unfinished", "arrow/train/b.unfinished", "arrow/train/c"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-    with open_workspace(folder, IDENTITY):
-        found = names(folder)
-
-    assert "arrow/train/c" in found
-    assert not [name for name in found if name.endswith(".unfinished")]
-
-
 def test_finished_stores_get_their_names(folder: Path) -> None:
     """Every store appears whole, below folders that are made."""
     targets = make_targets(folder.parent)
