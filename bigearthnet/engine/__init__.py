@@ -1,8 +1,7 @@
-"""The engine: one pass over a source into a spool, then sorted shards.
+"""The engine: builds the shards of a store from a source, in two stages.
 
-    source ──► spool.spool_patches ──► spool buckets ──► shards.write_shards ──► store
+    source ──► stage_one.fill_spool ──► spool ──► stage_two.write_shards ──► shards
 
-Stages take and return plain values and paths; nothing is kept in the process between
-them. The bytes of a shard depend on its patches alone, never on the source's kind, its
-order, the number of workers, or an interruption.
+`pipeline.encode` runs both. The bytes of a shard depend on its patches alone: not on
+the kind of the source, its order, the number of workers, or an interruption.
 """

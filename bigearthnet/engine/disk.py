@@ -1,4 +1,4 @@
-"""How much disk a build needs, asked before it starts."""
+"""Checks, before a build starts, that its result fits on the disk."""
 
 from __future__ import annotations
 
@@ -57,12 +57,13 @@ def check_space(
         workers: Shards that are written at once.
 
     Raises:
-        DiskSpaceError: If they do not; the message gives both figures.
+        DiskSpaceError: If they do not fit; the message gives needed and free space.
     """
     count = min(estimate_patches(source, release), most_patches)
     stored = sum(FORMATS[name].patch_nbytes for name in formats)
-    # Spool and shards stand side by side only for what is in work: for each worker the
-    # files of a shard, and a bucket of the spool, which has about as many patches.
+    # A bucket is deleted once its shards are written, so that patches take space twice
+    # only while they are being written: for each worker a shard and its bucket, which
+    # has about as many patches.
     in_work = workers * MAX_PATCHES_PER_SHARD * (stored + _SPOOLED_NBYTES)
     more, less = max(stored, _SPOOLED_NBYTES), min(stored, _SPOOLED_NBYTES)
     needed = count * more + min(count * less, in_work)

@@ -1,4 +1,4 @@
-"""What an unfinished build was to become: it is continued only if that is the same."""
+"""The identity of a build: an interrupted build is resumed only if it is the same."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def identify_build(
 ) -> dict[str, Any]:
     """Returns all that the bytes of a build depend on, as JSON.
 
-    Workers and what becomes of bad patches are left out: with others of these, a build
-    can go on.
+    The number of workers and the handling of bad patches are left out: they may change
+    when a build is resumed.
 
     Args:
         source: An archive or a folder.
@@ -36,7 +36,7 @@ def identify_build(
         options: Selection.
 
     Raises:
-        ArchiveError: If there is no source, or it cannot be read.
+        ArchiveError: If the source is missing or cannot be read.
     """
     return {
         "source": identify_source(source),

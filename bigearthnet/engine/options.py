@@ -1,4 +1,4 @@
-"""What to store of a source, and how it is done."""
+"""The options of a build: what to store of a source, and how."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from bigearthnet.errors import OptionError
 from bigearthnet.release.splits import COUNTRIES
 
-# More processes than this wait for the disk.
+# More processes than this would only wait for the disk.
 _MAX_WORKERS = 8
 
 
 def count_workers() -> int:
-    """Returns how many processes stage two takes if nobody says: up to eight."""
+    """Returns the default number of processes of stage two: the CPUs, up to eight."""
     if hasattr(os, "sched_getaffinity"):
         return min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
     return min(os.cpu_count() or 1, _MAX_WORKERS)
@@ -48,7 +48,7 @@ class BuildOptions:
         """Checks the options.
 
         Raises:
-            OptionError: If one of them has no meaning.
+            OptionError: If a value is invalid.
         """
         if self.limit is not None and self.limit < 1:
             raise OptionError(f"limit: expected at least 1, got {self.limit}.")

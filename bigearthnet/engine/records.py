@@ -1,4 +1,4 @@
-"""The record of a patch in the spool; private to the engine, no older than a build."""
+"""Encodes and decodes a patch as a record of the spool, a format private to a build."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Spool buckets → sorted shards; each shard is one atomic step.
+"""Plans and writes shards: buckets of the spool → sorted shards.
 
-A shard is written in every format that is asked for, in one pass over its records. It
-reads only the records it holds, so that shards can be written in any order and side by
-side.
+A shard is written in all formats in one pass over its records. No two shards share a
+record, so that they can be written in any order and in parallel.
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ from bigearthnet.util.files import DurableFile, FileInfo
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """One shard that is to be written.
+    """One shard to write.
 
     Attributes:
         split: Index into SPLITS.
         number: Number of the shard in its split, from 0.
         count: Shards of the split.
-        records: Where its records stand in the spool, in the order of keys; shape
+        records: Where its records are in the spool, in the order of keys; shape
             (record,), see `SpoolIndex.locate`.
         with_statistics: Whether to sum up the shard's pixels.
     """

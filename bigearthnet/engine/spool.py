@@ -20,7 +20,7 @@ from bigearthnet.util.files import write_all
 
 # Buckets of a split: train becomes 64 files of some 4,200 patches.
 _MAX_BUCKET_BITS = 6
-# Part of the allowed number of open files that buckets may take.
+# Share of the limit of open files that buckets may take.
 _OPEN_FILES_SHARE = 0.5
 
 

@@ -1,4 +1,4 @@
-"""Where the record of each patch stands in the spool, patch by patch of the release."""
+"""The index of a spool: which patches were read, and where their records are."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _SAVED_DTYPE = np.dtype(
 
 
 class SpoolIndex:
-    """Where the record of each patch stands; one row per patch of the release.
+    """Where the record of each patch is; one row per patch of the release.
 
     Attributes:
         labels: Class ids as bit masks, shape (patch,), uint64; 0 where not read.
         split: Index into SPLITS, shape (patch,), uint8.
-        synthetic: Whether it says that it is synthetic, shape (patch,), bool.
+        synthetic: Whether its metadata say that it is synthetic, shape (patch,), bool.
     """
 
     def __init__(self, splits: npt.NDArray[np.uint8]) -> None:
@@ -65,13 +65,13 @@ class SpoolIndex:
 
     @property
     def num_synthetic(self) -> int:
-        """Patches read that say that they are synthetic."""
+        """How many of the patches read are synthetic."""
         return int((self.synthetic & self.read).sum())
 
     def add_read(
         self, row: int, labels: tuple[int, ...], is_synthetic: bool = False
     ) -> None:
-        """Notes that a patch was read."""
+        """Records that a patch was read."""
         self._buffer[row * _ENTRY.size] = _NOT_STORED
         self.labels[row] = encode_mask(labels)
         self.synthetic[row] = is_synthetic
@@ -79,12 +79,12 @@ class SpoolIndex:
     def add_record(
         self, row: int, key: bytes, bucket: int, offset: int, nbytes: int
     ) -> None:
-        """Notes where a patch's record stands."""
+        """Records where the record of a patch is."""
         position = row * _ENTRY.size
         _ENTRY.pack_into(self._buffer, position, _STORED, bucket, nbytes, offset, key)
 
     def add_bad(self, row: int) -> None:
-        """Notes that a patch is bad: it counts as not read, even if it has a record."""
+        """Records that a patch is bad: it counts as not read, even if it was stored."""
         self._buffer[row * _ENTRY.size] = _NOT_READ
 
     def dump(self) -> bytes:
@@ -111,7 +111,7 @@ class SpoolIndex:
         return rows[np.lexsort((keys[:, 1], keys[:, 0]))]
 
     def locate(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.void]:
-        """Returns where records stand.
+        """Returns where records are.
 
         Args:
             rows: Rows of stored patches, shape (record,).

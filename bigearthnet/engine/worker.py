@@ -1,4 +1,4 @@
-"""Child process of stage two: writes shards that it is told of on standard input.
+"""Child process of stage two: writes the shards whose plans come on standard input.
 
 Run as a script by `workers.Worker`. Messages are pickles of plain values between two
 processes of the same program.
@@ -17,15 +17,15 @@ from typing import Any, BinaryIO
 
 # Patches between two reports of progress.
 _REPORT_INTERVAL = 50
-# Seconds between two looks whether the parent is still there.
+# Seconds between two checks that the parent is still running.
 _WATCH_INTERVAL_S = 0.2
 
 
 def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
-    """Writes shards until there are no more."""
+    """Writes shards until standard input ends."""
     from bigearthnet.engine.shards import write_shard
 
-    # What was imported stays; the collector need not look at it again and again.
+    # Imported modules stay in memory: the garbage collector need not visit them.
     gc.freeze()
 
     def send(kind: str, value: Any) -> None:
@@ -58,10 +58,9 @@ def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
 
 
 def end_with(parent: int) -> None:
-    """Ends this process soon after its parent, whatever it does.
+    """Ends this process soon after its parent has ended.
 
-    A build that is killed takes its workers with it, so that it can be continued at
-    once and nothing is written behind the back of the one that does.
+    So a killed build can be resumed at once, and no worker of it writes meanwhile.
     """
     while os.getppid() == parent:
         time.sleep(_WATCH_INTERVAL_S)
@@ -71,10 +70,10 @@ def end_with(parent: int) -> None:
 if __name__ == "__main__":
     threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     sys.path[:] = json.loads(sys.argv[1])
-    # Standard output is the way to the parent; what others print goes to the terminal.
+    # Standard output carries messages; what libraries print goes to standard error.
     messages = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    # Registering the builder with TFDS takes half a second and serves nobody here.
+    # Registering the builder with TFDS takes half a second and is not needed here.
     sys.modules["tensorflow_datasets"] = None  # type: ignore[assignment]
     try:
         main(sys.stdin.buffer, messages)

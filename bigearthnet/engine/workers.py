@@ -1,7 +1,7 @@
-"""Runs stage two in processes beside, one shard at a time each.
+"""Runs stage two in child processes, each of which writes one shard at a time.
 
-Threads would not do: a shard makes a dozen short calls a patch that release the
-interpreter lock, and waiting to get it back costs more than a second core brings.
+Threads are no faster than one: for each patch a shard makes a dozen short calls that
+release the interpreter lock, and getting it back takes more than a second core saves.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ OnProgress = Callable[[int, int], None]
 
 
 class WorkerError(BigEarthNetError, RuntimeError):
-    """Raised when a process that writes shards ends before its time."""
+    """Raised when a process that writes shards ends unexpectedly."""
 
 
 class Worker:
     """One child process that writes shards."""
 
     def __init__(self, pass_fds: Sequence[int] = ()) -> None:
-        """Starts the process; it imports what it needs while the caller goes on.
+        """Starts the process; its imports run in parallel with the caller.
 
         Args:
             pass_fds: File descriptors that the process inherits.
@@ -70,11 +70,12 @@ class Worker:
         except (EOFError, BrokenPipeError, pickle.UnpicklingError):
             raise WorkerError(
                 f"the process that wrote {plan.name} ended (status "
-                f"{self._process.wait()}). Is there enough memory? Build again."
+                f"{self._process.wait()}); it may have run out of memory. Build again "
+                "to resume, with fewer --workers if it was the memory."
             ) from None
 
     def close(self) -> None:
-        """Ends the process, whatever it does."""
+        """Kills the process."""
         process.end(self._process)
 
 

@@ -1,7 +1,7 @@
-"""Examples → files: one writer for records, one for all formats that are tables.
+"""Writes examples to files: one writer for TFRecord, one for all column formats.
 
-All formats of a shard are written in one pass over its examples; the table of the
-column formats is made once for all of them.
+All formats of a shard are written in one pass over its examples; each table is made
+once for all column formats.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class Writer(Protocol):
     """Writes the examples of one shard."""
 
     def add(self, example: Example) -> None:
-        """Writes an example, now or later."""
+        """Takes an example, which may be written later."""
 
     def close(self) -> None:
-        """Writes what is left. The files are finished by their owner."""
+        """Writes what is buffered. The caller finishes the files."""
 
     def abandon(self) -> None:
-        """Gives up what is not written yet; does nothing once it is closed."""
+        """Discards what is buffered; does nothing once it is closed."""
 
 
 class TFRecordWriter:
@@ -48,7 +48,7 @@ class TFRecordWriter:
         """Does nothing: every record is written."""
 
     def abandon(self) -> None:
-        """Does nothing: no record is kept."""
+        """Does nothing: no record is buffered."""
 
 
 class TableWriter:
@@ -75,20 +75,20 @@ class TableWriter:
         self._sinks = [open_sink[name](files[name], arrow_schema) for name in files]
 
     def add(self, example: Example) -> None:
-        """Keeps an example, and writes the table that it completes."""
+        """Buffers an example, and writes the table when it is full."""
         self._builder.add(example)
         if self._builder.is_full:
             self._write()
 
     def close(self) -> None:
-        """Writes the last, short table, and what the formats have after it."""
+        """Writes the last, shorter table, and the footers of the formats."""
         if len(self._builder):
             self._write()
         for sink in self._sinks:
             sink.close()
 
     def abandon(self) -> None:
-        """Gives up the tables that are not written yet."""
+        """Discards the tables that are not written yet."""
         for sink in self._sinks:
             sink.abandon()
 
@@ -103,7 +103,7 @@ def make_writers(files: Mapping[str, DurableFile], config: Config) -> list[Write
     """Makes the writers of one shard.
 
     Args:
-        files: Name of each format that is asked for → its file.
+        files: Name of each format → its file.
         config: What to store.
     """
     writers: list[Writer] = []
