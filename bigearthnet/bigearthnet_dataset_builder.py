@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,21 @@ import tensorflow_datasets as tfds
 
 from bigearthnet.download import fetch
 from bigearthnet.engine.identity import identify_build
+from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.leftovers import remove_finished, remove_leftovers
 from bigearthnet.engine.options import BuildOptions
-from bigearthnet.engine.pipeline import encode
-from bigearthnet.engine.shards import ShardInfo
+from bigearthnet.engine.pipeline import run
 from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import OptionError
-from bigearthnet.release import V1, Release
+from bigearthnet.release import V1, Archive, Release
 from bigearthnet.release.patch_index import load_index
-from bigearthnet.release.splits import SPLITS
-from bigearthnet.schema.configs import CONFIGS, DATA_VERSION, Config
-from bigearthnet.schema.examples import get_make_example, nest
+from bigearthnet.schema.configs import Config, get_config, list_configs
+from bigearthnet.schema.examples import assemble, get_make_example, nest
 from bigearthnet.schema.features import tfds_features
 from bigearthnet.source import open_source
-from bigearthnet.source.patch import decode_patch
+from bigearthnet.source.patch import Patch, decode_patch
 from bigearthnet.store import MANIFEST, read_store
-from bigearthnet.store.manifest import write_records
+from bigearthnet.store.result import ShardInfo
 from bigearthnet.util.files import link_files
 
 _HOMEPAGE = "https://bigearth.net"
@@ -42,30 +40,26 @@ _HOMEPAGE = "https://bigearth.net"
 class Builder(  # type: ignore[call-arg]
     tfds.core.GeneratorBasedBuilder, skip_registration=True
 ):
-    """BigEarthNet as `tfds.load("bigearthnet/<config>")`; see `README.md` beside."""
+    """BigEarthNet as `tfds.load("bigearthnet/<config>")`; see `README.md` beside.
 
-    VERSION = tfds.core.Version(DATA_VERSION)
+    A class derived from it builds the release that it sets as RELEASE.
+    """
+
+    RELEASE: Release = V1
     RELEASE_NOTES = {  # noqa: RUF012 - the name and type are TFDS's
         "2.0.0": "All 12 bands as uint16 at native resolution, official splits."
     }
-    BUILDER_CONFIGS = [  # noqa: RUF012
-        tfds.core.BuilderConfig(name=config.name, description=config.description)
-        for config in CONFIGS.values()
-    ]
-    DEFAULT_BUILDER_CONFIG_NAME = "s2"
-    MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "Nothing is needed: the archive is downloaded. To use a copy that you have, "
-        f"put {V1.filenames[0]}, or the folder {V1.folder} that it was extracted to, "
-        "into this directory."
-    )
+    name = "bigearthnet"
 
-    # What is built; a value, so that tests can build something smaller.
-    RELEASE: Release = V1
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Tells TFDS the configurations of the release."""
+        super().__init_subclass__(skip_registration=True, **options)
+        _describe_release(cls)
 
     @property
     def config(self) -> Config:
         """The configuration that is built."""
-        return CONFIGS[self.builder_config.name]
+        return get_config(self.builder_config.name, [self.RELEASE])
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
@@ -86,37 +80,14 @@ class Builder(  # type: ignore[call-arg]
         """
         refuse_options(self.info.file_format.value, download_config)
         again = download_config.download_mode.force_download
-        source, expected = self._find_source(dl_manager, again)
+        sources = self._find_sources(dl_manager, again)
+        job = Job(self.config, sources, ("tfrecord",), BuildOptions())
         output = Path(self.data_dir)
-        options = BuildOptions(**expected)
-        start = time.monotonic()
-        patches = load_index(self.config.scheme, self.RELEASE)
-        identity = identify_build(
-            source, self.config, ["tfrecord"], self.RELEASE, options
-        )
-        with open_workspace(self._workspace, identity) as work:
-            remove_leftovers(output.with_name(DATA_VERSION), keep=output)
-            result = encode(
-                source,
-                work,
-                ["tfrecord"],
-                config=self.config,
-                release=self.RELEASE,
-                patches=patches,
-                options=options,
-            )
-            folder = work.output("tfrecord")
-            write_records(
-                folder,
-                result,
-                form="tfrecord",
-                config=self.config,
-                release=self.RELEASE,
-                patches=patches,
-                source=source.name,
-                seconds=time.monotonic() - start,
-            )
-            link_files(folder, output)
+        with open_workspace(self._workspace, identify_build(job)) as work:
+            version = self.RELEASE.data_version
+            remove_leftovers(output.with_name(version), keep=output)
+            result = run(job, work)
+            link_files(work.output("tfrecord"), output)
         set_splits(self.info, output, result.shards)
 
     def as_dataset(self, *args: Any, **options: Any) -> Any:
@@ -127,7 +98,7 @@ class Builder(  # type: ignore[call-arg]
                 package has.
         """
         if (Path(self.data_dir) / MANIFEST).is_file():
-            read_store(Path(self.data_dir))
+            read_store(Path(self.data_dir), [self.RELEASE])
         return super().as_dataset(*args, **options)
 
     @property
@@ -143,76 +114,115 @@ class Builder(  # type: ignore[call-arg]
         # Not before TFDS has given the folder its name.
         remove_finished(self._workspace, ["tfrecord"])
 
-    def _find_source(
+    def _find_sources(
         self, dl_manager: tfds.download.DownloadManager, again: bool = False
-    ) -> tuple[Path, dict[str, Any]]:
-        """Returns the source, and what is to be checked while it is read.
+    ) -> tuple[JobSource, ...]:
+        """Returns the sources, and what is to be checked while they are read.
 
-        An archive is hashed, a folder counted. Without either in the manual folder the
-        archive is downloaded; see `_download`.
+        An archive is hashed, a folder counted. What is not in the manual folder is
+        downloaded.
         """
         try:
             manual = Path(dl_manager.manual_dir)
         except AssertionError:  # TFDS: the folder is missing or empty
             manual = None
-        if manual is not None:
-            for name in (*self.RELEASE.filenames, self.RELEASE.folder):
-                path = manual / name
-                if path.is_file():
-                    return path, {"expected_sha256": self.RELEASE.sha256}
-                if path.is_dir():
-                    return path, {"expected_patches": self.RELEASE.num_patches}
-        path = self._download(Path(dl_manager.download_dir), again)
-        return path, {"expected_sha256": self.RELEASE.sha256}
+        return tuple(
+            self._find_source(archive, manual, Path(dl_manager.download_dir), again)
+            for archive in self.config.archives
+        )
 
-    def _download(self, download_dir: Path, again: bool) -> Path:
-        """Downloads the archive, going on where an earlier call was ended.
+    def _find_source(
+        self, archive: Archive, manual: Path | None, download_dir: Path, again: bool
+    ) -> JobSource:
+        for name in (*archive.filenames, archive.folder) if manual else ():
+            path = manual / name
+            if path.is_file():
+                return JobSource(archive, path, digest=archive.digest)
+            if path.is_dir():
+                return JobSource(archive, path, num_patches=self.RELEASE.num_patches)
+        path = self._download(archive, download_dir, again)
+        return JobSource(archive, path, digest=archive.digest)
+
+    def _download(self, archive: Archive, download_dir: Path, again: bool) -> Path:
+        """Downloads an archive, going on where an earlier call was ended.
 
         An archive that is there already is taken as it is: what is read is hashed.
 
         Args:
+            archive: The archive.
             download_dir: TFDS's folder of downloads.
             again: Whether to download an archive that is there already.
         """
-        release = self.RELEASE
-        path = download_dir / self.name / release.filenames[0]
+        path = download_dir / self.name / archive.filenames[0]
         if again:
             path.unlink(missing_ok=True)
         if not path.exists():
             fetch(
-                [release.url],
+                [archive.url],
                 path,
-                nbytes=release.nbytes,
-                algorithm="sha256",
-                digest=release.sha256,
+                nbytes=archive.nbytes,
+                algorithm=archive.digest.algorithm,
+                digest=archive.digest.hexdigest,
             )
         return path
 
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
-        source, _ = self._find_source(dl_manager)
+        sources = self._find_sources(dl_manager)
         return {
-            split: self._generate_examples(source, split)
-            for split in SPLITS
-            if split != "excluded"
+            split: self._generate_examples(sources, split)
+            for split in self.RELEASE.kept_splits
         }
 
     def _generate_examples(
-        self, source: Path, split: str
+        self, sources: tuple[JobSource, ...], split: str
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yields patch id and example of every patch of a split; the reference."""
-        patches = load_index(self.config.scheme, self.RELEASE)
-        make_example = get_make_example(self.config.schema)
-        with open_source(source) as opened:
+        """Yields patch id and example of every patch of a split; the reference.
+
+        What the sources after the first one hold of a split is kept in memory.
+        """
+        patches = load_index(self.RELEASE, self.config.choice.scheme)
+        make_example = get_make_example(self.config, self.config.schema)
+        first, *others = sources
+        parts = [(source.archive, dict(self._read(source, split))) for source in others]
+        for row, patch in self._read(first, split):
+            others_of_row = [(archive, found[row]) for archive, found in parts]
+            content = assemble(row, patches, [(first.archive, patch), *others_of_row])
+            example = nest(make_example(content))
+            if isinstance(png := example.get("image"), bytes):
+                example["image"] = io.BytesIO(png)  # TFDS takes it as it is
+            yield content.patch_id, example
+
+    def _read(self, source: JobSource, split: str) -> Iterator[tuple[int, Patch]]:
+        """Yields row and content of every patch of a split that a source holds."""
+        patches = load_index(self.RELEASE, self.config.choice.scheme)
+        nomenclature = self.RELEASE.nomenclature
+        with open_source(source.path, source.archive) as opened:
             for raw in opened.patches(patches):
-                facts = patches.facts(raw.row)
-                if SPLITS[facts.split] == split:
-                    patch = decode_patch(raw, self.RELEASE.nomenclature)
-                    example = nest(make_example(patch, facts))
-                    if isinstance(png := example.get("image"), bytes):
-                        example["image"] = io.BytesIO(png)  # TFDS takes it as it is
-                    yield raw.patch_id, example
+                if patches.split(raw.row) == split:
+                    yield raw.row, decode_patch(raw, source.archive, nomenclature)
+
+
+def _describe_release(builder: type[Builder]) -> None:
+    """Sets those attributes of a builder that TFDS reads from its class."""
+    release = builder.RELEASE
+    builder.VERSION = tfds.core.Version(release.data_version)
+    builder.BUILDER_CONFIGS = [
+        tfds.core.BuilderConfig(name=name, description=config.choice.description)
+        for name, config in list_configs([release]).items()
+    ]
+    builder.DEFAULT_BUILDER_CONFIG_NAME = release.choices[0].name
+    names = ", ".join(archive.filenames[0] for archive in release.archives)
+    folders = ", ".join(archive.folder for archive in release.archives)
+    builder.MANUAL_DOWNLOAD_INSTRUCTIONS = (
+        "Nothing is needed: the archive is downloaded. To use a copy that you have, "
+        f"put {names}, or the folder {folders} that it was extracted to, into this "
+        "directory."
+    )
+
+
+_describe_release(Builder)
 
 
 def refuse_options(

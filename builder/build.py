@@ -24,9 +24,7 @@ Example:
 
 from __future__ import annotations
 
-import dataclasses
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,18 +33,18 @@ from types import ModuleType
 from absl import flags
 
 from bigearthnet.engine.identity import identify_build
+from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.leftovers import PREFIX, remove_leftovers
 from bigearthnet.engine.options import BuildOptions, count_workers
-from bigearthnet.engine.pipeline import BuildResult, encode
+from bigearthnet.engine.pipeline import run
 from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import OptionError
-from bigearthnet.formats import FORMATS, get_format, scheme_suffix
-from bigearthnet.release import V1, Release
-from bigearthnet.release.patch_index import PatchIndex, load_index
+from bigearthnet.formats import FORMATS, get_format, tables_suffix
+from bigearthnet.release import RELEASES
 from bigearthnet.release.splits import COUNTRIES
-from bigearthnet.schema.configs import CONFIGS, Config, get_config
+from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.store import PATCHES, read_store
-from bigearthnet.store.manifest import write_records
+from bigearthnet.store.result import BuildResult
 from bigearthnet.util.files import DurableFile, sync_folder
 from builder import command
 from builder.summary import summarize
@@ -75,33 +73,44 @@ def find_targets(
 
 
 def patches_file(data_dir: Path, config: Config) -> Path:
-    """Returns the table of patches of a configuration's split scheme."""
+    """Returns the table of patches of a configuration's release and split scheme."""
     name = Path(PATCHES)
-    return data_dir / f"{name.stem}{scheme_suffix(config)}{name.suffix}"
+    return data_dir / f"{name.stem}{tables_suffix(config)}{name.suffix}"
 
 
-def build(
-    source: Path,
-    data_dir: Path,
+def make_job(
+    sources: Mapping[str, Path],
     config: Config,
     options: BuildOptions,
-    *,
     formats: Sequence[str] = ("tfrecord",),
-    release: Release = V1,
-    patches: PatchIndex | None = None,
-    restart: bool = False,
-) -> BuildResult:
+) -> Job:
+    """Describes a build.
+
+    Args:
+        sources: Name of each archive of the configuration → an archive or a folder. A
+            file that has the name of the published one must have its checksum, too.
+        config: What to store.
+        options: Selection and workers.
+        formats: Names of the formats to write; see `formats.FORMATS`.
+
+    Raises:
+        OptionError: If a source is missing, or of no use.
+    """
+    made = []
+    for name, path in sources.items():
+        archive = config.release.archive(name)
+        is_published = path.is_file() and path.name in archive.filenames
+        digest = archive.digest if is_published else None
+        made.append(JobSource(archive, path, digest))
+    return Job(config, tuple(made), tuple(formats), options)
+
+
+def build(job: Job, data_dir: Path, *, restart: bool = False) -> BuildResult:
     """Builds one configuration into a data directory, or goes on with it.
 
     Args:
-        source: An archive or a folder.
+        job: What to build.
         data_dir: Where the result goes; made if missing.
-        config: What to store.
-        options: Selection and workers. A file that has the name of the release's
-            archive is also checked against the release's checksum.
-        formats: Names of the formats to write; see `formats.FORMATS`.
-        release: What the source is.
-        patches: The release's patches in the config's scheme; loaded if None.
         restart: Gives up what is there of an unfinished build.
 
     Returns:
@@ -112,45 +121,22 @@ def build(
             that it needs is not installed, or an unfinished build of something else is
             in the way.
         ArchiveError, PatchError, ChecksumError, DiskSpaceError, QuarantineError,
-            JournalError: See `encoding.encode`.
+            JournalError: See `engine.pipeline.run`.
     """
+    config, formats = job.config, job.formats
     targets = find_targets(data_dir, config, formats)
     _check_installed(formats)
-    start = time.monotonic()
     folder = workspace_folder(data_dir, config)
-    identity = identify_build(source, config, formats, release, options)
-    if patches is None:
-        patches = load_index(config.scheme, release)
-    if source.is_file() and source.name in release.filenames:
-        options = dataclasses.replace(options, expected_sha256=release.sha256)
-    with open_workspace(folder, identity, restart=restart) as work:
+    with open_workspace(folder, identify_build(job), restart=restart) as work:
         if not work.is_published:  # asked here, where no other build can finish
             _refuse_existing(targets)
-        if work.is_continued and not options.quiet:
-            print(f"going on with the build in {folder}", file=sys.stderr)
+        if work.is_continued and not job.options.quiet:
+            print(f"resuming the build in {folder}", file=sys.stderr)
         for target in targets.values():
             remove_leftovers(target)
-        result = encode(
-            source,
-            work,
-            formats,
-            config=config,
-            release=release,
-            patches=patches,
-            options=options,
-        )
+        result = run(job, work)
         for form in formats if not work.is_published else ():
-            write_records(
-                work.output(form),
-                result,
-                form=form,
-                config=config,
-                release=release,
-                patches=patches,
-                source=source.name,
-                seconds=time.monotonic() - start,
-            )
-            _complete_store(form, work.output(form), result, data_dir, config)
+            _complete_store(form, work.output(form), result, data_dir)
         work.publish(targets)
         _copy_table(targets[formats[0]], patches_file(data_dir, config), config)
         work.is_over = True
@@ -199,22 +185,24 @@ def _load_tfds_builder() -> ModuleType:
 
 
 def _complete_store(
-    form: str, folder: Path, result: BuildResult, data_dir: Path, config: Config
+    form: str, folder: Path, result: BuildResult, data_dir: Path
 ) -> None:
     """Writes what the readers of a format expect beside the shards."""
+    release = result.config.release
     if form == "tfrecord":
         tfds_builder = _load_tfds_builder()
-        info = tfds_builder.Builder(data_dir=data_dir, config=config.name).info
+        builder = type("Builder", (tfds_builder.Builder,), {"RELEASE": release})
+        info = builder(data_dir=data_dir, config=result.config.name).info
         tfds_builder.set_splits(info, folder, result.shards)
         info.write_to_directory(folder)
     elif form == "parquet":
         from builder.card import write_card
 
-        write_card(read_store(folder))
+        write_card(read_store(folder, [release]))
     else:
-        from bigearthnet.formats.arrow import write_dataset_dict
+        from bigearthnet.store.dataset_dict import write_dataset_dict
 
-        write_dataset_dict(read_store(folder))
+        write_dataset_dict(read_store(folder, [release]))
 
 
 def _define_flags() -> None:
@@ -223,7 +211,7 @@ def _define_flags() -> None:
     flags.DEFINE_list(
         "formats", ["tfrecord"], f"Formats to write: {', '.join(FORMATS)}."
     )
-    flags.DEFINE_enum("config", "s2", list(CONFIGS), "What to store.")
+    flags.DEFINE_enum("config", "s2", [*list_configs(RELEASES)], "What to store.")
     flags.DEFINE_bool(
         "include_excluded",
         False,
@@ -248,7 +236,8 @@ def _define_flags() -> None:
 
 def _main() -> None:
     values = flags.FLAGS
-    data_dir, config = command.path_flag("data_dir"), get_config(values.config)
+    data_dir = command.path_flag("data_dir")
+    config = get_config(values.config, RELEASES)
     options = BuildOptions(
         include_excluded=values.include_excluded,
         limit=values.limit,
@@ -258,14 +247,9 @@ def _main() -> None:
     )
     folder = workspace_folder(data_dir, config)
     try:
-        result = build(
-            command.path_flag("source"),
-            data_dir,
-            config,
-            options,
-            formats=values.formats,
-            restart=values.restart,
-        )
+        sources = {config.archives[0].name: command.path_flag("source")}
+        job = make_job(sources, config, options, values.formats)
+        result = build(job, data_dir, restart=values.restart)
     except OptionError:
         raise
     except BaseException:

@@ -6,7 +6,7 @@ people. Everything in it comes from the store itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from typing import Any
 
@@ -14,10 +14,8 @@ import numpy as np
 
 from bigearthnet.formats.columns import tensor_nbytes
 from bigearthnet.formats.parquet import column_sizes
-from bigearthnet.release.bands import BANDS
-from bigearthnet.release.nomenclature import BEN19, CLC43, remap
-from bigearthnet.release.splits import SPLITS
-from bigearthnet.schema.configs import VIEWS, get_config
+from bigearthnet.release.bands import order_bands
+from bigearthnet.release.nomenclature import remap
 from bigearthnet.schema.features import hf_types
 from bigearthnet.store import QUARANTINE, Store, read_labels
 from bigearthnet.util.files import write_text
@@ -64,29 +62,30 @@ def make_header(store: Store) -> dict[str, Any]:
         "task_ids": ["multi-label-image-classification"],
         "size_categories": [next(n for most, n in _SIZES if num_patches < most)],
         "tags": ["geospatial", "remote-sensing", "sentinel-2", "land-cover", "corine"],
-        "configs": [_make_config(store, view) for view in VIEWS],
-        "dataset_info": [_make_info(store, view, sizes) for view in VIEWS],
+        "configs": [_make_config(store, view) for view in store.config.views],
+        "dataset_info": [_make_info(store, v, sizes) for v in store.config.views],
     }
 
 
 def _make_config(store: Store, view: str) -> dict[str, Any]:
+    base, views = store.config.choice.base, store.config.views
     files = [
         {
             "split": split,
-            "path": f"s2/{split}-*-of-{len(store.files(split)):05d}.parquet",
+            "path": f"{base}/{split}-*-of-{len(store.files(split)):05d}.parquet",
         }
         for split in store.splits
     ]
     config: dict[str, Any] = {"config_name": view}
-    if view == next(iter(VIEWS)):
+    if view == next(iter(views)):
         config["default"] = True
-    return {**config, "columns": list(VIEWS[view]), "data_files": files}
+    return {**config, "columns": list(views[view]), "data_files": files}
 
 
 def _make_info(store: Store, view: str, sizes: Mapping[str, int]) -> dict[str, Any]:
-    columns = get_config(store.name).columns
+    columns, names = store.config.columns, store.config.views[view]
     types = hf_types(columns)
-    left_out = sum(tensor_nbytes(f) for f in columns if f.name not in VIEWS[view])
+    left_out = sum(tensor_nbytes(f) for f in columns if f.name not in names)
     splits = [
         {
             "name": split,
@@ -98,9 +97,9 @@ def _make_info(store: Store, view: str, sizes: Mapping[str, int]) -> dict[str, A
     ]
     return {
         "config_name": view,
-        "features": [_yaml_feature(types[name], name) for name in VIEWS[view]],
+        "features": [_yaml_feature(types[name], name) for name in names],
         "splits": splits,
-        "download_size": sum(sizes[name] for name in VIEWS[view]),
+        "download_size": sum(sizes[name] for name in names),
         "dataset_size": sum(split["num_bytes"] for split in splits),
     }
 
@@ -139,18 +138,17 @@ def _make_text(store: Store) -> str:
         *_make_warnings(store),
         description.strip(),
         "## Load it",
-        _LOADING,
+        _describe_loading(store),
         "## Splits",
         f"Split scheme: {store.manifest['split_scheme']}.",
         "\n".join(_split_table(store)),
         "## Columns",
         "\n".join(_column_table(store)),
         "## Classes",
-        "Patches with each class of CLC43, in the order of class ids, and the class of "
-        "BEN19 that it is part of.",
+        _describe_classes(store),
         "\n".join(_class_table(store)),
         "## Bands",
-        "Mean and standard deviation of digital numbers over the train split.",
+        "Mean and standard deviation of the stored values over the train split.",
         "\n".join(_band_table(store)),
         "## Cite",
         f"```bibtex\n{citation.strip()}\n```",
@@ -160,25 +158,37 @@ def _make_text(store: Store) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-_LOADING = """```python
+def _describe_loading(store: Store) -> str:
+    views = store.config.views
+    default = next(iter(views))
+    everything = max(views.values(), key=len)
+    rows = []
+    for view, names in views.items():
+        left_out = [name for name in everything if name not in names]
+        short = len(left_out) > len(names)
+        text = f"only {_quote(names)}" if short else f"all but {_quote(left_out)}"
+        mark = " (default)" if view == default else ""
+        rows.append(f"| `{view}`{mark} | {text if left_out else 'everything'} |")
+    return f"""```python
 from datasets import load_dataset
 
 folder = "..."  # this folder, or the name of this repository on a hub
-train = load_dataset(folder, "s2-43", split="train", streaming=True)
+train = load_dataset(folder, "{default}", split="train", streaming=True)
 ```
 
 | config | columns |
 | --- | --- |
-| `s2-43` (default) | everything but the 19-class labels |
-| `s2-19` | everything but the 43-class labels |
-| `s2-10m` | patch id, 43-class labels, the 10 m bands |
-| `preview` | everything but the bands |
+{chr(10).join(rows)}
 
 All of them read the same files. Without `streaming=True`, `datasets` first copies
 every split of a config into its cache, about 165 kB a patch. For arrays, choose columns
 of one type: `select_columns(["bands_10m"]).with_format("numpy", dtype="uint16")`;
 without the dtype, integers become int64. The column `preview` is a lossy 8-bit picture
 for people; train on the bands."""
+
+
+def _quote(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _make_warnings(store: Store) -> Iterator[str]:
@@ -194,7 +204,8 @@ def _make_warnings(store: Store) -> Iterator[str]:
             f"**{quarantined:,} bad patches of the source were set aside and are not "
             f"here; {QUARANTINE} lists them.**"
         )
-    missing = [s for s in SPLITS if s not in (*store.splits, "excluded")]
+    kept = store.config.release.kept_splits
+    missing = [split for split in kept if split not in store.splits]
     if missing:
         yield f"Without a patch, and so left out: {', '.join(missing)}."
 
@@ -227,7 +238,7 @@ def _column_table(store: Store) -> Iterator[str]:
     sizes = column_sizes(store.folder / f["name"] for f in store.manifest["files"])
     num_patches = sum(store.num_patches(split) for split in store.splits)
     meanings: dict[str, str] = {}
-    for feature in get_config(store.name).columns:
+    for feature in store.config.columns:
         group, _, field = feature.name.partition("/")
         text = f"{field}: {feature.description}" if field else feature.description
         meanings[group] = f"{meanings[group]}; {text}" if group in meanings else text
@@ -237,33 +248,48 @@ def _column_table(store: Store) -> Iterator[str]:
         yield f"| `{name}` | {meaning} | {sizes[name] / num_patches / 1e3:.2f} |"
 
 
+def _describe_classes(store: Store) -> str:
+    first, *others = [
+        s.nomenclature.name.upper() for s in store.config.release.label_sets
+    ]
+    text = f"Patches with each class of {first}, in the order of class ids"
+    if others:
+        text += f", and the class of {' and of '.join(others)} that it is part of"
+    return f"{text}."
+
+
 def _class_table(store: Store) -> Iterator[str]:
+    first, *others = [s.nomenclature for s in store.config.release.label_sets]
     counts = {
         split: np.bincount(
-            read_labels(store, split).flatten().to_numpy(), minlength=len(CLC43)
+            read_labels(store, split).flatten().to_numpy(), minlength=len(first)
         )
         for split in store.splits
     }
-    coarser = remap(CLC43, BEN19)
-    yield f"| id | CLC43 | BEN19 | {' | '.join(counts)} |"
-    yield f"| ---: | --- | --- | {' | '.join(['---:'] * len(counts))} |"
-    for number, label in enumerate(CLC43.labels):
-        target = coarser[number]
-        ben19 = "–" if target is None else BEN19.labels[target]
+    names = [n.name.upper() for n in (first, *others)]
+    yield f"| id | {' | '.join(names)} | {' | '.join(counts)} |"
+    columns = [*["---"] * len(names), *["---:"] * len(counts)]
+    yield f"| ---: | {' | '.join(columns)} |"
+    for number, label in enumerate(first.labels):
+        coarser = []
+        for other in others:
+            target = remap(first, other)[number]
+            coarser.append("–" if target is None else other.labels[target])
         cells = [f"{count[number]:,}" for count in counts.values()]
-        yield f"| {number} | {label} | {ben19} | {' | '.join(cells)} |"
+        yield f"| {' | '.join([str(number), label, *coarser, *cells])} |"
 
 
 def _band_table(store: Store) -> Iterator[str]:
     bands = store.statistics["bands"]
+    groups = [group for group in store.config.groups if not group.is_map]
     rows: list[tuple[object, ...]] = [
         (
             band.name,
             band.resolution_m,
-            band.wavelength_nm,
+            band.wavelength_nm or "–",
             f"{bands[band.name]['mean']:.2f}" if bands else "–",
             f"{bands[band.name]['std']:.2f}" if bands else "–",
         )
-        for band in BANDS
+        for band in order_bands(groups)
     ]
     yield from _table(("band", "resolution (m)", "wavelength (nm)", "mean", "sd"), rows)

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from bigearthnet.engine.records import encode_mask
 from bigearthnet.formats.arrow import make_dataset_dict
-from bigearthnet.release.splits import EXCLUDED, SPLITS
+from bigearthnet.release.nomenclature import encode_mask
 from bigearthnet.store import PATCHES, QUARANTINE, Store
 from bigearthnet.store.quarantine import read_quarantine
 from bigearthnet.util.files import hash_file
@@ -119,7 +118,7 @@ def _check_tfds_counts(store: Store, records: RecordIndex) -> Iterator[str | Non
 
 def check_statistics(store: Store, records: RecordIndex) -> Iterator[str | None]:
     """Recomputes the statistics, where the store holds the bands."""
-    if any(feature.name == "bands_10m" for feature in records.schema):
+    if not store.config.choice.is_rgb:
         split = str(store.statistics.get("split"))
         expected = records.sums.to_json(split)
         if expected != store.statistics:
@@ -140,7 +139,7 @@ def check_patch_table(store: Store, records: RecordIndex) -> Iterator[str | None
         yield f"{path} has {table.metadata.num_rows} rows, the manifest says otherwise"
     for entry in (e for b in table.iter_batches() for e in b.to_pylist()):
         row = records.patches.find(entry["patch_id"])
-        if row is None or SPLITS[records.patches.splits[row]] != entry["split"]:
+        if row is None or records.patches.split(row) != entry["split"]:
             yield f"{entry['patch_id']} is not a patch of {entry['split']}"
             continue
         stored[row] = entry["stored"]
@@ -175,11 +174,11 @@ def check_shared_tables(data_dir: Path, stores: list[Store]) -> Iterator[str | N
 
 def check_complete(records: RecordIndex) -> Iterator[str | None]:
     """Checks that every patch of train, validation and test is there."""
-    for row in np.flatnonzero(records.patches.splits != EXCLUDED):
+    patches = records.patches
+    excluded = [patches.release.splits.index(s) for s in patches.release.excluded]
+    for row in np.flatnonzero(~np.isin(patches.splits, excluded)):
         yield (
-            None
-            if records.found[row]
-            else f"{records.patches.patch_id(int(row))} is missing"
+            None if records.found[row] else f"{patches.patch_id(int(row))} is missing"
         )
 
 
@@ -199,10 +198,11 @@ def check_agreement(records: RecordIndex, other: RecordIndex) -> Iterator[str | 
         if not (records.found[row] and other.found[row]):
             where, lacking = names if records.found[row] else names[::-1]
             yield f"{patch_id} is in {where}, not in {lacking}"
-        elif np.array_equal(records.digests[row], other.digests[row]):
+        elif np.array_equal(records.digests[:, row], other.digests[:, row]):
             yield None
         else:
             expected, found = records.read(int(row)), other.read(int(row))
-            shared = {f.name: expected[f.name] for f in records.compared}
+            schema = records.store.config.schema
+            shared = {feature.name: expected[feature.name] for feature in schema}
             problems = list(compare_examples(shared, found))
             yield f"{patch_id}: {'; '.join(problems)} ({' and '.join(names)})"

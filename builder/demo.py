@@ -20,15 +20,16 @@ from absl import flags, logging
 
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import OptionError, ShardError
+from bigearthnet.release import V1
 from bigearthnet.release.bands import BANDS, GROUPS
 from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.report.plotting import Panel, write_picture
-from bigearthnet.schema.configs import VIEWS, get_config
-from bigearthnet.source.patch import band_file, metadata_file
+from bigearthnet.schema.configs import get_config
 from builder import build, command, sample, source_checks, summary, verify
 from builder.loaders import LOADERS, LoadedPatch, load_view
 from builder.table import format_table
 
+_S2 = V1.archive("s2")
 _FORMATS = ("tfrecord", "parquet", "arrow")
 
 
@@ -43,7 +44,7 @@ def count_equal_bands(patch: LoadedPatch, folder: Path) -> int:
 
     equal = 0
     for band in BANDS:
-        with rasterio.open(folder / band_file(folder.name, band.name)) as dataset:
+        with rasterio.open(folder / _S2.band_file(folder.name, band)) as dataset:
             expected = dataset.read(1)
         found = patch.bands[band.name]
         equal += found.dtype == expected.dtype and np.array_equal(found, expected)
@@ -52,7 +53,7 @@ def count_equal_bands(patch: LoadedPatch, folder: Path) -> int:
 
 def find_unequal_fields(patch: LoadedPatch, folder: Path) -> list[str]:
     """Names the loaded fields of a patch that differ from its JSON."""
-    raw = json.loads((folder / metadata_file(folder.name)).read_text())
+    raw = json.loads((folder / f"{folder.name}{_S2.metadata_suffix}").read_text())
     expected = {
         **raw,
         "labels": sorted(CLC43.ids[label] for label in raw["labels"]),
@@ -81,13 +82,16 @@ def run(output: Path) -> bool:
     print("1. Six real Sentinel-2 patches, as they were published")
     source = sample.write_sample(output / "sample")
     print(f"   {source}\n\n2. Build: all formats in one pass")
-    data_dir, config = output / "data", get_config("s2")
+    data_dir, config = output / "data", get_config("s2", [V1])
     options = BuildOptions(include_excluded=True)
     result = build.build(source, data_dir, config, options, formats=_FORMATS)
     print(summary.summarize(result, build.find_targets(data_dir, config, _FORMATS)))
     print("\n3. Verify: shards against each other and the source, read by rasterio")
     checked = verify.verify(
-        data_dir, source=source, decode=source_checks.decode_with_rasterio, quiet=True
+        data_dir,
+        sources={"s2": source},
+        decode=source_checks.decode_with_rasterio,
+        quiet=True,
     )
     print(verify.summarize(checked))
     print("\n4. Load: every way to these patches")
@@ -141,7 +145,7 @@ def _compare(source: Path, data_dir: Path, cache_dir: Path) -> bool:
 
 def _show_views(data_dir: Path, cache_dir: Path) -> None:
     rows = []
-    for view in VIEWS:
+    for view in get_config("s2", [V1]).views:
         dataset = load_view(data_dir, cache_dir, view)["train"]
         bands = [g.name for g in GROUPS if g.name in dataset.features]
         labels = [name for name in dataset.features if name.startswith("labels")]
@@ -162,8 +166,8 @@ def _draw(data_dir: Path, output: Path) -> None:
     for patch in LOADERS["tfds.load"](data_dir, output / "cache"):
         labels = CLC43.decode(patch.fields["labels"])
         title = f"{patch.patch_id}\n{patch.split} · {patch.fields['acquisition_date']}"
-        bands_10m = np.stack([patch.bands[band.name] for band in GROUPS[0].bands])
-        panels.append(Panel(title, labels, bands_10m))
+        channels = [patch.bands[name] for name in V1.rgb]
+        panels.append(Panel(title, labels, channels))
     picture = output / "patches.png"
     write_picture(
         panels, picture, "BigEarthNet: the real sample patches, loaded by TFDS"

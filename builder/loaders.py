@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bigearthnet.release import RELEASES
 from bigearthnet.release.bands import GROUPS, split
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store import open_store
@@ -75,7 +76,7 @@ def load_view(
     """Loads every split of one config of the Parquet store with `datasets`."""
     import datasets
 
-    folder = open_store(data_dir, get_config("s2"), "parquet").folder
+    folder = open_store(data_dir, get_config("s2", RELEASES), "parquet").folder
     return datasets.load_dataset(
         str(folder), view, streaming=streaming, cache_dir=str(cache_dir)
     )
@@ -95,7 +96,7 @@ def load_from_disk(data_dir: Path, cache_dir: Path) -> Iterator[LoadedPatch]:
     """Maps every split of the Arrow store with `datasets`."""
     import datasets
 
-    folder = open_store(data_dir, get_config("s2"), "arrow").folder
+    folder = open_store(data_dir, get_config("s2", RELEASES), "arrow").folder
     yield from _read_dict(datasets.load_from_disk(str(folder)))
 
 
@@ -109,7 +110,7 @@ def load_arrow(data_dir: Path, cache_dir: Path) -> Iterator[LoadedPatch]:
     """Maps every split of the Arrow store without `datasets`."""
     from bigearthnet.huggingface import ArrowReader
 
-    for name in open_store(data_dir, get_config("s2"), "arrow").splits:
+    for name in open_store(data_dir, get_config("s2", RELEASES), "arrow").splits:
         for batch in ArrowReader.open(name, data_dir).batches(4):
             for row in range(len(batch["patch_id"])):
                 example: dict[str, Any] = {n: v[row] for n, v in batch.items()}
@@ -126,7 +127,7 @@ def make_load(store: str) -> Callable[[Path, Path], Iterator[LoadedPatch]]:
         import bigearthnet
         from bigearthnet.huggingface import ArrowReader
 
-        for name in open_store(data_dir, get_config("s2"), store).splits:
+        for name in open_store(data_dir, get_config("s2", RELEASES), store).splits:
             # Batches of images have no names; all stores have the same order.
             named = ArrowReader.open(name, data_dir)
             ids = iter(named.gather(range(len(named)), ["patch_id"])["patch_id"])

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from absl import flags
 
 from bigearthnet.errors import ChecksumError
-from bigearthnet.release import splits
-from bigearthnet.source.patch import PatchId
+from bigearthnet.release import V1, splits
+from bigearthnet.release.patch_ids import PatchId
 from builder import command, sample
 
 _CHECKSUMS = Path(__file__).parent.parent / "checksums" / "official_lists.tsv"
@@ -65,8 +65,8 @@ def make_table(lists: dict[str, list[str]]) -> pa.Table:
 
     Returns:
         One row per patch, sorted by patch id: `prefix` and `s1_prefix` (dictionary),
-        `column` and `row` of the patch in its tile, `official_split` and
-        `random_split` (index into SPLITS), `season` (into SEASONS), `country` (into
+        `column` and `row` of the patch in its tile, `official_split` and `random_split`
+        (index into `Release.splits`), `season` (into SEASONS), `country` (into
         COUNTRIES), all uint8, and three flags.
 
     Raises:
@@ -85,8 +85,9 @@ def make_table(lists: dict[str, list[str]]) -> pa.Table:
         _listed(names, lists[name])
         for name in ("seasonal_snow", "cloud_or_shadow", "no_ben19")
     )
-    official = np.full(len(names), splits.EXCLUDED, np.uint8)
-    for code, name in enumerate(splits.SPLITS[: splits.EXCLUDED]):
+    excluded = V1.splits.index("excluded")
+    official = np.full(len(names), excluded, np.uint8)
+    for code, name in enumerate(V1.kept_splits):
         official[_listed(names, lists[name])] = code
     patch_ids = pa.array(names)
     seasons = {p: _season(PatchId.parse(f"{p}_0_0").date.month) for p in set(prefixes)}

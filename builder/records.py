@@ -9,15 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.engine.keys import hash_key
-from bigearthnet.engine.records import encode_mask
 from bigearthnet.errors import ShardError
 from bigearthnet.formats.tfrecord.encode import make_encoder
-from bigearthnet.release.bands import GROUPS, PATCH_NBYTES
-from bigearthnet.release.nomenclature import BEN19, CLC43, Nomenclature, remap_ids
+from bigearthnet.release.bands import split as split_bands
+from bigearthnet.release.nomenclature import encode_mask, remap_ids
 from bigearthnet.release.patch_index import PatchIndex
-from bigearthnet.release.splits import SPLITS
-from bigearthnet.schema.configs import get_config
+from bigearthnet.schema.configs import Config
 from bigearthnet.schema.examples import Example
+from bigearthnet.schema.features import Feature
 from bigearthnet.schema.rgb import decode_image, to_rgb
 from bigearthnet.store import Store
 from bigearthnet.store.statistics import BandSums
@@ -40,9 +39,10 @@ class RecordIndex:
         store: The store.
         patches: The release's patches in the store's split scheme.
         schema: The stored features.
-        compared: The features that all stores of the configuration have.
-        digests: Digest of what `compared` says of each patch that was found, shape
-            (patch, 16), uint8; equal where two examples are.
+        compared: For each archive of the configuration, the features that it decides
+            and that stores of all formats have; labels and fields are the first one's.
+        digests: Digests of what `compared` says of each patch that was found, shape
+            (archive, patch, 16), uint8; equal where two examples are.
         sums: Sums over the pixels of the split that has statistics.
         counts: Split → records found.
         labels: Class ids of each patch that was found, as bit masks, shape (patch,).
@@ -55,19 +55,20 @@ class RecordIndex:
         *,
         quiet: bool = False,
     ) -> None:
-        config = get_config(store.name)
         self.store = store
-        self.schema = config.columns if store.format.has_columns else config.schema
-        self.compared = config.schema
+        self.schema = store.features
+        self.compared = _divide(store.config)
         self.patches = patches
-        self.digests = np.zeros((len(patches), _DIGEST_NBYTES), np.uint8)
-        self.sums = BandSums()
+        shape = len(self.compared), len(patches), _DIGEST_NBYTES
+        self.digests = np.zeros(shape, np.uint8)
+        self.sums = BandSums(store.config.groups)
+        self._patch_nbytes = sum(group.nbytes for group in store.config.groups)
         self.counts: dict[str, int] = {}
         self.labels = np.zeros(len(patches), np.uint64)
         self._quiet = quiet
         self._files = np.full(len(patches), _NOWHERE, np.int16)
         self._places = np.zeros(len(patches), np.int64)
-        self._encode = make_encoder(self.compared)
+        self._encoders = [make_encoder(features) for features in self.compared]
 
     @property
     def found(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -83,14 +84,22 @@ class RecordIndex:
         name = self.store.manifest["files"][self._files[row]]["name"]
         return read_example(self.store, name, int(self._places[row]), self.schema)
 
-    def digest(self, example: Example) -> npt.NDArray[np.uint8]:
-        """Returns the digest of an example, shape (16,), uint8; pictures by pixels."""
+    def digest(self, archive: int, example: Example) -> npt.NDArray[np.uint8]:
+        """Returns the digest of a part of an example; pictures count by pixels.
+
+        Args:
+            archive: Index of the archive that decides the part.
+            example: An example that has it.
+
+        Returns:
+            Shape (16,), uint8.
+        """
         pixels = {
             f.name: _image_bytes(example[f.name])
-            for f in self.compared
+            for f in self.compared[archive]
             if f.kind == "image"
         }
-        content = self._encode({**example, **pixels})
+        content = self._encoders[archive]({**example, **pixels})
         digest = hashlib.blake2b(content, digest_size=_DIGEST_NBYTES).digest()
         return np.frombuffer(digest, np.uint8)
 
@@ -105,7 +114,7 @@ class RecordIndex:
         """
         total = sum(file["rows"] for file in self.store.manifest["files"])
         with Progress(
-            f"{self.store.name} {self.store.format.name}",
+            f"{self.store.config.name} {self.store.format.name}",
             total_patches=total,
             quiet=self._quiet,
         ) as progress:
@@ -118,7 +127,7 @@ class RecordIndex:
                 try:
                     for place, example in read_examples(self.store, name, self.schema):
                         yield self._check_record(number, place, split, example, last)
-                        progress.add(1, PATCH_NBYTES)
+                        progress.add(1, self._patch_nbytes)
                 except ShardError as error:
                     yield str(error)
 
@@ -138,37 +147,45 @@ class RecordIndex:
         if self._files[row] != _NOWHERE:
             return f"{patch_id} is stored twice"
         self._files[row], self._places[row] = file, place
-        self.digests[row] = self.digest(example)
-        labels = example["labels"]
+        for number in range(len(self.compared)):
+            self.digests[number, row] = self.digest(number, example)
+        first = self.patches.release.label_sets[0]
+        labels = example[first.ids]
         assert isinstance(labels, tuple)
-        self.labels[row] = encode_mask(tuple(i for i in labels if 0 <= i < len(CLC43)))
+        known = range(len(first.nomenclature))
+        self.labels[row] = encode_mask(i for i in labels if i in known)
         key, before = hash_key(split, patch_id), last.get(split, b"")
         last[split] = key
         if key < before:
             return f"{patch_id} stands out of order"
-        if "bands_10m" in example and split == self.store.statistics.get("split"):
-            groups = [np.asarray(example[group.name]) for group in GROUPS]
-            self.sums.add_pixels(np.concatenate([group.ravel() for group in groups]))
+        config = self.store.config
+        is_measured = split == self.store.statistics.get("split")
+        if is_measured and not config.choice.is_rgb:
+            groups = {g.name: np.asarray(example[g.name]) for g in config.groups}
+            self.sums.add_pixels(groups)
         problems = [*_check_facts(example, split, row, self.patches)]
-        problems += [*_check_labels(example), *_check_preview(example)]
+        problems += _check_labels(example, row, self.patches)
+        problems += _check_preview(example, config)
         return f"{patch_id}: {'; '.join(problems)}" if problems else None
+
+
+def _divide(config: Config) -> list[tuple[Feature, ...]]:
+    """Divides the features of a configuration by the archive that decides them."""
+    others = [{g.name for g in archive.groups} for archive in config.archives[1:]]
+    first = {f.name for f in config.schema}.difference(*others)
+    return [
+        tuple(f for f in config.schema if f.name in names) for names in (first, *others)
+    ]
 
 
 def _check_facts(
     example: Example, split: str, row: int, patches: PatchIndex
 ) -> Iterator[str]:
-    facts = patches.facts(row)
-    if SPLITS[facts.split] != split:
-        yield f"belongs to {SPLITS[facts.split]}, stored in {split}"
-    for name in (
-        "country",
-        "season",
-        "s1_name",
-        "contains_seasonal_snow",
-        "contains_cloud_or_shadow",
-    ):
-        if getattr(facts, name) != example[name]:
-            yield f"{name}: expected {getattr(facts, name)!r}, stored {example[name]!r}"
+    if patches.split(row) != split:
+        yield f"belongs to {patches.split(row)}, stored in {split}"
+    for name, value in patches.facts(row).items():
+        if value != example[name]:
+            yield f"{name}: expected {value!r}, stored {example[name]!r}"
 
 
 def _image_bytes(image: object) -> bytes:
@@ -178,14 +195,14 @@ def _image_bytes(image: object) -> bytes:
     return pixels.tobytes()
 
 
-def _check_preview(example: Example) -> Iterator[str]:
+def _check_preview(example: Example, config: Config) -> Iterator[str]:
     """Compares a preview, which is lossy, with the bands that it was made of."""
     if "preview" not in example:
         return
-    preview, bands = example["preview"], example["bands_10m"]
+    preview = example["preview"]
     assert isinstance(preview, np.ndarray)
-    assert isinstance(bands, np.ndarray)
-    expected = to_rgb(bands.astype(np.uint16, copy=False))
+    bands = split_bands(example, config.groups)
+    expected = to_rgb([bands[name].astype(np.uint16) for name in config.release.rgb])
     if preview.shape != expected.shape:
         yield f"preview: expected a picture of {expected.shape}, got {preview.shape}"
         return
@@ -194,25 +211,23 @@ def _check_preview(example: Example) -> Iterator[str]:
         yield f"preview shows something else: it differs by {error:.1f} of 255 levels"
 
 
-def _check_labels(example: Example) -> Iterator[str]:
-    labels, labels_19 = example["labels"], example["labels_19"]
+def _check_labels(example: Example, row: int, patches: PatchIndex) -> Iterator[str]:
+    first, *others = patches.release.label_sets
+    labels = example[first.ids]
     assert isinstance(labels, tuple)
-    assert isinstance(labels_19, tuple)
-    if list(labels) != sorted(set(labels)) or not _are_ids(labels):
-        yield f"labels are not ascending CLC43 ids: {labels}"
-    elif labels_19 != remap_ids(labels, CLC43, BEN19):
-        yield f"labels_19 {labels_19} do not follow from labels {labels}"
-    else:
-        yield from _check_multi_hot(example, "multi_hot_43", CLC43, labels)
-        yield from _check_multi_hot(example, "multi_hot_19", BEN19, labels_19)
-
-
-def _are_ids(labels: tuple[int, ...]) -> bool:
-    return bool(labels) and labels[0] >= 0 and labels[-1] < len(CLC43)
-
-
-def _check_multi_hot(
-    example: Example, name: str, nomenclature: Nomenclature, ids: tuple[int, ...]
-) -> Iterator[str]:
-    if not np.array_equal(example[name], nomenclature.multi_hot(ids)):
-        yield f"{name} disagrees with the labels {ids}"
+    known = range(len(first.nomenclature))
+    title = first.nomenclature.name.upper()
+    is_ascending = list(labels) == sorted(set(labels))
+    if not labels or not is_ascending or {labels[0], labels[-1]} - {*known}:
+        yield f"{first.ids} are not ascending {title} ids: {labels}"
+        return
+    if patches.labels is not None and encode_mask(labels) != patches.labels[row]:
+        yield f"{first.ids} {labels} are not those of the table of the release"
+    for other in (first, *others):
+        ids = remap_ids(labels, first.nomenclature, other.nomenclature)
+        if example[other.ids] != ids:
+            yield f"{other.ids} {example[other.ids]} do not follow from labels {labels}"
+        elif not np.array_equal(
+            example[other.vector], other.nomenclature.multi_hot(ids)
+        ):
+            yield f"{other.vector} disagrees with the labels {ids}"

@@ -1,101 +1,146 @@
-"""Compares what is stored with the source that it was built from."""
+"""Compares what is stored with the sources that it was built from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from bigearthnet.errors import PatchError
-from bigearthnet.release import Release
-from bigearthnet.release.bands import GROUPS, Band
+from bigearthnet.release import Archive
+from bigearthnet.release.bands import Band
 from bigearthnet.release.nomenclature import Nomenclature
-from bigearthnet.schema.examples import get_make_example
+from bigearthnet.schema.examples import Example, assemble, get_make_example
 from bigearthnet.source import open_source
 from bigearthnet.source.metadata import parse_metadata
-from bigearthnet.source.patch import Patch, RawPatch, band_file, metadata_file
+from bigearthnet.source.patch import Patch, RawPatch
 from bigearthnet.store import QUARANTINE
 from bigearthnet.store.quarantine import read_quarantine
 from bigearthnet.util.progress import Progress
 from builder.records import RecordIndex
 from builder.stored import compare_examples
 
+# Raw patch, its archive, and the nomenclature of its labels → patch.
+Decode = Callable[[RawPatch, Archive, Nomenclature], Patch]
 
-def check_source(
-    source: Path,
+
+def check_sources(
+    sources: Mapping[str, Path],
     records: RecordIndex,
-    release: Release,
-    decode: Callable[..., Patch],
+    decode: Decode,
     *,
     quiet: bool = False,
 ) -> Iterator[str | None]:
-    """Compares every pixel and field of every stored patch with the source.
+    """Compares every pixel and field of every stored patch with its sources.
 
-    A patch of the source that cannot be read must have been set aside.
+    A patch of a source that cannot be read must have been set aside.
+
+    Args:
+        sources: Name of each archive → the file or folder to compare with.
+        records: What is stored.
+        decode: How the files are read.
+        quiet: Shows no progress.
 
     Raises:
-        ArchiveError, PatchError: If the source cannot be read.
+        ArchiveError, PatchError: If a source cannot be read.
         ShardError: If a record cannot be read.
     """
-    make_example = get_make_example(records.compared)
+    for number, archive in enumerate(records.store.config.archives):
+        if archive.name in sources:
+            path = sources[archive.name]
+            yield from _check_source(path, archive, number, records, decode, quiet)
+
+
+def _check_source(
+    path: Path,
+    archive: Archive,
+    number: int,
+    records: RecordIndex,
+    decode: Decode,
+    quiet: bool,
+) -> Iterator[str | None]:
+    nomenclature = records.patches.release.nomenclature
     missing = records.found.copy()
     aside = {bad.patch_id for bad in read_quarantine(records.store.folder / QUARANTINE)}
     bad: list[PatchError] = []
     with (
-        open_source(source) as opened,
-        Progress(f"{source.name}", total_nbytes=opened.nbytes, quiet=quiet) as progress,
+        open_source(path, archive) as opened,
+        Progress(f"{path.name}", total_nbytes=opened.nbytes, quiet=quiet) as progress,
     ):
         raws = opened.patches(
             records.patches, on_bad=lambda error, *_: bad.append(error)
         )
-        for number, raw in enumerate(raws, start=1):
-            progress.update(number, opened.position)
+        for count, raw in enumerate(raws, start=1):
+            progress.update(count, opened.position)
             if not missing[raw.row]:
                 continue
             missing[raw.row] = False
-            patch = decode(raw, release.nomenclature)
-            expected = make_example(patch, records.patches.facts(raw.row))
-            if np.array_equal(records.digest(expected), records.digests[raw.row]):
+            patch = decode(raw, archive, nomenclature)
+            expected = _make_part(records, number, raw.row, archive, patch)
+            digest = records.digest(number, expected)
+            if np.array_equal(digest, records.digests[number, raw.row]):
                 yield None
             else:
                 problems = compare_examples(expected, records.read(raw.row))
-                yield f"{raw.patch_id}: {'; '.join(problems)}"
+                yield f"{raw.name}: {'; '.join(problems)}"
     for error in bad:
         yield None if error.patch_id in aside else f"not set aside: {error}"
     for row in np.flatnonzero(missing):
-        yield f"{records.patches.patch_id(int(row))} is not in the source"
+        yield f"{records.patches.patch_id(int(row))} is not in the source {path}"
 
 
-def decode_with_rasterio(raw: RawPatch, nomenclature: Nomenclature) -> Patch:
+def _make_part(
+    records: RecordIndex, number: int, row: int, archive: Archive, patch: Patch
+) -> Example:
+    """Makes that part of an example that one archive decides."""
+    if number:  # bands alone
+        return {**patch.groups(archive)}
+    schema = records.compared[0]
+    make_example = get_make_example(records.store.config, schema)
+    example = make_example(assemble(row, records.patches, [(archive, patch)]))
+    return {feature.name: example[feature.name] for feature in schema}
+
+
+def decode_with_rasterio(
+    raw: RawPatch, archive: Archive, nomenclature: Nomenclature
+) -> Patch:
     """Decodes a patch with rasterio alone; as `patch.decode_patch` otherwise.
 
     Raises:
         PatchError: If a band or the JSON is damaged, or not what the release holds.
     """
-    bands = [band for group in GROUPS for band in group.bands]
-    pixels = [_read_with_rasterio(raw, band) for band in bands]
-    file = metadata_file(raw.patch_id)
-    metadata = parse_metadata(
-        raw.files[file], patch_id=raw.patch_id, file=file, nomenclature=nomenclature
+    pixels = tuple(
+        _read_with_rasterio(raw, archive, band, group.dtype)
+        for group in archive.groups
+        for band in group.bands
     )
-    return Patch(raw.patch_id, metadata, tuple(pixels))
+    file = archive.metadata_file(raw.name)
+    if file is None:
+        return Patch(pixels)
+    labels, fields = parse_metadata(
+        raw.files[file], patch_id=raw.name, file=file, nomenclature=nomenclature
+    )
+    return Patch(pixels, labels, fields)
 
 
-def _read_with_rasterio(raw: RawPatch, band: Band) -> bytes:
+def _read_with_rasterio(
+    raw: RawPatch, archive: Archive, band: Band, dtype: str
+) -> bytes:
     from rasterio.errors import RasterioError
     from rasterio.io import MemoryFile
 
-    file = band_file(raw.patch_id, band.name)
+    file = archive.band_file(raw.name, band)
     try:
         with (
             MemoryFile(raw.files[file]) as memory,
             memory.open(driver="GTiff") as dataset,
         ):
             kinds, shape = dataset.dtypes, dataset.shape
-            if kinds == ("uint16",) and shape == band.shape:
-                return bytes(dataset.read(1).astype("<u2").tobytes())
-            problem = f"expected uint16 of {band.shape}, got {kinds} of {shape}"
+            if kinds == (dtype,) and shape == band.shape:
+                little_endian = np.dtype(dtype).newbyteorder("<")
+                return bytes(dataset.read(1).astype(little_endian).tobytes())
+            problem = f"expected {dtype} of {band.shape}, got {kinds} of {shape}"
     except RasterioError as cause:
         problem = f"rasterio cannot read it ({str(cause)[:80]})"
-    raise PatchError(problem, patch_id=raw.patch_id, file=file)
+    raise PatchError(problem, patch_id=raw.name, file=file)

@@ -5,62 +5,63 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bigearthnet.engine.pipeline import BuildResult
-from bigearthnet.release import V1, Release
-from bigearthnet.release.splits import SPLITS
 from bigearthnet.store import QUARANTINE
+from bigearthnet.store.result import BuildResult
 from builder.table import format_table
 
 
-def summarize(
-    result: BuildResult, targets: Mapping[str, Path], release: Release = V1
-) -> str:
+def summarize(result: BuildResult, targets: Mapping[str, Path]) -> str:
     """Returns what a build did, for people.
 
     Args:
         result: What was read and written.
         targets: Name of each format → the folder of its store.
-        release: What the source is.
     """
+    release = result.config.release
     rows = []
     found = {shard.split for shard in result.shards}
     for form in targets:
-        for split in SPLITS:
+        for split in release.splits:
             shards = [shard for shard in result.shards if shard.split == split]
             if shards:
                 nbytes = sum(shard.files[form].nbytes for shard in shards)
                 patches = sum(shard.num_patches for shard in shards)
                 rows.append((form, split, patches, len(shards), nbytes / 1e6))
     lines = [format_table(("format", "split", "patches", "shards", "MB"), rows)]
-    read, stored = int(result.index.read.sum()), int(result.index.stored.sum())
+    read, stored = int(result.read.sum()), int(result.stored.sum())
     lines.append(
         f"{read:,} of the {release.num_patches:,} patches of {release.name} read, "
         f"{stored:,} stored in {', '.join(str(path) for path in targets.values())}"
     )
     if "parquet" in targets:
-        lines.append(_describe_columns(targets["parquet"], stored))
-    if result.index.num_synthetic:
-        lines.append(f"{result.index.num_synthetic:,} of them are SYNTHETIC, not real")
+        lines.append(_describe_columns(targets["parquet"], result))
+    if result.num_synthetic:
+        lines.append(f"{result.num_synthetic:,} of them are SYNTHETIC, not real")
     if result.quarantine:
         lines.append(
             f"{len(result.quarantine):,} bad patches were set aside; see "
             f"{targets[next(iter(targets))] / QUARANTINE}"
         )
-    if result.source_nbytes is not None and result.source_sha256 is None:
-        lines.append("the source was not read to its end: its checksum is not checked")
-    absent = [split for split in SPLITS if split not in {*found, "excluded"}]
+    for source in result.sources:
+        if source.nbytes is not None and source.sha256 is None:
+            lines.append(
+                f"{source.filename} was not read to its end, so that its checksum is "
+                "not checked"
+            )
+    absent = [split for split in release.kept_splits if split not in found]
     if absent:
         lines.append(f"without a patch, and so left out: {', '.join(absent)}")
     return "\n".join(lines)
 
 
-def _describe_columns(folder: Path, num_patches: int) -> str:
+def _describe_columns(folder: Path, result: BuildResult) -> str:
     """Says what bands, preview and the rest take in a Parquet store."""
     from bigearthnet.formats.parquet import column_sizes
 
-    sizes = column_sizes(sorted(folder.rglob("s2/*.parquet")))
-    total, preview = sum(sizes.values()), sizes["preview"]
-    bands = sum(size for name, size in sizes.items() if name.startswith("bands_"))
+    sizes = column_sizes(folder / s.files["parquet"].name for s in result.shards)
+    num_patches = sum(shard.num_patches for shard in result.shards)
+    total, preview = sum(sizes.values()), sizes.get("preview", 0)
+    bands = sum(sizes[group.name] for group in result.config.groups)
     parts = (bands, preview, total - bands - preview)
     texts = [f"{size / num_patches / 1e3:.1f} kB" for size in parts]
     return (

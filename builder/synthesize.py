@@ -36,12 +36,14 @@ from absl import flags
 
 from bigearthnet.errors import OptionError
 from bigearthnet.release import V1, bands, splits
-from bigearthnet.source.patch import PatchId
+from bigearthnet.release.patch_ids import PatchId
 from bigearthnet.util.progress import Progress
 from builder import command
 from builder.synthesis import files, geotiff
 from builder.synthesis.labels import draw_labels
 from builder.synthesis.pixels import draw_pixels
+
+_S2 = V1.archive("s2")
 
 SUFFIX = ".tar.gz"
 # Beside the output, until it is complete.
@@ -90,9 +92,9 @@ def choose_patches(table: pa.Table, num_patches: int, seed: int) -> pa.Table:
         )
     rng = _make_rng(seed, "order of patches")
     split = pc.index_in(
-        table["split"].cast(pa.string()), value_set=pa.array(splits.SPLITS)
+        table["split"].cast(pa.string()), value_set=pa.array(V1.splits)
     ).to_numpy()
-    sizes = np.bincount(split, minlength=len(splits.SPLITS))
+    sizes = np.bincount(split, minlength=len(V1.splits))
     chosen = [
         rng.permutation(np.flatnonzero(split == code))[:share]
         for code, share in enumerate(_apportion(num_patches, sizes))
@@ -130,14 +132,12 @@ def make_patch(plan: PatchPlan, seed: int) -> dict[str, bytes]:
     labels = draw_labels(plan.has_ben19, rng)
     pixels = bands.split(draw_pixels(labels, rng))
     made = {
-        f"{plan.patch_id}_{name}.tif": geotiff.encode_tiff(
-            array, bands.BY_NAME[name], place
-        )
+        _S2.band_file(plan.patch_id, band): geotiff.encode_tiff(array, band, place)
         for name, array in pixels.items()
+        for band in [bands.BY_NAME[name]]
     }
-    made[f"{plan.patch_id}_labels_metadata.json"] = files.encode_metadata(
-        labels, patch, place
-    )
+    metadata = files.encode_metadata(labels, patch, place)
+    made[f"{plan.patch_id}{_S2.metadata_suffix}"] = metadata
     names = list(made)
     return {names[index]: made[names[index]] for index in rng.permutation(len(names))}
 
@@ -167,7 +167,7 @@ def write_archive(
         raise OptionError(
             f"output: expected the name of a file that ends in {SUFFIX}, got {output}."
         )
-    chosen = choose_patches(splits.load_table(), num_patches, seed)
+    chosen = choose_patches(splits.load_table(V1, "official"), num_patches, seed)
     output.parent.mkdir(parents=True, exist_ok=True)
     incomplete = output.with_name(output.name + INCOMPLETE_SUFFIX)
     try:
@@ -184,7 +184,7 @@ def _tar_parts(
     chosen: pa.Table, seed: int, progress: Callable[[int, int], None]
 ) -> Iterator[bytes]:
     """Yields the archive before compression, patch by patch."""
-    part = files.encode_member(V1.folder, None)
+    part = files.encode_member(_S2.folder, None)
     nbytes = len(part)
     yield part
     for done, plan in enumerate(_plans(chosen), 1):
@@ -202,7 +202,7 @@ def _plans(chosen: pa.Table) -> Iterator[PatchPlan]:
 
 
 def _encode_patch(plan: PatchPlan, seed: int) -> bytes:
-    folder = f"{V1.folder}/{plan.patch_id}"
+    folder = f"{_S2.folder}/{plan.patch_id}"
     members = [files.encode_member(folder, None)]
     members += [
         files.encode_member(f"{folder}/{name}", content)

@@ -13,7 +13,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,9 +21,8 @@ from pathlib import Path
 from absl import flags
 
 from bigearthnet.errors import BigEarthNetError, OptionError
-from bigearthnet.release import V1, Release
-from bigearthnet.release.patch_index import PatchIndex, load_index
-from bigearthnet.schema.configs import get_config
+from bigearthnet.release import RELEASES, Release
+from bigearthnet.release.patch_index import load_index
 from bigearthnet.source.patch import Patch, decode_patch
 from bigearthnet.store import Store, find_stores
 from builder import checks, command, source_checks
@@ -77,23 +76,21 @@ class CheckResult:
 def verify(
     data_dir: Path,
     *,
-    source: Path | None = None,
+    sources: Mapping[str, Path] | None = None,
     complete: bool = False,
     decode: Callable[..., Patch] = decode_patch,
-    release: Release = V1,
-    load_patches: Callable[[str, Release], PatchIndex] = load_index,
+    releases: Sequence[Release] = RELEASES,
     quiet: bool = False,
 ) -> list[CheckResult]:
     """Checks every store of a data directory.
 
     Args:
         data_dir: The directory.
-        source: The archive or folder it was built from, to compare every pixel and
-            field with; None to skip that.
+        sources: Name of each archive of the release → the file or folder that was
+            built from, to compare every pixel and field with; None to skip that.
         complete: Whether every patch of the official lists must be there.
-        decode: Raw patch and nomenclature → patch; how the source's files are read.
-        release: What the source is.
-        load_patches: Split scheme and release → the release's patches.
+        decode: How the source's files are read; see `source.patch.decode_patch`.
+        releases: The releases that stores may be of.
         quiet: Shows no progress.
 
     Returns:
@@ -106,13 +103,15 @@ def verify(
             installed.
     """
     results = []
-    stores = find_stores(data_dir)
+    stores = find_stores(data_dir, releases)
     _check_installed(stores)
-    if source is not None and not source.exists():
-        raise OptionError(f"source: there is no {source}.")
+    for name, source in (sources or {}).items():
+        if not source.exists():
+            raise OptionError(f"source {name}: there is no {source}.")
     first: dict[str, RecordIndex] = {}
     for store in stores:
-        patches = load_patches(get_config(store.name).scheme, release)
+        config = store.config
+        patches = load_index(config.release, config.choice.scheme)
         records, damaged = RecordIndex(store, patches, quiet=quiet), set[str]()
         todo: list[tuple[str, Iterator[str | None]]] = [
             ("files", checks.check_files(store, damaged)),
@@ -124,23 +123,18 @@ def verify(
         ]
         # Every other store of the configuration is compared with the first one, and
         # only that one with the lists and the source.
-        reference = first.setdefault(store.name, records)
+        reference = first.setdefault(config.name, records)
         if reference is not records:
             name = f"same as {reference.store.format.name}"
             todo.append((name, checks.check_agreement(reference, records)))
         elif complete:
             todo.append(("official lists", checks.check_complete(records)))
-        if reference is records and source is not None:
-            todo.append(
-                (
-                    f"source {source.name}",
-                    source_checks.check_source(
-                        source, records, release, decode, quiet=quiet
-                    ),
-                )
-            )
+        if reference is records and sources is not None:
+            found = source_checks.check_sources(sources, records, decode, quiet=quiet)
+            names = ", ".join(path.name for path in sources.values())
+            todo.append((f"source {names}", found))
         for name, findings in todo:
-            results.append(result := CheckResult(store.name, store.format.name, name))
+            results.append(result := CheckResult(config.name, store.format.name, name))
             result.run(findings)
     results.append(result := CheckResult("all", "all", "patch tables"))
     result.run(checks.check_shared_tables(data_dir, stores))
@@ -195,7 +189,7 @@ def _main() -> int:
     values = flags.FLAGS
     results = verify(
         command.path_flag("data_dir"),
-        source=command.path_flag("source") if values.source else None,
+        sources={"s2": command.path_flag("source")} if values.source else None,
         complete=values.complete,
         decode=source_checks.decode_with_rasterio if values.rasterio else decode_patch,
     )

@@ -7,66 +7,67 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from bigearthnet.engine.job import Job
 from bigearthnet.engine.keys import MAX_PATCHES_PER_SHARD
 from bigearthnet.errors import DiskSpaceError
 from bigearthnet.formats import FORMATS
-from bigearthnet.release import Release
+from bigearthnet.release import Archive
 from bigearthnet.source import Source
 
-# Bytes that a patch takes in the spool: 160,000 of pixels and its metadata.
-_SPOOLED_NBYTES = 161_500
+# Bytes that the metadata of a patch take in the spool, at most.
+_METADATA_NBYTES = 1_500
 
-# The least bytes that a patch takes in a plain tar file: 164,448 of TIFF, the JSON,
-# and 14 headers, each file padded to 512.
-_TAR_NBYTES = 176_000
+# The least bytes that a patch takes in a plain tar file, for each byte of its pixels:
+# in v1, 164,448 of TIFF, the JSON, and 14 headers, each file padded to 512.
+_TAR_SHARE = 1.1
 
 
-def estimate_patches(source: Source, release: Release) -> int:
+def estimate_patches(source: Source, num_patches: int) -> int:
     """Estimates how many patches a source holds.
 
     Args:
         source: An opened source.
-        release: What the source is; gives the size of a patch in its archive.
+        num_patches: Patches of the release, which its published archive holds.
     """
+    archive = source.archive
     if source.nbytes is None:
-        count = len(os.listdir(source.path))
-    elif source.is_compressed:
-        count = int(source.nbytes * release.num_patches / release.nbytes) + 1
-    else:
-        count = source.nbytes // _TAR_NBYTES + 1
-    return count
+        levels = archive.levels
+        if levels:  # several folders of patches, as in the archive
+            return num_patches
+        return len(os.listdir(source.path))
+    if source.is_compressed:
+        return int(source.nbytes * num_patches / archive.nbytes) + 1
+    return int(source.nbytes // (archive.pixel_nbytes * _TAR_SHARE)) + 1
 
 
 def check_space(
     source: Source,
     output: Path,
-    *,
-    release: Release,
-    formats: Sequence[str],
+    job: Job,
+    archives: Sequence[Archive],
     most_patches: int,
-    workers: int = 1,
 ) -> None:
-    """Checks that spool and shards fit on the disk.
+    """Checks that spools and shards fit on the disk.
 
     Args:
         source: An opened source.
         output: Existing folder that the build writes to.
-        release: What the source is.
-        formats: Names of the formats that are written.
+        job: The build.
+        archives: The archives that are not spooled yet, that of the source among them.
         most_patches: The most patches that the build can store.
-        workers: Shards that are written at once.
 
     Raises:
         DiskSpaceError: If they do not fit; the message gives needed and free space.
     """
-    count = min(estimate_patches(source, release), most_patches)
-    stored = sum(FORMATS[name].patch_nbytes for name in formats)
+    estimate = estimate_patches(source, job.config.release.num_patches)
+    count = min(estimate, most_patches, job.options.limit or most_patches)
+    stored = sum(FORMATS[name].patch_nbytes(job.config) for name in job.formats)
+    spooled = sum(archive.pixel_nbytes + _METADATA_NBYTES for archive in archives)
     # A bucket is deleted once its shards are written, so that patches take space twice
     # only while they are being written: for each worker a shard and its bucket, which
     # has about as many patches.
-    in_work = workers * MAX_PATCHES_PER_SHARD * (stored + _SPOOLED_NBYTES)
-    more, less = max(stored, _SPOOLED_NBYTES), min(stored, _SPOOLED_NBYTES)
-    needed = count * more + min(count * less, in_work)
+    in_work = job.options.workers * MAX_PATCHES_PER_SHARD * (stored + spooled)
+    needed = count * max(stored, spooled) + min(count * min(stored, spooled), in_work)
     free = shutil.disk_usage(output).free
     if needed > free:
         raise DiskSpaceError(

@@ -29,8 +29,6 @@ class BuildOptions:
         limit: Stops after as many stored patches; None for all.
         countries: Stores patches of these countries only; empty for all.
         workers: Processes of stage two; see `count_workers` for the default.
-        expected_sha256: Checksum the source file must have; None for any.
-        expected_patches: Patches the source must hold; None for any number.
         max_bad: The most bad patches that are set aside; None to end with the first.
         quiet: Shows no progress.
     """
@@ -39,8 +37,6 @@ class BuildOptions:
     limit: int | None = None
     countries: tuple[str, ...] = ()
     workers: int = field(default_factory=lambda: count_workers())
-    expected_sha256: str | None = None
-    expected_patches: int | None = None
     max_bad: int | None = None
     quiet: bool = False
 

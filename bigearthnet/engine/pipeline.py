@@ -1,129 +1,124 @@
-"""Runs both stages: a source → the shards of one configuration."""
+"""Runs a build job in a workspace: sources → finished stores, not yet published."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+from bigearthnet.engine.job import Job
 from bigearthnet.engine.options import BuildOptions
-from bigearthnet.engine.shards import ShardInfo, get_schema, plan_shards
+from bigearthnet.engine.shards import plan_shards
 from bigearthnet.engine.spool_index import SpoolIndex
-from bigearthnet.engine.spooled import load_spooled
-from bigearthnet.engine.stage_one import fill_spool
+from bigearthnet.engine.spooled import SpooledSource, load_spooled
+from bigearthnet.engine.stage_one import choose_rows, fill_spool
 from bigearthnet.engine.stage_two import write_shards
 from bigearthnet.engine.workers import WorkerPool
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import OptionError, QuarantineError
-from bigearthnet.release import Release
-from bigearthnet.release.patch_index import PatchIndex
-from bigearthnet.schema.configs import Config
+from bigearthnet.release.patch_index import PatchIndex, load_index
 from bigearthnet.schema.examples import get_make_example
+from bigearthnet.store.manifest import STATISTICS_SPLIT, write_descriptions
 from bigearthnet.store.quarantine import BadPatch
+from bigearthnet.store.result import BuildResult, SourceInfo
 from bigearthnet.store.statistics import BandSums
 
-# The split whose statistics are stored.
-STATISTICS_SPLIT = "train"
 
-# The only source of a build, so far; see `SpooledSource.lane`.
-_LANE = "s2"
+def run(job: Job, work: Workspace) -> BuildResult:
+    """Builds the stores of a job, whole but for what their readers want beside.
 
-
-@dataclass(frozen=True)
-class BuildResult:
-    """What a build read and wrote.
-
-    Attributes:
-        index: One row per patch of the release: read, stored, labels, split.
-        shards: The shards, by split and number.
-        sums: Sums over the pixels of STATISTICS_SPLIT.
-        source_nbytes: Size of the source file; None for a folder.
-        source_sha256: Its checksum; None for a folder, or if it was not read to its
-            end because of `limit`.
-        quarantine: The bad patches that were set aside.
-    """
-
-    index: SpoolIndex
-    shards: tuple[ShardInfo, ...]
-    sums: BandSums
-    source_nbytes: int | None
-    source_sha256: str | None
-    quarantine: tuple[BadPatch, ...] = ()
-
-
-def encode(
-    source: Path | str,
-    work: Workspace,
-    formats: Sequence[str],
-    *,
-    config: Config,
-    release: Release,
-    patches: PatchIndex,
-    options: BuildOptions,
-) -> BuildResult:
-    """Builds the shards of one configuration in one pass over a source.
-
-    What an earlier run has finished is not done again: a source that was spooled to its
-    end, and each shard that was written.
+    What an earlier run has finished is not done again: each source that was spooled to
+    its end, and each shard that was written.
 
     Args:
-        source: An archive or a folder; see `archive.open_source`.
-        work: The workspace. The shards of each format are in `work.output(format)`
-            afterwards.
-        formats: Names of the formats to write.
-        config: What to store.
-        release: What the source is.
-        patches: The release's patches in the config's split scheme.
-        options: Selection and workers.
+        job: What to build.
+        work: The workspace. The store of each format is in `work.output(format)`
+            afterwards: shards, manifest, statistics, provenance, table of patches.
+
+    Returns:
+        What was read and written.
 
     Raises:
-        ArchiveError: If the source cannot be read to its end, or holds another number
+        ArchiveError: If a source cannot be read to its end, or holds another number
             of patches than expected.
-        ChecksumError: If the source is not the expected file; no shard is written then.
-        PatchError: If a patch is damaged or not part of the release, and
-            `options.max_bad` is None.
+        ChecksumError: If a source is not the expected file; no shard is written then.
+        PatchError: If a patch is damaged, lacks in one of the sources, or is not part
+            of the release, and `options.max_bad` is None.
         QuarantineError: If there are more such patches than `options.max_bad`, or it is
             None and an earlier run has set some aside.
         DiskSpaceError: If the result would not fit on the disk.
         JournalError: If the index or a bucket of the spool is damaged or missing.
         OptionError: If no patch is left to store.
     """
-    get_make_example(get_schema(config, formats))  # fails now if it lacks a package
-    index = SpoolIndex(patches.splits)
-    with WorkerPool(options.workers, pass_fds=(work.lock,)) as pool:
-        spooled = load_spooled(work, index, _LANE) or fill_spool(
-            source,
-            work,
-            index,
-            _LANE,
-            formats=formats,
-            release=release,
-            patches=patches,
-            options=options,
-        )
-        _check_quarantine(spooled.quarantine, options)
-        plans = plan_shards(index, STATISTICS_SPLIT)
+    start = time.monotonic()
+    result = encode(job, work)
+    if not work.is_published:
+        for form in job.formats:
+            seconds = time.monotonic() - start
+            write_descriptions(work.output(form), result, form, seconds)
+    return result
+
+
+def encode(job: Job, work: Workspace) -> BuildResult:
+    """Runs both stages; arguments and errors as in `run`."""
+    get_make_example(job.config, job.schema)  # fails now if it lacks a package
+    release, scheme = job.config.release, job.config.choice.scheme
+    patches = load_index(release, scheme)
+    with WorkerPool(job.options.workers, pass_fds=(work.lock,)) as pool:
+        indices, spooled = _fill_spools(job, work, patches)
+        bad = tuple(patch for source in spooled for patch in source.quarantine)
+        _check_quarantine(bad, job.options)
+        # A patch is stored only if all sources have it, and counts as read only then.
+        stored = np.logical_and.reduce([index.stored for index in indices])
+        read = indices[0].read & (stored | ~indices[0].stored)
+        plans = plan_shards(indices, stored, patches, STATISTICS_SPLIT)
         if not plans:
             work.is_over = True
             raise OptionError(
-                f"no patch to store: {source} holds {int(index.read.sum())} patches, "
-                "none of them in a split or country that was asked for."
+                f"no patch to store: {job.sources[0].path} holds {int(read.sum())} "
+                "patches, none of them in a split or country that was asked for."
             )
-        shards = write_shards(
-            plans,
-            pool,
-            work,
-            work.spool(_LANE),
-            formats,
-            config,
-            quiet=options.quiet,
-        )
-        sums = BandSums()
-        for shard in shards:
-            sums.add(shard.sums)
-        return BuildResult(
-            index, shards, sums, spooled.nbytes, spooled.sha256, spooled.quarantine
-        )
+        shards = write_shards(plans, pool, work, job)
+    sums = BandSums(job.config.groups)
+    for shard in shards:
+        sums.add(shard.sums)
+    return BuildResult(
+        config=job.config,
+        patches=patches,
+        read=read,
+        stored=stored,
+        labels=indices[0].labels if patches.labels is None else patches.labels,
+        num_synthetic=int((indices[0].synthetic & read).sum()),
+        shards=shards,
+        sums=sums,
+        sources=tuple(
+            SourceInfo(found.lane, source.path.name, found.nbytes, found.sha256)
+            for source, found in zip(job.sources, spooled, strict=True)
+        ),
+        quarantine=bad,
+    )
+
+
+def _fill_spools(
+    job: Job, work: Workspace, patches: PatchIndex
+) -> tuple[list[SpoolIndex], list[SpooledSource]]:
+    """Runs stage one of every source that an earlier run has not spooled."""
+    indices: list[SpoolIndex] = []
+    spooled: list[SpooledSource] = []
+    bad: list[BadPatch] = []
+    wanted: npt.NDArray[np.bool_] = choose_rows(patches, job.options)
+    for number, source in enumerate(job.sources):
+        index = SpoolIndex(len(patches))
+        found = load_spooled(work, index, source.archive.name)
+        if found is None:
+            found = fill_spool(job, number, work, index, patches, wanted, bad)
+        indices.append(index)
+        spooled.append(found)
+        bad += found.quarantine
+        wanted = wanted & index.stored
+    return indices, spooled
 
 
 def _check_quarantine(patches: Sequence[BadPatch], options: BuildOptions) -> None:

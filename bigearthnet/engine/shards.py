@@ -7,7 +7,7 @@ record, so that they can be written in any order and in parallel.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,21 +15,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from bigearthnet.engine.job import Job
 from bigearthnet.engine.keys import shard_bounds
 from bigearthnet.engine.records import decode_record
 from bigearthnet.engine.spool import bucket_path
-from bigearthnet.engine.spool_index import SpoolIndex
+from bigearthnet.engine.spool_index import PLACE_DTYPE, SpoolIndex
 from bigearthnet.engine.writers import make_writers
 from bigearthnet.formats import FORMATS
-from bigearthnet.release.bands import PATCH_NBYTES
-from bigearthnet.release.patch_index import PatchFacts
-from bigearthnet.release.splits import SPLITS
-from bigearthnet.schema.configs import Config
-from bigearthnet.schema.examples import get_make_example
-from bigearthnet.schema.features import Feature
+from bigearthnet.release.patch_index import PatchIndex, load_index
+from bigearthnet.schema.examples import assemble, get_make_example
 from bigearthnet.source.patch import Patch
+from bigearthnet.store.result import ShardInfo
 from bigearthnet.store.statistics import BandSums
-from bigearthnet.util.files import DurableFile, FileInfo
+from bigearthnet.util.files import DurableFile
 
 
 @dataclass(frozen=True)
@@ -37,135 +35,142 @@ class ShardPlan:
     """One shard to write.
 
     Attributes:
-        split: Index into SPLITS.
+        split: Name of the split.
         number: Number of the shard in its split, from 0.
         count: Shards of the split.
-        records: Where its records are in the spool, in the order of keys; shape
-            (record,), see `SpoolIndex.locate`.
+        rows: Rows of its patches in the release's table, in the order of keys; shape
+            (record,).
+        places: Where their records are in the spool of each source: structured array
+            of PLACE_DTYPE, shape (source, record).
         with_statistics: Whether to sum up the shard's pixels.
     """
 
-    split: int
+    split: str
     number: int
     count: int
-    records: npt.NDArray[np.void]
+    rows: npt.NDArray[np.intp]
+    places: npt.NDArray[np.void]
     with_statistics: bool
 
     @property
     def name(self) -> str:
         """Name of the shard, whatever its format."""
-        return f"{SPLITS[self.split]}-{self.number:05d}-of-{self.count:05d}"
+        return f"{self.split}-{self.number:05d}-of-{self.count:05d}"
 
-    @property
-    def buckets(self) -> list[int]:
-        """The buckets that hold the records, ascending."""
-        return [int(bucket) for bucket in np.unique(self.records["bucket"])]
-
-
-@dataclass(frozen=True)
-class ShardInfo:
-    """One shard that was written.
-
-    Attributes:
-        split: Name of its split.
-        num_patches: Examples in it.
-        files: Name of each format → the file that was written.
-        sums: Sums over its pixels; empty where they were not asked for.
-    """
-
-    split: str
-    num_patches: int
-    files: Mapping[str, FileInfo]
-    sums: BandSums
+    def buckets(self, source: int) -> list[int]:
+        """Returns the buckets of a source that hold the records, ascending."""
+        return [int(bucket) for bucket in np.unique(self.places[source]["bucket"])]
 
 
-def plan_shards(index: SpoolIndex, statistics_split: str = "train") -> list[ShardPlan]:
+def plan_shards(
+    indices: Sequence[SpoolIndex],
+    stored: npt.NDArray[np.bool_],
+    patches: PatchIndex,
+    statistics_split: str,
+) -> list[ShardPlan]:
     """Cuts every split that has patches into shards.
 
     Args:
-        index: The filled index of the spool.
+        indices: The filled index of each source.
+        stored: True for each patch to store, shape (patch,); all sources have it.
+        patches: The release's patches in the wanted split scheme.
         statistics_split: The split whose pixels are summed up.
     """
     plans = []
-    for code, split in enumerate(SPLITS):
-        rows = index.sorted_rows(code)
+    for code, split in enumerate(patches.release.splits):
+        rows = indices[0].sort(np.flatnonzero(stored & (patches.splits == code)))
         if not len(rows):
             continue
         bounds = shard_bounds(len(rows))
         for number, (first, last) in enumerate(bounds):
-            records = index.locate(rows[first:last])
-            with_statistics = split == statistics_split
-            plans.append(ShardPlan(code, number, len(bounds), records, with_statistics))
+            chosen = rows[first:last]
+            places = np.empty((len(indices), len(chosen)), PLACE_DTYPE)
+            for source, index in enumerate(indices):
+                places[source] = index.locate(chosen)
+            is_counted = split == statistics_split
+            plans.append(
+                ShardPlan(split, number, len(bounds), chosen, places, is_counted)
+            )
     return plans
 
 
-def read_spool(plan: ShardPlan, spool: Path) -> Iterator[tuple[Patch, PatchFacts]]:
-    """Yields every patch of a shard, in order.
+def read_spools(
+    plan: ShardPlan, spools: Sequence[Path], job: Job
+) -> Iterator[tuple[int, list[Patch]]]:
+    """Yields row and parts of every patch of a shard, in order.
+
+    Args:
+        plan: The shard.
+        spools: Folder of the spool of each source.
+        job: The build.
 
     Raises:
         OSError: If a bucket cannot be read.
     """
+    archives = job.config.archives
     with ExitStack() as stack:
-        files: dict[int, int] = {}
-        for bucket in plan.buckets:
-            files[bucket] = os.open(bucket_path(spool, plan.split, bucket), os.O_RDONLY)
-            stack.callback(os.close, files[bucket])
-        for bucket, nbytes, offset in plan.records.tolist():
-            yield decode_record(os.pread(files[bucket], nbytes, offset))
-
-
-def get_schema(config: Config, formats: Iterable[str]) -> tuple[Feature, ...]:
-    """Returns the features that the examples of all asked formats need.
-
-    Args:
-        config: What to store.
-        formats: Names of the formats.
-    """
-    has_columns = any(FORMATS[name].has_columns for name in formats)
-    return config.columns if has_columns else config.schema
+        files: list[dict[int, int]] = []
+        for source, spool in enumerate(spools):
+            files.append({})
+            for bucket in plan.buckets(source):
+                path = bucket_path(spool, plan.split, bucket)
+                files[source][bucket] = os.open(path, os.O_RDONLY)
+                stack.callback(os.close, files[source][bucket])
+        places = zip(*plan.places.tolist(), strict=True)
+        for row, parts in zip(plan.rows.tolist(), places, strict=True):
+            yield (
+                row,
+                [
+                    decode_record(os.pread(opened[bucket], nbytes, offset), archive)
+                    for (bucket, nbytes, offset), opened, archive in zip(
+                        parts, files, archives, strict=True
+                    )
+                ],
+            )
 
 
 def write_shard(
+    job: Job,
     plan: ShardPlan,
-    spool: Path,
+    spools: Sequence[Path],
     outputs: Mapping[str, Path],
-    config: Config,
     on_patch: Callable[[int], None] = lambda nbytes: None,
 ) -> ShardInfo:
     """Writes one shard; each file appears whole and durable, or not at all.
 
     Args:
+        job: The build.
         plan: The shard.
-        spool: Folder of the buckets.
+        spools: Folder of the spool of each source.
         outputs: Name of each format → existing folder of its store.
-        config: What to store.
         on_patch: Called after each patch with the bytes of its pixels.
 
     Raises:
         OSError: If a file cannot be read or written.
     """
-    make_example = get_make_example(get_schema(config, outputs))
-    sums, split = BandSums(), SPLITS[plan.split]
+    config = job.config
+    archives, make_example = config.archives, get_make_example(config, job.schema)
+    patches = load_index(config.release, config.choice.scheme)
+    sums = BandSums(config.groups)
+    nbytes = sum(archive.pixel_nbytes for archive in archives)
     with ExitStack() as stack:
-        files = {
-            form: stack.enter_context(
-                DurableFile(
-                    folder, FORMATS[form].shard_file(split, plan.number, plan.count)
-                )
-            )
-            for form, folder in outputs.items()
-        }
+        files = {}
+        for form, folder in outputs.items():
+            shard_file = FORMATS[form].shard_file
+            name = shard_file(config, plan.split, plan.number, plan.count)
+            files[form] = stack.enter_context(DurableFile(folder, name))
         writers = make_writers(files, config)
         for writer in writers:
             stack.callback(writer.abandon)
-        for patch, facts in read_spool(plan, spool):
-            example = make_example(patch, facts)
+        for row, parts in read_spools(plan, spools, job):
+            patch = assemble(row, patches, zip(archives, parts, strict=True))
+            example = make_example(patch)
             for writer in writers:
                 writer.add(example)
             if plan.with_statistics:
-                sums.add_pixels(patch.flat())
-            on_patch(PATCH_NBYTES)
+                sums.add_pixels(patch.groups)
+            on_patch(nbytes)
         for writer in writers:
             writer.close()
         infos = {form: file.finish() for form, file in files.items()}
-    return ShardInfo(split, len(plan.records), infos, sums)
+    return ShardInfo(plan.split, len(plan.rows), infos, sums)

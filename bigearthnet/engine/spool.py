@@ -13,8 +13,7 @@ from pathlib import Path
 from bigearthnet.engine.keys import hash_key
 from bigearthnet.engine.records import encode_record
 from bigearthnet.engine.spool_index import SpoolIndex
-from bigearthnet.release.patch_index import PatchFacts
-from bigearthnet.release.splits import SPLITS
+from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.source.patch import Patch
 from bigearthnet.util.files import write_all
 
@@ -24,44 +23,51 @@ _MAX_BUCKET_BITS = 6
 _OPEN_FILES_SHARE = 0.5
 
 
-def bucket_path(folder: Path, split: int, bucket: int) -> Path:
-    """Returns the file of a bucket."""
-    return folder / f"{SPLITS[split]}-{bucket:03d}"
+def bucket_path(folder: Path, split: str, bucket: int) -> Path:
+    """Returns the file of a bucket.
+
+    Args:
+        folder: The folder of a spool.
+        split: Name of the split.
+        bucket: Number of the bucket.
+    """
+    return folder / f"{split}-{bucket:03d}"
 
 
 class SpoolWriter:
     """Appends records to the buckets of a folder; a context manager."""
 
-    def __init__(self, folder: Path, index: SpoolIndex) -> None:
+    def __init__(self, folder: Path, index: SpoolIndex, patches: PatchIndex) -> None:
         """Begins a spool.
 
         Args:
             folder: Existing, empty folder.
             index: The empty index to fill.
+            patches: The release's patches in the wanted split scheme.
         """
         self._folder = folder
-        self._index = index
-        self._bits = choose_bucket_bits()
+        self._index, self._patches = index, patches
+        self._bits = choose_bucket_bits(len(patches.release.splits))
         # Split and number of each bucket → its descriptor, and its bytes so far.
-        self._files: dict[tuple[int, int], int] = {}
-        self._ends: dict[tuple[int, int], int] = {}
+        self._files: dict[tuple[str, int], int] = {}
+        self._ends: dict[tuple[str, int], int] = {}
 
-    def append(self, row: int, patch: Patch, facts: PatchFacts) -> None:
+    def append(self, row: int, patch: Patch) -> None:
         """Appends the record of a patch to its bucket.
 
         Args:
             row: Row of the patch in the release's table.
             patch: The patch.
-            facts: What the official lists say of it.
 
         Raises:
             OSError: If it cannot be written.
         """
-        key = hash_key(SPLITS[facts.split], patch.patch_id)
+        split = self._patches.split(row)
+        key = hash_key(split, self._patches.patch_id(row))
         bucket = key[0] >> (8 - self._bits)
-        pieces = encode_record(patch, facts)
+        pieces = encode_record(patch)
         nbytes = sum(map(len, pieces))
-        place = facts.split, bucket
+        place = split, bucket
         path = bucket_path(self._folder, *place)
         if place not in self._files:
             self._files[place] = os.open(
@@ -90,10 +96,13 @@ class SpoolWriter:
         self._files.clear()
 
 
-def choose_bucket_bits() -> int:
+def choose_bucket_bits(num_splits: int) -> int:
     """Returns how many bits of the key choose the bucket, within the open-file limit.
 
     The number of buckets has no influence on the shards.
+
+    Args:
+        num_splits: Splits that have buckets.
     """
     try:
         import resource
@@ -103,5 +112,5 @@ def choose_bucket_bits() -> int:
         limit = 512
     if limit < 0:  # no limit
         return _MAX_BUCKET_BITS
-    most = int(limit * _OPEN_FILES_SHARE) // len(SPLITS)
+    most = int(limit * _OPEN_FILES_SHARE) // num_splits
     return max(0, min(_MAX_BUCKET_BITS, most.bit_length() - 1))

@@ -3,86 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.engine import disk
+from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.spool import SpoolWriter
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.spooled import SpooledSource, save_spooled
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import ArchiveError, ChecksumError, PatchError
-from bigearthnet.release import Release
 from bigearthnet.release.patch_index import PatchIndex
-from bigearthnet.release.splits import COUNTRIES, EXCLUDED
+from bigearthnet.release.splits import COUNTRIES
 from bigearthnet.source import Source, open_source
 from bigearthnet.source.metadata import SYNTHETIC
 from bigearthnet.source.patch import decode_patch
-from bigearthnet.store.quarantine import Quarantine
+from bigearthnet.store.quarantine import BadPatch, Quarantine
 from bigearthnet.util.progress import Progress
 
 
 def fill_spool(
-    source: Path | str,
+    job: Job,
+    number: int,
     work: Workspace,
     index: SpoolIndex,
-    lane: str,
-    *,
-    formats: Sequence[str],
-    release: Release,
     patches: PatchIndex,
-    options: BuildOptions,
+    wanted: npt.NDArray[np.bool_],
+    bad: Sequence[BadPatch],
 ) -> SpooledSource:
-    """Runs stage one from its start.
+    """Reads a source to its end; errors as in `pipeline.encode`.
 
     Args:
-        source: As the other arguments and the errors, see `pipeline.encode`.
+        job: The build.
+        number: Which of its sources. The first one says which patches there are; of the
+            others, each patch that is wanted must be there.
         work: The workspace; an earlier spool of this source is deleted.
         index: The empty index to fill.
-        lane: Which of the sources of the build it is.
-        formats: Names of the formats that are written later.
-        release: What the source is.
         patches: The release's patches in the wanted split scheme.
-        options: Selection and workers.
+        wanted: True for each row of the table that is to be stored, shape (patch,).
+        bad: What was set aside of earlier sources.
     """
-    wanted = choose_rows(patches, options)
-    quarantine = None if options.max_bad is None else Quarantine(options.max_bad)
+    source, options = job.sources[number], job.options
+    quarantine = None
+    if options.max_bad is not None:
+        quarantine = Quarantine(options.max_bad, len(bad))
+    lane = source.archive.name
     with (
-        open_source(source) as opened,
-        SpoolWriter(work.begin_spool(lane), index) as writer,
+        open_source(source.path, source.archive) as opened,
+        SpoolWriter(work.begin_spool(lane), index, patches) as writer,
     ):
         disk.check_space(
-            opened,
-            work.folder,
-            release=release,
-            formats=formats,
-            most_patches=min(int(wanted.sum()), options.limit or len(wanted)),
-            workers=options.workers,
+            opened, work.folder, job, job.config.archives[number:], int(wanted.sum())
         )
         spool_patches(
             opened,
             writer,
             index,
-            release=release,
-            patches=patches,
+            patches,
             wanted=wanted,
-            limit=options.limit,
+            is_first=number == 0,
+            limit=options.limit if number == 0 else None,
             quarantine=quarantine,
             quiet=options.quiet,
         )
-        bad = () if quarantine is None else tuple(quarantine.patches)
-        _check_source(opened, int(index.read.sum()) + len(bad), options)
+        found = () if quarantine is None else tuple(quarantine.patches)
+        _check_source(opened, source, int(index.read.sum()) + len(found))
         writer.sync()
         return save_spooled(
             work,
             index,
             lane=lane,
             nbytes=opened.nbytes,
-            sha256=opened.sha256,
-            quarantine=bad,
+            sha256=opened.digests.get("sha256"),
+            quarantine=found,
         )
 
 
@@ -90,10 +85,10 @@ def spool_patches(
     source: Source,
     writer: SpoolWriter,
     index: SpoolIndex,
-    *,
-    release: Release,
     patches: PatchIndex,
+    *,
     wanted: npt.NDArray[np.bool_],
+    is_first: bool = True,
     limit: int | None = None,
     quarantine: Quarantine | None = None,
     quiet: bool = False,
@@ -104,43 +99,60 @@ def spool_patches(
         source: An opened source.
         writer: Writes the spool.
         index: The writer's index.
-        release: What the source is.
         patches: The release's patches in the wanted split scheme.
         wanted: True for each row of the table that is to be stored, shape (patch,).
+        is_first: Whether the source says which patches there are. Of another one, all
+            that are wanted must be there, and others are left alone, good or bad.
         limit: Stops after as many stored patches; None for all.
         quarantine: Takes the bad patches; None to end with the first.
         quiet: Shows no progress.
 
     Raises:
         ArchiveError: If the source cannot be read to its end.
-        PatchError: If a patch is damaged or not part of the release.
+        PatchError: If a patch is damaged, missing or not part of the release.
         QuarantineError: If there are too many of them to be set aside.
     """
+    aside: set[int] = set()
 
     def set_aside(error: PatchError, row: int | None, offset: int | None) -> None:
+        if row is not None and not is_first and not wanted[row]:
+            return
         if quarantine is None:
             raise error
         quarantine.add(error, offset)
         if row is not None:
             index.add_bad(row)
+            aside.add(row)
 
     num_stored = 0
+    nomenclature = patches.release.nomenclature
     with Progress("spool", total_nbytes=source.nbytes, quiet=quiet) as progress:
         raws = source.patches(patches, on_bad=set_aside)
         for number, raw in enumerate(raws, start=1):
             progress.update(number, source.position)
+            if not is_first and not wanted[raw.row]:
+                continue
             try:
-                patch = decode_patch(raw, release.nomenclature)
+                patch = decode_patch(raw, source.archive, nomenclature)
             except PatchError as error:
                 set_aside(error, raw.row, raw.offset)
                 continue
-            is_synthetic = SYNTHETIC in patch.metadata.tile_source
-            index.add_read(raw.row, patch.metadata.labels, is_synthetic)
+            is_synthetic = SYNTHETIC in str(patch.fields.get("tile_source"))
+            index.add_read(raw.row, patch.labels, is_synthetic)
             if wanted[raw.row]:
-                writer.append(raw.row, patch, patches.facts(raw.row))
+                writer.append(raw.row, patch)
                 num_stored += 1
             if num_stored == limit:
                 break
+    for row in () if is_first else np.flatnonzero(wanted & ~index.stored).tolist():
+        if row not in aside:
+            name = patches.names(source.archive.ids).name(row)
+            error = PatchError(
+                f"missing in {source.path}: expected it, since another source has the "
+                f"patch {patches.patch_id(row)}.",
+                patch_id=name,
+            )
+            set_aside(error, row, None)
 
 
 def choose_rows(patches: PatchIndex, options: BuildOptions) -> npt.NDArray[np.bool_]:
@@ -151,23 +163,28 @@ def choose_rows(patches: PatchIndex, options: BuildOptions) -> npt.NDArray[np.bo
     """
     wanted = np.ones(len(patches), np.bool_)
     if not options.include_excluded:
-        wanted &= patches.splits != EXCLUDED
+        release = patches.release
+        excluded = [release.splits.index(split) for split in release.excluded]
+        wanted &= ~np.isin(patches.splits, excluded)
     if options.countries:
         codes = [COUNTRIES.index(country) for country in options.countries]
         wanted &= np.isin(patches.countries, codes)
     return wanted
 
 
-def _check_source(source: Source, num_read: int, options: BuildOptions) -> None:
-    if options.expected_patches not in (None, num_read):
+def _check_source(opened: Source, source: JobSource, num_read: int) -> None:
+    if source.num_patches not in (None, num_read):
         raise ArchiveError(
-            f"{source.path} is incomplete: expected {options.expected_patches:,} "
-            f"patches, found {num_read:,}. Nothing was built; extract the archive to "
-            "its end, or build what is there with python -m builder.build."
+            f"{opened.path} is incomplete: expected {source.num_patches:,} patches, "
+            f"found {num_read:,}. Nothing was built; extract the archive to its end, "
+            "or build what is there with python -m builder.build."
         )
-    expected = options.expected_sha256
-    if expected is not None and source.sha256 not in (None, expected):
+    expected = source.digest
+    if expected is None:
+        return
+    found = opened.digests.get(expected.algorithm)
+    if found not in (None, expected.hexdigest):
         raise ChecksumError(
-            f"{source.path} is not the published file: expected sha256 {expected}, got "
-            f"{source.sha256}. Nothing was built; download it again."
+            f"{opened.path} is not the published file: expected {expected.algorithm} "
+            f"{expected.hexdigest}, got {found}. Nothing was built; download it again."
         )

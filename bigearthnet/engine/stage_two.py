@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bigearthnet.engine.shards import ShardInfo, ShardPlan
+from bigearthnet.engine.job import Job
+from bigearthnet.engine.shards import ShardPlan
 from bigearthnet.engine.spool import bucket_path
 from bigearthnet.engine.workers import WorkerPool
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import JournalError
-from bigearthnet.schema.configs import Config
+from bigearthnet.release.bands import BandGroup
+from bigearthnet.store.result import ShardInfo
 from bigearthnet.store.statistics import BandSums
 from bigearthnet.util.files import FileInfo
 from bigearthnet.util.progress import Progress
@@ -23,22 +25,15 @@ def write_shards(
     plans: Sequence[ShardPlan],
     pool: WorkerPool,
     work: Workspace,
-    spool: Path,
-    formats: Sequence[str],
-    config: Config,
-    *,
-    quiet: bool = False,
+    job: Job,
 ) -> tuple[ShardInfo, ...]:
     """Writes all shards that an earlier run has not written.
 
     Args:
         plans: All shards of the build.
         pool: Writes them.
-        work: The workspace.
-        spool: Folder of the buckets.
-        formats: Names of the formats to write.
-        config: What to store.
-        quiet: Shows no progress.
+        work: The workspace, with the spools of all sources.
+        job: The build.
 
     Returns:
         What was written, in the order of `plans`.
@@ -48,52 +43,51 @@ def write_shards(
         JournalError: If a bucket is missing or too short.
         WorkerError: If a process ended.
     """
-    written = find_written(work)
+    written = find_written(work, job.config.groups)
     todo = [plan for plan in plans if plan.name not in written]
     if not work.is_published:
-        _remove_others(work.folder, formats, written.values())
-    outputs = {name: work.output(name) for name in formats} if todo else {}
-    buckets = Buckets(todo, spool)
+        _remove_others(work.folder, job, written.values())
+    outputs = {name: work.output(name) for name in job.formats} if todo else {}
+    spools = [work.spool(source.archive.name) for source in job.sources]
+    buckets = Buckets(todo, spools)
     buckets.check()
-    total = sum(len(plan.records) for plan in todo)
-    with Progress("shards", total_patches=total, quiet=quiet) as progress:
-        for plan, shard in pool.write_shards(
-            todo,
-            spool=spool,
-            outputs=outputs,
-            config=config,
-            on_progress=progress.add,
-        ):
+    total = sum(len(plan.rows) for plan in todo)
+    with Progress("shards", total_patches=total, quiet=job.options.quiet) as progress:
+        for plan, shard in pool.write_shards(job, todo, spools, outputs, progress.add):
             work.journal.append(encode_entry(plan, shard))
             buckets.release(plan)
             written[plan.name] = shard
     return tuple(written[plan.name] for plan in plans)
 
 
-def _remove_others(
-    folder: Path, formats: Sequence[str], written: Iterable[ShardInfo]
-) -> None:
+def _remove_others(folder: Path, job: Job, written: Iterable[ShardInfo]) -> None:
     """Removes all files from unfinished stores but the shards that are written.
 
     An interrupted build leaves files that it was writing, temporary files of TFDS among
     them, which would be published with the store.
     """
     files = {path for shard in written for path in _find_files(shard, folder)}
-    for form in formats:
+    for form in job.formats:
         for path in (folder / form).rglob("*"):
             if path.is_file() and path not in files:
                 path.unlink()
 
 
-def find_written(work: Workspace) -> dict[str, ShardInfo]:
+def find_written(
+    work: Workspace, groups: Sequence[BandGroup]
+) -> dict[str, ShardInfo]:
     """Returns name → the shard of all that were written by an earlier run.
 
     A shard of which a file is missing or has another size has to be written again.
+
+    Args:
+        work: The workspace.
+        groups: The bands whose pixels are summed up.
     """
     return {
         entry["name"]: shard
         for entry in work.journal.find("shard")
-        if _is_there(shard := decode_entry(entry), work)
+        if _is_there(shard := decode_entry(entry, groups), work)
     }
 
 
@@ -124,27 +118,36 @@ def encode_entry(plan: ShardPlan, shard: ShardInfo) -> dict[str, Any]:
     }
 
 
-def decode_entry(entry: Mapping[str, Any]) -> ShardInfo:
+def decode_entry(entry: Mapping[str, Any], groups: Sequence[BandGroup]) -> ShardInfo:
     """Returns the shard of an entry; see `encode_entry`."""
     files = {form: FileInfo(**file) for form, file in entry["files"].items()}
-    sums = BandSums.decode(entry["sums"])
+    sums = BandSums.decode(entry["sums"], groups)
     return ShardInfo(entry["split"], entry["num_patches"], files, sums)
 
 
 class Buckets:
-    """Deletes each bucket of a spool once all shards that need it are written."""
+    """Deletes each bucket of the spools once all shards that need it are written."""
 
-    def __init__(self, plans: Iterable[ShardPlan], spool: Path) -> None:
+    def __init__(self, plans: Iterable[ShardPlan], spools: Sequence[Path]) -> None:
         """Counts the shards that need each bucket.
 
         Args:
             plans: The shards that are to be written.
-            spool: Folder of the buckets.
+            spools: Folder of the spool of each source.
         """
-        self._plans, self._spool = list(plans), spool
+        self._plans, self._spools = list(plans), spools
         self._needed = Counter(
-            (plan.split, bucket) for plan in self._plans for bucket in plan.buckets
+            path for plan in self._plans for path, _ in self._find_ends(plan)
         )
+
+    def _find_ends(self, plan: ShardPlan) -> Iterator[tuple[Path, int]]:
+        """Yields each bucket that a shard needs, and how long it must be."""
+        for source, spool in enumerate(self._spools):
+            places = plan.places[source]
+            ends = places["offset"] + places["nbytes"]
+            for bucket in plan.buckets(source):
+                end = int(ends[places["bucket"] == bucket].max())
+                yield bucket_path(spool, plan.split, bucket), end
 
     def check(self) -> None:
         """Checks that every bucket has all the records that the shards need.
@@ -153,15 +156,12 @@ class Buckets:
             JournalError: If one is missing or too short.
         """
         for plan in self._plans:
-            ends = plan.records["offset"] + plan.records["nbytes"]
-            for bucket in plan.buckets:
-                path = bucket_path(self._spool, plan.split, bucket)
-                end = int(ends[plan.records["bucket"] == bucket].max())
+            for path, end in self._find_ends(plan):
                 if not path.is_file() or path.stat().st_size < end:
                     raise JournalError(
                         f"{path} is missing, or shorter than {end} bytes, and "
                         f"{plan.name} is not written yet. Build again with --restart, "
-                        f"or delete {self._spool.parent} and build again."
+                        f"or delete {path.parents[1]} and build again."
                     )
 
     def release(self, plan: ShardPlan) -> None:
@@ -170,7 +170,7 @@ class Buckets:
         Args:
             plan: A shard whose entry in the journal is durable.
         """
-        for bucket in plan.buckets:
-            self._needed[plan.split, bucket] -= 1
-            if not self._needed[plan.split, bucket]:
-                bucket_path(self._spool, plan.split, bucket).unlink()
+        for path, _ in self._find_ends(plan):
+            self._needed[path] -= 1
+            if not self._needed[path]:
+                path.unlink()

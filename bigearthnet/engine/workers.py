@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from bigearthnet.engine import worker
-from bigearthnet.engine.shards import ShardInfo, ShardPlan, write_shard
+from bigearthnet.engine.job import Job
+from bigearthnet.engine.shards import ShardPlan, write_shard
 from bigearthnet.errors import BigEarthNetError
-from bigearthnet.schema.configs import Config
+from bigearthnet.store.result import ShardInfo
 from bigearthnet.util import process
 
 # Called with patches and bytes that were done since the last call.
@@ -44,10 +45,10 @@ class Worker:
 
     def write(
         self,
+        job: Job,
         plan: ShardPlan,
-        spool: Path,
+        spools: Sequence[Path],
         outputs: Mapping[str, Path],
-        config: Config,
         on_progress: OnProgress,
     ) -> ShardInfo:
         """Writes one shard; arguments and errors as in `shards.write_shard`.
@@ -56,7 +57,7 @@ class Worker:
             WorkerError: If the process ended.
         """
         try:
-            message = pickle.dumps((plan, spool, outputs, config))
+            message = pickle.dumps((job, plan, spools, outputs))
             while message:
                 message = message[self._input.write(message) or 0 :]
             while True:
@@ -99,20 +100,19 @@ class WorkerPool:
 
     def write_shards(
         self,
+        job: Job,
         plans: Sequence[ShardPlan],
-        *,
-        spool: Path,
+        spools: Sequence[Path],
         outputs: Mapping[str, Path],
-        config: Config,
         on_progress: OnProgress,
     ) -> Iterator[tuple[ShardPlan, ShardInfo]]:
         """Writes shards and yields each as it is finished.
 
         Args:
+            job: The build.
             plans: The shards.
-            spool: Folder of the buckets.
+            spools: Folder of the spool of each source.
             outputs: Name of each format → existing folder of its store.
-            config: What to store.
             on_progress: Called from any thread, one at a time.
 
         Raises:
@@ -121,12 +121,10 @@ class WorkerPool:
         """
         if not self._workers:
             for plan in plans:
-                yield (
-                    plan,
-                    write_shard(
-                        plan, spool, outputs, config, lambda n: on_progress(1, n)
-                    ),
+                shard = write_shard(
+                    job, plan, spools, outputs, lambda n: on_progress(1, n)
                 )
+                yield plan, shard
             return
         free: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for idle in self._workers:
@@ -135,7 +133,7 @@ class WorkerPool:
         def write(plan: ShardPlan) -> ShardInfo:
             chosen = free.get()
             try:
-                return chosen.write(plan, spool, outputs, config, on_progress)
+                return chosen.write(job, plan, spools, outputs, on_progress)
             finally:
                 free.put(chosen)
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigearthnet.schema.configs import DATA_VERSION, Config
+from bigearthnet.release.model import scheme_suffix
+from bigearthnet.schema.configs import Config
 from bigearthnet.util.options import look_up
 
 
@@ -24,31 +25,42 @@ class Format:
         shard: File of a shard below that folder, a template.
         has_columns: Whether the store keeps a table of columns, that is
             `Config.columns`, or single examples of `Config.schema`.
-        patch_nbytes: The most bytes that a stored patch takes, on average.
+        pixel_share: The most bytes that a stored patch takes on average, for each byte
+            of its pixels,
+        extra_nbytes: and besides.
     """
 
     name: str
     folder: str
     shard: str
     has_columns: bool
-    patch_nbytes: int
+    pixel_share: float
+    extra_nbytes: int
 
     def store_folder(self, data_dir: Path, config: Config) -> Path:
         """Returns the folder of a configuration's store."""
-        suffix = scheme_suffix(config)
         return data_dir / self.folder.format(
-            config=config.name, version=DATA_VERSION, suffix=suffix
+            config=config.name,
+            version=config.release.data_version,
+            suffix=tables_suffix(config),
         )
 
-    def shard_file(self, split: str, number: int, count: int) -> str:
+    def patch_nbytes(self, config: Config) -> int:
+        """Returns the most bytes that a stored patch takes, on average."""
+        pixels = sum(group.nbytes for group in config.groups)
+        return int(pixels * self.pixel_share) + self.extra_nbytes
+
+    def shard_file(self, config: Config, split: str, number: int, count: int) -> str:
         """Returns the file of a shard, as a path below its store's folder.
 
         Args:
+            config: The configuration.
             split: Name of the split.
             number: Number of the shard in its split, from 0.
             count: Shards of the split.
         """
-        return self.shard.format(split=split, number=number, count=count)
+        base = config.choice.base
+        return self.shard.format(base=base, split=split, number=number, count=count)
 
 
 FORMATS: Mapping[str, Format] = {
@@ -59,21 +71,24 @@ FORMATS: Mapping[str, Format] = {
             "bigearthnet/{config}/{version}",
             "bigearthnet-{split}.tfrecord-{number:05d}-of-{count:05d}",
             has_columns=False,
-            patch_nbytes=161_500,  # 160,000 of pixels and about 1,300 of metadata
+            pixel_share=1.0,
+            extra_nbytes=1_500,  # metadata, about 1,300
         ),
         Format(
             "parquet",
             "huggingface{suffix}",
-            "s2/{split}-{number:05d}-of-{count:05d}.parquet",
+            "{base}/{split}-{number:05d}-of-{count:05d}.parquet",
             has_columns=True,
-            patch_nbytes=130_000,  # 117,000 on the real sample patches, and footers
+            pixel_share=0.75,  # 0.7 on the real sample patches
+            extra_nbytes=10_000,  # preview, metadata and footers
         ),
         Format(
             "arrow",
             "arrow{suffix}",
             "{split}/data-{number:05d}-of-{count:05d}.arrow",
             has_columns=True,
-            patch_nbytes=175_000,  # pixels, their list offsets, and the preview
+            pixel_share=1.0,
+            extra_nbytes=15_000,  # list offsets of the pixels, preview and metadata
         ),
     )
 }
@@ -88,10 +103,10 @@ def get_format(name: str) -> Format:
     return look_up(FORMATS, name, "format")
 
 
-def scheme_suffix(config: Config) -> str:
-    """Returns what names of the config's split scheme end in; official ones, nothing.
+def tables_suffix(config: Config) -> str:
+    """Returns what the folders of a configuration's tables end in.
 
-    Configurations that share a suffix share the stores of column formats; only one of
-    each scheme has columns.
+    Configurations of one release and split scheme share these folders, and the table of
+    patches; only one of each has columns.
     """
-    return "" if config.scheme == "official" else f"-{config.scheme}"
+    return f"{config.release.suffix}{scheme_suffix(config.choice.scheme)}"

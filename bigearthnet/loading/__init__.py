@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigearthnet.errors import OptionError
 from bigearthnet.reading import open_reader
 from bigearthnet.reading.batches import Reader
-from bigearthnet.release.bands import GROUPS, RGB
-from bigearthnet.release.nomenclature import Nomenclature
-from bigearthnet.schema.configs import Config, get_config
-from bigearthnet.schema.features import RGB_SCHEMA, Feature
+from bigearthnet.release import RELEASES, Release
+from bigearthnet.schema.configs import get_config
+from bigearthnet.schema.features import Feature
 from bigearthnet.store import Store, default_data_dir, open_store
 from bigearthnet.util.options import check_batch_size, check_seed, check_tensorflow
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+    from bigearthnet.release.nomenclature import Nomenclature
 
 # Batches that wait to be taken; one of 128 patches at 120 × 120 has 88 MB.
 _READ_AHEAD = 2
@@ -33,13 +33,14 @@ def load(
     *,
     config: str = "s2",
     bands: str | Sequence[str] = "all",
-    labels: str = "clc43",
+    labels: str | None = None,
     image_size: int | None = 120,
     batch_size: int = 128,
     shuffle: bool = False,
     seed: int | None = None,
     keep_empty: bool = False,
     store: str | None = None,
+    release: Release | None = None,
 ) -> tf.data.Dataset:
     """Loads a split as batches of images and labels.
 
@@ -56,7 +57,8 @@ def load(
             (B04, B03, B02), or a list of band names, in the order wanted.
         labels: `clc43`, `ben19`, `clc_level2` or `clc_level1`; also the alphabetical
             orders of other packages, `clc43_alphabetical` and `ben19_alphabetical`.
-            Vectors of level 1 and 2 are the union of their level-3 classes.
+            Vectors of level 1 and 2 are the union of their level-3 classes. None for
+            the labels that the release is published with, which is `clc43`.
         image_size: 120 for images in which all bands have 120 × 120 pixels, those of 20
             and 60 m by bicubic interpolation with half-pixel centres; None for the
             stored pixels.
@@ -70,6 +72,8 @@ def load(
             has in `s2-random` and in `excluded`.
         store: `tfrecord`, `arrow` or `parquet`; None for the first of them that is
             there.
+        release: The release that the configuration belongs to; None for one that the
+            package knows.
 
     Returns:
         Data set of (images, labels). Labels: shape (batch, class), uint8. Images, with
@@ -84,89 +88,41 @@ def load(
         StoreError: If the data directory does not hold what is asked for.
         ShardError: If what a store says of itself cannot be read.
     """
-    chosen = get_config(config)
-    names = _check_options(chosen, bands, image_size, batch_size)
-    check_seed(seed)
-    folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
+    check_tensorflow("bigearthnet.load")
     from bigearthnet.loading import labels as label_maps
+    from bigearthnet.loading.images import plan_images
+    from bigearthnet.loading.to_tf import to_tf
 
-    target = label_maps.get_nomenclature(labels)
+    chosen = get_config(config, RELEASES if release is None else [release])
+    images = plan_images(chosen, bands, image_size)
+    check_batch_size(batch_size)
+    check_seed(seed)
+    source = chosen.release.nomenclature
+    target = label_maps.get_nomenclature(labels, chosen.release)
+    folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
     opened = open_store(folder, chosen, store)
-    columns = _choose_columns(chosen, bands, names, image_size)
-    dataset = _read(opened, split, columns, batch_size, shuffle, seed)
+    vector = chosen.release.label_sets[0].vector
+    columns = [*images.columns, vector]
+    reader = _open_split(opened, split)
+    dataset = to_tf(reader, batch_size, columns, shuffle=shuffle, seed=seed)
     count = opened.num_patches(split)
     empty = 0 if keep_empty else label_maps.count_unlabelled(opened, split, target)
+
+    def assemble(batch: dict[str, tf.Tensor]) -> tuple[Any, tf.Tensor]:
+        vectors = label_maps.map_labels(batch[vector], source, target)
+        return images.make(batch), vectors
+
     if empty:
-        dataset = _drop_unlabelled(dataset, target).rebatch(batch_size)
-    dataset = dataset.map(
-        _make_assemble(chosen, bands, names, image_size, target),
-        num_parallel_calls=_autotune(),
-    )
-    batches = -(-(count - empty) // batch_size)
-    return _finish(dataset, batches)
+        dataset = _drop_unlabelled(dataset, vector, source, target).rebatch(batch_size)
+    dataset = dataset.map(assemble, num_parallel_calls=_autotune())
+    return _finish(dataset, -(-(count - empty) // batch_size))
 
 
-def _check_options(
-    config: Config,
-    bands: str | Sequence[str],
-    image_size: int | None,
-    batch_size: int,
-) -> tuple[str, ...]:
-    """Returns the names of the bands."""
-    from bigearthnet.loading.images import IMAGE_SIZE, choose_bands
-
-    check_tensorflow("bigearthnet.load")
-    check_batch_size(batch_size)
-    if image_size not in (IMAGE_SIZE, None):
-        raise OptionError(
-            f"image_size: expected {IMAGE_SIZE} or None, got {image_size!r}. Resize "
-            "the images with tf.image.resize."
-        )
-    if config.schema == RGB_SCHEMA:
-        if bands not in ("all", "rgb") or image_size is None:
-            raise OptionError(
-                f"config {config.name} holds 8-bit pictures: expected bands='rgb' and "
-                f"image_size={IMAGE_SIZE}, got {bands!r} and {image_size!r}."
-            )
-        return RGB
-    return choose_bands(bands)
-
-
-def _choose_columns(
-    config: Config,
-    bands: str | Sequence[str],
-    names: Sequence[str],
-    image_size: int | None,
-) -> list[str]:
-    """Returns the columns that images and labels are made of."""
-    from bigearthnet.loading.images import choose_groups
-    from bigearthnet.loading.labels import STORED
-
-    if config.schema == RGB_SCHEMA:
-        return ["image", STORED]
-    if image_size is None and bands != "all":
-        return [*names, STORED]
-    return [*(group.name for group in choose_groups(names)), STORED]
-
-
-def _read(
-    store: Store,
-    split: str,
-    columns: Sequence[str],
-    batch_size: int,
-    shuffle: bool,
-    seed: int | None,
-) -> tf.data.Dataset:
-    """Makes batches of some columns, from whichever format the store has."""
-    from bigearthnet.huggingface import to_tf
-
+def _open_split(store: Store, split: str) -> Reader:
     shards = tuple(store.shards(split))
     versions = tuple((s.st_ino, s.st_mtime_ns) for s in (p.stat() for p in shards))
-    schema = get_config(store.name).schema
-    reader = _open_reader(
-        store.format.name, shards, tuple(store.rows(split)), schema, versions
-    )
-    return to_tf(reader, batch_size, columns, shuffle=shuffle, seed=seed)
+    rows = tuple(store.rows(split))
+    return _open_reader(store.format.name, shards, rows, store.features, versions)
 
 
 @functools.lru_cache(maxsize=8)
@@ -191,41 +147,19 @@ def _open_reader(
     return open_reader(form, shards, rows, schema)
 
 
-def _drop_unlabelled(dataset: tf.data.Dataset, target: Nomenclature) -> tf.data.Dataset:
+def _drop_unlabelled(
+    dataset: tf.data.Dataset, vector: str, source: Nomenclature, target: Nomenclature
+) -> tf.data.Dataset:
     """Drops the patches that have no label in a nomenclature from every batch."""
     import tensorflow as tf
 
-    from bigearthnet.loading.labels import STORED, map_labels
+    from bigearthnet.loading.labels import map_labels
 
     def drop(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        keep = tf.reduce_any(map_labels(batch[STORED], target) > 0, axis=1)
+        keep = tf.reduce_any(map_labels(batch[vector], source, target) > 0, axis=1)
         return {name: tf.boolean_mask(values, keep) for name, values in batch.items()}
 
     return dataset.map(drop, num_parallel_calls=_autotune())
-
-
-def _make_assemble(
-    config: Config,
-    bands: str | Sequence[str],
-    names: Sequence[str],
-    image_size: int | None,
-    target: Nomenclature,
-) -> Any:
-    """Returns the function from a batch of stored features to (images, labels)."""
-    from bigearthnet.loading.images import decode_pictures, make_images
-    from bigearthnet.loading.labels import STORED, map_labels
-
-    def assemble(batch: dict[str, tf.Tensor]) -> tuple[Any, tf.Tensor]:
-        vectors = map_labels(batch[STORED], target)
-        if config.schema == RGB_SCHEMA:
-            return decode_pictures(batch["image"]), vectors
-        if image_size is not None:
-            return make_images(batch, names), vectors
-        if bands == "all":
-            return {group.name: batch[group.name] for group in GROUPS}, vectors
-        return {name: batch[name] for name in names}, vectors
-
-    return assemble
 
 
 def _autotune() -> int:

@@ -3,44 +3,94 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.errors import OptionError
-from bigearthnet.release.bands import BANDS, BY_NAME, GROUPS, RGB, BandGroup
+from bigearthnet.release.bands import IMAGE_SIZE, BandGroup, order_bands
+from bigearthnet.schema.configs import Config
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-# Height and width of the 10 m bands, to which the others are resampled, in pixels.
-IMAGE_SIZE = 120
 
 # Blocks of output rows whose products leave out most weights that are zero; of two to
 # twelve, as fast as any.
 _BLOCKS = 5
 
 
-def choose_bands(bands: str | Sequence[str]) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class ImagePlan:
+    """How images are made of stored columns.
+
+    Attributes:
+        columns: The columns that are read.
+        make: Batch of these → images; see `loading.load`.
+    """
+
+    columns: tuple[str, ...]
+    make: Callable[[Mapping[str, tf.Tensor]], Any]
+
+
+def plan_images(
+    config: Config, bands: str | Sequence[str], image_size: int | None
+) -> ImagePlan:
+    """Says how the images that are asked for are made of what is stored.
+
+    Args:
+        config: What is stored.
+        bands: See `loading.load`.
+        image_size: IMAGE_SIZE, or None for the stored pixels.
+
+    Raises:
+        OptionError: If that cannot be done.
+    """
+    if image_size not in (IMAGE_SIZE, None):
+        raise OptionError(
+            f"image_size: expected {IMAGE_SIZE} or None, got {image_size!r}. Resize "
+            "the images with tf.image.resize."
+        )
+    if config.choice.is_rgb:
+        if bands not in ("all", "rgb") or image_size is None:
+            raise OptionError(
+                f"config {config.name} holds 8-bit pictures: expected bands='rgb' and "
+                f"image_size={IMAGE_SIZE}, got {bands!r} and {image_size!r}."
+            )
+        return ImagePlan(("image",), lambda batch: decode_pictures(batch["image"]))
+    names = choose_bands(bands, config)
+    groups = choose_groups(config.groups, names)
+    stored = tuple(group.name for group in groups)
+    if image_size is not None:
+        return ImagePlan(stored, lambda batch: make_images(batch, groups, names))
+    columns = stored if bands == "all" else names
+    return ImagePlan(columns, lambda batch: {name: batch[name] for name in columns})
+
+
+def choose_bands(bands: str | Sequence[str], config: Config) -> tuple[str, ...]:
     """Returns the names of the bands that are asked for, in the order asked.
 
     Args:
         bands: `all` (ascending wavelength), `rgb` (B04, B03, B02), or names.
+        config: What is stored.
 
     Raises:
         OptionError: If a name is unknown or comes twice, or there is none.
     """
+    known = [band.name for group in config.groups for band in group.bands]
     if isinstance(bands, str):
-        named = {"all": tuple(band.name for band in BANDS), "rgb": RGB}
-        if bands in named:
+        images = [group for group in config.groups if not group.is_map]
+        every = tuple(band.name for band in order_bands(images))
+        named = {"all": every, "rgb": config.release.rgb}
+        if named.get(bands):
             return named[bands]
         bands = (bands,)
     for name in bands:
-        if name not in BY_NAME:
+        if name not in known:
             raise OptionError(
-                f"unknown band: expected all, rgb, or a list of {', '.join(BY_NAME)}, "
+                f"unknown band: expected all, rgb, or a list of {', '.join(known)}, "
                 f"got {name!r}."
             )
     if not bands or len(set(bands)) < len(bands):
@@ -48,10 +98,12 @@ def choose_bands(bands: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(bands)
 
 
-def choose_groups(bands: Sequence[str]) -> tuple[BandGroup, ...]:
-    """Returns the groups that hold the bands, in the order in which they are stored."""
+def choose_groups(
+    groups: Sequence[BandGroup], bands: Sequence[str]
+) -> tuple[BandGroup, ...]:
+    """Returns those of the groups that hold some bands, in the same order."""
     return tuple(
-        group for group in GROUPS if any(band.name in bands for band in group.bands)
+        group for group in groups if any(band.name in bands for band in group.bands)
     )
 
 
@@ -81,25 +133,28 @@ def resampling_matrix(size: int) -> npt.NDArray[np.float32]:
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def make_images(groups: Mapping[str, tf.Tensor], bands: Sequence[str]) -> tf.Tensor:
+def make_images(
+    stored: Mapping[str, tf.Tensor], groups: Sequence[BandGroup], bands: Sequence[str]
+) -> tf.Tensor:
     """Makes images of one size of some bands, those of 20 and 60 m resampled.
 
     Args:
-        groups: Name of each group → shape (batch, band, y, x), uint16.
+        stored: Name of each group → shape (batch, band, y, x), of the group's dtype.
+        groups: The groups that hold the bands.
         bands: Names of the bands, in the order of the channels.
 
     Returns:
-        Shape (batch, y, x, channel) = (batch, 120, 120, len(bands)), float32, digital
-        numbers; resampled ones can lie a little outside of the stored range.
+        Shape (batch, y, x, channel) = (batch, 120, 120, len(bands)), float32, in the
+        stored unit; resampled ones can lie a little outside of the stored range.
     """
     import tensorflow as tf
 
     parts: list[tf.Tensor] = []
     order: list[str] = []
-    for group in choose_groups(bands):
+    for group in groups:
         names = [band.name for band in group.bands]
         chosen = [name for name in bands if name in names]
-        pixels = groups[group.name]
+        pixels = stored[group.name]
         if chosen != names:
             pixels = tf.gather(pixels, [names.index(name) for name in chosen], axis=1)
         parts.append(
@@ -173,8 +228,8 @@ def decode_pictures(files: tf.Tensor) -> tf.Tensor:
     import tensorflow as tf
 
     pictures = tf.map_fn(
-        lambda file: tf.io.decode_png(file, len(RGB)),
+        lambda file: tf.io.decode_png(file, 3),
         files,
-        fn_output_signature=tf.TensorSpec((None, None, len(RGB)), tf.uint8),
+        fn_output_signature=tf.TensorSpec((None, None, 3), tf.uint8),
     )
-    return tf.ensure_shape(pictures, (None, IMAGE_SIZE, IMAGE_SIZE, len(RGB)))
+    return tf.ensure_shape(pictures, (None, IMAGE_SIZE, IMAGE_SIZE, 3))

@@ -7,45 +7,59 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.release.nomenclature import CLC43, NOMENCLATURES, Nomenclature, remap
+from bigearthnet.errors import LabelError, OptionError
+from bigearthnet.release import Release
+from bigearthnet.release.nomenclature import NOMENCLATURES, Nomenclature, remap
 from bigearthnet.store import Store, read_labels
 from bigearthnet.util.options import look_up
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# The stored feature that all vectors are made of.
-STORED = "multi_hot_43"
 
-
-def get_nomenclature(name: str) -> Nomenclature:
+def get_nomenclature(name: str | None, release: Release) -> Nomenclature:
     """Returns a nomenclature by name.
 
+    Args:
+        name: The name; None for the one that the release is published in.
+        release: The release whose labels are mapped to it.
+
     Raises:
-        OptionError: If there is none of that name.
+        OptionError: If there is none of that name, or no map to it.
     """
-    return look_up(NOMENCLATURES, name, "labels")
+    own = {s.nomenclature.name: s.nomenclature for s in release.label_sets}
+    chosen = look_up({**NOMENCLATURES, **own}, name or next(iter(own)), "labels")
+    try:
+        remap(release.nomenclature, chosen)
+    except LabelError as cause:
+        raise OptionError(
+            f"labels={name!r} of release {release.name}: {cause}"
+        ) from None
+    return chosen
 
 
-def make_matrix(target: Nomenclature) -> npt.NDArray[np.float32]:
-    """Returns which class of `target` each class of CLC43 becomes.
+def make_matrix(source: Nomenclature, target: Nomenclature) -> npt.NDArray[np.float32]:
+    """Returns which class of `target` each class of `source` becomes.
 
     Returns:
-        Shape (CLC43 class, target class), float32: 1 where it does, else 0; a row of
+        Shape (source class, target class), float32: 1 where it does, else 0; a row of
         zeros where a class is dropped.
     """
-    matrix = np.zeros((len(CLC43), len(target)), np.float32)
-    for source, index in enumerate(remap(CLC43, target)):
+    matrix = np.zeros((len(source), len(target)), np.float32)
+    for row, index in enumerate(remap(source, target)):
         if index is not None:
-            matrix[source, index] = 1
+            matrix[row, index] = 1
     return matrix
 
 
-def map_labels(vectors: tf.Tensor, target: Nomenclature) -> tf.Tensor:
-    """Turns CLC43 vectors into those of another nomenclature, by union of classes.
+def map_labels(
+    vectors: tf.Tensor, source: Nomenclature, target: Nomenclature
+) -> tf.Tensor:
+    """Turns vectors into those of another nomenclature, by union of classes.
 
     Args:
-        vectors: Shape (batch, class) = (batch, 43), uint8.
+        vectors: Shape (batch, class) = (batch, len(source)), uint8.
+        source: The nomenclature that they are of.
         target: The nomenclature that is wanted.
 
     Returns:
@@ -53,9 +67,10 @@ def map_labels(vectors: tf.Tensor, target: Nomenclature) -> tf.Tensor:
     """
     import tensorflow as tf
 
-    if target == CLC43:
+    if target == source:
         return vectors
-    counts = tf.matmul(tf.cast(vectors, tf.float32), make_matrix(target))
+    matrix = make_matrix(source, target)
+    counts = tf.matmul(tf.cast(vectors, tf.float32), matrix)
     return tf.cast(counts > 0, tf.uint8)
 
 
@@ -70,10 +85,11 @@ def count_unlabelled(store: Store, split: str, target: Nomenclature) -> int:
     Raises:
         ShardError: If the table of patches is missing or damaged.
     """
-    if None not in remap(CLC43, target):
+    source = store.config.release.nomenclature
+    if None not in remap(source, target):
         return 0
     lists = read_labels(store, split)
     rows = np.repeat(np.arange(len(lists)), lists.value_lengths().to_numpy())
-    is_kept = make_matrix(target).sum(axis=1) > 0
+    is_kept = make_matrix(source, target).sum(axis=1) > 0
     kept = is_kept[lists.flatten().to_numpy()]
     return len(lists) - len(np.unique(rows[kept]))

@@ -24,7 +24,7 @@ def open_reader(
     Args:
         form: Name of the format.
         paths: The shards, in order.
-        rows: Patches of each shard; tables say this and the schema themselves.
+        rows: Patches of each shard; tables say this themselves.
         schema: The stored features.
 
     Raises:
@@ -38,7 +38,7 @@ def open_reader(
     if form == "parquet":
         from bigearthnet.reading.parquet import ParquetReader
 
-        return ParquetReader(paths)
+        return ParquetReader(paths, schema)
     from bigearthnet.reading.arrow import ArrowReader
 
-    return ArrowReader.map_files(paths)
+    return ArrowReader.map_files(paths, schema)

@@ -17,12 +17,14 @@ from bigearthnet.reading.batches import (
     check_indices,
     choose_columns,
     find_column,
-    find_features,
+    find_stored_columns,
     make_generator,
 )
 from bigearthnet.reading.chunks import ChunkedColumn
 from bigearthnet.reading.memory import Recycler
+from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import get_config
+from bigearthnet.schema.features import Feature
 from bigearthnet.store import default_data_dir, open_store
 from bigearthnet.util.options import check_batch_size
 
@@ -42,18 +44,22 @@ class ArrowReader:
     """
 
     def __init__(
-        self, table: pa.Table, indices: npt.NDArray[np.int64] | None = None
+        self,
+        table: pa.Table,
+        columns: Sequence[Feature],
+        indices: npt.NDArray[np.int64] | None = None,
     ) -> None:
         """Takes a table of our columns; see `open` and `from_dataset`.
 
         Args:
             table: The table.
+            columns: The columns of its configuration.
             indices: Rows to offer, in this order; None for all.
 
         Raises:
             OptionError: If none of the columns is ours.
         """
-        self.features = find_features(table.schema)
+        self.features = find_stored_columns(table.schema, columns)
         self._batches = table.to_batches() or [_make_empty(table.schema)]
         self._ends = np.cumsum([batch.num_rows for batch in self._batches])
         self._indices = indices
@@ -67,6 +73,7 @@ class ArrowReader:
         split: str,
         data_dir: Path | str | None = None,
         config: str = "s2",
+        release: Release | None = None,
     ) -> ArrowReader:
         """Maps a split of the Arrow store of a data directory, without `datasets`.
 
@@ -74,6 +81,8 @@ class ArrowReader:
             split: Name of the split.
             data_dir: The data directory; None for that of TensorFlow Datasets.
             config: Name of the configuration.
+            release: The release that it belongs to; None for one that the package
+                knows.
 
         Raises:
             OptionError: If there is no such configuration or split, or it has no Arrow
@@ -82,15 +91,19 @@ class ArrowReader:
             ShardError: If the store is damaged.
         """
         folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
-        store = open_store(folder, get_config(config), "arrow")
-        return cls.map_files(store.shards(split))
+        chosen = get_config(config, RELEASES if release is None else [release])
+        store = open_store(folder, chosen, "arrow")
+        return cls.map_files(store.shards(split), chosen.columns)
 
     @classmethod
-    def map_files(cls, paths: Sequence[Path]) -> ArrowReader:
+    def map_files(
+        cls, paths: Sequence[Path], columns: Sequence[Feature]
+    ) -> ArrowReader:
         """Maps the shards of a split.
 
         Args:
             paths: The shards, in order.
+            columns: The columns of its configuration.
 
         Raises:
             ShardError: If a file is not an Arrow stream.
@@ -103,16 +116,23 @@ class ArrowReader:
                     tables.append(read.read_all())
             except (pa.ArrowException, OSError) as cause:
                 raise ShardError.unreadable(path, cause) from None
-        reader = cls(pa.concat_tables(tables))
+        reader = cls(pa.concat_tables(tables), columns)
         reader._paths = tuple(paths)
         return reader
 
     @classmethod
-    def from_dataset(cls, dataset: datasets.Dataset) -> ArrowReader:
+    def from_dataset(
+        cls,
+        dataset: datasets.Dataset,
+        config: str = "s2",
+        release: Release | None = None,
+    ) -> ArrowReader:
         """Reads a map-style data set of `datasets`, shuffled or selected ones too.
 
         Args:
             dataset: What `load_dataset` or `load_from_disk` returns for a split.
+            config: Name of the configuration that it was stored as.
+            release: As in `open`.
 
         Raises:
             OptionError: If it is something else, all splits for example, or has none of
@@ -129,12 +149,13 @@ class ArrowReader:
         indices = dataset._indices
         if indices is not None:
             indices = indices.column(0).to_numpy().astype(np.int64)
-        return cls(dataset.data.table, indices)
+        chosen = get_config(config, RELEASES if release is None else [release])
+        return cls(dataset.data.table, chosen.columns, indices)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._paths is None:
             raise TypeError("only an ArrowReader.open(...) can go to another process")
-        return ArrowReader.map_files, (self._paths,)
+        return ArrowReader.map_files, (self._paths, (*self.features.values(),))
 
     def __len__(self) -> int:
         if self._indices is not None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.errors import OptionError
-from bigearthnet.release.bands import GROUPS
-from bigearthnet.schema.features import S2_COLUMNS, Feature
+from bigearthnet.schema.features import Feature
 from bigearthnet.util.options import check_seed
 
 if TYPE_CHECKING:
@@ -47,14 +46,17 @@ class Reader(Protocol):
         """Yields all patches once, the last short batch included."""
 
 
-def find_features(schema: pa.Schema) -> dict[str, Feature]:
-    """Returns the features of a table's columns that are stored ones of ours.
+def find_stored_columns(
+    schema: pa.Schema, columns: Iterable[Feature]
+) -> dict[str, Feature]:
+    """Returns those of a configuration's columns that a table has as they are stored.
 
     Columns of another name or type are left out, those that a user of `datasets` has
     mapped to floats for example.
 
     Args:
         schema: The table's schema.
+        columns: The columns of the configuration.
 
     Raises:
         OptionError: If none of the columns is ours.
@@ -62,7 +64,7 @@ def find_features(schema: pa.Schema) -> dict[str, Feature]:
     from bigearthnet.formats.columns import arrow_type
 
     found = {}
-    for feature in S2_COLUMNS:
+    for feature in columns:
         group, _, field = feature.name.partition("/")
         index = schema.get_field_index(group)
         kind = schema.field(index).type if index >= 0 else None
@@ -114,14 +116,6 @@ class Column(NamedTuple):
     band: int | None
 
 
-# Band → group that holds it, and its index there.
-_BANDS = {
-    band.name: (group.name, index)
-    for group in GROUPS
-    for index, band in enumerate(group.bands)
-}
-
-
 def find_column(features: Mapping[str, Feature], name: str) -> Column:
     """Returns what a name stands for: a stored feature, or a single band of one.
 
@@ -130,15 +124,14 @@ def find_column(features: Mapping[str, Feature], name: str) -> Column:
     """
     if name in features:
         return Column(features[name], features[name], None)
-    group, band = _BANDS.get(name, ("", 0))
-    if group not in features:
+    group = next((f for f in features.values() if name in f.bands), None)
+    if group is None:
         raise OptionError(
             f"no column {name!r}: expected some of {', '.join(features)}, which have "
             "the stored types, or names of bands."
         )
-    stored = features[group]
-    single = dataclasses.replace(stored, name=name, shape=stored.shape[1:])
-    return Column(single, stored, band)
+    single = dataclasses.replace(group, name=name, shape=group.shape[1:], bands=())
+    return Column(single, group, group.bands.index(name))
 
 
 def choose_columns(

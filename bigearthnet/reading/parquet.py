@@ -19,9 +19,10 @@ from bigearthnet.reading.batches import (
     Column,
     choose_columns,
     find_column,
-    find_features,
+    find_stored_columns,
     make_generator,
 )
+from bigearthnet.schema.features import Feature
 from bigearthnet.util.options import check_batch_size
 
 # Row groups that are mixed with one another when patches are shuffled: 128 MB.
@@ -36,8 +37,12 @@ class ParquetReader:
             `coordinates/ulx` and so on.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], columns: Sequence[Feature]) -> None:
         """Reads the footers of the shards.
+
+        Args:
+            paths: The shards, in order.
+            columns: The columns of their configuration.
 
         Raises:
             ShardError: If one of them is not a Parquet file.
@@ -45,7 +50,8 @@ class ParquetReader:
         """
         self._paths = paths
         self._footers = [read_footer(path) for path in paths]
-        self.features = find_features(self._footers[0].schema.to_arrow_schema())
+        schema = self._footers[0].schema.to_arrow_schema()
+        self.features = find_stored_columns(schema, columns)
         self._groups = [
             (number, group)
             for number, footer in enumerate(self._footers)

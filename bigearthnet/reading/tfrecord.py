@@ -28,6 +28,7 @@ from bigearthnet.reading.batches import (
     make_generator,
 )
 from bigearthnet.reading.memory import Recycler
+from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import Feature
 from bigearthnet.store import default_data_dir, open_store
@@ -74,7 +75,11 @@ class TFRecordReader:
 
     @classmethod
     def open(
-        cls, split: str, data_dir: Path | str | None = None, config: str = "s2"
+        cls,
+        split: str,
+        data_dir: Path | str | None = None,
+        config: str = "s2",
+        release: Release | None = None,
     ) -> TFRecordReader:
         """Opens a split of the TFRecord store of a data directory, without TensorFlow.
 
@@ -82,6 +87,8 @@ class TFRecordReader:
             split: Name of the split.
             data_dir: The data directory; None for that of TensorFlow Datasets.
             config: Name of the configuration.
+            release: The release that it belongs to; None for one that the package
+                knows.
 
         Raises:
             OptionError: If there is no such configuration or split.
@@ -89,8 +96,9 @@ class TFRecordReader:
             ShardError: If what the store says of itself is damaged.
         """
         folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
-        store = open_store(folder, get_config(config), "tfrecord")
-        return cls(store.shards(split), store.rows(split), get_config(config).schema)
+        chosen = get_config(config, RELEASES if release is None else [release])
+        store = open_store(folder, chosen, "tfrecord")
+        return cls(store.shards(split), store.rows(split), chosen.schema)
 
     def __reduce__(self) -> tuple[Any, ...]:
         paths = [file.path for file in self._files]

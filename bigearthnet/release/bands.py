@@ -1,4 +1,4 @@
-"""The 12 Sentinel-2 bands of a patch and the three groups they are stored in.
+"""Bands, and the groups they are stored in; the 12 bands of Sentinel-2.
 
 The order of bands and groups is part of the stored bytes: a change here is a new
 major version of the dataset.
@@ -6,29 +6,31 @@ major version of the dataset.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True)
 class Band:
-    """One spectral channel of a patch, at its own resolution.
+    """One channel of a patch, at its own resolution.
 
     Attributes:
-        name: Sentinel-2 band name, for example `B8A`.
+        name: Name of the band, for example `B8A`.
         resolution_m: Ground sampling distance in metres.
-        wavelength_nm: Central wavelength in nanometres.
-        mean: Published mean digital number (BAND_STATS of the authors' v1 code; on
-            which patches it was computed is not stated).
+        wavelength_nm: Central wavelength in nanometres; None where a band has none.
+        mean: Published mean (of Sentinel-2: digital numbers, BAND_STATS of the authors'
+            v1 code; on which patches it was computed is not stated); None if unknown.
         std: Published standard deviation, from the same source.
     """
 
     name: str
     resolution_m: int
-    wavelength_nm: int
-    mean: float
-    std: float
+    wavelength_nm: int | None = None
+    mean: float | None = None
+    std: float | None = None
 
     @property
     def size_px(self) -> int:
@@ -48,10 +50,17 @@ class BandGroup:
     Attributes:
         name: Name of the stored feature, for example `bands_10m`.
         bands: The bands, in ascending wavelength.
+        dtype: NumPy name of the pixels' type, as published.
+        unit: What a pixel says, for people.
+        is_map: Whether pixels are class ids: these have no mean, and are no part of
+            an image.
     """
 
     name: str
     bands: tuple[Band, ...]
+    dtype: str = "uint16"
+    unit: str = "Level-2A digital numbers, reflectance = DN / 10000"
+    is_map: bool = False
 
     @property
     def size_px(self) -> int:
@@ -65,12 +74,15 @@ class BandGroup:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the group's pixels as uint16."""
-        return 2 * len(self.bands) * self.size_px**2
+        """Bytes of the group's pixels."""
+        return int(np.dtype(self.dtype).itemsize * np.prod(self.shape))
 
 
 # Side of a patch in metres (Sumbul et al., 2019, section 2).
 PATCH_SIZE_M = 1200
+
+# Height and width of the 10 m bands in pixels, which is that of images.
+IMAGE_SIZE = PATCH_SIZE_M // 10
 
 # Digital number of reflectance 1.0 in Sentinel-2 Level-2A products before processing
 # baseline 04.00 (ESA, Sentinel-2 User Handbook): reflectance = DN / 10000.
@@ -106,25 +118,32 @@ GROUPS: tuple[BandGroup, ...] = tuple(
     for resolution in (10, 20, 60)
 )
 
-# Bytes of all pixels of a patch, as uint16.
-PATCH_NBYTES = sum(group.nbytes for group in GROUPS)
+
+def order_bands(groups: Iterable[BandGroup]) -> tuple[Band, ...]:
+    """Returns the bands of groups by ascending wavelength, those without one last."""
+    bands = [band for group in groups for band in group.bands]
+    return tuple(sorted(bands, key=lambda band: band.wavelength_nm or np.inf))
 
 
-def split(example: Mapping[str, Any]) -> dict[str, Any]:
+def split(
+    example: Mapping[str, Any], groups: Iterable[BandGroup] = GROUPS
+) -> dict[str, Any]:
     """Takes the stored groups of an example, or of a batch, apart by band name.
 
     Args:
-        example: Anything that maps `bands_10m`, `bands_20m` and `bands_60m` to arrays
-            or tensors of shape (…, band, y, x). Groups may be missing.
+        example: Anything that maps names of groups (`bands_10m`, `bands_20m`,
+            `bands_60m`) to arrays or tensors of shape (…, band, y, x). Groups may be
+            missing.
+        groups: The groups; those of Sentinel-2 if left out.
 
     Returns:
         Band name → array of shape (…, y, x), in ascending wavelength. Values are the
-        stored digital numbers; reflectance = DN / 10000.
+        stored ones, of Sentinel-2 digital numbers; reflectance = DN / 10000.
     """
+    present = [group for group in groups if group.name in example]
     found = {
         band.name: example[group.name][..., index, :, :]
-        for group in GROUPS
-        if group.name in example
+        for group in present
         for index, band in enumerate(group.bands)
     }
-    return {band.name: found[band.name] for band in BANDS if band.name in found}
+    return {band.name: found[band.name] for band in order_bands(present)}

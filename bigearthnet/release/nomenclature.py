@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -182,3 +183,36 @@ def remap_ids(
     source.decode(ids)
     table = remap(source, target)
     return tuple(sorted({new for i in ids if (new := table[i]) is not None}))
+
+
+def encode_mask(ids: Iterable[int]) -> int:
+    """Packs class ids under 64 into the bits of an integer."""
+    return sum(1 << number for number in ids)
+
+
+def decode_mask(mask: int) -> tuple[int, ...]:
+    """Returns the ascending class ids of a mask; the inverse of `encode_mask`."""
+    return tuple(bit for bit in range(mask.bit_length()) if mask >> bit & 1)
+
+
+def multi_hot(labels: Sequence[Sequence[int]], n: int) -> npt.NDArray[np.uint8]:
+    """Turns lists of class ids, as `datasets` returns a batch of them, into vectors.
+
+    Args:
+        labels: Class ids of each patch; a patch may have none.
+        n: Classes of the nomenclature: 43 for `labels`, 19 for `labels_19`.
+
+    Returns:
+        Shape (patch, class) = (len(labels), n), uint8: 1 for each class, else 0.
+
+    Raises:
+        LabelError: If an id is not in [0, n).
+    """
+    vectors = np.zeros((len(labels), n), np.uint8)
+    rows = np.repeat(np.arange(len(labels)), [len(ids) for ids in labels])
+    flat = np.fromiter(itertools.chain.from_iterable(labels), np.int64)
+    wrong = flat[(flat < 0) | (flat >= n)]
+    if len(wrong):
+        raise LabelError(f"unknown class id: expected 0 to {n - 1}, got {wrong[0]}.")
+    vectors[rows, flat] = 1
+    return vectors

@@ -1,19 +1,20 @@
-"""Finds patches by id, and what the official lists say of them.
+"""Finds patches by id, and what the table of their release says of them.
 
-Works on the compact table of facts: no name is put together, and no Python object made,
-before it is asked for.
+Works on the compact table: no name is put together, and no Python object made, before
+it is asked for.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.release import V1, Release
-from bigearthnet.release.splits import get_split, join_name, read_facts
+from bigearthnet.release.model import Release
+from bigearthnet.release.patch_ids import S1_IDS, IdCodec
+from bigearthnet.release.splits import get_split, join_ids, read_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,116 +25,126 @@ _MOST_PATCHES = 128
 _UNKNOWN = -1
 
 
-class PatchFacts(NamedTuple):
-    """What the official lists say of one patch.
+class Names:
+    """The patches of a release by the names that one archive gives them."""
 
-    Attributes:
-        split: Index into SPLITS.
-        season: Index into SEASONS, from the month in the patch id.
-        country: Index into COUNTRIES.
-        contains_seasonal_snow: On the official list of snowy patches.
-        contains_cloud_or_shadow: On the official list of cloudy patches.
-        s1_name: The Sentinel-1 patch of the same place.
-    """
+    def __init__(self, table: pa.Table, ids: IdCodec) -> None:
+        """Indexes the names.
 
-    split: int
-    season: int
-    country: int
-    contains_seasonal_snow: bool
-    contains_cloud_or_shadow: bool
-    s1_name: str
+        Args:
+            table: The table of `splits.read_table`.
+            ids: How the archive names patches.
+        """
+        self._table, self._ids = table, ids
+        encoded = table[ids.prefix_column].combine_chunks()
+        self._prefixes: list[str] = encoded.dictionary.to_pylist()
+        self._prefix_codes = encoded.indices.to_numpy()
+        self._columns, self._rows = table["column"].to_numpy(), table["row"].to_numpy()
+
+    @functools.cached_property
+    def _codes(self) -> dict[str, int]:
+        return {prefix: code for code, prefix in enumerate(self._prefixes)}
+
+    @functools.cached_property
+    def _places(self) -> npt.NDArray[np.int32]:
+        shape = len(self._prefixes), _MOST_PATCHES, _MOST_PATCHES
+        places = np.full(shape, _UNKNOWN, np.int32)
+        keys = self._prefix_codes, self._columns, self._rows
+        places[keys] = np.arange(len(self._columns), dtype=np.int32)
+        return places
+
+    def find(self, name: str) -> int | None:
+        """Returns the row of a name, or None if the table does not have it."""
+        parts = self._ids.take_apart(name)
+        code = None if parts is None else self._codes.get(parts[0])
+        if parts is None or code is None or max(parts[1:]) >= _MOST_PATCHES:
+            return None
+        found = int(self._places[code, parts[1], parts[2]])
+        return None if found == _UNKNOWN else found
+
+    def name(self, row: int) -> str:
+        """Returns the name of a row."""
+        prefix = self._prefixes[self._prefix_codes[row]]
+        return self._ids.join(prefix, self._columns[row], self._rows[row])
+
+    def take(self, rows: npt.NDArray[np.intp]) -> pa.Array:
+        """Returns the names of some rows, shape (row,), string."""
+        return join_ids(self._table.take(rows), self._ids)
 
 
 class PatchIndex:
-    """The patches of a release, by id and by row of its table.
+    """The patches of a release in one split scheme, by id and by row of its table.
 
     Attributes:
-        splits: Index into SPLITS of each row, shape (patch,), uint8.
+        release: The release.
+        splits: Index into `Release.splits` of each row, shape (patch,), uint8.
         countries: Index into COUNTRIES of each row, shape (patch,), uint8.
+        labels: Class ids of each row as bit masks, shape (patch,), uint64; None where
+            the labels stand in the patches' JSON.
     """
 
-    def __init__(self, facts: pa.Table, splits: npt.NDArray[np.uint8]) -> None:
-        """Indexes a table of facts.
+    def __init__(
+        self, release: Release, table: pa.Table, splits: npt.NDArray[np.uint8]
+    ) -> None:
+        """Indexes a table.
 
         Args:
-            facts: The table of `splits.read_facts`.
-            splits: Index into SPLITS of each row, shape (patch,).
+            release: The release.
+            table: The table of `splits.read_table`, or some of its rows.
+            splits: Index into `Release.splits` of each row, shape (patch,).
         """
-        self._facts = facts
-        self.splits = splits
-        self.countries: npt.NDArray[np.uint8] = facts["country"].to_numpy()
-        self._seasons = facts["season"].to_numpy()
-        self._snow = facts["contains_seasonal_snow"].to_numpy()
-        self._cloud = facts["contains_cloud_or_shadow"].to_numpy()
-        self._columns = facts["column"].to_numpy()
-        self._rows = facts["row"].to_numpy()
-        self._prefixes, self._prefix_codes = _take_apart(facts["prefix"])
-        self._s1_prefixes, self._s1_codes = _take_apart(facts["s1_prefix"])
-        self._codes = {prefix: code for code, prefix in enumerate(self._prefixes)}
-        shape = len(self._prefixes), _MOST_PATCHES, _MOST_PATCHES
-        self._places = np.full(shape, _UNKNOWN, np.int32)
-        places = self._prefix_codes, self._columns, self._rows
-        self._places[places] = np.arange(len(self), dtype=np.int32)
+        self.release, self.splits = release, splits
+        self._table = table
+        self._names: dict[IdCodec, Names] = {}
+        self.countries: npt.NDArray[np.uint8] = table["country"].to_numpy()
+        self.labels: npt.NDArray[np.uint64] | None = None
+        if release.label_column is not None:
+            self.labels = table[release.label_column].to_numpy().astype(np.uint64)
+        self._columns = {
+            name: table[name].to_numpy()
+            for name in release.fields
+            if name in table.schema.names
+        }
 
     def __len__(self) -> int:
         return len(self.splits)
 
+    def names(self, ids: IdCodec) -> Names:
+        """Returns the patches by the names that an archive gives them."""
+        if ids not in self._names:
+            self._names[ids] = Names(self._table, ids)
+        return self._names[ids]
+
     def find(self, patch_id: str) -> int | None:
         """Returns the row of a patch id, or None if the table does not have it."""
-        prefix, _, rest = patch_id.rpartition("T")
-        time, _, numbers = rest.partition("_")
-        column, _, row = numbers.partition("_")
-        code = self._codes.get(f"{prefix}T{time}")
-        if code is None or not _is_number(column) or not _is_number(row):
-            return None
-        found = int(self._places[code, int(column), int(row)])
-        return None if found == _UNKNOWN else found
+        return self.names(self.release.ids).find(patch_id)
 
     def patch_id(self, row: int) -> str:
         """Returns the patch id of a row."""
-        prefix = self._prefixes[self._prefix_codes[row]]
-        return f"{prefix}_{self._columns[row]}_{self._rows[row]}"
+        return self.names(self.release.ids).name(row)
 
     def patch_ids(self, rows: npt.NDArray[np.intp]) -> pa.Array:
         """Returns the patch ids of some rows, shape (row,), string."""
-        return join_name(self._facts.take(rows), "prefix")
+        return self.names(self.release.ids).take(rows)
 
-    def facts(self, row: int) -> PatchFacts:
-        """Returns what the table says of one patch."""
-        s1_prefix = self._s1_prefixes[self._s1_codes[row]]
-        return PatchFacts(
-            split=int(self.splits[row]),
-            season=int(self._seasons[row]),
-            country=int(self.countries[row]),
-            contains_seasonal_snow=bool(self._snow[row]),
-            contains_cloud_or_shadow=bool(self._cloud[row]),
-            s1_name=f"{s1_prefix}_{self._columns[row]}_{self._rows[row]}",
-        )
+    def split(self, row: int) -> str:
+        """Returns the name of a row's split."""
+        return self.release.splits[self.splits[row]]
 
-
-def _take_apart(texts: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int32]]:
-    """Returns the distinct texts of a column, and the index of each row's."""
-    encoded = texts.combine_chunks()
-    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
-
-
-def _is_number(text: str) -> bool:
-    """Whether a text is a number as it stands in patch ids, below _MOST_PATCHES."""
-    return (
-        0 < len(text) <= 3
-        and text.isascii()
-        and text.isdigit()
-        and str(int(text)) == text
-        and int(text) < _MOST_PATCHES
-    )
+    def facts(self, row: int) -> dict[str, int | bool | str]:
+        """Returns those fields of the release that its table says of one patch."""
+        facts = {name: column[row].item() for name, column in self._columns.items()}
+        if "s1_name" in self.release.fields:
+            facts["s1_name"] = self.names(S1_IDS).name(row)
+        return facts
 
 
 @functools.lru_cache(maxsize=2)
-def load_index(scheme: str = "official", release: Release = V1) -> PatchIndex:
+def load_index(release: Release, scheme: str) -> PatchIndex:
     """Loads the index of a release; the random split is that of seed 0.
 
     Raises:
-        OptionError: If the scheme is not one of SCHEMES.
+        OptionError: If the release has no such scheme.
     """
-    facts = read_facts(release.table)
-    return PatchIndex(facts, get_split(facts, scheme))
+    table = read_table(release)
+    return PatchIndex(release, table, get_split(table, scheme))

@@ -11,20 +11,18 @@ from __future__ import annotations
 
 import hashlib
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.errors import OptionError
-from bigearthnet.release import V1, Release
+from bigearthnet.release.model import Release
+from bigearthnet.release.patch_ids import S1_IDS, IdCodec
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-SPLITS = ("train", "validation", "test", "excluded")
-EXCLUDED = SPLITS.index("excluded")
-SCHEMES = ("official", "random")
 
 # Meteorological seasons: winter is December to February.
 SEASONS = ("winter", "spring", "summer", "autumn")
@@ -47,18 +45,16 @@ TRAIN_FRACTION = 3, 5
 TRAIN_VALIDATION_FRACTION = 4, 5
 
 
-def load_table(
-    scheme: str = "official", *, seed: int = 0, release: Release = V1
-) -> pa.Table:
+def load_table(release: Release, scheme: str, *, seed: int = 0) -> pa.Table:
     """Loads one row for every patch id of a release, sorted by patch id.
 
     Args:
+        release: The release.
         scheme: `official`, the published lists (patches with snow, cloud or without a
             BEN19 label are `excluded`), or `random`, the paper's protocol: the
             patches without snow and cloud, sorted by the sha256 of
             `"{seed}:{patch_id}"`, cut at 60 % and 80 %.
         seed: Seed of the random scheme; without meaning for the official one.
-        release: The published release.
 
     Returns:
         Table of columns `patch_id` (string), `split`, `season`, `country`
@@ -66,13 +62,13 @@ def load_table(
         `has_ben19` (bool) and `s1_name` (string).
 
     Raises:
-        OptionError: If the scheme is not one of SCHEMES.
+        OptionError: If the release has no such scheme.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    facts = read_facts(release.table)
-    patch_ids = join_name(facts, "prefix")
+    facts = read_table(release)
+    patch_ids = join_ids(facts, release.ids)
     split = get_split(facts, scheme)
     if scheme == "random" and seed != 0:
         filtered = pc.invert(
@@ -82,64 +78,83 @@ def load_table(
     return pa.table(
         {
             "patch_id": patch_ids,
-            "split": _named(split, SPLITS),
+            "split": _named(split, release.splits),
             "season": _named(facts["season"].to_numpy(), SEASONS),
             "country": _named(facts["country"].to_numpy(), COUNTRIES),
             "contains_seasonal_snow": facts["contains_seasonal_snow"],
             "contains_cloud_or_shadow": facts["contains_cloud_or_shadow"],
             "has_ben19": facts["has_ben19"],
-            "s1_name": join_name(facts, "s1_prefix"),
+            "s1_name": join_ids(facts, S1_IDS),
         }
     )
 
 
-def get_split(facts: pa.Table, scheme: str) -> npt.NDArray[np.uint8]:
-    """Returns the index into SPLITS of every patch, shape (patch,).
+def get_split(table: pa.Table, scheme: str) -> npt.NDArray[np.uint8]:
+    """Returns the split of every patch, as index into `Release.splits`.
 
     Args:
-        facts: The table of `read_facts`.
-        scheme: One of SCHEMES; the random one is drawn with seed 0.
+        table: The table of `read_table`.
+        scheme: Name of the split scheme; the random one is drawn with seed 0.
+
+    Returns:
+        Shape (patch,), uint8.
 
     Raises:
-        OptionError: If the scheme is not one of SCHEMES.
+        OptionError: If the table has no such scheme.
     """
-    if scheme not in SCHEMES:
+    suffix = "_split"
+    schemes = [n.removesuffix(suffix) for n in table.schema.names if suffix in n]
+    if scheme not in schemes:
         raise OptionError(
-            f"unknown split scheme: expected one of {', '.join(SCHEMES)}, got "
+            f"unknown split scheme: expected one of {', '.join(schemes)}, got "
             f"{scheme!r}."
         )
-    column: npt.NDArray[np.uint8] = facts[f"{scheme}_split"].to_numpy()
+    column: npt.NDArray[np.uint8] = table[f"{scheme}{suffix}"].to_numpy()
     return column
 
 
-def read_facts(name: str) -> pa.Table:
-    """Reads the compact table of facts as `builder.patch_table` made it.
+def read_table(release: Release) -> pa.Table:
+    """Reads the compact table of a release, as `builder.patch_table` makes it.
 
-    Args:
-        name: File of the package data.
+    Returns:
+        One row per patch, sorted by patch id. Of each name, `IdCodec.prefix_column`
+        (dictionary of string); `column` and `row` of the patch in its tile, uint8; for
+        each split scheme `<scheme>_split`, uint8; `country`, uint8; and the columns
+        that the release's fields and labels need.
     """
     import pyarrow.parquet as pq
 
-    path = resources.files("bigearthnet") / "data" / name
-    with path.open("rb") as file:
+    with _table_path(release).open("rb") as file:
         return pq.read_table(file).combine_chunks()
 
 
-def join_name(facts: pa.Table, prefix: str) -> pa.Array:
-    """Puts `<prefix>_<column>_<row>` together; S1 and S2 names share the numbers.
+def hash_table(release: Release) -> str:
+    """Returns the sha256 of the file of a release's table."""
+    return hashlib.sha256(_table_path(release).read_bytes()).hexdigest()
+
+
+def _table_path(release: Release) -> Path:
+    # Joined to another path, an absolute one stays as it is.
+    return Path(str(resources.files("bigearthnet"))) / "data" / release.table
+
+
+def join_ids(table: pa.Table, ids: IdCodec) -> pa.Array:
+    """Puts ids together; the vectorized form of `IdCodec.join`.
 
     Args:
-        facts: The table of `read_facts`, or some of its rows.
-        prefix: `prefix` for the patch ids, `s1_prefix` for the Sentinel-1 names.
+        table: The table of `read_table`, or some of its rows.
+        ids: How the ids are written.
 
     Returns:
-        The names, shape (patch,), string.
+        The ids, shape (patch,), string.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    parts = [facts[prefix].cast(pa.string())]
-    parts += [facts[number].cast(pa.string()) for number in ("column", "row")]
+    parts = [table[ids.prefix_column].cast(pa.string())]
+    for number in ("column", "row"):
+        text = table[number].cast(pa.string())
+        parts.append(pc.utf8_lpad(text, ids.digits, "0"))
     joined = pc.binary_join_element_wise(*parts, "_")
     return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
 
@@ -161,7 +176,8 @@ def draw_random_split(
         seed: Any integer.
 
     Returns:
-        Index into SPLITS of every patch, shape (patch,), uint8.
+        Index into (train, validation, test, excluded) of every patch, shape (patch,),
+        uint8.
     """
     rows = np.flatnonzero(filtered)
     digests = [
@@ -174,7 +190,7 @@ def draw_random_split(
         len(rows) * numerator // denominator
         for numerator, denominator in (TRAIN_FRACTION, TRAIN_VALIDATION_FRACTION)
     ]
-    split = np.full(len(filtered), EXCLUDED, np.uint8)
+    split = np.full(len(filtered), len(cuts) + 1, np.uint8)
     for code, part in enumerate(np.split(order, cuts)):
         split[part] = code
     return split

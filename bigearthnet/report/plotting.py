@@ -26,12 +26,12 @@ class Panel:
     Attributes:
         title: Text above the patch.
         labels: Names of its classes, written below.
-        bands_10m: Shape (band, y, x), uint16, digital numbers.
+        channels: Red, green and blue, each of shape (y, x), uint16, digital numbers.
     """
 
     title: str
     labels: tuple[str, ...]
-    bands_10m: npt.NDArray[np.uint16]
+    channels: Sequence[npt.NDArray[np.uint16]]
 
 
 def write_picture(panels: Sequence[Panel], path: Path, heading: str) -> None:
@@ -55,7 +55,7 @@ def write_picture(panels: Sequence[Panel], path: Path, heading: str) -> None:
         axis.set(xticks=[], yticks=[])
         axis.set_frame_on(False)
     for axis, panel in zip(axes, panels, strict=False):
-        axis.imshow(rgb.to_rgb(panel.bands_10m), interpolation="nearest")
+        axis.imshow(rgb.to_rgb(panel.channels), interpolation="nearest")
         axis.set_title(panel.title, fontsize=8)
         lines = [
             line

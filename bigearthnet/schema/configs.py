@@ -1,17 +1,24 @@
-"""The configurations that can be built: which features are stored, in which splits."""
+"""Configurations: what is stored of a release, and in which splits.
+
+Whatever depends on a configuration derives from it here: features, columns, the views
+of a Parquet store.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bigearthnet.release.bands import GROUPS
-from bigearthnet.schema.features import RGB_SCHEMA, S2_COLUMNS, S2_SCHEMA, Feature
+from bigearthnet.release import Archive, Choice, Release
+from bigearthnet.release.bands import BandGroup
+from bigearthnet.schema.features import (
+    Feature,
+    make_columns,
+    make_rgb_schema,
+    make_schema,
+)
 from bigearthnet.util.options import look_up
-
-# Version of the stored data: a new major version when existing examples change.
-# Starts at 2.0.0 so that nobody takes it for TFDS's built-in 1.0.0.
-DATA_VERSION = "2.0.0"
 
 
 @dataclass(frozen=True)
@@ -19,75 +26,96 @@ class Config:
     """One configuration of the dataset.
 
     Attributes:
-        name: Name of the configuration, also in paths.
-        scheme: Split scheme; one of `splits.SCHEMES`.
-        schema: The features of an example.
-        columns: The features of the stores that are tables (Parquet and Arrow); empty
-            where the configuration has none.
-        supervised_keys: Features of `as_supervised=True`, or None.
-        description: One sentence for people.
+        release: The release that it belongs to.
+        choice: What it chooses of that.
     """
 
-    name: str
-    scheme: str
-    schema: tuple[Feature, ...]
-    columns: tuple[Feature, ...]
-    supervised_keys: tuple[str, str] | None
-    description: str
+    release: Release
+    choice: Choice
+
+    @property
+    def name(self) -> str:
+        """Name of the configuration, also in paths."""
+        return self.choice.name
+
+    @property
+    def archives(self) -> tuple[Archive, ...]:
+        """The archives it is made of; the first says which patches it has."""
+        return tuple(self.release.archive(name) for name in self.choice.archives)
+
+    @property
+    def groups(self) -> tuple[BandGroup, ...]:
+        """The bands of these, stored or not."""
+        return tuple(group for archive in self.archives for group in archive.groups)
+
+    @functools.cached_property
+    def schema(self) -> tuple[Feature, ...]:
+        """The features of an example."""
+        if self.choice.is_rgb:
+            return make_rgb_schema(self.release)
+        return make_schema(self.release, self.groups)
+
+    @functools.cached_property
+    def columns(self) -> tuple[Feature, ...]:
+        """The features of the stores that are tables; empty if there are none."""
+        if self.choice.is_rgb:
+            return ()
+        return make_columns(self.release, self.groups)
+
+    @property
+    def supervised_keys(self) -> tuple[str, str] | None:
+        """Features of `as_supervised=True`, or None."""
+        vector = self.release.label_sets[0].vector
+        return ("image", vector) if self.choice.is_rgb else None
+
+    @property
+    def views(self) -> Mapping[str, tuple[str, ...]]:
+        """Choices of columns that share the files of a Parquet store.
+
+        Returns:
+            The name that `datasets.load_dataset` takes → columns, groups of fields as
+            one; the first is the default.
+        """
+        sets, base = self.release.label_sets, self.choice.base
+        names = {chosen: {chosen.ids, chosen.vector} for chosen in sets}
+        all_labels = {name for pair in names.values() for name in pair}
+        views = {
+            f"{base}-{len(chosen.nomenclature)}": self._columns_without(
+                all_labels - own
+            )
+            for chosen, own in names.items()
+        }
+        small = ("patch_id", sets[0].ids, sets[0].vector, "bands_10m")
+        stored = self._columns_without(())
+        if set(small) <= set(stored):
+            views[f"{base}-10m"] = small
+        if "preview" in stored:
+            views["preview"] = self._columns_without(g.name for g in self.groups)
+        return views
+
+    def _columns_without(self, names: Iterable[str]) -> tuple[str, ...]:
+        left_out = set(names)
+        columns = dict.fromkeys(f.name.partition("/")[0] for f in self.columns)
+        return tuple(column for column in columns if column not in left_out)
 
 
-def _columns_without(*names: str) -> tuple[str, ...]:
-    """Returns the columns of S2_COLUMNS but for some, groups of fields as one."""
-    columns = dict.fromkeys(f.name.partition("/")[0] for f in S2_COLUMNS)
-    return tuple(column for column in columns if column not in names)
+def list_configs(releases: Iterable[Release]) -> dict[str, Config]:
+    """Returns all configurations of some releases, by name."""
+    return {
+        choice.name: Config(release, choice)
+        for release in releases
+        for choice in release.choices
+    }
 
 
-CONFIGS: Mapping[str, Config] = {
-    config.name: config
-    for config in (
-        Config(
-            "s2",
-            "official",
-            S2_SCHEMA,
-            S2_COLUMNS,
-            None,
-            "12 Sentinel-2 bands at native resolution, official splits.",
-        ),
-        Config(
-            "s2-random",
-            "random",
-            S2_SCHEMA,
-            S2_COLUMNS,
-            None,
-            "12 Sentinel-2 bands at native resolution, a seeded random 60/20/20 split "
-            "of the patches without snow and cloud, which is the paper's protocol.",
-        ),
-        Config(
-            "s2-rgb",
-            "official",
-            RGB_SCHEMA,
-            (),
-            ("image", "multi_hot_43"),
-            "8-bit RGB images (B04, B03, B02), official splits.",
-        ),
-    )
-}
-
-
-# Choices of columns that share the files of a Parquet store, by the name that
-# `datasets.load_dataset` takes; the first is the default.
-VIEWS: Mapping[str, tuple[str, ...]] = {
-    "s2-43": _columns_without("labels_19", "multi_hot_19"),
-    "s2-19": _columns_without("labels", "multi_hot_43"),
-    "s2-10m": ("patch_id", "labels", "multi_hot_43", "bands_10m"),
-    "preview": _columns_without(*(group.name for group in GROUPS)),
-}
-
-
-def get_config(name: str) -> Config:
+def get_config(name: str, releases: Iterable[Release]) -> Config:
     """Returns a configuration by name.
+
+    Args:
+        name: The name.
+        releases: The releases that may have it.
 
     Raises:
         OptionError: If there is none of that name.
     """
-    return look_up(CONFIGS, name, "config")
+    return look_up(list_configs(releases), name, "config")

@@ -3,105 +3,127 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.errors import OptionError
-from bigearthnet.release.nomenclature import BEN19, CLC43, remap_ids
-from bigearthnet.release.patch_index import PatchFacts
+from bigearthnet.release import Archive, LabelSet
+from bigearthnet.release.nomenclature import decode_mask, remap_ids
+from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema import rgb
-from bigearthnet.schema.features import RGB_SCHEMA, S2_COLUMNS, S2_SCHEMA, Feature
+from bigearthnet.schema.configs import Config
+from bigearthnet.schema.features import Feature
 from bigearthnet.source.patch import Patch
 
-Value: TypeAlias = (
-    "str | bytes | int | bool | tuple[int, ...]"
-    " | npt.NDArray[np.uint16] | npt.NDArray[np.uint8]"
-)
+Value: TypeAlias = "str | bytes | int | bool | tuple[int, ...] | npt.NDArray[Any]"
 # Feature name → value; the names and types are those of a schema in `features`.
 Example: TypeAlias = "dict[str, Value]"
-MakeExample: TypeAlias = "Callable[[Patch, PatchFacts], Example]"
 
 
-def make_s2_example(patch: Patch, facts: PatchFacts) -> Example:
-    """Returns the example of a patch in `features.S2_SCHEMA`.
+@dataclass(frozen=True)
+class PatchContent:
+    """All that is known of a patch: from its archives, and from the release's table.
+
+    Attributes:
+        patch_id: The patch id.
+        labels: Ascending class ids of the release's nomenclature.
+        fields: Name of each field of the release → its value.
+        groups: Name of each group of bands → shape (band, y, x), of the group's dtype.
+    """
+
+    patch_id: str
+    labels: tuple[int, ...]
+    fields: Mapping[str, str | int | bool]
+    groups: Mapping[str, npt.NDArray[Any]]
+
+
+def assemble(
+    row: int, patches: PatchIndex, parts: Iterable[tuple[Archive, Patch]]
+) -> PatchContent:
+    """Puts together what archives and table say of a patch.
 
     Args:
-        patch: The patch; labels are CLC43 class ids.
-        facts: What the official lists say of it.
+        row: Row of the patch in the release's table.
+        patches: The patches of the release.
+        parts: What each archive of the configuration holds of it.
     """
-    return {**patch.groups(), **_make_metadata(patch, facts)}
+    labels: tuple[int, ...] = ()
+    fields: dict[str, str | int | bool] = {**patches.facts(row)}
+    groups: dict[str, npt.NDArray[Any]] = {}
+    for archive, patch in parts:
+        labels = labels or patch.labels
+        fields |= patch.fields
+        groups |= patch.groups(archive)
+    if patches.labels is not None:
+        labels = decode_mask(int(patches.labels[row]))
+    return PatchContent(patches.patch_id(row), labels, fields, groups)
 
 
-def make_s2_row(patch: Patch, facts: PatchFacts) -> Example:
-    """Returns the example in `features.S2_COLUMNS`; `preview` is JPEG bytes."""
-    example = make_s2_example(patch, facts)
-    preview = rgb.encode_jpeg(rgb.to_rgb(patch.groups()["bands_10m"]))
-    return {**example, "preview": preview}
+MakeExample: TypeAlias = "Callable[[PatchContent], Example]"
 
 
-def make_rgb_example(patch: Patch, facts: PatchFacts) -> Example:
-    """Returns the example of a patch in `features.RGB_SCHEMA`; `image` is PNG bytes."""
-    image = rgb.encode_png(rgb.to_rgb(patch.groups()["bands_10m"]))
-    return {"image": image, **_make_metadata(patch, facts)}
+def get_make_example(config: Config, schema: tuple[Feature, ...]) -> MakeExample:
+    """Returns the function that makes examples.
 
-
-def get_make_example(schema: tuple[Feature, ...]) -> MakeExample:
-    """Returns the function that makes examples of a schema.
+    Args:
+        config: What is stored.
+        schema: Its schema, or its columns.
 
     Raises:
         OptionError: If a package that the schema needs is not installed.
     """
-    has_image = any(feature.kind == "image" for feature in schema)
-    if has_image and find_spec("PIL") is None:
+    encoders = {
+        feature.name: _ENCODERS[feature.name]
+        for feature in schema
+        if feature.kind == "image"
+    }
+    if encoders and find_spec("PIL") is None:
         raise OptionError("8-bit images need Pillow: install the extra [tfds] or [hf].")
-    makers: dict[tuple[Feature, ...], MakeExample] = {
-        S2_SCHEMA: make_s2_example,
-        S2_COLUMNS: make_s2_row,
-        RGB_SCHEMA: make_rgb_example,
-    }
-    return makers[schema]
+    bands = config.release.rgb if encoders else ()
+    places = [_find_band(config, band) for band in bands]
+    is_rgb = config.choice.is_rgb
+    # Most sets of labels repeat.
+    make_labels = functools.lru_cache(maxsize=4096)(
+        functools.partial(_make_labels, config.release.label_sets)
+    )
+
+    def make_example(patch: PatchContent) -> Example:
+        example: Example = {
+            **({} if is_rgb else patch.groups),
+            "patch_id": patch.patch_id,
+            **patch.fields,
+            **make_labels(patch.labels),
+        }
+        for name, encode in encoders.items():
+            channels = [patch.groups[group][band] for group, band in places]
+            example[name] = encode(rgb.to_rgb(channels))
+        return example
+
+    return make_example
 
 
-def _make_metadata(patch: Patch, facts: PatchFacts) -> Example:
-    metadata = patch.metadata
-    ulx, uly, lrx, lry = metadata.coordinates
-    labels_19, multi_hot_43, multi_hot_19 = _derive_labels(metadata.labels)
-    return {
-        "patch_id": patch.patch_id,
-        "s1_name": facts.s1_name,
-        "tile_source": metadata.tile_source,
-        "acquisition_date": metadata.acquisition_date,
-        "projection": metadata.projection,
-        "epsg": metadata.epsg,
-        "coordinates/ulx": ulx,
-        "coordinates/uly": uly,
-        "coordinates/lrx": lrx,
-        "coordinates/lry": lry,
-        "country": facts.country,
-        "season": facts.season,
-        "contains_seasonal_snow": facts.contains_seasonal_snow,
-        "contains_cloud_or_shadow": facts.contains_cloud_or_shadow,
-        "labels": metadata.labels,
-        "labels_19": labels_19,
-        "multi_hot_43": multi_hot_43,
-        "multi_hot_19": multi_hot_19,
-    }
+_ENCODERS = {"image": rgb.encode_png, "preview": rgb.encode_jpeg}
 
 
-@functools.lru_cache(maxsize=4096)
-def _derive_labels(
-    labels: tuple[int, ...],
-) -> tuple[tuple[int, ...], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Returns BEN19 ids and both vectors, read-only; most label sets come often."""
-    labels_19 = remap_ids(labels, CLC43, BEN19)
-    vectors = CLC43.multi_hot(labels), BEN19.multi_hot(labels_19)
-    for vector in vectors:
+def _find_band(config: Config, name: str) -> tuple[str, int]:
+    """Returns the group that holds a band, and its index there."""
+    names = {group.name: [b.name for b in group.bands] for group in config.groups}
+    return next((g, bands.index(name)) for g, bands in names.items() if name in bands)
+
+
+def _make_labels(label_sets: tuple[LabelSet, ...], labels: tuple[int, ...]) -> Example:
+    """Returns ids and read-only vectors of all label sets."""
+    made: Example = {}
+    for chosen in label_sets:
+        ids = remap_ids(labels, label_sets[0].nomenclature, chosen.nomenclature)
+        vector = chosen.nomenclature.multi_hot(ids)
         vector.flags.writeable = False
-    return labels_19, *vectors
+        made |= {chosen.ids: ids, chosen.vector: vector}
+    return made
 
 
 def nest(example: Mapping[str, object]) -> dict[str, object]:

@@ -5,11 +5,12 @@ A change of names, types, shapes or class orders is a new major version of the d
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bigearthnet.release.bands import GROUPS
-from bigearthnet.release.nomenclature import BEN19, CLC43
+from bigearthnet.release import Release
+from bigearthnet.release.bands import IMAGE_SIZE, BandGroup
 from bigearthnet.release.splits import COUNTRIES, SEASONS
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Feature:
         dtype: NumPy name of the element type.
         shape: Shape of a tensor or image.
         labels: Class names, in id order.
+        bands: Names along the first axis of a tensor of bands.
     """
 
     name: str
@@ -40,27 +42,11 @@ class Feature:
     dtype: str = "int64"
     shape: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
+    bands: tuple[str, ...] = ()
 
 
-def _band_features() -> tuple[Feature, ...]:
-    return tuple(
-        Feature(
-            group.name,
-            "tensor",
-            f"{', '.join(band.name for band in group.bands)} as (band, y, x); Level-2A "
-            "digital numbers, reflectance = DN / 10000",
-            dtype="uint16",
-            shape=group.shape,
-        )
-        for group in GROUPS
-    )
-
-
-_PATCH_ID = Feature(
-    "patch_id", "text", "patch id, for example S2B_MSIL2A_20170924T93020_69_24"
-)
-
-_METADATA = (
+# All fields that a release may have beside bands and labels.
+_FIELDS = (
     Feature("s1_name", "text", "the Sentinel-1 patch of the same place"),
     Feature("tile_source", "text", "name of the Level-1C product"),
     Feature("acquisition_date", "text", "sensing time, YYYY-MM-DD HH:MM:SS, UTC"),
@@ -76,60 +62,89 @@ _METADATA = (
     Feature("contains_cloud_or_shadow", "bool", "on the official list", dtype="bool"),
 )
 
-_LABELS = (
-    Feature("labels", "classes", "CLC43 class ids, ascending", labels=CLC43.labels),
-    Feature("labels_19", "classes", "BEN19 class ids, ascending", labels=BEN19.labels),
-    Feature(
-        "multi_hot_43",
-        "tensor",
-        "1 for each CLC43 class of the patch, else 0",
-        dtype="uint8",
-        shape=(len(CLC43),),
-    ),
-    Feature(
-        "multi_hot_19",
-        "tensor",
-        "1 for each BEN19 class of the patch, else 0",
-        dtype="uint8",
-        shape=(len(BEN19),),
-    ),
-)
 
-S2_SCHEMA: tuple[Feature, ...] = (
-    *_band_features(),
-    _PATCH_ID,
-    *_METADATA,
-    *_LABELS,
-)
+def make_schema(release: Release, groups: Iterable[BandGroup]) -> tuple[Feature, ...]:
+    """Returns the features of an example that stores bands.
 
-# What the stores that are tables (Parquet, Arrow) have: a picture more, and first what
-# people look at, since viewers show columns in this order.
-S2_COLUMNS: tuple[Feature, ...] = (
-    _PATCH_ID,
-    Feature(
-        "preview",
-        "image",
-        "B04, B03, B02 as (y, x, channel), stretched to 8 bits by rgb.STRETCH; JPEG",
-        dtype="uint8",
-        shape=(120, 120, 3),
-    ),
-    *_LABELS,
-    *_METADATA,
-    *_band_features(),
-)
+    Args:
+        release: The release; says fields and labels.
+        groups: The bands.
+    """
+    return (*_band_features(groups), *_id_and_fields(release), *_labels(release))
 
-RGB_SCHEMA: tuple[Feature, ...] = (
-    Feature(
+
+def make_columns(release: Release, groups: Iterable[BandGroup]) -> tuple[Feature, ...]:
+    """Returns the features of the stores that are tables (Parquet, Arrow).
+
+    A picture more than `make_schema`, where the bands have one, and first what people
+    look at, since viewers show columns in this order.
+    """
+    groups = tuple(groups)
+    patch_id, *fields = _id_and_fields(release)
+    names = {band.name for group in groups for band in group.bands}
+    has_picture = bool(release.rgb) and names.issuperset(release.rgb)
+    preview = [_picture(release, "preview", "JPEG")] if has_picture else []
+    bands = _band_features(groups)
+    return (patch_id, *preview, *_labels(release), *fields, *bands)
+
+
+def make_rgb_schema(release: Release) -> tuple[Feature, ...]:
+    """Returns the features of an example that stores a picture in place of bands."""
+    picture = _picture(release, "image", "PNG")
+    return (picture, *_id_and_fields(release), *_labels(release))
+
+
+def _band_features(groups: Iterable[BandGroup]) -> tuple[Feature, ...]:
+    return tuple(
+        Feature(
+            group.name,
+            "tensor",
+            f"{', '.join(names)} as (band, y, x); {group.unit}",
+            dtype=group.dtype,
+            shape=group.shape,
+            bands=names,
+        )
+        for group in groups
+        for names in [tuple(band.name for band in group.bands)]
+    )
+
+
+def _id_and_fields(release: Release) -> tuple[Feature, ...]:
+    text = f"patch id, for example {release.ids.example}"
+    fields = (f for f in _FIELDS if f.name.partition("/")[0] in release.fields)
+    return (Feature("patch_id", "text", text), *fields)
+
+
+def _labels(release: Release) -> tuple[Feature, ...]:
+    named = [
+        (s, s.nomenclature, s.nomenclature.name.upper()) for s in release.label_sets
+    ]
+    ids = [
+        Feature(s.ids, "classes", f"{title} class ids, ascending", labels=n.labels)
+        for s, n, title in named
+    ]
+    vectors = [
+        Feature(
+            s.vector,
+            "tensor",
+            f"1 for each {title} class of the patch, else 0",
+            dtype="uint8",
+            shape=(len(n),),
+        )
+        for s, n, title in named
+    ]
+    return (*ids, *vectors)
+
+
+def _picture(release: Release, name: str, encoding: str) -> Feature:
+    return Feature(
+        name,
         "image",
-        "image",
-        "B04, B03, B02 as (y, x, channel), stretched to 8 bits by rgb.STRETCH; PNG",
+        f"{', '.join(release.rgb)} as (y, x, channel), stretched to 8 bits by "
+        f"rgb.STRETCH; {encoding}",
         dtype="uint8",
-        shape=(120, 120, 3),
-    ),
-    _PATCH_ID,
-    *_METADATA,
-    *_LABELS,
-)
+        shape=(IMAGE_SIZE, IMAGE_SIZE, len(release.rgb)),
+    )
 
 
 def tfds_features(schema: tuple[Feature, ...]) -> tfds.features.FeaturesDict:

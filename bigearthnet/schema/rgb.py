@@ -7,11 +7,12 @@ change here is a new major version of the dataset.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.release.bands import GROUPS, QUANTIFICATION_VALUE, RGB
+from bigearthnet.release.bands import QUANTIFICATION_VALUE
 
 # Of Pillow's scale. A preview of a real patch takes about 5 kB.
 JPEG_QUALITY = 90
@@ -34,23 +35,20 @@ def _make_stretch() -> npt.NDArray[np.uint8]:
 STRETCH = _make_stretch()
 STRETCH.flags.writeable = False
 
-_BANDS_10M = [band.name for band in GROUPS[0].bands]
-_CHANNELS = [_BANDS_10M.index(name) for name in RGB]
 
-
-def to_rgb(bands_10m: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
-    """Makes an 8-bit picture of the 10 m bands.
+def to_rgb(channels: Sequence[npt.NDArray[np.uint16]]) -> npt.NDArray[np.uint8]:
+    """Makes an 8-bit picture of bands.
 
     Args:
-        bands_10m: Shape (band, y, x) = (4, 120, 120), uint16, digital numbers.
+        channels: Red, green and blue, each of shape (y, x), uint16, digital numbers.
 
     Returns:
-        Shape (y, x, channel) = (120, 120, 3), uint8: red B04, green B03, blue B02.
+        Shape (y, x, channel), uint8.
     """
     # Twice as fast as one look-up of all channels, which would take single pixels.
-    image = np.empty((*bands_10m.shape[1:], len(_CHANNELS)), np.uint8)
-    for channel, band in enumerate(_CHANNELS):
-        image[..., channel] = STRETCH.take(bands_10m[band])
+    image = np.empty((*channels[0].shape, len(channels)), np.uint8)
+    for number, pixels in enumerate(channels):
+        image[..., number] = STRETCH.take(pixels)
     return image
 
 

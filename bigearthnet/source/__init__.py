@@ -1,19 +1,21 @@
 """The only place that opens sources: an archive or a folder → complete raw patches.
 
-Nothing is extracted. A patch is what its folder holds: exactly its 12 bands and its
-JSON, one after another; anything else is an error that names patch and file.
+Nothing is extracted. A patch is what its folder holds: exactly its bands and, where
+the archive has one, its JSON, one after another; anything else is an error that names
+patch and file.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from bigearthnet.errors import ArchiveError, PatchError
+from bigearthnet.release import Archive
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.source.folder import FolderMembers
 from bigearthnet.source.groups import Member, Members, find_problem, group_files
@@ -30,8 +32,8 @@ OnBad = Callable[[PatchError, int | None, int | None], None]
 class Source(contextlib.AbstractContextManager["Source"]):
     """An opened source; see `open_source`."""
 
-    def __init__(self, path: Path, members: Members) -> None:
-        self.path = path
+    def __init__(self, path: Path, archive: Archive, members: Members) -> None:
+        self.path, self.archive = path, archive
         self._members = members
 
     @property
@@ -50,9 +52,12 @@ class Source(contextlib.AbstractContextManager["Source"]):
         return self._members.position
 
     @property
-    def sha256(self) -> str | None:
-        """Checksum of the source file once read to its end; None for a folder."""
-        return self._members.sha256
+    def digests(self) -> Mapping[str, str]:
+        """Checksums of the source file once read to its end, by algorithm.
+
+        `sha256`, and the one that the archive was published with; none of a folder.
+        """
+        return self._members.digests
 
     def patches(
         self,
@@ -65,8 +70,8 @@ class Source(contextlib.AbstractContextManager["Source"]):
         Args:
             index: The patches of the release.
             on_bad: Called for each patch that cannot be read, which is then left out;
-                None raises the error instead. A patch that comes twice is reported
-                once more than it is yielded: it is bad as a whole.
+                None raises the error instead. A patch that comes twice is yielded
+                first and reported then: the caller must give up the first copy, too.
 
         Raises:
             PatchError: If a patch is incomplete, has other files, is scattered over
@@ -74,27 +79,26 @@ class Source(contextlib.AbstractContextManager["Source"]):
             ArchiveError: If the source cannot be read to its end.
         """
         seen, listed = bytearray(len(index)), bytearray(len(index))
+        names = index.names(self.archive.ids)
 
         def note_folder(folder: str) -> None:
-            row = index.find(folder.rpartition("/")[2])
+            row = names.find(folder.rpartition("/")[2])
             if row is not None:
                 listed[row] = 1
 
         for group in group_files(self._members, note_folder):
-            patch_id = group.folder.rpartition("/")[2]
-            row = index.find(patch_id)
-            error = find_problem(group, patch_id or str(self.path), row, seen)
+            name = group.folder.rpartition("/")[2]
+            row = names.find(name)
+            error = find_problem(group, self.archive, name or str(self.path), row, seen)
             if row is not None:
                 seen[row] = 1
             if error is not None:
                 _report(error, on_bad, row, group.offset)
             elif row is not None:
-                yield RawPatch(row, patch_id, group.files, group.offset)
+                yield RawPatch(row, name, group.files, group.offset)
         empty = np.frombuffer(listed, np.uint8) > np.frombuffer(seen, np.uint8)
         for row in map(int, np.flatnonzero(empty)):
-            error = PatchError(
-                "the patch folder is empty.", patch_id=index.patch_id(row)
-            )
+            error = PatchError("the patch folder is empty.", patch_id=names.name(row))
             _report(error, on_bad, row, None)
 
     def close(self) -> None:
@@ -110,12 +114,13 @@ class Source(contextlib.AbstractContextManager["Source"]):
         self.close()
 
 
-def open_source(path: Path | str) -> Source:
+def open_source(path: Path | str, archive: Archive) -> Source:
     """Opens an archive or a folder of patches.
 
     Args:
         path: A tar file, plain or compressed by gzip or zstd, or a folder that holds
             patch folders, or the parent of one.
+        archive: The published archive that it is, or is laid out like.
 
     Returns:
         A context manager that yields patches.
@@ -125,10 +130,10 @@ def open_source(path: Path | str) -> Source:
     """
     path = Path(path)
     if path.is_dir():
-        members = FolderMembers(path)
-        return Source(members.root, members)
+        members = FolderMembers(path, archive)
+        return Source(members.root, archive, members)
     if path.is_file():
-        return Source(path, TarMembers(path))
+        return Source(path, archive, TarMembers(path, archive.digest.algorithm))
     raise ArchiveError(f"no source at {path}: expected a tar archive or a folder.")
 
 

@@ -9,6 +9,7 @@ waits for it thousands of times a second.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import mmap
 import os
 import re
@@ -40,11 +41,16 @@ class BlockReader:
         nbytes: Size of the file in bytes.
         codec: How the file is compressed; see `choose_codec`.
         position: Bytes of the file read so far, before decompression.
-        sha256: Checksum of the file, once it was read to its end; None before.
+        digests: Checksums of the file by algorithm, once it was read to its end; empty
+            before.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, algorithm: str = "sha256") -> None:
         """Starts to read.
+
+        Args:
+            path: The file.
+            algorithm: Checksum to compute beside sha256, as hashlib names it.
 
         Raises:
             ArchiveError: If the file cannot be read or is not a tar file, plain or
@@ -59,7 +65,8 @@ class BlockReader:
                 raise
             raise ArchiveError(f"cannot read {path}: {cause}") from None
         self.position = 0
-        self.sha256: str | None = None
+        self._algorithms = tuple(dict.fromkeys(("sha256", algorithm)))
+        self.digests: dict[str, str] = {}
         self._start = self._end = 0  # what is left of the current slot
         self._num_slots_taken = 0
         self._ring_file = _shared_file(_SLOT_NBYTES * _NUM_SLOTS)
@@ -71,6 +78,7 @@ class BlockReader:
             self._ring_file,
             _SLOT_NBYTES,
             _NUM_SLOTS,
+            ",".join(self._algorithms),
             pass_fds=(self._ring_file,),
         )
 
@@ -114,7 +122,7 @@ class BlockReader:
 
     def _next_slot(self) -> bool:
         """Gives the slot back and waits for the next; False at the end."""
-        if self.sha256 is not None:
+        if self.digests:
             return False
         assert self._process.stdin is not None
         if self._num_slots_taken:
@@ -128,7 +136,7 @@ class BlockReader:
             advice = (
                 "The file is truncated or damaged; download it again."
                 if position
-                else "This says nothing of the file; mend it and build again."
+                else "The file itself may be good: correct the cause and build again."
             )
             raise ArchiveError(
                 f"{self._path} cannot be decompressed ({reason}). {advice}"
@@ -138,7 +146,9 @@ class BlockReader:
         self._end = self._start + count
         self._num_slots_taken += 1
         if count == 0:
-            self.sha256 = self._receive(decompress.DIGEST_NBYTES).hex()
+            for name in self._algorithms:
+                size = hashlib.new(name).digest_size
+                self.digests[name] = self._receive(size).hex()
         return count > 0
 
     def _receive(self, size: int) -> bytes:

@@ -1,11 +1,12 @@
-"""Child process: a file → decompressed blocks in shared memory, and its sha256.
+"""Child process: a file → decompressed blocks in shared memory, and its checksums.
 
 Run as a script by `blocks.BlockReader`, with nothing of the package imported, so that
 it starts in milliseconds. It writes to standard output:
 
 - for each slot of the ring that it filled, MESSAGE(bytes in the slot, bytes of the file
   read so far);
-- at the end, MESSAGE(0, bytes of the file) and the file's sha256;
+- at the end, MESSAGE(0, bytes of the file) and the file's checksums, one after
+  another;
 - after an error, MESSAGE(-n, 1 if the file is damaged, else 0) and n bytes of text.
 
 It reads one byte from standard input for each slot that may be filled again.
@@ -22,11 +23,10 @@ import queue
 import struct
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any
 
 MESSAGE = struct.Struct("<qq")
-DIGEST_NBYTES = 32
 
 # Descriptor that messages are written to.
 _messages = 1
@@ -46,18 +46,19 @@ class HashingFile(io.RawIOBase):
     no time where there is a core for it.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, algorithms: Iterable[str]) -> None:
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed with us
         self.position = 0
         self.frames: ZstdFrames | None = None  # sees what is read, if there is one
-        self._hash = hashlib.sha256()
+        self._hashes = [hashlib.new(name) for name in algorithms]
         self._queue: queue.Queue[bytes | None] = queue.Queue(maxsize=8)
         self._thread = threading.Thread(target=self._update, daemon=True)
         self._thread.start()
 
     def _update(self) -> None:
         while (piece := self._queue.get()) is not None:
-            self._hash.update(piece)
+            for hash_ in self._hashes:
+                hash_.update(piece)
 
     def readable(self) -> bool:
         """The file is there to be read."""
@@ -76,11 +77,11 @@ class HashingFile(io.RawIOBase):
         return count
 
     def digest(self) -> bytes:
-        """Returns the sha256 of what was read; nothing can be read afterwards."""
+        """Returns the checksums of what was read; nothing can be read afterwards."""
         self._queue.put(None)
         self._thread.join()
         self._file.close()
-        return self._hash.digest()
+        return b"".join(hash_.digest() for hash_ in self._hashes)
 
 
 class ZstdFrames:
@@ -176,9 +177,16 @@ def fill(stream: Any, slot: memoryview) -> int:
     return count
 
 
-def main(codec: str, path: str, ring: int, slot_nbytes: int, num_slots: int) -> None:
+def main(
+    codec: str,
+    path: str,
+    ring: int,
+    slot_nbytes: int,
+    num_slots: int,
+    algorithms: Iterable[str],
+) -> None:
     """Fills slots until the file ends or the reader goes away."""
-    file = HashingFile(path)
+    file = HashingFile(path, algorithms)
     memory = memoryview(mmap.mmap(ring, slot_nbytes * num_slots))
     slots = [memory[i * slot_nbytes : (i + 1) * slot_nbytes] for i in range(num_slots)]
     stream, filled = open_stream(codec, file), 0
@@ -218,9 +226,9 @@ if __name__ == "__main__":
     # Standard output is the way to the parent; what others print goes to the terminal.
     _messages = os.dup(1)
     os.dup2(2, 1)
-    _codec, _path, *_numbers = sys.argv[2:]
+    _codec, _path, *_numbers, _names = sys.argv[2:]
     try:
-        main(_codec, _path, *map(int, _numbers))
+        main(_codec, _path, *map(int, _numbers), algorithms=_names.split(","))
     except BrokenPipeError:
         pass  # the reader went away
     except Exception as error:

@@ -6,12 +6,13 @@ import io
 import itertools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from bigearthnet.errors import ArchiveError, PatchError
+from bigearthnet.release import Archive
 from bigearthnet.source.limits import MAX_FILE_NBYTES, MAX_FILES
-from bigearthnet.source.patch import PatchId
 
 # A link is not followed, nor a pipe waited for, if one takes a file's place.
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -22,17 +23,22 @@ class FolderMembers:
 
     nbytes: int | None = None
     is_compressed = False
-    sha256: str | None = None
+    digests: Mapping[str, str] = MappingProxyType({})
     offset: int | None = None
 
-    def __init__(self, path: Path) -> None:
-        """Finds the folder that holds the patch folders.
+    def __init__(self, path: Path, archive: Archive) -> None:
+        """Finds the folder that holds what is at the top of the archive.
+
+        Args:
+            path: A folder, or its parent.
+            archive: The archive that it is laid out like.
 
         Raises:
             ArchiveError: If neither the folder nor one of its folders holds patches.
         """
         self.position = 0
-        self.root = find_root(path)
+        self.root = find_root(path, archive)
+        self._levels = archive.levels
 
     def __iter__(self) -> Iterator[tuple[str, str, bytes | PatchError]]:
         """Yields folder, file name and content of every file.
@@ -45,32 +51,42 @@ class FolderMembers:
             ArchiveError: If the operating system cannot read a file.
         """
         try:
-            for name in sorted(os.listdir(self.root)):
-                yield from self._read_patch(name)
+            yield from self._read_level("", self._levels)
         except OSError as cause:
             if isinstance(cause, ArchiveError):
                 raise
             raise ArchiveError(f"cannot read {cause.filename}: {cause}") from None
 
-    def _read_patch(self, name: str) -> Iterator[tuple[str, str, bytes | PatchError]]:
-        folder = os.path.join(self.root, name)
+    def _read_level(
+        self, above: str, levels: int
+    ) -> Iterator[tuple[str, str, bytes | PatchError]]:
+        """Yields the files of all patches some levels below a folder."""
+        for name in sorted(os.listdir(os.path.join(self.root, above))):
+            path = os.path.join(above, name)
+            if levels and name.isprintable() and os.path.isdir(self.root / path):
+                yield from self._read_level(path, levels - 1)
+            else:
+                yield from self._read_patch(path)
+
+    def _read_patch(self, path: str) -> Iterator[tuple[str, str, bytes | PatchError]]:
+        folder, name = os.path.join(self.root, path), os.path.basename(path)
         if not name.isprintable():
             error = PatchError("a name that cannot be shown.", patch_id=ascii(name))
             yield ascii(name), "", error
             return
         if not os.path.isdir(folder):
             problem = f"not a patch folder: {folder} lies beside patches. Remove it."
-            yield name, "", PatchError(problem, patch_id=name)
+            yield path, "", PatchError(problem, patch_id=name)
             return
         with os.scandir(folder) as entries:
             found = list(itertools.islice(entries, MAX_FILES + 1))
         if not found:
-            yield name, "", PatchError("the patch folder is empty.", patch_id=name)
+            yield path, "", PatchError("the patch folder is empty.", patch_id=name)
         for entry in found:
             content = _read_file(name, entry)
             if isinstance(content, bytes):
                 self.position += len(content)
-            yield name, entry.name, content
+            yield path, entry.name, content
 
     def close(self) -> None:
         """Has nothing to let go of."""
@@ -113,36 +129,36 @@ def _read_up_to(file: io.FileIO, size: int) -> bytes:
     return content
 
 
-def find_root(path: Path) -> Path:
-    """Finds the folder that holds the patch folders: a path, or a folder in it.
+def find_root(path: Path, archive: Archive) -> Path:
+    """Finds the folder that is laid out like an archive: a path, or a folder in it.
+
+    Args:
+        path: The folder that was given.
+        archive: The archive.
 
     Raises:
-        ArchiveError: If neither does, or several do.
+        ArchiveError: If neither holds patches, or several folders in it do.
     """
     try:
-        if _holds_patches(path):
+        if _holds_patches(path, archive, archive.levels):
             return path
         roots = [child for child in sorted(path.iterdir()) if child.is_dir()]
-        roots = [child for child in roots if _holds_patches(child)]
+        roots = [r for r in roots if _holds_patches(r, archive, archive.levels)]
     except OSError as cause:
         raise ArchiveError(f"cannot read {cause.filename}: {cause}") from None
     if len(roots) != 1:
         found = f"{len(roots)} folders with" if roots else "no"
         raise ArchiveError(
             f"{found} patch folders in {path}: expected a folder that holds folders "
-            "named like S2A_MSIL2A_20170613T101031_87_48, or its parent."
+            f"named like {archive.ids.example}, or its parent."
         )
     return roots[0]
 
 
-def _holds_patches(path: Path) -> bool:
+def _holds_patches(path: Path, archive: Archive, levels: int) -> bool:
+    """Whether some levels below a folder there is one named like a patch."""
     with os.scandir(path) as entries:
-        return any(entry.is_dir() and _is_patch_id(entry.name) for entry in entries)
-
-
-def _is_patch_id(name: str) -> bool:
-    try:
-        PatchId.parse(name)
-    except PatchError:
-        return False
-    return True
+        folders = [entry for entry in entries if entry.is_dir()]
+    if levels == 0:
+        return any(archive.ids.matches(folder.name) for folder in folders)
+    return any(_holds_patches(Path(f.path), archive, levels - 1) for f in folders)

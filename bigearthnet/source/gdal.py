@@ -1,4 +1,4 @@
-"""Bytes of an unusual GeoTIFF → its pixels, by GDAL on a short lead.
+"""Bytes of an unusual GeoTIFF → its pixels, by GDAL, after a check of its structure.
 
 GDAL reads what the archive does not hold but a re-encoded copy may: other byte order,
 BigTIFF, tiles, lossless compression. Before it sees a byte, the structure is read here:
@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -44,18 +44,19 @@ _MAX_METADATA_NBYTES: Final = 2**16
 
 
 def read_with_gdal(
-    tiff: bytes, band: Band, *, patch_id: str, file: str
-) -> npt.NDArray[np.uint16]:
-    """Reads any valid GeoTIFF of one uint16 band of the expected shape.
+    tiff: bytes, band: Band, dtype: str, *, patch_id: str, file: str
+) -> npt.NDArray[Any]:
+    """Reads any valid GeoTIFF of one band of the expected type and shape.
 
     Args:
         tiff: Content of the file.
         band: The band that it holds; sets the expected shape.
+        dtype: NumPy name of the expected type.
         patch_id: The patch, for error messages.
         file: The file's name, for error messages.
 
     Returns:
-        Array of axes (y, x), shape `band.shape`, little-endian uint16.
+        Array of axes (y, x), shape `band.shape`, little-endian.
 
     Raises:
         PatchError: If the bytes are not such a file, or need too much to find out.
@@ -63,7 +64,7 @@ def read_with_gdal(
 
     def error(problem: str) -> PatchError:
         return PatchError(
-            f"{problem}. Check that the archive is complete and of the S2 release.",
+            f"{problem}. Check that the archive is complete and of the right release.",
             patch_id=patch_id,
             file=file,
         )
@@ -82,18 +83,20 @@ def read_with_gdal(
             MemoryFile(tiff) as memory,
             memory.open(driver="GTiff", sharing=False) as dataset,
         ):
-            return _read_checked(dataset, band).astype("<u2", copy=False)
+            little_endian = np.dtype(dtype).newbyteorder("<")
+            pixels = _read_checked(dataset, band, dtype)
+            return pixels.astype(little_endian, copy=False)
     except ValueError as cause:
         raise error(str(cause)[:200]) from None
     except RasterioError as cause:
         raise error(f"damaged TIFF: {str(cause)[:120]}") from None
 
 
-def _read_checked(dataset: DatasetReader, band: Band) -> npt.NDArray[np.uint16]:
+def _read_checked(dataset: DatasetReader, band: Band, dtype: str) -> npt.NDArray[Any]:
     kinds, shape = dataset.dtypes, dataset.shape
-    if kinds != ("uint16",) or shape != band.shape:
+    if kinds != (dtype,) or shape != band.shape:
         raise ValueError(
-            f"{band.name}: expected one uint16 band of {band.shape}, got "
+            f"{band.name}: expected one {dtype} band of {band.shape}, got "
             f"{len(kinds)} of {'/'.join(sorted(set(kinds)))} and {shape}"
         )
     for (row, column), _ in dataset.block_windows(1):
@@ -105,24 +108,24 @@ def _read_checked(dataset: DatasetReader, band: Band) -> npt.NDArray[np.uint16]:
 
 def _find_problem(tiff: bytes, band: Band) -> str | None:
     """Returns why GDAL should not see a file, or None."""
-    facts = _read_facts(tiff)
-    if facts is None or _WIDTH not in facts or _HEIGHT not in facts:
+    numbers = _read_numbers(tiff)
+    if numbers is None or _WIDTH not in numbers or _HEIGHT not in numbers:
         return f"not a readable TIFF ({len(tiff)} bytes, begins {tiff[:8]!r})"
-    size = facts[_HEIGHT], facts[_WIDTH]
+    size = numbers[_HEIGHT], numbers[_WIDTH]
     if size != band.shape:
         return f"{band.name} has the wrong shape: expected {band.shape}, got {size}"
-    tile = facts.get(_TILE_HEIGHT, 1), facts.get(_TILE_WIDTH, 1)
+    tile = numbers.get(_TILE_HEIGHT, 1), numbers.get(_TILE_WIDTH, 1)
     if max(tile) > _MAX_TILE:
         return f"tiles of {tile} pixels: expected up to {_MAX_TILE}"
-    compression = facts.get(_COMPRESSION, 1)
+    compression = numbers.get(_COMPRESSION, 1)
     if compression not in _COMPRESSIONS:
         return f"compression {compression}: expected one of {_COMPRESSIONS}"
-    if facts.get(_GDAL_METADATA, 0) > _MAX_METADATA_NBYTES:
-        return f"{facts[_GDAL_METADATA]} bytes of metadata"
+    if numbers.get(_GDAL_METADATA, 0) > _MAX_METADATA_NBYTES:
+        return f"{numbers[_GDAL_METADATA]} bytes of metadata"
     return None
 
 
-def _read_facts(tiff: bytes) -> dict[int, int] | None:
+def _read_numbers(tiff: bytes) -> dict[int, int] | None:
     """Reads the numbers that decide what reading the first image takes.
 
     Returns:
@@ -136,20 +139,20 @@ def _read_facts(tiff: bytes) -> dict[int, int] | None:
         return None
     word, head = order + ("Q" if is_big else "I"), order + ("Q" if is_big else "H")
     entry, value_at = (20, 12) if is_big else (12, 8)
-    facts: dict[int, int] = {}
+    numbers: dict[int, int] = {}
     try:
         (first,) = struct.unpack_from(word, tiff, 8 if is_big else 4)
         (num_tags,) = struct.unpack_from(head, tiff, first)
         start = first + struct.calcsize(head)
         for position in range(start, min(start + num_tags * entry, len(tiff)), entry):
             tag, kind = struct.unpack_from(f"{order}HH", tiff, position)
-            if tag in facts:
+            if tag in numbers:
                 return None
             if tag == _GDAL_METADATA:
-                (facts[tag],) = struct.unpack_from(word, tiff, position + 4)
+                (numbers[tag],) = struct.unpack_from(word, tiff, position + 4)
             elif tag in _NUMBERS:
                 form = order + _FORMS[kind]
-                (facts[tag],) = struct.unpack_from(form, tiff, position + value_at)
+                (numbers[tag],) = struct.unpack_from(form, tiff, position + value_at)
     except (struct.error, OverflowError, KeyError):  # an offset of 2**63 or more
         return None
-    return facts
+    return numbers

@@ -1,7 +1,7 @@
 """Bytes of a single-band GeoTIFF → its pixels, exactly.
 
-The fast path understands what the archive holds: little-endian classic TIFF, one
-image, uncompressed contiguous strips of uint16. Whatever it does not fully understand
+The fast path understands what the archives hold: little-endian classic TIFF, one
+image, uncompressed contiguous strips. Whatever it does not fully understand
 goes to GDAL (`gdal.py`), never to a guess; rasterio is also its oracle in the tests.
 
 Source: TIFF Revision 6.0 (Adobe, 1992), sections 2 and 8.
@@ -12,11 +12,12 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from bigearthnet.errors import PatchError
 from bigearthnet.release.bands import Band
 from bigearthnet.source.gdal import read_with_gdal
 
@@ -24,6 +25,10 @@ from bigearthnet.source.gdal import read_with_gdal
 # 10 m bands, the positions of four strips. What follows differs from patch to patch
 # (tie points), so that this many bytes have few distinct values and can be cached.
 _STRUCTURE_NBYTES: Final = 226
+
+# What the magnitude of floats must be below, so that their statistics are exact; see
+# `store.statistics`. Backscatter of Sentinel-1 lies between -100 and 100 dB.
+MAX_FLOAT: Final = 2**15
 
 _LITTLE_ENDIAN_CLASSIC: Final = b"II*\0"
 _ENTRY = struct.Struct("<HHII")
@@ -34,7 +39,6 @@ _STRIP_OFFSETS, _ROWS_PER_STRIP, _STRIP_BYTE_COUNTS = 273, 278, 279
 
 # Tags whose value must be this one for the fast path; absent means the default.
 _REQUIRED: Final[Mapping[int, int]] = {
-    258: 16,  # BitsPerSample
     259: 1,  # Compression: none
     277: 1,  # SamplesPerPixel
 }
@@ -44,8 +48,10 @@ _ALLOWED: Final[Mapping[int, int]] = {
     266: 1,  # FillOrder
     274: 1,  # Orientation: row 0 is the top
     284: 1,  # PlanarConfiguration
-    339: 1,  # SampleFormat: unsigned integer
 }
+_BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339
+# SampleFormat of numpy's kinds of types; unsigned integers are its default.
+_SAMPLE_FORMATS: Final[Mapping[str, int]] = {"u": 1, "i": 2, "f": 3}
 # Tags that say nothing of how pixels are stored: resolution, software and date, and
 # the GeoTIFF and GDAL tags.
 _IGNORED: Final = frozenset(
@@ -53,50 +59,68 @@ _IGNORED: Final = frozenset(
 )
 
 
-def read_pixels(tiff: bytes, band: Band, *, patch_id: str, file: str) -> memoryview:
+def read_pixels(
+    tiff: bytes, band: Band, dtype: str, patch_id: str, file: str
+) -> memoryview:
     """Returns the pixels of one band, as bytes.
 
     Args:
         tiff: Content of one `<patch id>_<band>.tif`.
         band: The band that the file holds; sets the expected shape.
+        dtype: NumPy name of the pixels' type.
         patch_id: The patch, for error messages.
         file: The file's name, for error messages.
 
     Returns:
-        Little-endian uint16 of axes (y, x) and shape `band.shape`, row 0 the north
-        edge: Level-2A digital numbers; reflectance = DN / 10000.
+        Little-endian pixels of axes (y, x) and shape `band.shape`, row 0 the north
+        edge.
 
     Raises:
-        PatchError: If the bytes are not a single-band uint16 GeoTIFF of `band.shape`.
+        PatchError: If the bytes are not a GeoTIFF of one band of that type and shape,
+            or one of its floats is not finite or MAX_FLOAT and above.
     """
-    extent = _cached_extent(tiff[:_STRUCTURE_NBYTES], len(tiff), band.size_px)
+    extent = _cached_extent(tiff[:_STRUCTURE_NBYTES], len(tiff), band.size_px, dtype)
     if extent is None:
-        extent = _find_extent(tiff, len(tiff), band.size_px)
+        extent = _find_extent(tiff, len(tiff), band.size_px, dtype)
     if extent is None:
-        pixels = read_with_gdal(tiff, band, patch_id=patch_id, file=file)
-        return memoryview(pixels.tobytes())
-    return memoryview(tiff)[extent[0] : extent[1]]
+        decoded = read_with_gdal(tiff, band, dtype, patch_id=patch_id, file=file)
+        pixels = memoryview(decoded.tobytes())
+    else:
+        pixels = memoryview(tiff)[extent[0] : extent[1]]
+    if dtype.startswith("float"):
+        values = np.frombuffer(pixels, np.dtype(dtype).newbyteorder("<"))
+        if not (np.abs(values) < MAX_FLOAT).all():  # which NaN is not, either
+            raise PatchError(
+                f"{band.name}: expected finite values under {MAX_FLOAT}, got some that "
+                "are not. Check that the archive is complete and of the right release.",
+                patch_id=patch_id,
+                file=file,
+            )
+    return pixels
 
 
 def decode_band(
-    tiff: bytes, band: Band, *, patch_id: str, file: str
-) -> npt.NDArray[np.uint16]:
+    tiff: bytes, band: Band, dtype: str, patch_id: str, file: str
+) -> npt.NDArray[Any]:
     """Decodes one band; arguments and errors as in `read_pixels`.
 
     Returns:
-        Read-only array of axes (y, x), shape `band.shape`, uint16.
+        Read-only array of axes (y, x), shape `band.shape`, of the type asked for.
     """
-    pixels = read_pixels(tiff, band, patch_id=patch_id, file=file)
-    return np.frombuffer(pixels, "<u2").reshape(band.shape)
+    pixels = read_pixels(tiff, band, dtype, patch_id, file)
+    return np.frombuffer(pixels, np.dtype(dtype).newbyteorder("<")).reshape(band.shape)
 
 
-def _find_extent(structure: bytes, nbytes: int, size_px: int) -> tuple[int, int] | None:
+def _find_extent(
+    structure: bytes, nbytes: int, size_px: int, dtype: str
+) -> tuple[int, int] | None:
     """Finds where the pixels stand in a TIFF that the fast path understands.
 
     Args:
         structure: The file, or as many of its first bytes as hold its structure.
         nbytes: Size of the whole file.
         size_px: Expected width and height.
+        dtype: NumPy name of the expected type.
 
     Returns:
         Start and end of the pixels, or None if anything at all is out of the ordinary.
@@ -112,9 +136,11 @@ def _find_extent(structure: bytes, nbytes: int, size_px: int) -> tuple[int, int]
         rows = _read_numbers(structure, *tags.pop(_ROWS_PER_STRIP))
     except (struct.error, KeyError):
         return None
-    if not starts or not rows or not _is_plain(tags, size_px):
+    if not starts or not rows or not _is_plain(tags, size_px, np.dtype(dtype)):
         return None
-    if len(rows) != 1 or rows[0] == 0 or counts != _count_strips(size_px, rows[0]):
+    if len(rows) != 1 or rows[0] == 0:
+        return None
+    if counts != _count_strips(size_px, rows[0], np.dtype(dtype).itemsize):
         return None
     if len(starts) != len(counts):
         return None
@@ -126,11 +152,14 @@ def _find_extent(structure: bytes, nbytes: int, size_px: int) -> tuple[int, int]
     return (starts[0], end) if end <= nbytes else None
 
 
-def _count_strips(size_px: int, rows_per_strip: int) -> tuple[int, ...]:
-    """Returns the bytes of each strip of an uncompressed uint16 band."""
+def _count_strips(
+    size_px: int, rows_per_strip: int, pixel_nbytes: int
+) -> tuple[int, ...]:
+    """Returns the bytes of each strip of an uncompressed band."""
     step = min(rows_per_strip, size_px)
     return tuple(
-        2 * size_px * min(step, size_px - row) for row in range(0, size_px, step)
+        pixel_nbytes * size_px * min(step, size_px - row)
+        for row in range(0, size_px, step)
     )
 
 
@@ -165,18 +194,24 @@ def _read_numbers(
     )
 
 
-def _is_plain(tags: Mapping[int, tuple[int, int, int]], size_px: int) -> bool:
-    """Whether the tags say: one uncompressed uint16 band of the expected size."""
+def _is_plain(
+    tags: Mapping[int, tuple[int, int, int]], size_px: int, dtype: np.dtype[Any]
+) -> bool:
+    """Whether the tags say: one uncompressed band of the expected size and type."""
     expected = {**_REQUIRED, _WIDTH: size_px, _HEIGHT: size_px}
+    expected[_BITS_PER_SAMPLE] = 8 * dtype.itemsize
+    allowed = dict(_ALLOWED)
+    # May be left out if it is the default.
+    kinds = allowed if dtype.kind == "u" else expected
+    kinds[_SAMPLE_FORMAT] = _SAMPLE_FORMATS[dtype.kind]
     if not expected.keys() <= tags.keys():
         return False
     for tag, (kind, count, value) in tags.items():
         if tag in _IGNORED:
             continue
-        wanted = expected.get(tag, _ALLOWED.get(tag))
+        wanted = expected.get(tag, allowed.get(tag))
         if wanted is None or kind not in (_SHORT, _LONG) or count != 1:
             return False
         if value != wanted:
             return False
-    # SampleFormat's default is unsigned, so it may be absent.
     return True

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from bigearthnet.errors import ArchiveError, PatchError
+from bigearthnet.release import Archive
 from bigearthnet.source import limits
-from bigearthnet.source.patch import file_names
 
 # Path of the folder that holds a file, name of the file, and its content, or what is
 # wrong with it.
@@ -22,8 +22,8 @@ class Members(Protocol):
         nbytes: Bytes of the source file; None for a folder.
         is_compressed: Whether the source is a compressed file.
         position: Bytes of the source file read so far; of a folder, of its files.
-        sha256: Checksum of the source file, once it was read to its end; None before,
-            and for a folder.
+        digests: Checksums of the source file by algorithm, once it was read to its
+            end; empty before, and for a folder.
         offset: Where the header of the latest file stands in the decompressed source;
             None for a folder.
     """
@@ -35,7 +35,7 @@ class Members(Protocol):
     @property
     def position(self) -> int: ...  # noqa: D102
     @property
-    def sha256(self) -> str | None: ...  # noqa: D102
+    def digests(self) -> Mapping[str, str]: ...  # noqa: D102
     @property
     def offset(self) -> int | None: ...  # noqa: D102
 
@@ -89,7 +89,7 @@ class Group:
             self.problem = PatchError(
                 "the file comes twice."
                 if name in files
-                else f"too many files: expected 13 in {self.folder!r}.",
+                else f"too many files in {self.folder!r}: expected those of one patch.",
                 patch_id=self.folder.rpartition("/")[2],
                 file=name,
             )
@@ -129,13 +129,14 @@ def group_files(
 
 
 def find_problem(
-    group: Group, patch_id: str, row: int | None, seen: bytearray
+    group: Group, archive: Archive, patch_id: str, row: int | None, seen: bytearray
 ) -> PatchError | None:
     """Returns what is wrong with the files of a folder, or None.
 
     Args:
         group: The files.
-        patch_id: The patch that they should be.
+        archive: The archive that they are of.
+        patch_id: What it calls the patch that they should be.
         row: Its row in the release's table, or None if it has none.
         seen: Nonzero for each row that came before.
     """
@@ -155,17 +156,19 @@ def find_problem(
             patch_id=patch_id,
             file=first,
         )
-    return _find_missing(patch_id, group.files)
+    return _find_missing(archive, patch_id, group.files)
 
 
-def _find_missing(patch_id: str, files: dict[str, bytes]) -> PatchError | None:
-    expected = file_names(patch_id)
+def _find_missing(
+    archive: Archive, patch_id: str, files: dict[str, bytes]
+) -> PatchError | None:
+    expected = archive.file_names(patch_id)
     if len(files) == len(expected) and all(name in files for name in expected):
         return None
     for name in files:
         if name not in expected:
             return PatchError(
-                "unexpected file: expected the 12 bands and the JSON of the patch, as "
+                f"unexpected file: expected the {len(expected)} files of the patch, as "
                 "the release has them.",
                 patch_id=patch_id,
                 file=name,

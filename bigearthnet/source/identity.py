@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from bigearthnet.errors import ArchiveError
+from bigearthnet.release import Archive
 from bigearthnet.source.folder import find_root
 
 # Bytes that are read at each end of a file.
 _END_NBYTES = 2**20
 
 
-def identify_source(path: Path) -> dict[str, Any]:
+def identify_source(path: Path, archive: Archive) -> dict[str, Any]:
     """Returns what a source is known by, without reading all of it.
 
     Args:
         path: An archive, or a folder of patches or its parent.
+        archive: The published archive that it is, or is laid out like.
 
     Returns:
         JSON. Of a file: `bytes`, `mtime_ns` (time of its last change), and `ends`, the
@@ -30,7 +32,9 @@ def identify_source(path: Path) -> dict[str, Any]:
         ArchiveError: If there is no source, or it cannot be read.
     """
     try:
-        return _identify_folder(path) if path.is_dir() else _identify_file(path)
+        return (
+            _identify_folder(path, archive) if path.is_dir() else _identify_file(path)
+        )
     except FileNotFoundError:
         raise ArchiveError(
             f"no source at {path}: expected a tar archive or a folder."
@@ -54,8 +58,8 @@ def _identify_file(path: Path) -> dict[str, Any]:
     }
 
 
-def _identify_folder(path: Path) -> dict[str, Any]:
-    root = find_root(path)
+def _identify_folder(path: Path, archive: Archive) -> dict[str, Any]:
+    root = find_root(path, archive)
     names = [os.fsencode(name) for name in sorted(os.listdir(root))]
     return {
         "entries": len(names),

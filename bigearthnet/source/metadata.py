@@ -7,10 +7,9 @@ import functools
 import json
 import re
 import reprlib
-from dataclasses import dataclass
 
 from bigearthnet.errors import LabelError, PatchError
-from bigearthnet.release.nomenclature import CLC43, Nomenclature
+from bigearthnet.release.nomenclature import Nomenclature
 
 _ACQUISITION_DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.A)
 
@@ -32,30 +31,9 @@ _MAX_NBYTES = 2**18
 _COORDINATES = ("ulx", "uly", "lrx", "lry")
 
 
-@dataclass(frozen=True)
-class PatchMetadata:
-    """The content of a patch's JSON.
-
-    Attributes:
-        labels: Ascending class ids of the release's nomenclature; never empty.
-        coordinates: (ulx, uly, lrx, lry) of the patch in metres of its UTM zone.
-        projection: Coordinate reference system as WKT.
-        epsg: EPSG code of the projection, for example 32633 (UTM zone 33N).
-        tile_source: Name of the Level-1C product.
-        acquisition_date: Sensing time, `YYYY-MM-DD HH:MM:SS` (UTC).
-    """
-
-    labels: tuple[int, ...]
-    coordinates: tuple[int, int, int, int]
-    projection: str
-    epsg: int
-    tile_source: str
-    acquisition_date: str
-
-
 def parse_metadata(
-    content: bytes, *, patch_id: str, file: str, nomenclature: Nomenclature = CLC43
-) -> PatchMetadata:
+    content: bytes, *, patch_id: str, file: str, nomenclature: Nomenclature
+) -> tuple[tuple[int, ...], dict[str, str | int]]:
     """Parses and checks the JSON of a patch.
 
     Args:
@@ -65,7 +43,11 @@ def parse_metadata(
         nomenclature: The vocabulary that the labels must come from.
 
     Returns:
-        The metadata, every field checked for type and form.
+        The labels: ascending class ids of the nomenclature, never empty. The fields,
+        each checked for type and form: `coordinates/ulx`, `/uly`, `/lrx` and `/lry` in
+        metres of the UTM zone, `projection` (WKT), `epsg` (its EPSG code, for example
+        32633), `tile_source` (the Level-1C product) and `acquisition_date` (sensing
+        time, `YYYY-MM-DD HH:MM:SS`, UTC).
 
     Raises:
         PatchError: If the JSON is broken, gives a key twice or is not UTF-8, a key is
@@ -91,14 +73,13 @@ def parse_metadata(
         labels = _parse_labels(raw["labels"], nomenclature)
         coordinates = _parse_coordinates(raw["coordinates"])
         projection = _parse_text(raw["projection"], "projection")
-        return PatchMetadata(
-            labels=labels,
-            coordinates=coordinates,
-            projection=projection,
-            epsg=_parse_epsg(projection),
-            tile_source=_parse_text(raw["tile_source"], "tile_source"),
-            acquisition_date=_parse_acquisition_date(raw["acquisition_date"]),
-        )
+        return labels, {
+            **coordinates,
+            "projection": projection,
+            "epsg": _parse_epsg(projection),
+            "tile_source": _parse_text(raw["tile_source"], "tile_source"),
+            "acquisition_date": _parse_acquisition_date(raw["acquisition_date"]),
+        }
     except KeyError as cause:
         raise error(f"missing key {cause}; the JSON has {_list_keys(raw)}.") from None
     except ValueError as cause:
@@ -149,10 +130,10 @@ def _parse_labels(value: object, nomenclature: Nomenclature) -> tuple[int, ...]:
     return nomenclature.encode(value)
 
 
-def _parse_coordinates(value: object) -> tuple[int, int, int, int]:
+def _parse_coordinates(value: object) -> dict[str, int]:
     if not isinstance(value, dict):
         raise ValueError(f"coordinates: expected an object, got {_shorten(value)!r}.")
-    numbers = []
+    numbers = {}
     for key in _COORDINATES:
         if key not in value:
             raise ValueError(
@@ -165,9 +146,8 @@ def _parse_coordinates(value: object) -> tuple[int, int, int, int]:
             raise ValueError(
                 f"coordinates.{key}: expected whole metres, got {_shorten(number)!r}."
             )
-        numbers.append(number)
-    ulx, uly, lrx, lry = numbers
-    return ulx, uly, lrx, lry
+        numbers[f"coordinates/{key}"] = number
+    return numbers
 
 
 def _parse_text(value: object, key: str) -> str:

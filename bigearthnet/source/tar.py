@@ -9,7 +9,7 @@ archive of patches has (`limits.py`).
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -44,13 +44,17 @@ class Blocks(Protocol):
 class TarMembers:
     """The regular files of a tar file, plain or compressed; see `Members`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, algorithm: str) -> None:
         """Opens the file.
+
+        Args:
+            path: The file.
+            algorithm: Checksum to compute beside sha256.
 
         Raises:
             ArchiveError: If the file is not a tar file, or cannot be decompressed.
         """
-        self._blocks = BlockReader(path)
+        self._blocks = BlockReader(path, algorithm)
         self._parser = TarParser(self._blocks, str(path))
 
     @property
@@ -69,9 +73,9 @@ class TarMembers:
         return self._blocks.position
 
     @property
-    def sha256(self) -> str | None:
-        """Checksum of the file, once it was read to its end."""
-        return self._blocks.sha256
+    def digests(self) -> Mapping[str, str]:
+        """Checksums of the file by algorithm, once it was read to its end."""
+        return self._blocks.digests
 
     @property
     def offset(self) -> int | None:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigearthnet.errors import OptionError, ShardError, StoreError
 from bigearthnet.formats import FORMATS, Format, get_format
-from bigearthnet.schema.configs import CONFIGS, Config, get_config
-from bigearthnet.store.compatibility import check_facts
+from bigearthnet.release import Release, find_release
+from bigearthnet.schema.configs import Config, get_config, list_configs
+from bigearthnet.schema.features import Feature
+from bigearthnet.store.compatibility import check_compatibility
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,23 +35,26 @@ class Store:
 
     Attributes:
         folder: The folder.
+        config: The configuration that it is of.
         manifest: Content of its manifest.json.
         statistics: Content of its statistics.json.
     """
 
     folder: Path
+    config: Config
     manifest: Mapping[str, Any]
     statistics: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """Name of the configuration."""
-        return str(self.manifest["config"])
 
     @property
     def format(self) -> Format:
         """The format of the shards."""
         return FORMATS[self.manifest["format"]]
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The stored features."""
+        has_columns = self.format.has_columns
+        return self.config.columns if has_columns else self.config.schema
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -94,7 +99,7 @@ class Store:
 
 
 def read_labels(store: Store, split: str) -> pa.ListArray:
-    """Reads the CLC43 class ids of every stored patch of a split.
+    """Reads the class ids of every stored patch of a split, in its first label set.
 
     Args:
         store: The store; its table of patches says the labels.
@@ -125,25 +130,34 @@ def default_data_dir() -> Path:
     return Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
 
 
-def find_stores(data_dir: Path) -> list[Store]:
+def find_stores(data_dir: Path, releases: Sequence[Release]) -> list[Store]:
     """Finds every finished store of a data directory.
 
+    Args:
+        data_dir: The data directory.
+        releases: The releases that stores may be of.
+
     Raises:
-        StoreError: If there is none.
+        StoreError: If there is none, or one is of another release.
         ShardError: If the JSON files of one cannot be read.
     """
+    configs = list_configs(releases).values()
     folders = dict.fromkeys(
         form.store_folder(data_dir.absolute(), config)
-        for config in CONFIGS.values()
+        for config in configs
         for form in FORMATS.values()
     )
-    stores = [read_store(f) for f in folders if (f / MANIFEST).is_file()]
-    if not stores:
-        raise StoreError(
-            f"no store in {data_dir}: none of its folders holds a {MANIFEST}. Build "
-            "first: python -m builder.build --help."
-        )
-    return stores
+    stores = [read_store(f, releases) for f in folders if (f / MANIFEST).is_file()]
+    if stores:
+        return stores
+    for form in FORMATS.values():
+        pattern = form.folder.format(config="*", version="*", suffix="*")
+        for path in data_dir.glob(f"{pattern}/{MANIFEST}"):
+            read_store(path.parent, releases)  # raises what is wrong with it
+    raise StoreError(
+        f"no store in {data_dir}: none of its folders holds a {MANIFEST}. Build "
+        "first: python -m builder.build --help."
+    )
 
 
 # Names of formats. TFRecord is what every build has had first; Arrow is faster, and the
@@ -175,8 +189,8 @@ def open_store(data_dir: Path, config: Config, form: str | None = None) -> Store
     folders = [f.store_folder(data_dir.absolute(), config) for f in forms]
     for folder in folders:
         if (folder / MANIFEST).is_file():
-            store = read_store(folder)
-            if store.name == config.name:
+            store = read_store(folder, [config.release])
+            if store.config == config:
                 return store
     raise StoreError(
         f"no store of config {config.name} in {data_dir}: looked for {MANIFEST} in "
@@ -186,28 +200,39 @@ def open_store(data_dir: Path, config: Config, form: str | None = None) -> Store
     )
 
 
-def read_store(folder: Path) -> Store:
+def read_store(folder: Path, releases: Sequence[Release]) -> Store:
     """Reads what a store says of itself.
+
+    Args:
+        folder: The store.
+        releases: The releases that it may be of.
 
     Raises:
         ShardError: If its manifest or statistics cannot be read.
-        StoreError: If it was written with other classes, bands or splits than this
-            package has, or its statistics are of another build.
+        StoreError: If it is of another release, was written with other classes, bands
+            or splits than that has, or its statistics are of another build.
     """
     manifest = _read_json(folder / MANIFEST)
-    _check_manifest(manifest, folder / MANIFEST)
+    try:
+        release = find_release(manifest.get("release"), releases)
+    except OptionError as cause:
+        raise StoreError(f"{folder} is a store of an {cause}") from None
+    config = _check_manifest(manifest, folder / MANIFEST, release)
     statistics = _read_json(folder / STATISTICS)
-    check_facts(manifest, statistics, folder)
-    return Store(folder, manifest, statistics)
+    check_compatibility(manifest, statistics, config, folder)
+    return Store(folder, config, manifest, statistics)
 
 
 # What the manifest gives as integers of each file.
 _NUMBERS = ("rows", "bytes", "data_bytes")
 
 
-def _check_manifest(manifest: Mapping[str, Any], path: Path) -> None:
+def _check_manifest(
+    manifest: Mapping[str, Any], path: Path, release: Release
+) -> Config:
+    """Returns the configuration that a manifest names, if it is a whole manifest."""
     try:
-        get_config(manifest["config"])
+        config = get_config(manifest["config"], [release])
         get_format(manifest["format"])
         files = [(f["name"], f["split"], f["sha256"]) for f in manifest["files"]]
         numbers = [f[key] for f in manifest["files"] for key in _NUMBERS]
@@ -227,6 +252,7 @@ def _check_manifest(manifest: Mapping[str, Any], path: Path) -> None:
         good = False
     if not good:
         raise ShardError(f"{path} is damaged: not a manifest of ours. Build again.")
+    return config
 
 
 def _is_below(name: str) -> bool:

@@ -1,37 +1,34 @@
-"""What stored data takes for granted: orders of classes and bands, splits, version.
+"""Whether a store means what this package takes it to mean.
 
-A store says which of these it was written with, and a reader refuses one that was
-written with others: its labels would mean something else.
+A store says which orders of classes and bands, which splits and which version of the
+data it was written with. A reader refuses one that was written with others: its labels
+would mean something else.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any
 
 from bigearthnet.errors import StoreError
-from bigearthnet.release import V1
-from bigearthnet.release.bands import GROUPS
-from bigearthnet.release.nomenclature import BEN19, CLC43
-from bigearthnet.schema.configs import DATA_VERSION
+from bigearthnet.release.splits import hash_table
+from bigearthnet.schema.configs import Config
 
 
-def describe_facts() -> dict[str, Any]:
-    """Returns what the package's data is written with, JSON.
+def describe_meaning(config: Config) -> dict[str, Any]:
+    """Returns what the data of a configuration is written with, JSON.
 
     Returns:
-        `clc43` and `ben19`, the sha256 of their labels in order, joined by line feeds;
-        `bands`, the names of the stored bands in order; `splits`, the sha256 of the
-        table of splits and official lists.
+        For each nomenclature by name (`clc43`, `ben19`), the sha256 of its labels in
+        order, joined by line feeds; `bands`, the names of the bands in stored order;
+        `splits`, the sha256 of the release's table of splits and official lists.
     """
+    nomenclatures = [chosen.nomenclature for chosen in config.release.label_sets]
     return {
-        "clc43": _hash_lines(CLC43.labels),
-        "ben19": _hash_lines(BEN19.labels),
-        "bands": [band.name for group in GROUPS for band in group.bands],
-        "splits": _hash_table(V1.table),
+        **{n.name: _hash_lines(n.labels) for n in nomenclatures},
+        "bands": [band.name for group in config.groups for band in group.bands],
+        "splits": hash_table(config.release),
     }
 
 
@@ -39,33 +36,32 @@ def _hash_lines(lines: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-@functools.cache
-def _hash_table(name: str) -> str:
-    path = resources.files("bigearthnet") / "data" / name
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def check_facts(
-    manifest: Mapping[str, Any], statistics: Mapping[str, Any], where: object
+def check_compatibility(
+    manifest: Mapping[str, Any],
+    statistics: Mapping[str, Any],
+    config: Config,
+    where: object,
 ) -> None:
     """Refuses a store that this version of the package would misread.
 
     Args:
         manifest: Content of the store's manifest.
         statistics: Content of its statistics.
+        config: The configuration that it says it is of.
         where: Its folder, for the error.
 
     Raises:
         StoreError: If it was written with another version, other orders or splits; or
             its statistics are not those of its patches.
     """
-    if manifest.get("version") != DATA_VERSION:
+    version = config.release.data_version
+    if manifest.get("version") != version:
         raise StoreError(
             f"{where} holds version {manifest.get('version')} of the data, and this "
-            f"package reads {DATA_VERSION}. Build it again, or install the version of "
-            "the package that wrote it."
+            f"package reads {version}. Build it again, or install the version of the "
+            "package that wrote it."
         )
-    stored, expected = manifest.get("facts"), describe_facts()
+    stored, expected = manifest.get("facts"), describe_meaning(config)
     if stored != expected:
         found = stored if isinstance(stored, dict) else {}
         names = [name for name in expected if found.get(name) != expected[name]]

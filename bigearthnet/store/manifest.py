@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import platform
 import sys
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
@@ -16,13 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bigearthnet.engine.pipeline import STATISTICS_SPLIT, BuildResult
-from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.formats import FORMATS
-from bigearthnet.release import Release
-from bigearthnet.release.patch_index import PatchIndex
-from bigearthnet.release.splits import SPLITS
-from bigearthnet.schema.configs import DATA_VERSION, Config
+from bigearthnet.schema.configs import Config
 from bigearthnet.store import (
     MANIFEST,
     PATCHES,
@@ -30,8 +26,9 @@ from bigearthnet.store import (
     QUARANTINE,
     STATISTICS,
 )
-from bigearthnet.store.compatibility import describe_facts
+from bigearthnet.store.compatibility import describe_meaning
 from bigearthnet.store.quarantine import write_quarantine
+from bigearthnet.store.result import BuildResult
 from bigearthnet.util.files import DurableFile, hash_file, write_json
 
 _PATCHES_SCHEMA = pa.schema(
@@ -43,55 +40,53 @@ _PATCHES_SCHEMA = pa.schema(
     ]
 )
 
+# The split whose statistics are stored.
+STATISTICS_SPLIT = "train"
+
 # Rows of a row group of patches.parquet.
 _ROW_GROUP = 65_536
 
 
-def make_patches_table(index: SpoolIndex, patches: PatchIndex) -> pa.Table:
+def make_patches_table(result: BuildResult) -> pa.Table:
     """Returns one row for every patch that was read, sorted by patch id.
 
     Returns:
-        Columns `patch_id`, `labels` (ascending CLC43 ids), `split` (its split in the
-        scheme, `excluded` included) and `stored`.
+        Columns `patch_id`, `labels` (ascending class ids of the release's
+        nomenclature), `split` (its split in the scheme, excluded ones included) and
+        `stored`.
     """
-    rows = np.flatnonzero(index.read)
-    bits = (index.labels[rows, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)
+    rows, patches = np.flatnonzero(result.read), result.patches
+    bits = (result.labels[rows, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)
     ends = np.cumsum(bits.sum(axis=1), dtype=np.int32)
     ids = np.nonzero(bits)[1].astype(np.uint8)
-    names = pa.array(SPLITS).take(pa.array(index.split[rows]))
+    names = pa.array(patches.release.splits).take(pa.array(patches.splits[rows]))
     return pa.table(
         [
             patches.patch_ids(rows),
             pa.ListArray.from_arrays(np.concatenate([[0], ends]).astype(np.int32), ids),
             names,
-            pa.array(index.stored[rows]),
+            pa.array(result.stored[rows]),
         ],
         schema=_PATCHES_SCHEMA,
     )
 
 
-def write_patches(index: SpoolIndex, patches: PatchIndex, path: Path) -> None:
+def write_patches(result: BuildResult, path: Path) -> None:
     """Writes `patches.parquet`; it appears whole or not at all."""
-    table = make_patches_table(index, patches)
+    table = make_patches_table(result)
     with DurableFile(path.parent, path.name) as file:
         pq.write_table(table, file, compression="zstd", row_group_size=_ROW_GROUP)
         file.finish()
 
 
 def make_manifest(
-    result: BuildResult,
-    form: str,
-    config: Config,
-    release: Release,
-    patches_file: Path,
+    result: BuildResult, form: str, patches_file: Path
 ) -> dict[str, object]:
     """Returns what the `manifest.json` of one store holds.
 
     Args:
         result: The finished build.
         form: Name of the store's format.
-        config: What was stored.
-        release: What the source is.
         patches_file: The written `patches.parquet`.
     """
     splits: dict[str, dict[str, int]] = {}
@@ -112,20 +107,21 @@ def make_manifest(
                 "sha256": file.sha256,
             }
         )
+    config = result.config
     return {
         "dataset": "bigearthnet",
-        "release": release.name,
+        "release": config.release.name,
         "config": config.name,
-        "version": DATA_VERSION,
+        "version": config.release.data_version,
         "format": form,
-        "split_scheme": config.scheme,
-        "facts": describe_facts(),
+        "split_scheme": config.choice.scheme,
+        "facts": describe_meaning(config),
         "splits": splits,
         "files": files,
         "patches": {
-            "rows": int(result.index.read.sum()),
-            "stored": int(result.index.stored.sum()),
-            "synthetic": result.index.num_synthetic,
+            "rows": int(result.read.sum()),
+            "stored": int(result.stored.sum()),
+            "synthetic": result.num_synthetic,
             "quarantined": len(result.quarantine),
             "sha256": hash_file(patches_file),
         },
@@ -142,14 +138,19 @@ def _writer_versions(config: Config, form: str) -> dict[str, str]:
     return {package: metadata.version(package) for package in packages}
 
 
-def make_provenance(
-    result: BuildResult, source: str, seconds: float
-) -> dict[str, object]:
-    """Returns what `provenance.json` holds: where, when and by what it was made."""
+def make_provenance(result: BuildResult, seconds: float) -> dict[str, object]:
+    """Returns what `provenance.json` holds: where, when and by what it was made.
+
+    Args:
+        result: The finished build.
+        seconds: How long it took.
+    """
+    first, *others = result.sources
     return {
-        "source": source,
-        "source_bytes": result.source_nbytes,
-        "source_sha256": result.source_sha256,
+        "source": first.filename,
+        "source_bytes": first.nbytes,
+        "source_sha256": first.sha256,
+        **({"other_sources": list(map(asdict, others))} if others else {}),
         "command": sys.argv,
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
@@ -158,16 +159,8 @@ def make_provenance(
     }
 
 
-def write_records(
-    folder: Path,
-    result: BuildResult,
-    *,
-    form: str,
-    config: Config,
-    release: Release,
-    patches: PatchIndex,
-    source: str,
-    seconds: float,
+def write_descriptions(
+    folder: Path, result: BuildResult, form: str, seconds: float
 ) -> None:
     """Writes table of patches, manifest, statistics and provenance beside the shards.
 
@@ -175,16 +168,12 @@ def write_records(
         folder: The folder of the shards.
         result: The finished build.
         form: Name of the store's format.
-        config: What was stored.
-        release: What the source is.
-        patches: The release's patches in the config's split scheme.
-        source: Name of the source.
         seconds: How long the build took.
     """
     if result.quarantine:
         write_quarantine(result.quarantine, folder / QUARANTINE)
     table = folder / PATCHES
-    write_patches(result.index, patches, table)
-    write_json(make_manifest(result, form, config, release, table), folder / MANIFEST)
+    write_patches(result, table)
+    write_json(make_manifest(result, form, table), folder / MANIFEST)
     write_json(result.sums.to_json(STATISTICS_SPLIT), folder / STATISTICS)
-    write_json(make_provenance(result, source, seconds), folder / PROVENANCE)
+    write_json(make_provenance(result, seconds), folder / PROVENANCE)

@@ -35,12 +35,14 @@ class Quarantine:
         patches: The bad patches, in the order of the source.
     """
 
-    def __init__(self, max_bad: int) -> None:
+    def __init__(self, max_bad: int, num_others: int = 0) -> None:
         """Begins empty.
 
         Args:
-            max_bad: The most that are taken.
+            max_bad: The most bad patches of the whole build.
+            num_others: How many of these other sources had.
         """
+        self._num_others = num_others
         self.patches: list[BadPatch] = []
         self._max_bad = max_bad
 
@@ -54,7 +56,7 @@ class Quarantine:
         Raises:
             QuarantineError: If there are too many.
         """
-        if len(self.patches) == self._max_bad:
+        if len(self.patches) + self._num_others == self._max_bad:
             raise QuarantineError(
                 f"more than {self._max_bad} bad patches, the last one {error} Is it "
                 "the right source? A larger --max_bad sets more of them aside."

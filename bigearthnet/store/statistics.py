@@ -3,56 +3,57 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.release.bands import BANDS, GROUPS
+from bigearthnet.release.bands import BandGroup, order_bands
 
-# Sums are kept in the order in which the bands are stored.
-_BANDS = [band for group in GROUPS for band in group.bands]
-
-# All bands are whole multiples of a 60 m band's pixels, so that the pixels of a patch
-# are a matrix of such rows, and the sums of a band those of some rows.
-_ROW_PX = min(band.size_px**2 for band in _BANDS)
-_ROWS_OF_BANDS = [band.size_px**2 // _ROW_PX for band in _BANDS]
-_FIRST_ROWS = np.cumsum([0, *_ROWS_OF_BANDS[:-1]])
-_ONES = np.ones(_ROW_PX)
-
-
-def _add(one: Iterable[int], other: Iterable[int]) -> list[int]:
-    return [a + b for a, b in zip(one, other, strict=True)]
+# Floats are summed as whole multiples of this part of a unit, so that sums are exact
+# and do not depend on their order: of backscatter, 0.00002 dB.
+_FLOAT_SCALE = 2**16
+# Squares of these are too large for int64 and are summed in two parts.
+_LOW_BITS = 16
 
 
 class BandSums:
-    """Sums over the digital numbers of patches; adding is exact in any order.
+    """Sums over the pixels of patches, band by band; adding is exact in any order.
 
     Attributes:
         num_patches: Patches added.
     """
 
-    def __init__(self) -> None:
-        self.num_patches = 0
-        # Python integers, so that sums over any number of patches are exact.
-        self._sums = [0] * len(_BANDS)
-        self._squares = [0] * len(_BANDS)
+    def __init__(self, groups: Sequence[BandGroup]) -> None:
+        """Begins with nothing.
 
-    def add_pixels(self, pixels: npt.NDArray[np.uint16]) -> None:
+        Args:
+            groups: The groups whose pixels are summed; maps among them are left out.
+        """
+        self.num_patches = 0
+        self._groups = tuple(group for group in groups if not group.is_map)
+        count = sum(len(group.bands) for group in self._groups)
+        # Python integers, so that sums over any number of patches are exact.
+        self._sums = [0] * count
+        self._squares = [0] * count
+
+    def add_pixels(self, groups: Mapping[str, npt.NDArray[Any]]) -> None:
         """Adds the pixels of one patch.
 
         Args:
-            pixels: Shape (pixel,), uint16: the bands as they are stored, one after
-                another; see `Patch.flat`.
+            groups: Name of each group → shape (band, y, x), of the group's dtype.
         """
-        # Exact in float64: a band has at most 14,400 squares under 2**32.
-        rows = pixels.astype(np.float64).reshape(-1, _ROW_PX)
-        sums = np.add.reduceat(np.vecdot(rows, _ONES), _FIRST_ROWS)
-        squares = np.add.reduceat(np.vecdot(rows, rows), _FIRST_ROWS)
-        self._sums = _add(self._sums, map(int, sums.tolist()))
-        self._squares = _add(self._squares, map(int, squares.tolist()))
+        sums: list[int] = []
+        squares: list[int] = []
+        for group in self._groups:
+            pixels = groups[group.name]
+            add = _sum_floats if pixels.dtype.kind == "f" else _sum_integers
+            for found, part in zip(add(pixels), (sums, squares), strict=True):
+                part += found
+        self._sums = _add(self._sums, sums)
+        self._squares = _add(self._squares, squares)
         self.num_patches += 1
 
     def add(self, other: BandSums) -> None:
@@ -71,9 +72,11 @@ class BandSums:
         }
 
     @classmethod
-    def decode(cls, content: Mapping[str, Any]) -> BandSums:
+    def decode(
+        cls, content: Mapping[str, Any], groups: Sequence[BandGroup]
+    ) -> BandSums:
         """Inverse of `encode`."""
-        sums = cls()
+        sums = cls(groups)
         sums.num_patches = content["num_patches"]
         sums._sums = list(map(int, content["sums"]))
         sums._squares = list(map(int, content["squares"]))
@@ -84,19 +87,66 @@ class BandSums:
 
         Returns:
             `split`, `num_patches` and, under `bands` by name, `mean` and `std` (of the
-            population) in digital numbers, and `sum` and `sum_of_squares` as decimal
-            text, so that no reader rounds them. `bands` is empty without patches.
+            population) in the unit of the pixels, and `sum` and `sum_of_squares` as
+            decimal text, so that no reader rounds them. `bands` is empty without
+            patches.
         """
-        bands = {}
-        for band in BANDS if self.num_patches else ():
-            count = self.num_patches * band.size_px**2
-            index = _BANDS.index(band)
-            total, square = self._sums[index], self._squares[index]
-            mean = Fraction(total, count)
-            bands[band.name] = {
+        stored = [
+            (band.name, band.size_px**2, _FLOAT_SCALE if "float" in group.dtype else 1)
+            for group in self._groups
+            for band in group.bands
+        ]
+        order = [name for name, *_ in stored]
+        made = {}
+        for band in order_bands(self._groups) if self.num_patches else ():
+            index = order.index(band.name)
+            _, count, scale = stored[index]
+            total = Fraction(self._sums[index], scale)
+            square = Fraction(self._squares[index], scale**2)
+            count *= self.num_patches
+            mean = total / count
+            made[band.name] = {
                 "mean": float(mean),
-                "std": math.sqrt(Fraction(square, count) - mean**2),
-                "sum": str(total),
-                "sum_of_squares": str(square),
+                "std": math.sqrt(square / count - mean**2),
+                "sum": _to_text(total),
+                "sum_of_squares": _to_text(square),
             }
-        return {"split": split, "num_patches": self.num_patches, "bands": bands}
+        return {"split": split, "num_patches": self.num_patches, "bands": made}
+
+
+def _sum_integers(pixels: npt.NDArray[Any]) -> tuple[list[int], list[int]]:
+    """Returns sum and sum of squares of each band of up to 16 bits a pixel.
+
+    Args:
+        pixels: Shape (band, y, x).
+    """
+    # Exact in float64: a band has at most 14,400 squares under 2**32. Line by line,
+    # since OpenBLAS starts threads for longer products, which take far more time.
+    lines = pixels.astype(np.float64)
+    sums = np.vecdot(lines, np.ones(lines.shape[-1])).sum(axis=1)
+    squares = np.vecdot(lines, lines).sum(axis=1)
+    return list(map(int, sums.tolist())), list(map(int, squares.tolist()))
+
+
+def _sum_floats(pixels: npt.NDArray[Any]) -> tuple[list[int], list[int]]:
+    """The same of floats below `geotiff.MAX_FLOAT`, in units of 1 / _FLOAT_SCALE."""
+    bands = pixels.astype(np.float64).reshape(len(pixels), -1)
+    whole = np.rint(bands * _FLOAT_SCALE).astype(np.int64)
+    squares = [
+        (int(high @ high) << 2 * _LOW_BITS)
+        + (int(high @ low) << _LOW_BITS + 1)
+        + int(low @ low)
+        for high, low in zip(
+            whole >> _LOW_BITS, whole & (2**_LOW_BITS - 1), strict=True
+        )
+    ]
+    return whole.sum(axis=1).tolist(), squares
+
+
+def _add(one: Iterable[int], other: Iterable[int]) -> list[int]:
+    return [a + b for a, b in zip(one, other, strict=True)]
+
+
+def _to_text(number: Fraction) -> str:
+    """Returns an integer as text; other numbers as the nearest float."""
+    return str(number if number.denominator == 1 else float(number))

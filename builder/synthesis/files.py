@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from bigearthnet.release.bands import PATCH_SIZE_M
 from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.release.patch_ids import PatchId
 from bigearthnet.source.metadata import SYNTHETIC
-from bigearthnet.source.patch import PatchId
 
 # Modification time of every member: 1 January 2019, 00:00 UTC.
 _MEMBER_TIME = 1_546_300_800

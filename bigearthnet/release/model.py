@@ -1,0 +1,203 @@
+"""What a release is: all that differs between published archives, as plain values.
+
+Values only, without functions or open files, so that a release can be compared, hashed
+and sent to another process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bigearthnet.errors import OptionError
+from bigearthnet.release.bands import Band, BandGroup
+from bigearthnet.release.nomenclature import Nomenclature
+from bigearthnet.release.patch_ids import IdCodec
+from bigearthnet.util.options import look_up
+
+
+@dataclass(frozen=True)
+class Digest:
+    """A checksum.
+
+    Attributes:
+        algorithm: Name of the algorithm, as hashlib knows it.
+        hexdigest: The checksum, hexadecimal.
+    """
+
+    algorithm: str
+    hexdigest: str
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One published file of a release, and the layout of what it holds.
+
+    Attributes:
+        name: Short name, for example `s2`.
+        url: Where it can be downloaded.
+        filenames: Names the same bytes were published under; the first is current.
+        folder: Folder at its top.
+        levels: Folders between the one at the top and that of a patch.
+        nbytes: Size in bytes.
+        digest: Checksum as published.
+        ids: How patches are named in it.
+        groups: The bands it holds: each a file `<id>_<band>.tif`.
+        metadata_suffix: What the name of the patch's JSON ends in; None without JSON.
+    """
+
+    name: str
+    url: str
+    filenames: tuple[str, ...]
+    folder: str
+    levels: int
+    nbytes: int
+    digest: Digest
+    ids: IdCodec
+    groups: tuple[BandGroup, ...]
+    metadata_suffix: str | None
+
+    def band_file(self, name: str, band: Band) -> str:
+        """Returns the name of the file that holds a band of a patch."""
+        return f"{name}_{band.name}.tif"
+
+    def metadata_file(self, name: str) -> str | None:
+        """Returns the name of the file that holds the metadata of a patch, if any."""
+        return None if self.metadata_suffix is None else name + self.metadata_suffix
+
+    def file_names(self, name: str) -> tuple[str, ...]:
+        """Returns the names of all files of a patch: its bands and its JSON."""
+        names = [self.band_file(name, b) for group in self.groups for b in group.bands]
+        metadata = self.metadata_file(name)
+        return (*names, *([] if metadata is None else [metadata]))
+
+    @property
+    def pixel_nbytes(self) -> int:
+        """Bytes of the pixels of a patch."""
+        return sum(group.nbytes for group in self.groups)
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """The labels of a patch in one nomenclature, and what they are stored as.
+
+    Attributes:
+        nomenclature: The vocabulary.
+        ids: Feature of the ascending class ids.
+        vector: Feature of the multi-hot vector.
+    """
+
+    nomenclature: Nomenclature
+    ids: str
+    vector: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a configuration chooses of a release.
+
+    Attributes:
+        base: Name without the split scheme, also of folders of tables.
+        scheme: Split scheme: the table has a column `<scheme>_split`.
+        archives: Names of the archives it takes; the first says which patches it has.
+        description: One sentence for people.
+        is_rgb: Whether it stores 8-bit pictures in place of bands, and no tables.
+    """
+
+    base: str
+    scheme: str
+    archives: tuple[str, ...]
+    description: str
+    is_rgb: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the configuration, also in paths."""
+        return f"{self.base}{scheme_suffix(self.scheme)}"
+
+
+def scheme_suffix(scheme: str) -> str:
+    """Returns what names of a split scheme end in; of the official one, nothing."""
+    return "" if scheme == "official" else f"-{scheme}"
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release of BigEarthNet.
+
+    Attributes:
+        name: Short name, for example `v1.0`.
+        data_version: Version of the data that is made of it: a new major version when
+            existing examples change.
+        suffix: What folders of its tables end in; "" for the first release.
+        num_patches: Patches of the release.
+        archives: Its published archives; the ids of the first are the patch ids.
+        table: The facts of every patch id: a file of the package data, or the absolute
+            path of one like it. See `splits.read_table`.
+        label_sets: The labels; the first nomenclature is the one they are published
+            in, the others are mapped from it.
+        label_column: Column of the table that holds the labels, as bit masks; None if
+            they stand in the patches' JSON.
+        splits: Names of the splits; the table's numbers are indices into them.
+        excluded: Those of them that are stored only if they are asked for.
+        fields: Features that are neither bands nor labels, in stored order; a name
+            such as `coordinates` stands for all its fields. See `schema.features`.
+        rgb: Bands of a picture: red, green, blue; empty if it has none.
+        choices: Its configurations; the first is the default.
+    """
+
+    name: str
+    data_version: str
+    suffix: str
+    num_patches: int
+    archives: tuple[Archive, ...]
+    table: str
+    label_sets: tuple[LabelSet, ...]
+    label_column: str | None
+    splits: tuple[str, ...]
+    excluded: tuple[str, ...]
+    fields: tuple[str, ...]
+    rgb: tuple[str, ...]
+    choices: tuple[Choice, ...]
+
+    @property
+    def ids(self) -> IdCodec:
+        """How patches are named."""
+        return self.archives[0].ids
+
+    @property
+    def nomenclature(self) -> Nomenclature:
+        """The vocabulary that labels are published in."""
+        return self.label_sets[0].nomenclature
+
+    @property
+    def kept_splits(self) -> tuple[str, ...]:
+        """The splits that are stored whatever is asked for."""
+        return tuple(split for split in self.splits if split not in self.excluded)
+
+    def archive(self, name: str) -> Archive:
+        """Returns an archive by name.
+
+        Raises:
+            OptionError: If there is none of that name.
+        """
+        return look_up({a.name: a for a in self.archives}, name, "source")
+
+
+def find_release(name: object, known: Iterable[Release]) -> Release:
+    """Returns a release by name.
+
+    Args:
+        name: The name, from a store for example.
+        known: The releases to choose from.
+
+    Raises:
+        OptionError: If none of them has it.
+    """
+    releases = {release.name: release for release in known}
+    if not isinstance(name, str) or name not in releases:
+        raise OptionError(
+            f"unknown release {name!r}: expected {', '.join(releases)}. Pass the "
+            "release as release=..., or install a version of the package that has it."
+        )
+    return releases[name]

@@ -1,0 +1,111 @@
+"""How patches are named: the ids of an archive, and the parts of a Sentinel-2 id."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import re
+from dataclasses import dataclass
+
+from bigearthnet.errors import PatchError
+
+
+@dataclass(frozen=True)
+class IdCodec:
+    """How an archive names its patches: `<prefix>_<column>_<row>`.
+
+    Attributes:
+        pattern: Regular expression of a whole id, ASCII.
+        example: An id, for error messages.
+        prefix_column: Column of the release's table that holds the prefixes.
+        digits: The least digits of column and row, which are padded with zeros; 1 for
+            no padding.
+    """
+
+    pattern: str
+    example: str
+    prefix_column: str
+    digits: int = 1
+
+    def matches(self, text: str) -> bool:
+        """Whether a text is written like an id of the archive."""
+        return _compile(self.pattern).fullmatch(text) is not None
+
+    def join(self, prefix: str, column: int, row: int) -> str:
+        """Puts an id together."""
+        return f"{prefix}_{column:0{self.digits}}_{row:0{self.digits}}"
+
+    def take_apart(self, text: str) -> tuple[str, int, int] | None:
+        """Returns prefix, column and row; None if `join` would not give the text."""
+        prefix, _, row = text.rpartition("_")
+        prefix, _, column = prefix.rpartition("_")
+        parsed = self._parse_number(column), self._parse_number(row)
+        if parsed[0] is None or parsed[1] is None:
+            return None
+        return prefix, parsed[0], parsed[1]
+
+    def _parse_number(self, text: str) -> int | None:
+        """Returns a number as it stands in ids, of up to three digits."""
+        if not (0 < len(text) <= 3 and text.isascii() and text.isdigit()):
+            return None
+        number = int(text)
+        return number if f"{number:0{self.digits}}" == text else None
+
+
+@functools.cache
+def _compile(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.A)
+
+
+# `S2B_MSIL2A_20170924T93020_69_24`: 22 name prefixes of the archive have a time of
+# five digits, some of an impossible one (`T94161`), so it is kept as text.
+S2_PATTERN = r"(S2[AB])_MSIL2A_(\d{8})T(\d{5,6})_(\d{1,3})_(\d{1,3})"
+
+# Names of the Sentinel-1 patches, in all releases; numbers are not padded.
+S1_IDS = IdCodec(
+    r"S1[AB]_IW_GRDH_1SDV_\d{8}T\d{6}_\d\d[A-Z]{3}_\d{1,3}_\d{1,3}",
+    "S1A_IW_GRDH_1SDV_20170613T165043_33UUP_61_39",
+    "s1_prefix",
+)
+
+
+@dataclass(frozen=True)
+class PatchId:
+    """The parts of a patch id of the first release.
+
+    Attributes:
+        satellite: `S2A` or `S2B`.
+        date: Day of acquisition (UTC); always right.
+        time: Time as it stands in the name, 5 or 6 digits. It may be impossible, and
+            may differ from the sensing time; the JSON's `acquisition_date` is the one
+            to trust.
+        column: Horizontal order of the patch in its tile (first number).
+        row: Vertical order of the patch in its tile (second number).
+    """
+
+    satellite: str
+    date: datetime.date
+    time: str
+    column: int
+    row: int
+
+    @classmethod
+    def parse(cls, text: str) -> PatchId:
+        """Parses `S2{A,B}_MSIL2A_<YYYYMMDD>T<HHMMSS>_<column>_<row>`.
+
+        Raises:
+            PatchError: If the text is not a patch id; the message shows the text.
+        """
+        match = _compile(S2_PATTERN).fullmatch(text)
+        try:
+            if match is None:
+                raise ValueError
+            satellite, day, time, column, row = match.groups()
+            date = datetime.datetime.strptime(day, "%Y%m%d").date()
+        except ValueError:
+            raise PatchError(
+                "not a patch id: expected S2A or S2B, _MSIL2A_<YYYYMMDD>T<HHMMSS>_"
+                f"<column>_<row>, got {text!r}.",
+                patch_id=text,
+            ) from None
+        return cls(satellite, date, time, int(column), int(row))

@@ -1,0 +1,77 @@
+"""The first release, of 2019: Sentinel-2 patches with CLC43 labels in their JSON."""
+
+from __future__ import annotations
+
+from bigearthnet.release.bands import GROUPS, RGB
+from bigearthnet.release.model import Archive, Choice, Digest, LabelSet, Release
+from bigearthnet.release.nomenclature import BEN19, CLC43
+from bigearthnet.release.patch_ids import S2_PATTERN, IdCodec
+
+# Zenodo record 12687186; the older file on bigearth.net has the same bytes.
+# `checksums/sources.tsv` and `bigearthnet/checksums.tsv` say the same (tested).
+_S2 = Archive(
+    name="s2",
+    url="https://zenodo.org/records/12687186/files/BigEarthNet-S2-v1.0.tar.gz",
+    filenames=("BigEarthNet-S2-v1.0.tar.gz", "BigEarthNet-v1.0.tar.gz"),
+    folder="BigEarthNet-v1.0",
+    levels=0,
+    nbytes=70_032_164_579,
+    digest=Digest(
+        "sha256", "58744cf96b8cf02a7bd339a4a9602deea774ae98c6fe209f0d48d7ee0eef5700"
+    ),
+    ids=IdCodec(S2_PATTERN, "S2A_MSIL2A_20170613T101031_87_48", "prefix"),
+    groups=GROUPS,
+    metadata_suffix="_labels_metadata.json",
+)
+
+V1 = Release(
+    name="v1.0",
+    # Begins with 2 so that nobody takes it for TFDS's built-in 1.0.0.
+    data_version="2.0.0",
+    suffix="",
+    num_patches=590_326,
+    archives=(_S2,),
+    table="patches_v1.parquet",
+    label_sets=(
+        LabelSet(CLC43, "labels", "multi_hot_43"),
+        LabelSet(BEN19, "labels_19", "multi_hot_19"),
+    ),
+    label_column=None,
+    splits=("train", "validation", "test", "excluded"),
+    excluded=("excluded",),
+    fields=(
+        "s1_name",
+        "tile_source",
+        "acquisition_date",
+        "projection",
+        "epsg",
+        "coordinates",
+        "country",
+        "season",
+        "contains_seasonal_snow",
+        "contains_cloud_or_shadow",
+    ),
+    rgb=RGB,
+    choices=(
+        Choice(
+            "s2",
+            "official",
+            ("s2",),
+            "12 Sentinel-2 bands at native resolution, official splits.",
+        ),
+        Choice(
+            "s2",
+            "random",
+            ("s2",),
+            "12 Sentinel-2 bands at native resolution, a seeded random 60/20/20 split "
+            "of the patches without snow and cloud, which is the paper's protocol.",
+        ),
+        Choice(
+            "s2-rgb",
+            "official",
+            ("s2",),
+            "8-bit RGB images (B04, B03, B02), official splits.",
+            is_rgb=True,
+        ),
+    ),
+)

@@ -1,0 +1,80 @@
+"""What a build read and wrote; what its stores say of themselves is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.schema.configs import Config
+from bigearthnet.store.quarantine import BadPatch
+from bigearthnet.store.statistics import BandSums
+from bigearthnet.util.files import FileInfo
+
+
+@dataclass(frozen=True)
+class ShardInfo:
+    """One shard that was written.
+
+    Attributes:
+        split: Name of its split.
+        num_patches: Examples in it.
+        files: Name of each format → the file that was written.
+        sums: Sums over its pixels; empty where they were not asked for.
+    """
+
+    split: str
+    num_patches: int
+    files: Mapping[str, FileInfo]
+    sums: BandSums
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """One source that was read.
+
+    Attributes:
+        archive: Name of the archive.
+        filename: Name of the file or folder.
+        nbytes: Size of the file in bytes; None for a folder.
+        sha256: Its checksum; None for a folder, or if it was not read to its end
+            because of a limit.
+    """
+
+    archive: str
+    filename: str
+    nbytes: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build read and wrote.
+
+    Attributes:
+        config: What was stored.
+        patches: The patches of the release; the arrays below have a row for each.
+        read: True for each patch that was read and is good, shape (patch,).
+        stored: True for each patch that is stored, shape (patch,).
+        labels: Class ids as bit masks, shape (patch,), uint64; of patches not read,
+            without meaning.
+        num_synthetic: Patches read that say that they are synthetic.
+        shards: The shards, by split and number.
+        sums: Sums over the pixels of the split that has statistics.
+        sources: What was read.
+        quarantine: The bad patches that were set aside.
+    """
+
+    config: Config
+    patches: PatchIndex
+    read: npt.NDArray[np.bool_]
+    stored: npt.NDArray[np.bool_]
+    labels: npt.NDArray[np.uint64]
+    num_synthetic: int
+    shards: tuple[ShardInfo, ...]
+    sums: BandSums
+    sources: tuple[SourceInfo, ...]
+    quarantine: tuple[BadPatch, ...] = ()
