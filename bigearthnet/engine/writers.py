@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from bigearthnet.formats import FORMATS
-from bigearthnet.formats.tfrecord import encode as tfrecord
+from bigearthnet.formats.tfrecord.encode import make_encoder
+from bigearthnet.formats.tfrecord.framing import RECORD_OVERHEAD, frame
 from bigearthnet.schema.configs import Config
 from bigearthnet.schema.examples import Example
 from bigearthnet.schema.features import Feature
@@ -35,13 +36,13 @@ class TFRecordWriter:
 
     def __init__(self, file: DurableFile, schema: tuple[Feature, ...]) -> None:
         self._file = file
-        self._encode = tfrecord.make_encoder(schema)
+        self._encode = make_encoder(schema)
 
     def add(self, example: Example) -> None:
         """Writes the record of an example."""
         data = self._encode(example)
-        nbytes = len(data) + tfrecord.RECORD_OVERHEAD
-        self._file.write_pieces(tfrecord.frame(data), nbytes)
+        nbytes = len(data) + RECORD_OVERHEAD
+        self._file.write_pieces(frame(data), nbytes)
         self._file.data_nbytes += len(data)
 
     def close(self) -> None:

@@ -153,7 +153,7 @@ class ArrowReader:
             columns: Which columns, or bands by name; None for all that are stored.
 
         Returns:
-            Column → array of shape (patch, …); see `encoding.columns.decode_column`.
+            Column → array of shape (patch, …); see `formats.columns.decode_column`.
 
         Raises:
             IndexError: If an index is out of range.
