@@ -212,7 +212,7 @@ def _complete_store(
 
         write_card(read_store(folder))
     else:
-        from bigearthnet.formats.arrow import write_dataset_dict
+        from bigearthnet.store.dataset_dict import write_dataset_dict
 
         write_dataset_dict(read_store(folder))
 

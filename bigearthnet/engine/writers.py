@@ -66,14 +66,15 @@ class TableWriter:
         """
         from bigearthnet.formats import arrow, columns, parquet
 
-        open_sink: dict[str, Callable[..., columns.TableSink]] = {
-            "parquet": parquet.open_sink,
-            "arrow": arrow.open_sink,
+        sinks: dict[str, Callable[..., columns.TableSink]] = {
+            "parquet": parquet.ParquetSink,
+            "arrow": arrow.ArrowSink,
         }
         self._builder = columns.TableBuilder(schema)
         arrow_schema = columns.make_arrow_schema(schema)
-        self._files = list(files.values())
-        self._sinks = [open_sink[name](files[name], arrow_schema) for name in files]
+        self._outputs = [
+            (file, sinks[name](file, arrow_schema)) for name, file in files.items()
+        ]
 
     def add(self, example: Example) -> None:
         """Keeps an example, and writes the table that it completes."""
@@ -85,17 +86,17 @@ class TableWriter:
         """Writes the last, short table, and what the formats have after it."""
         if len(self._builder):
             self._write()
-        for sink in self._sinks:
+        for _, sink in self._outputs:
             sink.close()
 
     def abandon(self) -> None:
         """Gives up the tables that are not written yet."""
-        for sink in self._sinks:
+        for _, sink in self._outputs:
             sink.abandon()
 
     def _write(self) -> None:
         table = self._builder.take()
-        for file, sink in zip(self._files, self._sinks, strict=True):
+        for file, sink in self._outputs:
             sink.write_table(table)
             file.data_nbytes += table.nbytes
 

@@ -1,11 +1,11 @@
-"""Tables → Parquet shards that are small, and that every common reader reads.
+"""Tables ↔ Parquet shards that are small, and that every common reader reads.
 
 The bytes depend on the version of pyarrow, which the manifest records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -71,11 +71,6 @@ def _encoding(kind: pa.DataType) -> str:
     return "DELTA_BINARY_PACKED" if is_integer else "BYTE_STREAM_SPLIT"
 
 
-def open_sink(file: DurableFile, schema: pa.Schema) -> ParquetSink:
-    """Returns what writes tables of a schema to a file."""
-    return ParquetSink(file, schema)
-
-
 def _leaves(path: str, kind: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
     """Yields paths and types of the Parquet columns that a field becomes.
 
@@ -100,6 +95,30 @@ def read_footer(path: Path) -> pq.FileMetaData:
         # Mapped, since pyarrow would expand a ~ at the beginning of a path.
         with pa.memory_map(str(path)) as file:
             return pq.read_metadata(file)
+    except (pa.ArrowException, OSError) as cause:
+        raise ShardError.unreadable(path, cause) from None
+
+
+def read_row_group(
+    path: Path, footer: pq.FileMetaData, group: int, columns: Sequence[str]
+) -> pa.Table:
+    """Reads some columns of a row group, and checks the checksums of their pages.
+
+    Args:
+        path: The file.
+        footer: Its footer.
+        group: Number of the row group.
+        columns: Names of the columns; `a.b` is field `b` of `a`.
+
+    Raises:
+        ShardError: If the file is damaged.
+    """
+    try:
+        with pa.memory_map(str(path)) as mapped:
+            file = pq.ParquetFile(
+                mapped, metadata=footer, page_checksum_verification=True
+            )
+            return file.read_row_group(group, columns=columns)
     except (pa.ArrowException, OSError) as cause:
         raise ShardError.unreadable(path, cause) from None
 
