@@ -13,8 +13,8 @@ _FIRST, _SECOND, _THIRD = 0x0A, 0x12, 0x1A
 # Of Feature: which list it is. Floats, which are the second, are not ours.
 _BYTES_LIST, _INT64_LIST = _FIRST, _THIRD
 
-# The most bytes that an integer takes.
-_MAX_VARINT_NBYTES = 10
+# Bits that there is room for in the ten bytes that an integer may take.
+_MAX_BITS = 70
 
 
 class ExampleError(ValueError):
@@ -123,9 +123,12 @@ def decode_varint(data: bytes | memoryview, position: int, end: int) -> tuple[in
         ExampleError: If it does not end there, or has more than 64 bits.
     """
     number = 0
-    last = min(end, position + _MAX_VARINT_NBYTES)
-    for count, byte in enumerate(data[position:last]):
-        number |= (byte & 0x7F) << 7 * count
+    for shift in range(0, _MAX_BITS, 7):
+        if position >= end:
+            break
+        byte = data[position]
+        position += 1
+        number |= (byte & 0x7F) << shift
         if byte < 0x80 and number < 2**64:
-            return number, position + count + 1
+            return number, position
     raise ExampleError("is not an example as it was written")
