@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from bigearthnet.formats.arrow import make_dataset_dict
 from bigearthnet.release.nomenclature import encode_mask
 from bigearthnet.store import PATCHES, QUARANTINE, Store
+from bigearthnet.store.dataset_dict import make_dataset_dict
 from bigearthnet.store.quarantine import read_quarantine
 from bigearthnet.util.files import hash_file
 from builder.card import CARD, make_header

@@ -6,14 +6,15 @@ it can be compared with what a source or another store says, field by field.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.errors import OptionError, ShardError
-from bigearthnet.formats.tfrecord import encode as tfrecord
+from bigearthnet.formats.tfrecord.framing import RecordFile, read_records
 from bigearthnet.reading import open_reader
 from bigearthnet.reading.batches import Batch, Reader
 from bigearthnet.schema.examples import Example, Value
@@ -26,28 +27,27 @@ _ROWS = 100
 
 
 def read_examples(
-    store: Store, name: str, schema: tuple[Feature, ...]
+    store: Store, file: Mapping[str, Any], schema: tuple[Feature, ...]
 ) -> Iterator[tuple[int, Example]]:
-    """Yields place and content of every example of a shard.
+    """Yields every example of a shard.
 
     Args:
         store: The store.
-        name: Name of the shard in the manifest.
+        file: What the manifest says of the shard.
         schema: The stored features.
 
     Yields:
-        Where the example stands: the byte of a record, the row of a table; and the
-        example.
+        Number of the record, or of the row, and the example.
 
     Raises:
         ShardError: If the file is damaged, or an example is not of the schema.
     """
-    path = store.folder / name
+    path = store.folder / file["name"]
     if not store.format.has_columns:
-        for offset, data in tfrecord.read_records(path):
-            yield offset, decode_example(data, schema, f"{path}, byte {offset}")
+        for number, data in enumerate(read_records(path, file["rows"])):
+            yield number, decode_example(data, schema, f"{path}, record {number}")
         return
-    reader = _open_table(store, name, schema)
+    reader = _open_table(store, path, schema)
     first = 0
     for batch in reader.batches(_ROWS):
         rows = _make_examples(batch, schema)
@@ -56,29 +56,31 @@ def read_examples(
 
 
 def read_example(
-    store: Store, name: str, place: int, schema: tuple[Feature, ...]
+    store: Store, file: Mapping[str, Any], number: int, schema: tuple[Feature, ...]
 ) -> Example:
-    """Reads the example that stands at a place; see `read_examples`.
+    """Reads one example of a shard; see `read_examples`.
 
-    A table is read up to that place, which is slow: meant for what differs.
+    What comes before it is looked at, too, which is slow: meant for what differs.
 
     Raises:
         ShardError: If the file is damaged, or the example is not of the schema.
     """
+    path = store.folder / file["name"]
     if not store.format.has_columns:
-        data = tfrecord.read_record(store.folder / name, place)
-        return decode_example(data, schema, f"{name}, byte {place}")
+        records = RecordFile(path, file["rows"])
+        with records.open() as opened:
+            data = records.read_data(opened, number)
+        return decode_example(data, schema, f"{path}, record {number}")
     first = 0
-    for batch in _open_table(store, name, schema).batches(_ROWS):
+    for batch in _open_table(store, path, schema).batches(_ROWS):
         rows = _make_examples(batch, schema)
-        if place < first + len(rows):
-            return rows[place - first]
+        if number < first + len(rows):
+            return rows[number - first]
         first += len(rows)
-    raise ShardError(f"{store.folder / name} has no row {place}. Build again.")
+    raise ShardError(f"{path} has no row {number}. Build again.")
 
 
-def _open_table(store: Store, name: str, schema: tuple[Feature, ...]) -> Reader:
-    path = store.folder / name
+def _open_table(store: Store, path: Path, schema: tuple[Feature, ...]) -> Reader:
     reader = open_reader(store.format.name, [path], [], schema)
     missing = [f.name for f in schema if f.name not in reader.features]
     if missing:

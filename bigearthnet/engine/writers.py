@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from bigearthnet.formats import FORMATS
-from bigearthnet.formats.tfrecord import encode as tfrecord
+from bigearthnet.formats.tfrecord.encode import make_encoder
+from bigearthnet.formats.tfrecord.framing import RECORD_OVERHEAD, frame
 from bigearthnet.schema.configs import Config
 from bigearthnet.schema.examples import Example
 from bigearthnet.schema.features import Feature
@@ -35,13 +36,13 @@ class TFRecordWriter:
 
     def __init__(self, file: DurableFile, schema: tuple[Feature, ...]) -> None:
         self._file = file
-        self._encode = tfrecord.make_encoder(schema)
+        self._encode = make_encoder(schema)
 
     def add(self, example: Example) -> None:
         """Writes the record of an example."""
         data = self._encode(example)
-        nbytes = len(data) + tfrecord.RECORD_OVERHEAD
-        self._file.write_pieces(tfrecord.frame(data), nbytes)
+        nbytes = len(data) + RECORD_OVERHEAD
+        self._file.write_pieces(frame(data), nbytes)
         self._file.data_nbytes += len(data)
 
     def close(self) -> None:
@@ -65,14 +66,15 @@ class TableWriter:
         """
         from bigearthnet.formats import arrow, columns, parquet
 
-        open_sink: dict[str, Callable[..., columns.TableSink]] = {
-            "parquet": parquet.open_sink,
-            "arrow": arrow.open_sink,
+        sinks: dict[str, Callable[..., columns.TableSink]] = {
+            "parquet": parquet.ParquetSink,
+            "arrow": arrow.ArrowSink,
         }
         self._builder = columns.TableBuilder(schema)
         arrow_schema = columns.make_arrow_schema(schema)
-        self._files = list(files.values())
-        self._sinks = [open_sink[name](files[name], arrow_schema) for name in files]
+        self._outputs = [
+            (file, sinks[name](file, arrow_schema)) for name, file in files.items()
+        ]
 
     def add(self, example: Example) -> None:
         """Buffers an example, and writes the table when it is full."""
@@ -84,17 +86,17 @@ class TableWriter:
         """Writes the last, shorter table, and the footers of the formats."""
         if len(self._builder):
             self._write()
-        for sink in self._sinks:
+        for _, sink in self._outputs:
             sink.close()
 
     def abandon(self) -> None:
         """Discards the tables that are not written yet."""
-        for sink in self._sinks:
+        for _, sink in self._outputs:
             sink.abandon()
 
     def _write(self) -> None:
         table = self._builder.take()
-        for file, sink in zip(self._files, self._sinks, strict=True):
+        for file, sink in self._outputs:
             sink.write_table(table)
             file.data_nbytes += table.nbytes
 

@@ -25,6 +25,8 @@ ROWS_PER_GROUP = 100
 # The extension type that `datasets` registers for arrays of three axes, as it names
 # it in Arrow schemas (datasets/features/features.py); elsewhere it reads as lists.
 _EXTENSION = "datasets.features.features.Array3DExtensionType"
+# Key of that name in the metadata of a field.
+EXTENSION_KEY = b"ARROW:extension:name"
 
 
 class TableSink(Protocol):
@@ -68,8 +70,8 @@ def arrow_type(feature: Feature) -> pa.Field:
             kind = pa.list_(pa.list_(pa.list_(value)))
             parameters = json.dumps([list(feature.shape), feature.dtype])
             metadata = {
-                "ARROW:extension:name": _EXTENSION,
-                "ARROW:extension:metadata": parameters,
+                EXTENSION_KEY: _EXTENSION,
+                b"ARROW:extension:metadata": parameters,
             }
         case "tensor":
             kind = pa.list_(value, feature.shape[0])

@@ -1,143 +1,78 @@
-"""Tables → Parquet shards that are small, and that every common reader reads.
+"""Tables ↔ Parquet shards that are small, and that every common reader reads.
 
-pyarrow writes the columns that people search; after them, in each row group,
-`parquet_pixels` writes those of pixels, and the footer tells of both. The bytes depend
-on the version of pyarrow, which the manifest records.
+The bytes depend on the version of pyarrow, which the manifest records.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bigearthnet.errors import ShardError
-from bigearthnet.formats.columns import ROWS_PER_GROUP
-from bigearthnet.formats.parquet_footer import RowGroup, make_end, split_end
-from bigearthnet.formats.parquet_pixels import CODEC, CODEC_LEVEL, PixelColumn
-from bigearthnet.formats.thrift import Struct
+from bigearthnet.formats.columns import EXTENSION_KEY, ROWS_PER_GROUP
 from bigearthnet.util.files import DurableFile
+
+# Rows of a page: 0.8 MB of 10 m bands. Readers skip whole pages.
+_PAGE_ROWS = 10
 
 
 class ParquetSink:
     """Writes each table as one row group."""
 
     def __init__(self, file: DurableFile, schema: pa.Schema) -> None:
-        """Opens the writer of a file.
-
-        Args:
-            file: Where to write.
-            schema: The columns, those of pixels last.
-        """
-        self._file = file
-        names = [name for name in schema.names if name.startswith("bands_")]
-        self._searched = schema.names[: len(schema) - len(names)]
-        assert not set(names) & set(self._searched)
-        self._pixels = {name: _pixel_column(schema.field(name)) for name in names}
-        self._groups: list[RowGroup] = []
-        self._footer = _make_footer(schema)
-        self._held = _HeldFile(file)
-        searched = pa.schema([schema.field(name) for name in self._searched])
-        self._writer = _open_writer(self._held, searched)
+        # Dictionaries and statistics are for what people search and count.
+        searched: list[str] = []
+        encodings: dict[str, str] = {}
+        for field in schema:
+            leaves = dict(_leaves(field.name, field.type))
+            if EXTENSION_KEY in (field.metadata or {}):
+                encodings |= {leaf: _encoding(kind) for leaf, kind in leaves.items()}
+            elif pa.binary() not in leaves.values():  # not a picture
+                searched += leaves
+        self._writer = pq.ParquetWriter(
+            file,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=searched,
+            write_statistics=searched,
+            column_encoding=encodings,
+            write_page_index=True,
+            write_page_checksum=True,
+            max_rows_per_page=_PAGE_ROWS,
+            data_page_size=2**30,  # larger than ten rows: bytes end no page
+        )
 
     def write_table(self, table: pa.Table) -> None:
         """Writes a table as one row group."""
-        shift = self._file.tell() - self._held.position
-        self._writer.write_table(
-            table.select(self._searched), row_group_size=ROWS_PER_GROUP
-        )
-        chunks = []
-        for name, column in self._pixels.items():
-            (values,) = table[name].chunks
-            while isinstance(values, pa.ListArray):
-                values = values.flatten()
-            chunks.append(column.write_chunk(values, self._file))
-        self._groups.append(RowGroup(shift, chunks))
+        # pyarrow makes the levels of a whole chunk, four bytes for each pixel.
+        chunks = pa.Table.from_batches(table.to_batches(max_chunksize=_PAGE_ROWS))
+        self._writer.write_table(chunks, row_group_size=ROWS_PER_GROUP)
 
     def close(self) -> None:
-        """Writes the indexes of pages, and the footer."""
-        start = self._held.position
-        self._held.content = bytearray()
+        """Writes the footer."""
         self._writer.close()
-        theirs, at = bytes(self._held.content), self._file.tell()
-        self._file.write(make_end(theirs, start, self._groups, self._footer, at))
 
     def abandon(self) -> None:
         """Keeps pyarrow from writing a footer when it throws the writer away."""
         self._writer.is_open = False
 
 
-class _HeldFile:
-    """What pyarrow writes to: a file that others append to, too.
+def _encoding(kind: pa.DataType) -> str:
+    """Returns the encoding of pixels, which takes the least room.
 
-    pyarrow counts what it writes, and takes the count for the position in the file.
-
-    Attributes:
-        position: Where pyarrow believes to be.
-        content: What was written last, if it is to be kept and not written.
+    Neighbouring pixels differ by little. Parquet keeps small integers in 32 bits, of
+    which differences leave the few that are needed.
     """
-
-    closed = False
-
-    def __init__(self, file: DurableFile) -> None:
-        self._file = file
-        self.position = 0
-        self.content: bytearray | None = None
-
-    def write(self, data: bytes | memoryview) -> int:
-        """Appends bytes; returns how many."""
-        view = memoryview(data)
-        if self.content is None:
-            self._file.write(view)
-        else:
-            self.content += view
-        self.position += view.nbytes
-        return view.nbytes
-
-    def flush(self) -> None:
-        """Does nothing: the file keeps nothing back."""
+    is_integer = pa.types.is_integer(kind)
+    return "DELTA_BINARY_PACKED" if is_integer else "BYTE_STREAM_SPLIT"
 
 
-def _open_writer(file: object, schema: pa.Schema) -> pq.ParquetWriter:
-    leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
-    # Dictionaries and statistics are for what people search and count.
-    small = [leaf for leaf in leaves if not leaf.startswith(("bands_", "preview"))]
-    return pq.ParquetWriter(
-        file,
-        schema,
-        compression=CODEC,
-        compression_level=CODEC_LEVEL,
-        use_dictionary=small,
-        write_statistics=small,
-        write_page_index=True,
-        write_page_checksum=True,
-    )
-
-
-def _make_footer(schema: pa.Schema) -> Struct:
-    """Returns the FileMetaData of a file of a schema without rows."""
-    with pa.BufferOutputStream() as stream:
-        _open_writer(stream, schema).close()
-        _, footer = split_end(stream.getvalue().to_pybytes())
-    return footer
-
-
-def _pixel_column(field: pa.Field) -> PixelColumn:
-    # As `columns.arrow_type` writes it.
-    shape, _ = json.loads(field.metadata[b"ARROW:extension:metadata"])
-    return PixelColumn(field.name, tuple(shape))
-
-
-def open_sink(file: DurableFile, schema: pa.Schema) -> ParquetSink:
-    """Returns what writes tables of a schema to a file."""
-    return ParquetSink(file, schema)
-
-
-def _leaves(path: str, kind: pa.DataType) -> Iterator[str]:
-    """Yields the paths of the Parquet columns that a field becomes.
+def _leaves(path: str, kind: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
+    """Yields paths and types of the Parquet columns that a field becomes.
 
     Source of the names: parquet-format, LogicalTypes.md, "Lists".
     """
@@ -147,7 +82,7 @@ def _leaves(path: str, kind: pa.DataType) -> Iterator[str]:
     elif pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
         yield from _leaves(f"{path}.list.element", kind.value_type)
     else:
-        yield path
+        yield path, kind
 
 
 def read_footer(path: Path) -> pq.FileMetaData:
@@ -160,6 +95,30 @@ def read_footer(path: Path) -> pq.FileMetaData:
         # Mapped, since pyarrow would expand a ~ at the beginning of a path.
         with pa.memory_map(str(path)) as file:
             return pq.read_metadata(file)
+    except (pa.ArrowException, OSError) as cause:
+        raise ShardError.unreadable(path, cause) from None
+
+
+def read_row_group(
+    path: Path, footer: pq.FileMetaData, group: int, columns: Sequence[str]
+) -> pa.Table:
+    """Reads some columns of a row group, and checks the checksums of their pages.
+
+    Args:
+        path: The file.
+        footer: Its footer.
+        group: Number of the row group.
+        columns: Names of the columns; `a.b` is field `b` of `a`.
+
+    Raises:
+        ShardError: If the file is damaged.
+    """
+    try:
+        with pa.memory_map(str(path)) as mapped:
+            file = pq.ParquetFile(
+                mapped, metadata=footer, page_checksum_verification=True
+            )
+            return file.read_row_group(group, columns=columns)
     except (pa.ArrowException, OSError) as cause:
         raise ShardError.unreadable(path, cause) from None
 

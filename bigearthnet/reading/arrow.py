@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bigearthnet.errors import OptionError, ShardError
+from bigearthnet.errors import OptionError
+from bigearthnet.formats.arrow import map_table
 from bigearthnet.reading.batches import (
     Batch,
     check_indices,
@@ -109,14 +110,7 @@ class ArrowReader:
             ShardError: If a file is not an Arrow stream.
             OptionError: If none of the columns is ours.
         """
-        tables = []
-        for path in paths:
-            try:
-                with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as read:
-                    tables.append(read.read_all())
-            except (pa.ArrowException, OSError) as cause:
-                raise ShardError.unreadable(path, cause) from None
-        reader = cls(pa.concat_tables(tables), columns)
+        reader = cls(pa.concat_tables([map_table(path) for path in paths]), columns)
         reader._paths = tuple(paths)
         return reader
 
@@ -174,7 +168,7 @@ class ArrowReader:
             columns: Which columns, or bands by name; None for all that are stored.
 
         Returns:
-            Column → array of shape (patch, …); see `encoding.columns.decode_column`.
+            Column → array of shape (patch, …); see `formats.columns.decode_column`.
 
         Raises:
             IndexError: If an index is out of range.

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from bigearthnet.errors import ShardError
 from bigearthnet.formats.columns import decode_column
-from bigearthnet.formats.parquet import read_footer
+from bigearthnet.formats.parquet import read_footer, read_row_group
 from bigearthnet.reading.batches import (
     Batch,
     Column,
@@ -110,16 +108,9 @@ class ParquetReader:
         number, group = self._groups[index]
         found = {name: find_column(self.features, name) for name in columns}
         names = [column.stored.name.replace("/", ".") for column in found.values()]
-        try:
-            with pa.memory_map(str(self._paths[number])) as mapped:
-                file = pq.ParquetFile(
-                    mapped,
-                    metadata=self._footers[number],
-                    page_checksum_verification=True,
-                )
-                table = file.read_row_group(group, columns=[*dict.fromkeys(names)])
-        except (pa.ArrowException, OSError) as cause:
-            raise ShardError.unreadable(self._paths[number], cause) from None
+        table = read_row_group(
+            self._paths[number], self._footers[number], group, [*dict.fromkeys(names)]
+        )
         return {name: _decode(table, column) for name, column in found.items()}
 
 

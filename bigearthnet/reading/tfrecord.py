@@ -16,10 +16,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.formats.tfrecord.decode import ExampleError, find_features
-from bigearthnet.formats.tfrecord.encode import RECORD_OVERHEAD
-from bigearthnet.formats.tfrecord.records import RecordFile
-from bigearthnet.formats.tfrecord.values import Collector, Scratch, make_collector
+from bigearthnet.formats.tfrecord.decode import ExampleError, locate_features
+from bigearthnet.formats.tfrecord.framing import RECORD_OVERHEAD, RecordFile
 from bigearthnet.reading.batches import (
     Batch,
     check_indices,
@@ -27,6 +25,7 @@ from bigearthnet.reading.batches import (
     find_column,
     make_generator,
 )
+from bigearthnet.reading.collectors import Collector, Scratch, make_collector
 from bigearthnet.reading.memory import Recycler
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import get_config
@@ -119,7 +118,7 @@ class TFRecordReader:
             columns: Names of features, or of bands; None for all that are stored.
 
         Returns:
-            Name → array of shape (patch, …), as `encoding.columns.decode_column` has
+            Name → array of shape (patch, …), as `formats.columns.decode_column` has
             them.
 
         Raises:
@@ -139,7 +138,7 @@ class TFRecordReader:
         record = Scratch()
         for row, (file, number, nbytes) in enumerate(self._read(rows, record)):
             try:
-                found = find_features(record.view, nbytes, stored)
+                found = locate_features(record.view, nbytes, stored)
                 for key, (start, stop) in found.items():
                     for collector in stored[key]:
                         collector.add(row, record, start, stop)

@@ -162,7 +162,7 @@ def hash_tree(folder: Path) -> dict[str, str]:
         "bigearthnet.util.files.os.fsync",
         "bigearthnet.util.files.write_all",
         "bigearthnet.formats.arrow.ArrowSink.write_table",
-        "bigearthnet.formats.arrow.write_dataset_dict",
+        "bigearthnet.store.dataset_dict.write_dataset_dict",
         "builder.card.write_card",
         "builder.build.write_records",
     ],

@@ -13,7 +13,8 @@ import pytest
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import ShardError, StoreError
 from bigearthnet.formats import FORMATS
-from bigearthnet.formats.tfrecord.encode import frame, make_encoder, read_records
+from bigearthnet.formats.tfrecord.encode import make_encoder
+from bigearthnet.formats.tfrecord.framing import frame, read_records
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import S2_SCHEMA
 from bigearthnet.util.files import hash_file
@@ -59,16 +60,15 @@ def differences(data_dir: Path, **options: object) -> dict[str, list[str]]:
 def rewrite(data_dir: Path, change: Callable[[dict[str, object]], None]) -> None:
     """Changes the first example of train, and makes files and manifest agree again."""
     folder = store_folder(data_dir)
-    records = [data for _, data in read_records(folder / SHARD)]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (file,) = [file for file in manifest["files"] if file["name"] == SHARD]
+    records = list(read_records(folder / SHARD, file["rows"]))
     example = decode_example(records[0], S2_SCHEMA, "test")
     change(example)  # type: ignore[arg-type]
     records[0] = make_encoder(S2_SCHEMA)(example)
     (folder / SHARD).write_bytes(b"".join(p for r in records for p in frame(r)))
-    manifest = json.loads((folder / "manifest.json").read_text())
-    for file in manifest["files"]:
-        if file["name"] == SHARD:
-            file["sha256"] = hash_file(folder / SHARD)
-            file["bytes"] = (folder / SHARD).stat().st_size
+    file["sha256"] = hash_file(folder / SHARD)
+    file["bytes"] = (folder / SHARD).stat().st_size
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from bigearthnet.formats.tfrecord.varint import decode_varint
-
 # Tags, that is field number << 3 | wire type 2, of messages, strings and bytes.
 _FIRST, _SECOND, _THIRD = 0x0A, 0x12, 0x1A
 # Of Feature: which list it is. Floats, which are the second, are not ours.
 _BYTES_LIST, _INT64_LIST = _FIRST, _THIRD
+
+# Bits that there is room for in the ten bytes that an integer may take.
+_MAX_BITS = 70
 
 
 class ExampleError(ValueError):
     """Raised when bytes are not a serialized example with what is asked for."""
 
 
-def find_features(
+def locate_features(
     data: bytes | memoryview, nbytes: int, names: Collection[bytes]
 ) -> dict[bytes, tuple[int, int]]:
     """Finds features by name.
@@ -87,7 +88,7 @@ def read_integers(data: bytes | memoryview, start: int, stop: int) -> list[int]:
     position, end = _open(data, start, end, _FIRST)
     numbers = []
     while position < end:
-        number, position = _read_varint(data, position, end)
+        number, position = decode_varint(data, position, end)
         # Negative ones are stored as 64-bit two's complement.
         numbers.append(number - (number >> 63 << 64))
     return numbers
@@ -101,17 +102,33 @@ def _open(
         raise ExampleError("is not an example as it was written")
     start, nbytes = position + 2, data[position + 1]
     if nbytes > 0x7F:
-        nbytes, start = _read_varint(data, position + 1, end)
+        nbytes, start = decode_varint(data, position + 1, end)
     if start + nbytes > end:
         raise ExampleError("is not an example as it was written")
     return start, start + nbytes
 
 
-def _read_varint(data: bytes | memoryview, position: int, end: int) -> tuple[int, int]:
-    try:
-        number, position = decode_varint(data, position)
-    except IndexError:
-        position = end + 1
-    if position > end:
-        raise ExampleError("is not an example as it was written")
-    return number, position
+def decode_varint(data: bytes | memoryview, position: int, end: int) -> tuple[int, int]:
+    """Decodes the integer that starts at a byte; see `encode.encode_varint`.
+
+    Args:
+        data: What holds it.
+        position: Where it starts.
+        end: Where it must end at the latest.
+
+    Returns:
+        The integer, not negative, and where it ends.
+
+    Raises:
+        ExampleError: If it does not end there, or has more than 64 bits.
+    """
+    number = 0
+    for shift in range(0, _MAX_BITS, 7):
+        if position >= end:
+            break
+        byte = data[position]
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80 and number < 2**64:
+            return number, position
+    raise ExampleError("is not an example as it was written")

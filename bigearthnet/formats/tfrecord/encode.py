@@ -1,57 +1,47 @@
-"""Examples as tf.train.Example records in TFRecord files, without TensorFlow.
+"""Serializes examples as tf.train.Example messages, without TensorFlow.
 
 Features are written in the order of their names, so that equal examples have equal
-bytes. TensorFlow and protobuf are the oracles in the tests.
+bytes. TensorFlow's parser is the oracle in the tests.
 
-Source of the formats: tensorflow/core/example/{example,feature}.proto;
-tensorflow/core/lib/io/record_writer.h (length, masked CRC-32C of the length, data,
-masked CRC-32C of the data).
+Source of the format: tensorflow/core/example/{example,feature}.proto; the encoding of
+protocol buffers, https://protobuf.dev/programming-guides/encoding.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-import struct
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Callable
 
-import google_crc32c
 import numpy as np
-import numpy.typing as npt
 
-from bigearthnet.errors import ShardError
-from bigearthnet.formats.tfrecord.varint import encode_varint
 from bigearthnet.schema.examples import Example, Value
 from bigearthnet.schema.features import Feature
-
-_LENGTH = struct.Struct("<Q")
-_CRC = struct.Struct("<I")
-# Bytes of a record beside its data: length, its checksum, the data's checksum.
-RECORD_OVERHEAD = 16
-_HEADER_NBYTES = 12
-
-# Largest record that is read, in bytes; ours have about 160,000.
-MAX_RECORD_NBYTES = 2**26
 
 # Protobuf wire type 2: a length and as many bytes.
 _LENGTH_DELIMITED = 2
 
 
-def _varint(number: int) -> bytes:
-    """Encodes an integer as protobuf does; negative ones as 64-bit two's complement."""
-    if 0 <= number < 0x80:
-        return _ONE_BYTE[number]
-    return encode_varint(number & 0xFFFF_FFFF_FFFF_FFFF)
+def encode_varint(number: int) -> bytes:
+    """Encodes an integer in groups of seven bits, lowest first.
 
+    All bytes but the last have the top bit.
 
-_ONE_BYTE = [bytes((number,)) for number in range(0x80)]
+    Args:
+        number: Of 64 bits; negative ones become their two's complement.
+    """
+    number &= 0xFFFF_FFFF_FFFF_FFFF
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
 
 
 def _open_field(number: int, nbytes: int) -> bytes:
     """Returns what stands before the content of a length-delimited field."""
-    return _ONE_BYTE[number << 3 | _LENGTH_DELIMITED] + _varint(nbytes)
+    return encode_varint(number << 3 | _LENGTH_DELIMITED) + encode_varint(nbytes)
 
 
 def _field(number: int, content: bytes) -> bytes:
@@ -76,7 +66,7 @@ def _open_bytes(key: bytes, nbytes: int) -> bytes:
 
 def _encode_int64s(key: bytes, numbers: tuple[int, ...]) -> bytes:
     """Returns the entry of an integer feature: Feature{3: Int64List{1: packed}}."""
-    packed = b"".join([_varint(number) for number in numbers])
+    packed = b"".join([encode_varint(number) for number in numbers])
     int64_list = _field(3, _field(1, packed) if numbers else b"")
     return _field(1, key + _field(2, int64_list))
 
@@ -169,65 +159,3 @@ def make_encoder(schema: tuple[Feature, ...]) -> Callable[[Example], bytes]:
         return b"".join(pieces)
 
     return encode
-
-
-def masked_crc(data: bytes | npt.NDArray[np.uint8]) -> int:
-    """Returns the CRC-32C of the data, masked as TFRecord has it."""
-    crc = google_crc32c.value(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFF_FFFF
-
-
-def frame(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """Returns what a record of a TFRecord file is made of: header, data, footer."""
-    length = _LENGTH.pack(len(data))
-    return length + _CRC.pack(masked_crc(length)), data, _CRC.pack(masked_crc(data))
-
-
-def read_records(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yields offset and data of every record of a TFRecord file.
-
-    Raises:
-        ShardError: If the file is missing or truncated, or a checksum does not fit.
-    """
-    with _open(path) as file:
-        offset = 0
-        while header := file.read(_HEADER_NBYTES):
-            data = _read_data(path, offset, header, file.read)
-            yield offset, data
-            offset += len(data) + RECORD_OVERHEAD
-
-
-def read_record(path: Path, offset: int) -> bytes:
-    """Returns the data of the record that starts at `offset`; see `read_records`."""
-    with _open(path) as file:
-        file.seek(offset)
-        return _read_data(path, offset, file.read(_HEADER_NBYTES), file.read)
-
-
-def _open(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as cause:
-        raise ShardError(f"{path} cannot be read ({cause.strerror}).") from None
-
-
-def _read_data(
-    path: Path, offset: int, header: bytes, read: Callable[[int], bytes]
-) -> bytes:
-    def error(problem: str) -> ShardError:
-        return ShardError(
-            f"{path}: the record at byte {offset} {problem}. The shard is damaged: "
-            "build or download it again."
-        )
-
-    if len(header) < _HEADER_NBYTES:
-        raise error("is truncated")
-    (nbytes,), (crc,) = _LENGTH.unpack(header[:8]), _CRC.unpack(header[8:])
-    if masked_crc(header[:8]) != crc or nbytes > MAX_RECORD_NBYTES:
-        raise error("has a damaged length")
-    data, footer = read(nbytes), read(_CRC.size)
-    if len(data) < nbytes or len(footer) < _CRC.size:
-        raise error("is truncated")
-    if masked_crc(data) != _CRC.unpack(footer)[0]:
-        raise error("has a wrong checksum")
-    return data

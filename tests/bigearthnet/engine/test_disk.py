@@ -161,7 +161,8 @@ def test_a_format_takes_no_more_than_estimated(form: str, all_stores: Path) -> N
 def test_a_stored_patch_takes_no_more_than_estimated(sample_patches: Patches) -> None:
     """The record of every real patch fits into the bytes that are reckoned for it."""
     from bigearthnet.engine.records import encode_record
-    from bigearthnet.formats.tfrecord.encode import RECORD_OVERHEAD, make_encoder
+    from bigearthnet.formats.tfrecord.encode import make_encoder
+    from bigearthnet.formats.tfrecord.framing import RECORD_OVERHEAD
     from bigearthnet.release.patch_index import PatchFacts
     from bigearthnet.schema.examples import make_s2_example
     from bigearthnet.schema.features import S2_SCHEMA

@@ -13,7 +13,8 @@ from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.pipeline import BuildResult, encode
 from bigearthnet.engine.workspace import open_workspace
 from bigearthnet.errors import ArchiveError, ChecksumError, OptionError, PatchError
-from bigearthnet.formats.tfrecord.encode import make_encoder, read_records
+from bigearthnet.formats.tfrecord.encode import make_encoder
+from bigearthnet.formats.tfrecord.framing import read_records
 from bigearthnet.release import V1
 from bigearthnet.release.patch_index import PatchIndex, load_index
 from bigearthnet.release.splits import SPLITS
@@ -107,7 +108,7 @@ def test_records_are_the_examples_in_the_order_of_keys(
     found: dict[str, list[bytes]] = {}
     for shard in result.shards:
         path = tmp_path / "out" / shard.files["tfrecord"].name
-        found.setdefault(shard.split, []).extend(d for _, d in read_records(path))
+        found.setdefault(shard.split, []).extend(read_records(path, shard.num_patches))
 
     assert expected_records(fake_patches, patch_index, *SPLITS) == found
     assert {"train": 2, "validation": 1, "test": 2, "excluded": 1} == {
@@ -131,7 +132,7 @@ def test_splits_are_cut_into_several_shards(
         data
         for shard in result.shards
         if shard.split == "train"
-        for _, data in read_records(tmp_path / "out" / shard.files["tfrecord"].name)
+        for data in read_records(tmp_path / "out" / shard.files["tfrecord"].name, 1)
     ]
 
     assert [

@@ -12,7 +12,8 @@ import pytest
 
 from bigearthnet.engine.writers import TableWriter, TFRecordWriter, make_writers
 from bigearthnet.formats import FORMATS, columns
-from bigearthnet.formats.tfrecord.encode import make_encoder, read_records
+from bigearthnet.formats.tfrecord.encode import make_encoder
+from bigearthnet.formats.tfrecord.framing import read_records
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example
 from bigearthnet.schema.features import RGB_SCHEMA, S2_SCHEMA
@@ -64,7 +65,7 @@ def test_all_formats_hold_the_same_examples(
     monkeypatch.setattr(columns, "ROWS_PER_GROUP", rows_per_group)
     write(fake_rows, tmp_path)
     encode = make_encoder(S2_SCHEMA)
-    records = [data for _, data in read_records(tmp_path / "tfrecord")]
+    records = list(read_records(tmp_path / "tfrecord", len(fake_rows)))
     parquet, arrow = pq.read_table(tmp_path / "parquet"), read_arrow(tmp_path / "arrow")
 
     assert [encode(row) for row in fake_rows] == records
@@ -141,7 +142,7 @@ def test_only_asked_formats_are_written(
 def test_records_hold_no_preview(fake_rows: list[Example], tmp_path: Path) -> None:
     """A row that has more than the schema becomes the record of the schema."""
     write(fake_rows[:1], tmp_path, ("tfrecord",))
-    ((_, data),) = read_records(tmp_path / "tfrecord")
+    (data,) = read_records(tmp_path / "tfrecord", 1)
 
     assert b"preview" not in data
     assert b"image" not in data

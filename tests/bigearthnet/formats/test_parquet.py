@@ -9,9 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bigearthnet.engine.writers import TableWriter
-from bigearthnet.formats.columns import make_arrow_schema
 from bigearthnet.formats.parquet import column_sizes
-from bigearthnet.formats.thrift import Struct, decode_struct
 from bigearthnet.release.bands import GROUPS
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example
@@ -62,22 +60,17 @@ def write_small(folder: Path, count: int) -> Path:
     return folder / "small"
 
 
-def write_rows(folder: Path, rows: list[Example]) -> Path:
-    """Writes a shard of SMALL."""
+def write_rows(
+    folder: Path, rows: list[Example], schema: tuple[Feature, ...] = SMALL
+) -> Path:
+    """Writes a shard of a schema."""
     with DurableFile(folder, "rows") as file:
-        writer = TableWriter({"parquet": file}, SMALL)
+        writer = TableWriter({"parquet": file}, schema)
         for row in rows:
             writer.add(row)
         writer.close()
         file.finish()
     return folder / "rows"
-
-
-def read_footer(path: Path) -> tuple[Struct, bytes]:
-    """The FileMetaData of a file, and the file."""
-    content = path.read_bytes()
-    nbytes = int.from_bytes(content[-8:-4], "little")
-    return decode_struct(content[-8 - nbytes : -8])[0], content
 
 
 def check_row(expected: Example, found: dict[str, Any]) -> None:
@@ -276,66 +269,47 @@ def test_readers_that_skip_pages_find_their_rows(
         assert np.array_equal(rows[n]["bands_60m"], np.array(pixels))
 
 
-def test_the_footer_is_what_pyarrow_would_write(
-    many_rows: tuple[Path, list[Example]], tmp_path: Path
+@pytest.mark.parametrize(("group", "pages"), [(0, 10), (2, 1)])
+def test_pages_of_pixels_have_ten_rows(
+    group: int, pages: int, many_rows: tuple[Path, list[Example]], tmp_path: Path
 ) -> None:
-    """But for sizes and offsets, schema, metadata and statistics are pyarrow's."""
-    path, _ = many_rows
-    table = pq.read_table(path)
-    other = tmp_path / "other"
-    pq.write_table(
-        table.cast(make_arrow_schema(SMALL)),
-        other,
-        row_group_size=100,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=["number"],
-        write_statistics=["number"],
-        column_encoding={"bands_60m" + ".list.element" * 3: "DELTA_BINARY_PACKED"},
-        write_page_index=True,
-        write_page_checksum=True,
-    )
-    (ours, _), (theirs, _) = read_footer(path), read_footer(other)
+    """A damaged byte fails the checksum of its page, and spares the pages before."""
+    path = tmp_path / "damaged"
+    chunk = pq.read_metadata(many_rows[0]).row_group(group).column(1)
+    content = bytearray(many_rows[0].read_bytes())
+    content[chunk.data_page_offset + chunk.total_compressed_size - 1] ^= 1
+    path.write_bytes(content)
+    file = pq.ParquetFile(path, page_checksum_verification=True)
+    batches = file.iter_batches(1, row_groups=[group], columns=["bands_60m"])
 
-    assert ours.keys() == theirs.keys()
-    for field in ours.keys() - {4}:
-        assert theirs[field] == ours[field]
-    for group, their_group in zip(
-        ours[4].value.values, theirs[4].value.values, strict=True
-    ):
-        assert group.keys() == their_group.keys()
-        assert group[3] == their_group[3]
-        numbers, pixels = group[1].value.values
-        their_numbers, their_pixels = their_group[1].value.values
-        assert numbers.keys() == their_numbers.keys()
-        assert pixels.keys() == their_pixels.keys()
-        for field in numbers[3].value.keys() - {9, 10, 11}:
-            assert their_numbers[3].value[field] == numbers[3].value[field]
-        assert pixels[3].value.keys() == their_pixels[3].value.keys()
-        for field in (1, 2, 3, 4, 5, 16):
-            assert their_pixels[3].value[field] == pixels[3].value[field]
+    # The last row of a page is whole once the next page begins with another row.
+    for _ in range(max(0, 10 * (pages - 1) - 1)):
+        next(batches)
+    with pytest.raises(OSError, match=f"page_ordinal {pages - 1}$"):
+        next(batches)
 
 
-def test_indexes_and_sizes_fit_the_file(many_rows: tuple[Path, list[Example]]) -> None:
-    """Every page begins where the index says; chunks fill the file without gaps."""
-    footer, content = read_footer(many_rows[0])
-    position = 4
-    for group in footer[4].value.values:
-        columns = group[1].value.values
-        assert position == group[5].value
-        for chunk in columns:
-            metadata = chunk[3].value
-            first = metadata[11].value if 11 in metadata else metadata[9].value
-            assert position == first
-            position += metadata[7].value
-            start, nbytes = chunk[4].value, chunk[5].value
-            index, read = decode_struct(content[start:])
-            assert nbytes == read
-            for location in index[1].value.values:
-                page = content[location[1].value :][: location[2].value]
-                header, header_nbytes = decode_struct(page)
-                assert len(page) == header_nbytes + header[3].value
-            if 6 in chunk:
-                assert chunk[7].value == decode_struct(content[chunk[6].value :])[1]
-        assert group[6].value == sum(c[3].value[7].value for c in columns)
-        assert group[2].value == sum(c[3].value[6].value for c in columns)
+@pytest.mark.parametrize(
+    ("dtype", "encoding"),
+    [
+        ("uint8", "DELTA_BINARY_PACKED"),
+        ("int16", "DELTA_BINARY_PACKED"),
+        ("float32", "BYTE_STREAM_SPLIT"),
+    ],
+)
+def test_the_encoding_of_pixels_fits_their_type(
+    dtype: str, encoding: str, tmp_path: Path
+) -> None:
+    """Tensors of three axes are pixels, whatever their name, and are read back."""
+    import duckdb
+
+    schema = (Feature("mask", "tensor", "", dtype=dtype, shape=(1, 4, 5)),)
+    pixels = np.random.default_rng(1).integers(0, 100, (11, 1, 4, 5)).astype(dtype)
+    path = write_rows(tmp_path, [{"mask": row} for row in pixels], schema)
+    (chunk,) = read_chunks(path)
+
+    found = duckdb.execute("SELECT mask FROM read_parquet(?)", [str(path)]).fetchall()
+
+    assert ({"RLE", encoding}, False) == ({*chunk.encodings}, chunk.is_stats_set)
+    assert np.array_equal(pixels, np.array([row for (row,) in found]))
+    assert np.array_equal(pixels, np.array(pq.read_table(path)["mask"].to_pylist()))

@@ -6,11 +6,12 @@ import tensorflow as tf
 
 from bigearthnet.formats.tfrecord.decode import (
     ExampleError,
+    decode_varint,
     find_bytes,
-    find_features,
+    locate_features,
     read_integers,
 )
-from bigearthnet.formats.tfrecord.varint import encode_varint
+from bigearthnet.formats.tfrecord.encode import encode_varint
 
 # Lengths on both sides of those that take one, two and three bytes.
 BYTES = {f"bytes-{n}": bytes(range(1, 8)) * n for n in (0, 1, 17, 19, 2_340, 2_341)}
@@ -46,7 +47,7 @@ DATA = serialize([*BYTES, *INTEGERS])
 
 def read(data: bytes, nbytes: int, name: str) -> bytes | list[int]:
     """Returns the value of a feature."""
-    ((start, stop),) = find_features(data, nbytes, {name.encode()}).values()
+    ((start, stop),) = locate_features(data, nbytes, {name.encode()}).values()
     if name in INTEGERS:
         return read_integers(data, start, stop)
     start, stop = find_bytes(data, start, stop)
@@ -65,7 +66,7 @@ def test_values_are_those_that_protobuf_wrote(name: str) -> None:
 def test_several_features_are_found_at_once() -> None:
     """Each name has bounds of its own."""
     names = ["some", "bytes-17", "bytes-2341"]
-    found = find_features(DATA, len(DATA), {name.encode() for name in names})
+    found = locate_features(DATA, len(DATA), {name.encode() for name in names})
 
     assert {name.encode() for name in names} == set(found)
     assert INTEGERS["some"] == read_integers(DATA, *found[b"some"])
@@ -76,12 +77,12 @@ def test_several_features_are_found_at_once() -> None:
 def test_a_feature_that_is_not_there_is_named() -> None:
     """The error says which one it is."""
     with pytest.raises(ExampleError, match="has no feature 'other'"):
-        find_features(DATA, len(DATA), {b"some", b"other"})
+        locate_features(DATA, len(DATA), {b"some", b"other"})
 
 
 def test_another_kind_of_feature_is_refused() -> None:
     """Bytes are no integers, and the other way round; two strings are not one."""
-    found = find_features(DATA, len(DATA), {b"some", b"bytes-1"})
+    found = locate_features(DATA, len(DATA), {b"some", b"bytes-1"})
     with pytest.raises(ExampleError):
         find_bytes(DATA, *found[b"some"])
     with pytest.raises(ExampleError):
@@ -110,3 +111,30 @@ def test_damage_never_reads_beyond_the_example(name: str) -> None:
         except ExampleError:
             continue
         assert len(value) <= len(DATA)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (0, b"\x00"),
+        (127, b"\x7f"),
+        (128, b"\x80\x01"),
+        (300, b"\xac\x02"),
+        (2**64 - 1, b"\xff" * 9 + b"\x01"),
+    ],
+)
+def test_groups_of_seven_bits_come_lowest_first(number: int, expected: bytes) -> None:
+    """Worked by hand; 300 is the example of the guide to protocol buffers."""
+    data = b"abc" + encode_varint(number)
+
+    assert b"abc" + expected == data
+    assert (number, len(data)) == decode_varint(data + b"d", 3, len(data) + 1)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x80", b"\xff" * 9, b"\xff" * 9 + b"\x02", b"\x80" * 10 + b"\x01"]
+)
+def test_what_is_cut_off_or_too_large_is_refused(data: bytes) -> None:
+    """An integer must end within the data, and have 64 bits at most."""
+    with pytest.raises(ExampleError):
+        decode_varint(data, 0, len(data))

@@ -1,6 +1,6 @@
 """Collects the values of one feature of serialized examples into an array of a batch.
 
-Arrays are those of `encoding.columns.decode_column`, so that all readers hand out the
+Arrays are those of `formats.columns.decode_column`, so that all readers hand out the
 same.
 """
 

@@ -1,4 +1,8 @@
-"""Finds and reads records of a TFRecord file by number, without reading the others."""
+"""Records in TFRecord files: framed, and read by number without reading the others.
+
+Source of the format: tensorflow/core/lib/io/record_writer.h (length, masked CRC-32C of
+the length, data, masked CRC-32C of the data). TensorFlow is the oracle in the tests.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +10,50 @@ import contextlib
 import os
 import struct
 from array import array
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.errors import ShardError
-from bigearthnet.formats.tfrecord.encode import (
-    MAX_RECORD_NBYTES,
-    RECORD_OVERHEAD,
-    masked_crc,
-)
 
-# What a record starts with: the length of its data, and that length's checksum.
-_HEADER = struct.Struct("<QI")
-# What it ends with: the data's checksum.
-_FOOTER = struct.Struct("<I")
+_LENGTH = struct.Struct("<Q")
+_CRC = struct.Struct("<I")
+# Bytes of a record before its data: the length, and its checksum.
+_HEADER_NBYTES = _LENGTH.size + _CRC.size
+# Bytes of a record beside its data, whose own checksum comes last.
+RECORD_OVERHEAD = _HEADER_NBYTES + _CRC.size
+
+# Largest record that is read, in bytes; ours have about 160,000.
+MAX_RECORD_NBYTES = 2**26
+
+
+def masked_crc(data: bytes | npt.NDArray[np.uint8]) -> int:
+    """Returns the CRC-32C of the data, masked as TFRecord has it."""
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFF_FFFF
+
+
+def frame(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """Returns what a record of a TFRecord file is made of: header, data, footer."""
+    length = _LENGTH.pack(len(data))
+    return length + _CRC.pack(masked_crc(length)), data, _CRC.pack(masked_crc(data))
+
+
+def read_records(path: Path, num_records: int) -> Iterator[bytes]:
+    """Yields the data of every record of a file; see `RecordFile`.
+
+    Raises:
+        ShardError: If the file cannot be read, a checksum does not fit, or there are
+            more or fewer records.
+    """
+    records = RecordFile(path, num_records)
+    with records.open() as file:
+        for number in range(num_records):
+            yield records.read_data(file, number)
 
 
 class RecordFile:
@@ -70,15 +101,15 @@ class RecordFile:
             self._find_next(file, self._num_known)
         start = self._bounds[number]
         nbytes = self._bounds[number + 1] - start - RECORD_OVERHEAD
-        return start + _HEADER.size, nbytes
+        return start + _HEADER_NBYTES, nbytes
 
     def _find_next(self, file: BinaryIO, number: int) -> None:
         """Finds the end of a record whose start is known."""
         start = self._bounds[number]
-        header = bytearray(_HEADER.size)
-        if self._read_into(file, start, header) < _HEADER.size:
+        header = bytearray(_HEADER_NBYTES)
+        if self._read_into(file, start, header) < _HEADER_NBYTES:
             raise self.damaged(number, "is truncated or missing")
-        nbytes, crc = _HEADER.unpack(header)
+        (nbytes,), (crc,) = _LENGTH.unpack_from(header), _CRC.unpack(header[8:])
         if masked_crc(bytes(header[:8])) != crc or nbytes > MAX_RECORD_NBYTES:
             raise self.damaged(number, "has a damaged length")
         end, size = start + nbytes + RECORD_OVERHEAD, os.fstat(file.fileno()).st_size
@@ -106,13 +137,19 @@ class RecordFile:
                 not fit.
         """
         start, nbytes = self.find(file, number)
-        expected = nbytes + _FOOTER.size
+        expected = nbytes + _CRC.size
         if self._read_into(file, start, buffer[:expected].data) < expected:
             raise self.damaged(number, "is truncated")
-        (crc,) = _FOOTER.unpack_from(buffer.data, nbytes)
+        (crc,) = _CRC.unpack_from(buffer.data, nbytes)
         if masked_crc(buffer[:nbytes]) != crc:
             raise self.damaged(number, "has a wrong checksum")
         return nbytes
+
+    def read_data(self, file: BinaryIO, number: int) -> bytes:
+        """Returns the data of a record; see `read`."""
+        _, nbytes = self.find(file, number)
+        buffer = np.empty(nbytes + RECORD_OVERHEAD, np.uint8)
+        return buffer[: self.read(file, number, buffer)].tobytes()
 
     def _read_into(
         self, file: BinaryIO, start: int, buffer: bytearray | memoryview

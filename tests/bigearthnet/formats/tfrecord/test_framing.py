@@ -9,10 +9,15 @@ import pytest
 import tensorflow as tf
 
 from bigearthnet.errors import ShardError
-from bigearthnet.formats.tfrecord.encode import masked_crc
-from bigearthnet.formats.tfrecord.records import RecordFile
+from bigearthnet.formats.tfrecord.framing import (
+    RecordFile,
+    frame,
+    masked_crc,
+    read_records,
+)
 
 # Data of the records; lengths differ, one is empty.
+SMALL = [b"first", b"", bytes(300), b"\xff" * 7]
 RECORDS = [b"a" * 700, b"", b"second" * 9, b"third"]
 
 
@@ -23,6 +28,14 @@ def path(tmp_path: Path) -> Path:
     with tf.io.TFRecordWriter(str(path)) as writer:
         for record in RECORDS:
             writer.write(record)
+    return path
+
+
+@pytest.fixture
+def small_file(tmp_path: Path) -> Path:
+    """A file of SMALL that we framed."""
+    path = tmp_path / "small.tfrecord"
+    path.write_bytes(b"".join(b"".join(frame(data)) for data in SMALL))
     return path
 
 
@@ -167,3 +180,65 @@ def test_a_huge_length_is_refused(nbytes: int, problem: str, tmp_path: Path) -> 
 
     with pytest.raises(ShardError, match=problem):
         read(RecordFile(path, 1), [0])
+
+
+def test_framed_records_are_those_of_tensorflow(
+    tmp_path: Path, small_file: Path
+) -> None:
+    """The file is byte for byte the one that TensorFlow's own writer makes."""
+    theirs = tmp_path / "theirs.tfrecord"
+    with tf.io.TFRecordWriter(str(theirs)) as writer:
+        for data in SMALL:
+            writer.write(data)
+
+    assert theirs.read_bytes() == small_file.read_bytes()
+    assert SMALL == list(read_records(theirs, 4))
+
+
+def test_a_file_of_no_records_is_empty(tmp_path: Path) -> None:
+    """A file without bytes is a valid file without records."""
+    path = tmp_path / "empty"
+    path.touch()
+
+    assert [] == list(read_records(path, 0))
+
+
+def test_every_truncation_is_found(small_file: Path) -> None:
+    """A file cut anywhere is an error that names it."""
+    content = small_file.read_bytes()
+    for nbytes in range(len(content)):
+        small_file.write_bytes(content[:nbytes])
+        with pytest.raises(ShardError, match=r"small\.tfrecord: .* is truncated"):
+            list(read_records(small_file, 4))
+
+
+def test_every_flipped_bit_is_found(small_file: Path) -> None:
+    """One wrong bit anywhere in a file, lengths and checksums too, is an error."""
+    content = small_file.read_bytes()
+    for bit in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        small_file.write_bytes(damaged)
+        with pytest.raises(ShardError, match=r"record \d has a"):
+            list(read_records(small_file, 4))
+
+
+def test_records_before_the_damage_are_read(small_file: Path) -> None:
+    """The error comes when the damaged record does, and gives its number."""
+    content = bytearray(small_file.read_bytes())
+    content[37 + 12 + 5] ^= 1
+    small_file.write_bytes(content)
+    records = read_records(small_file, 4)
+
+    assert SMALL[:2] == [next(records), next(records)]
+    with pytest.raises(ShardError, match="record 2 has a wrong checksum"):
+        next(records)
+
+
+@pytest.mark.parametrize(
+    ("data", "crc"),
+    [(b"", 0xA282EAD8), (bytes(8), 0x07980329), (b"123456789", 0xC78AB0E5)],
+)
+def test_checksums_are_masked_crc_32c(data: bytes, crc: int) -> None:
+    """The checksum is the CRC-32C, turned by 15 bits, plus a constant."""
+    assert crc == masked_crc(data)
