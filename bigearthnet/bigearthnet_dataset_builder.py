@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 
 from bigearthnet.archive import open_source
 from bigearthnet.config import CONFIGS, DATA_VERSION, Config
-from bigearthnet.download import fetch
+from bigearthnet.download import Expected, fetch
 from bigearthnet.encoding.build_options import BuildOptions
 from bigearthnet.encoding.files import link_files
 from bigearthnet.encoding.identity import identify_build
@@ -179,13 +179,8 @@ class Builder(  # type: ignore[call-arg]
         if again:
             path.unlink(missing_ok=True)
         if not path.exists():
-            fetch(
-                [release.url],
-                path,
-                nbytes=release.nbytes,
-                algorithm="sha256",
-                digest=release.sha256,
-            )
+            expected = Expected(release.nbytes, "sha256", release.sha256)
+            fetch([release.url], path, expected)
         return path
 
     def _split_generators(
