@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from urllib3 import Retry
-from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, ProtocolError
+from urllib3.exceptions import HTTPError, InvalidHeader, ProtocolError
 
-from bigearthnet.download.http import check_url, open_rest
+from bigearthnet.download.http import TemporaryError, check_url, open_rest
 from bigearthnet.download.part import PIECE_NBYTES, Expected, PartFile, check_file
-from bigearthnet.encoding.progress import Progress
 from bigearthnet.errors import ChecksumError, DownloadError, OptionError
 
 __all__ = ["RETRIES", "DownloadError", "Expected", "fetch"]
@@ -67,105 +66,98 @@ def fetch(
         with contextlib.closing(PartFile(path, expected)) as part:
             if not path.exists():  # else another download has just finished
                 part.recover(quiet)
-                _Download(part, retries, timeout_s, quiet).fetch_from_any(urls)
+                with part.shown:
+                    _fetch_from_any(urls, part, retries, timeout_s)
                 return
     check_file(path, expected, quiet)
 
 
-class _Download:
-    """What the steps of one download share; see `fetch`."""
-
-    def __init__(
-        self, part: PartFile, retries: Retry, timeout_s: float, quiet: bool
-    ) -> None:
-        title, total = f"download {part.target.name}", part.expected.nbytes
-        self._part, self._retries, self._timeout_s = part, retries, timeout_s
-        self._shown = Progress(
-            title, total_nbytes=total, first_nbytes=part.nbytes, quiet=quiet
-        )
-
-    def fetch_from_any(self, urls: Sequence[str]) -> None:
-        """Completes the file from the first server that can."""
-        kind: type[ChecksumError | DownloadError] = DownloadError
-        text = f"{self._part.target} was not downloaded."
-        with self._shown:
-            for url in urls:
-                try:
-                    self._fetch_from(url)
-                    return
-                except (ChecksumError, DownloadError) as problem:
-                    # Wrong bytes need attention more than a server that is down.
-                    kind = kind if isinstance(problem, DownloadError) else ChecksumError
-                    text += f" {url}: {problem}."
-                    self._shown.note(f"{url}: {problem}.")
-            if (nbytes := self._part.nbytes) > 0:
-                text += f" The {nbytes:,} bytes received are kept: run again to resume."
-            raise kind(text)
-
-    def _fetch_from(self, url: str, *, may_restart: bool = True) -> None:
-        """Completes the file from one server, and gives it its name.
-
-        If bytes of several responses have the wrong digest together, nobody knows which
-        are wrong, and all are fetched once more.
-        """
-        part, left, expected = self._part, self._retries, self._part.expected
-        furthest, is_resumed = part.nbytes, part.nbytes > 0
-        while part.missing:
-            try:
-                is_resumed = self._receive(url)
-            except HTTPError as error:
-                # A server that starts from zero each time must get further to count.
-                if part.nbytes > furthest:
-                    left, furthest = self._retries, part.nbytes
-                left = self._wait(url, left, error)
-        found, wanted = part.hash.hexdigest(), f"{expected.algorithm} {expected.digest}"
-        if found == expected.digest:
-            part.finish()
-            return
-        part.clear()
-        if not (is_resumed and may_restart):
-            raise ChecksumError(f"expected {wanted}, got {found}; what came is removed")
-        self._shown.note(
-            f"{url}: checksum mismatch after resuming; starting from zero."
-        )
-        self._fetch_from(url, may_restart=False)
-
-    def _wait(self, url: str, retries: Retry, error: HTTPError) -> Retry:
-        """Waits before the next request; returns the retries that are left.
-
-        Raises:
-            DownloadError: If none is left.
-        """
-        problem = f"failed after {self._part.nbytes:,} bytes ({error!r:.300})"
+def _fetch_from_any(
+    urls: Sequence[str], part: PartFile, retries: Retry, timeout_s: float
+) -> None:
+    """Completes a file from the first server that can."""
+    kind: type[ChecksumError | DownloadError] = DownloadError
+    text = f"{part.target} was not downloaded."
+    for url in urls:
         try:
-            retries = retries.increment("GET", error=error)
-            asked_s = retries.parse_retry_after(getattr(error, "retry_after", "0"))
-        except MaxRetryError:
-            count = len(retries.history) + 1
-            raise DownloadError(f"{problem}; gave up after {count} attempts") from None
-        except (InvalidHeader, ValueError, OverflowError):  # an invalid Retry-After
-            asked_s = 0.0
-        wait_s = asked_s or retries.get_backoff_time()
-        self._shown.note(f"{url}: {problem}; retrying in {wait_s:,.0f} s.")
-        time.sleep(wait_s)
-        return retries
+            _fetch_from(url, part, retries, timeout_s)
+            return
+        except (ChecksumError, DownloadError) as problem:
+            # Wrong bytes need attention more than a server that is down.
+            kind = kind if isinstance(problem, DownloadError) else ChecksumError
+            text += f" {url}: {problem}."
+            part.shown.note(f"{url}: {problem}.")
+    if part.nbytes:
+        text += f" The {part.nbytes:,} bytes received are kept: run again to resume."
+    raise kind(text)
 
-    def _receive(self, url: str) -> bool:
-        """Sends one request, and appends what is answered, but nothing beyond the end.
 
-        Returns:
-            Whether the response was the rest of the file, not all of it.
-        """
-        part = self._part
-        response = open_rest(url, part.nbytes, part.expected.nbytes, self._timeout_s)
-        with contextlib.closing(response):
-            if response.status == 200:
-                part.clear()
-            while part.missing:
-                nbytes = min(PIECE_NBYTES, part.missing)
-                piece = response.read1(nbytes, decode_content=False)
-                if not piece:
-                    raise ProtocolError("the response ended early")
-                part.append(piece)
-                self._shown.update(0, part.nbytes)
-        return response.status == 206
+def _fetch_from(
+    url: str, part: PartFile, retries: Retry, timeout_s: float, may_restart: bool = True
+) -> None:
+    """Completes a file from one server, and gives it its name.
+
+    Raises:
+        ChecksumError: If the server has other bytes.
+        DownloadError: If it does not have the file, or fails too often in a row.
+    """
+    left, furthest, is_resumed = retries, part.nbytes, part.nbytes > 0
+    while part.missing:
+        try:
+            is_resumed = _receive(url, part, timeout_s)
+        except HTTPError as error:
+            # A server that starts from zero each time must get further to count.
+            if part.nbytes > furthest:
+                left, furthest = retries, part.nbytes
+            left = _wait(url, part, left, error)
+    found, expected = part.hash.hexdigest(), part.expected
+    if found == expected.digest:
+        part.finish()
+        return
+    part.clear()
+    problem = f"expected {expected.algorithm} {expected.digest}, got {found}"
+    if not (is_resumed and may_restart):
+        raise ChecksumError(f"{problem}; what was received is removed")
+    # The bytes of several responses are wrong together: nobody knows which of them.
+    part.shown.note(f"{url}: {problem}, after resuming; starting from zero.")
+    _fetch_from(url, part, retries, timeout_s, may_restart=False)
+
+
+def _wait(url: str, part: PartFile, retries: Retry, error: HTTPError) -> Retry:
+    """Waits before the next request; returns the retries that are left.
+
+    Raises:
+        DownloadError: If none is left.
+    """
+    problem = f"failed after {part.nbytes:,} bytes ({error!r:.300})"
+    asked = error.args[1] if isinstance(error, TemporaryError) else "0"
+    try:
+        retries = retries.increment("GET", error=error)
+        asked_s = retries.parse_retry_after(asked)
+    except (InvalidHeader, ValueError, OverflowError):  # an invalid Retry-After
+        asked_s = 0.0
+    except HTTPError:
+        count = len(retries.history) + 1
+        raise DownloadError(f"{problem}; gave up after {count} attempts") from None
+    wait_s = asked_s or retries.get_backoff_time()
+    part.shown.note(f"{url}: {problem}; retrying in {wait_s:,.0f} s.")
+    time.sleep(wait_s)
+    return retries
+
+
+def _receive(url: str, part: PartFile, timeout_s: float) -> bool:
+    """Sends one request, and appends what is answered, but nothing beyond the end.
+
+    Returns:
+        Whether the response was the rest of the file, not all of it.
+    """
+    response = open_rest(url, part.nbytes, part.expected.nbytes, timeout_s)
+    with contextlib.closing(response):
+        if response.status == 200:
+            part.clear()
+        while part.missing:
+            data = response.read1(min(PIECE_NBYTES, part.missing), decode_content=False)
+            if not data:
+                raise ProtocolError("the response ended early")
+            part.append(data)
+    return response.status == 206

@@ -5,6 +5,7 @@ Source: RFC 9110, HTTP Semantics (14 range requests, 15 status codes).
 
 from __future__ import annotations
 
+import contextlib
 import re
 import string
 from http.client import responses
@@ -19,20 +20,13 @@ from bigearthnet.errors import DownloadError, OptionError
 
 # Archives need one or two; browsers follow 20.
 _MAX_REDIRECTS = 10
-# Request timeout, too early, too many requests; any 5xx is temporary as well.
-_TEMPORARY = frozenset({408, 425, 429})
 
 
 class TemporaryError(HTTPError):
     """Raised when a server answers with a status that may be another one later.
 
-    Attributes:
-        retry_after: What its Retry-After says, "0" if it has none.
+    Its arguments are the status in words, and what Retry-After says ("0" if nothing).
     """
-
-    def __init__(self, problem: str, retry_after: str) -> None:
-        super().__init__(problem)
-        self.retry_after = retry_after
 
 
 def check_url(url: str) -> None:
@@ -41,16 +35,11 @@ def check_url(url: str) -> None:
     Raises:
         OptionError: If it is not an http or https URL, or has a user or password.
     """
-    try:
-        parts = parse_url(url)
-        is_valid = parts.scheme in ("http", "https") and parts.host and not parts.auth
-    except LocationParseError:  # an invalid port, half an IPv6 address
-        is_valid = False
-    if not is_valid or not re.fullmatch("[!-~]+", url):
-        raise OptionError(
-            f"{url!r} cannot be downloaded: expected a URL as "
-            "https://host/folder/file, without user and password."
-        )
+    with contextlib.suppress(LocationParseError):  # invalid port, half an IPv6 address
+        parts, is_http = parse_url(url), re.fullmatch("(?i)https?://[!-~]+", url)
+        if is_http and parts.host and parts.auth is None:
+            return
+    raise OptionError(f"{url!r} cannot be downloaded: expected https://host/file.")
 
 
 def open_rest(url: str, start: int, total: int, timeout_s: float) -> BaseHTTPResponse:
@@ -71,23 +60,20 @@ def open_rest(url: str, start: int, total: int, timeout_s: float) -> BaseHTTPRes
         HTTPError: If the same request may succeed later.
     """
     response = _send(url, start, timeout_s)
-    status, headers, nbytes = (
-        response.status,
-        response.headers,
-        response.length_remaining,
-    )
-    encoding = headers.get("Content-Encoding") or "identity"
+    status, headers = response.status, response.headers
+    nbytes = response.length_remaining
+    encoding = (headers.get("Content-Encoding") or "identity").lower()
     span = rf"bytes {start}-[0-9]+/({total}|\*)"
     if status == 206 and start and re.fullmatch(span, headers.get("Content-Range", "")):
         return response
-    if status == 200 and encoding.lower() == "identity" and nbytes in (None, total):
+    if status == 200 and encoding == "identity" and nbytes in (None, total):
         return response
     response.close()
     if start and status in (206, 416):  # not the range that was asked for
         return open_rest(url, 0, total, timeout_s)
     # In the standard's words: the server's could hold anything.
     problem = f"{status} {responses.get(status, '')}".strip()
-    if status in _TEMPORARY or status >= 500:
+    if status in (408, 425, 429) or status >= 500:  # timeout, early, too many requests
         raise TemporaryError(problem, headers.get("Retry-After", "0"))
     if status == 200:
         problem = f"expected {total} bytes, got {nbytes} in the encoding {encoding!r}"
@@ -100,8 +86,7 @@ def _send(url: str, start: int, timeout_s: float) -> BaseHTTPResponse:
     if start:
         headers["Range"] = f"bytes={start}-"
     for _ in range(_MAX_REDIRECTS + 1):
-        pool = _make_pool(url, timeout_s)
-        response = pool.request(
+        response = _make_pool(url, timeout_s).request(
             "GET", url, headers=headers, redirect=False, preload_content=False
         )
         location = response.get_redirect_location()

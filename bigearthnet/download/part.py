@@ -41,8 +41,10 @@ class Expected:
         is_known = self.algorithm in hashlib.algorithms_guaranteed
         size = hashlib.new(self.algorithm).digest_size if is_known else 0
         if not size or not re.fullmatch(f"[0-9a-f]{{{2 * size}}}", self.digest):
-            problem = f"{self.digest!r} is no digest of {self.algorithm}"
-            raise OptionError(f"{problem}: expected {2 * size} hexadecimal digits.")
+            raise OptionError(
+                f"{self.digest!r} is no digest of {self.algorithm}: expected "
+                f"{2 * size} hexadecimal digits of an algorithm of hashlib that has a fixed size."
+            )
 
 
 def check_file(path: Path, expected: Expected, quiet: bool) -> None:
@@ -53,19 +55,18 @@ def check_file(path: Path, expected: Expected, quiet: bool) -> None:
         OSError: If it cannot be read.
     """
     with path.open("rb", buffering=0) as file:
-        title, algorithm = f"verify {path.name}", expected.algorithm
-        found = hash_file(file.fileno(), algorithm, title, quiet).hexdigest()
+        found = hash_file(file.fileno(), path, expected.algorithm, quiet).hexdigest()
     if found != expected.digest:
         raise ChecksumError(
-            f"{path} exists: expected {algorithm} {expected.digest}, found {found}. "
-            "Remove it, or download to another folder."
+            f"{path} exists: expected {expected.algorithm} {expected.digest}, "
+            f"found {found}. Remove it, or download to another folder."
         )
 
 
-def hash_file(file: int, algorithm: str, title: str, quiet: bool) -> hashlib._Hash:
+def hash_file(file: int, path: Path, algorithm: str, quiet: bool) -> hashlib._Hash:
     """Hashes an open file from its start to its end, and shows how far it is."""
     digest, nbytes = hashlib.new(algorithm), os.fstat(file).st_size
-    quiet = quiet or not nbytes
+    title, quiet = f"verify {path.name}", quiet or not nbytes
     with Progress(title, total_nbytes=nbytes, first_nbytes=0, quiet=quiet) as shown:
         while piece := os.read(file, PIECE_NBYTES):
             digest.update(piece)
@@ -82,6 +83,7 @@ class PartFile:
     Attributes:
         nbytes: Bytes that were received.
         hash: Hash of them.
+        shown: Progress of the download; from `recover` on.
     """
 
     def __init__(self, target: Path, expected: Expected) -> None:
@@ -116,8 +118,7 @@ class PartFile:
         Raises:
             DiskSpaceError: If the rest of the file does not fit on the disk.
         """
-        title, algorithm = f"hash {self.path.name}", self.expected.algorithm
-        self.hash = hash_file(self._file, algorithm, title, quiet)
+        self.hash = hash_file(self._file, self.path, self.expected.algorithm, quiet)
         self.nbytes = os.fstat(self._file).st_size
         if self.missing < 0:
             self.clear()
@@ -126,6 +127,10 @@ class PartFile:
             raise DiskSpaceError(
                 f"{self.path} needs {self.missing:,} bytes more, {free:,} are free."
             )
+        title, total = f"download {self.target.name}", self.expected.nbytes
+        self.shown = Progress(
+            title, total_nbytes=total, first_nbytes=self.nbytes, quiet=quiet
+        )
 
     def append(self, piece: bytes) -> None:
         """Appends bytes.
@@ -136,6 +141,7 @@ class PartFile:
         self.hash.update(piece)
         write_all(self._file, (piece,), len(piece), self.path)
         self.nbytes += len(piece)
+        self.shown.update(0, self.nbytes)
 
     def clear(self) -> None:
         """Throws away what was received."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import fcntl
 import functools
@@ -396,6 +397,38 @@ def test_parts_that_do_not_fit_are_fetched_again(
 
     assert [None, "bytes=100000-", None] == server.ranges()
     assert server.content == path.read_bytes()
+
+
+def test_wrong_bytes_in_pieces_are_fetched_once_more_only(
+    server: Server, tmp_path: Path
+) -> None:
+    """A server that cuts and has another file is left after the second wrong digest."""
+    server.acts["/file"] = [CUT, give(), CUT]
+    with pytest.raises(ChecksumError, match="expected sha256"):
+        get(server, tmp_path / "file", digest="0" * 64)
+
+    ranges = [None, "bytes=100000-", None, "bytes=100000-"]
+    assert ranges == server.ranges()
+    assert [] == os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("scheme", ["", "http://", "http://user:pass%21word@"])
+def test_the_proxy_of_the_environment_is_asked(
+    scheme: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy gets the whole URL, and the user and password of its own."""
+    monkeypatch.setenv("http_proxy", scheme + server.url("").removeprefix("http://"))
+    monkeypatch.setenv("no_proxy", "")
+    url = "http://archive.example/file"
+    get(server, tmp_path / "file", urls=[url])
+    (request,) = server.requests
+    basic = base64.b64encode(b"user:pass!word").decode()
+
+    assert url == request.path
+    assert server.content == (tmp_path / "file").read_bytes()
+    assert request.headers.get("proxy-authorization") == (
+        f"Basic {basic}" if "@" in scheme else None
+    )
 
 
 def leave_part(server: Server, path: Path, **kwargs: Any) -> None:
