@@ -130,6 +130,8 @@ def _wait(url: str, part: PartFile, retries: Retry, error: HTTPError) -> Retry:
         DownloadError: If none is left.
     """
     problem = f"failed after {part.nbytes:,} bytes ({error!r:.300})"
+    if "CERTIFICATE_VERIFY_FAILED" in problem:  # a retry would fail as well
+        raise DownloadError(problem)
     asked = error.args[1] if isinstance(error, TemporaryError) else "0"
     try:
         retries = retries.increment("GET", error=error)

@@ -89,8 +89,7 @@ def _send(url: str, start: int, timeout_s: float) -> BaseHTTPResponse:
         response = _make_pool(url, timeout_s).request(
             "GET", url, headers=headers, redirect=False, preload_content=False
         )
-        location = response.get_redirect_location()
-        if location is False:
+        if (location := response.get_redirect_location()) is False:
             return response
         response.close()
         url = follow(url, location or "")

@@ -43,7 +43,7 @@ class Expected:
         if not size or not re.fullmatch(f"[0-9a-f]{{{2 * size}}}", self.digest):
             raise OptionError(
                 f"{self.digest!r} is no digest of {self.algorithm}: expected "
-                f"{2 * size} hexadecimal digits of an algorithm of hashlib that has a fixed size."
+                f"{2 * size} hexadecimal digits, as hashlib's algorithm has."
             )
 
 
@@ -122,8 +122,7 @@ class PartFile:
         self.nbytes = os.fstat(self._file).st_size
         if self.missing < 0:
             self.clear()
-        free = shutil.disk_usage(self.path.parent).free
-        if self.missing > free:
+        if self.missing > (free := shutil.disk_usage(self.path.parent).free):
             raise DiskSpaceError(
                 f"{self.path} needs {self.missing:,} bytes more, {free:,} are free."
             )

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import os
 import signal
+import ssl
 import stat
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from typing import Any
 
 import pytest
 from urllib3 import Retry
+from urllib3.exceptions import SSLError
 
 from bigearthnet import download
 from bigearthnet.download import DownloadError, Expected, fetch
@@ -48,7 +50,7 @@ def get(
         "algorithm": "sha256",
         "digest": hashlib.sha256(server.content).hexdigest(),
     }
-    for name in expected & kwargs.keys():
+    for name in expected.keys() & kwargs.keys():
         expected[name] = kwargs.pop(name)
     options = {"retries": RETRIES, "quiet": True} | kwargs
     fetch(urls, path, Expected(**expected), **options)
@@ -740,6 +742,27 @@ def test_https_is_not_spoken_by_this_server(server: Server, tmp_path: Path) -> N
     """A handshake that fails is an error of ours."""
     with pytest.raises(DownloadError, match=r"SSL.*gave up after 4"):
         get(server, tmp_path / "file", urls=[server.url().replace("http", "https")])
+
+
+def test_an_invalid_certificate_is_not_retried(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server whose certificate is invalid is left at once; the next one is asked."""
+
+    def verify(url: str, *_: object) -> object:
+        if "mirror" not in url:
+            text = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
+            raise SSLError(ssl.SSLCertVerificationError(1, text))
+        return open_rest(url, *_)
+
+    open_rest = download.open_rest
+    monkeypatch.setattr("bigearthnet.download.open_rest", verify)
+    monkeypatch.setattr("time.sleep", pytest.fail)
+    with pytest.raises(DownloadError, match="certificate verify failed"):
+        get(server, tmp_path / "file")
+    get(server, tmp_path / "file", "/file", "/mirror")
+
+    assert server.content == (tmp_path / "file").read_bytes()
 
 
 def test_what_happens_is_told(
