@@ -23,7 +23,7 @@ from absl import flags
 
 from baselines import command
 from baselines.errors import WeightsError
-from bigearthnet.download import fetch
+from bigearthnet.download import Expected, fetch
 from bigearthnet.util.files import DurableFile, FileInfo
 
 _PIECE_NBYTES = 1 << 20
@@ -101,9 +101,7 @@ def fetch_weights(
     fetch(
         [*([mirror] if mirror else []), *release.urls],
         archive,
-        nbytes=release.nbytes,
-        algorithm="sha384",
-        digest=release.sha384,
+        Expected(release.nbytes, "sha384", release.sha384),
         quiet=quiet,
     )
     return extract_member(archive, release.member, release.max_nbytes)

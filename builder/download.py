@@ -2,7 +2,7 @@
 
 The archive (v1: 70 GB) is received as OUTPUT/<name>.part and gets its name once its
 size and sha256 are right. If the download is interrupted, run the same command again:
-it goes on where it was. Mirrors are tried before the official URL; all must give the
+it resumes. Mirrors are tried before the official URL; all must give the
 same bytes. An archive that is there already is verified.
 
 Example:
@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
+from urllib3 import Retry
 
-from bigearthnet.download import Patience, fetch
+from bigearthnet.download import RETRIES, Expected, fetch
 from bigearthnet.release import V1, Release
 from builder import command
 
@@ -29,7 +30,7 @@ def download(
     output: Path,
     *,
     mirrors: Sequence[str] = (),
-    patience: Patience | None = None,
+    retries: Retry = RETRIES,
     quiet: bool = False,
 ) -> Path:
     """Downloads the archive of a release.
@@ -38,7 +39,7 @@ def download(
         release: What to download.
         output: Folder to put it in; made if missing.
         mirrors: Other URLs of the same file, tried first, in order.
-        patience: How long to bear with each server; the library's if None.
+        retries: How often a failed request is repeated, for each server.
         quiet: Shows no progress.
 
     Returns:
@@ -51,10 +52,8 @@ def download(
     fetch(
         (*mirrors, release.url),
         path,
-        nbytes=release.nbytes,
-        algorithm="sha256",
-        digest=release.sha256,
-        patience=patience or Patience(),
+        Expected(release.nbytes, "sha256", release.sha256),
+        retries=retries,
         quiet=quiet,
     )
     return path

@@ -1,240 +1,165 @@
 """Downloads that resume, and that are verified while they stream.
 
-A file is received as `<name>.part`, with what is known of it in `<name>.part.json`, and
-gets its name once it is whole, has the expected size and digest, and is durable. Its
-bytes are hashed as they are written; only what an earlier run left is read again.
+A file is received as `<name>.part`, and gets its name once it has the expected size and
+digest, and is durable. Its bytes are hashed as they are written; only what an earlier
+run left is read again. The digest alone decides whether bytes of several runs, servers
+and responses belong together.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from bigearthnet.download.answers import Answer, ask
-from bigearthnet.download.errors import TryAgainError
-from bigearthnet.download.expected import Expected, check_file
-from bigearthnet.download.http import check_url
-from bigearthnet.download.part import PartFile
-from bigearthnet.download.progress import ByteProgress
+from urllib3 import Retry
+from urllib3.exceptions import HTTPError, InvalidHeader, ProtocolError
+
+from bigearthnet.download.http import TemporaryError, check_url, open_rest
+from bigearthnet.download.part import PIECE_NBYTES, Expected, PartFile, check_file
 from bigearthnet.errors import ChecksumError, DownloadError, OptionError
 
-__all__ = ["DownloadError", "Patience", "fetch"]
+__all__ = ["RETRIES", "DownloadError", "Expected", "fetch"]
 
-# Bytes asked of a connection at once; it gives what it has.
-_PIECE_NBYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a download bears with a server.
-
-    Attributes:
-        timeout_s: Seconds to wait for a connection, and for more bytes.
-        retries: Times that a request is repeated without getting any further.
-        first_wait_s: Seconds before the first of them; doubled for each.
-        longest_wait_s: The most seconds, even if the server asks for more.
-    """
-
-    timeout_s: float = 60.0
-    retries: int = 8
-    first_wait_s: float = 1.0
-    longest_wait_s: float = 120.0
-
-    def wait_s(self, failures: int, asked_s: float | None) -> float:
-        """Returns how long to wait.
-
-        Args:
-            failures: Failures in a row, at least 1.
-            asked_s: Seconds that the server asks for, if any.
-        """
-        wait = self.first_wait_s * 2.0 ** min(failures - 1, 60)
-        return min(max(wait, asked_s or 0.0), self.longest_wait_s)
-
-
-_PATIENCE = Patience()
+# Waits 0, 2, 4, ... seconds, four minutes in all, if the server does not ask for more.
+RETRIES = Retry(8, backoff_factor=1, backoff_max=120, retry_after_max=120)
 
 
 def fetch(
     urls: Sequence[str],
     path: Path,
+    expected: Expected,
     *,
-    nbytes: int | None,
-    algorithm: str,
-    digest: str,
-    patience: Patience = _PATIENCE,
+    retries: Retry = RETRIES,
+    timeout_s: float = 60.0,
     quiet: bool = False,
 ) -> None:
-    """Downloads a file and verifies it, going on where an earlier call was ended.
+    """Downloads a file and verifies it, resuming an interrupted download.
 
     A file that is there already is verified, and never downloaded again.
 
     Args:
         urls: Where the file is (http or https), the best first.
         path: The file to make; its folder is made if missing.
-        nbytes: Size of the file in bytes; None if only the servers know it.
-        algorithm: Name of the digest's algorithm, as `hashlib` has it.
-        digest: Expected digest of the file, hexadecimal.
-        patience: How long to bear with each server.
+        expected: Size and digest of the file.
+        retries: How often and after which waits a failed request is repeated; counted
+            from zero again whenever the server has sent further bytes of the file.
+        timeout_s: Seconds to wait for a connection, and for more bytes.
         quiet: Shows neither progress nor what servers do wrong.
 
     Raises:
-        OptionError: If a URL or the digest is none.
-        ChecksumError: If the file that is there, or what a server gave, has another
+        OptionError: If a URL is invalid.
+        ChecksumError: If the file that is there, or what a server sent, has another
             size or digest. What was received is removed; what was there is not.
         DownloadError: If no server gives the file; what was received is kept for the
             next call. Also if another download of it is running.
         DiskSpaceError: If the file does not fit on the disk.
         OSError: If it cannot be written.
     """
-    expected = Expected(nbytes, algorithm, digest)
     for url in urls:
         check_url(url)
     if not urls:
         raise OptionError(f"no URL to download {path.name} from.")
-    if path.exists():
-        _check_existing(path, expected, quiet)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with PartFile(path, expected) as part:
-        if not path.exists():
-            _recover(part, quiet)
-            _fetch_from_any(urls, part, patience, quiet)
-            return
-    _check_existing(path, expected, quiet)  # another download has just finished
-
-
-def _check_existing(path: Path, expected: Expected, quiet: bool) -> None:
-    with ByteProgress(f"verify {path.name}", path.stat().st_size, quiet=quiet) as shown:
-        check_file(path, expected, shown.update)
-
-
-def _recover(part: PartFile, quiet: bool) -> None:
-    nbytes = part.path.stat().st_size
-    if nbytes:
-        with ByteProgress(f"hash {part.path.name}", nbytes, quiet=quiet) as shown:
-            part.recover(shown.update)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(PartFile(path, expected)) as part:
+            if not path.exists():  # else another download has just finished
+                part.recover(quiet)
+                with part.shown:
+                    _fetch_from_any(urls, part, retries, timeout_s)
+                return
+    check_file(path, expected, quiet)
 
 
 def _fetch_from_any(
-    urls: Sequence[str], part: PartFile, patience: Patience, quiet: bool
+    urls: Sequence[str], part: PartFile, retries: Retry, timeout_s: float
 ) -> None:
     """Completes a file from the first server that can."""
-    problems: list[DownloadError | ChecksumError] = []
-    with ByteProgress(
-        f"download {part.target.name}", part.total, done=part.nbytes, quiet=quiet
-    ) as shown:
-        for url in urls:
-            try:
-                _fetch_from(url, part, patience, shown)
-                return
-            except (DownloadError, ChecksumError) as problem:
-                problems.append(problem)
-                shown.note(str(problem))
-    text = f"{part.target} was not downloaded. " + " ".join(map(str, problems))
+    kind: type[ChecksumError | DownloadError] = DownloadError
+    text = f"{part.target} was not downloaded."
+    for url in urls:
+        try:
+            _fetch_from(url, part, retries, timeout_s)
+            return
+        except (ChecksumError, DownloadError) as problem:
+            # Wrong bytes need attention more than a server that is down.
+            kind = kind if isinstance(problem, DownloadError) else ChecksumError
+            text += f" {url}: {problem}."
+            part.shown.note(f"{url}: {problem}.")
     if part.nbytes:
-        text += f" The {part.nbytes:,} bytes received are kept: run again to go on."
-    # Wrong bytes need somebody's attention more than a server that is down.
-    is_wrong = any(isinstance(problem, ChecksumError) for problem in problems)
-    raise (ChecksumError if is_wrong else DownloadError)(text)
+        text += f" The {part.nbytes:,} bytes received are kept: run again to resume."
+    raise kind(text)
 
 
 def _fetch_from(
-    url: str, part: PartFile, patience: Patience, shown: ByteProgress
+    url: str, part: PartFile, retries: Retry, timeout_s: float, may_restart: bool = True
 ) -> None:
     """Completes a file from one server, and gives it its name.
 
-    If bytes of several answers have the wrong digest together, nobody knows which are
-    wrong, and all are fetched once more.
-    """
-    expected = part.expected
-    for may_repeat in (True, False):
-        _complete(url, part, patience, shown)
-        if part.digest == expected.digest:
-            part.finish()
-            return
-        found, is_pieced = part.digest, part.is_pieced
-        part.clear()
-        if not (is_pieced and may_repeat):
-            raise ChecksumError(
-                f"{url}: expected {expected.algorithm} {expected.digest}, got {found}; "
-                "what was received is removed."
-            )
-        shown.note(f"{url}: the parts that were received do not fit: starting anew.")
-
-
-def _complete(
-    url: str, part: PartFile, patience: Patience, shown: ByteProgress
-) -> None:
-    """Asks a server for what is missing until nothing is.
-
     Raises:
-        DownloadError: If the server has it not, or fails too often without any gain.
+        ChecksumError: If the server has other bytes.
+        DownloadError: If it does not have the file, or fails too often in a row.
     """
-    failures, furthest = 0, part.nbytes
-    while not part.is_complete:
+    left, furthest, is_resumed = retries, part.nbytes, part.nbytes > 0
+    while part.missing:
         try:
-            _receive(url, part, patience, shown)
-        except DownloadError as problem:
-            raise DownloadError(f"{url}: {problem}.") from None
-        except TryAgainError as problem:
-            # A server that starts anew each time gains nothing before it gets further.
-            failures = 0 if part.nbytes > furthest else failures
-            furthest = max(furthest, part.nbytes)
-            failures += 1
-            if failures > patience.retries:
-                raise DownloadError(
-                    f"{url}: {problem}; gave up after {failures} attempts without gain."
-                ) from None
-            wait_s = patience.wait_s(failures, problem.wait_s)
-            shown.note(f"{url}: {problem}; again in {wait_s:,.0f} s.")
-            time.sleep(wait_s)
+            is_resumed = _receive(url, part, timeout_s)
+        except HTTPError as error:
+            # A server that starts from zero each time must get further to count.
+            if part.nbytes > furthest:
+                left, furthest = retries, part.nbytes
+            left = _wait(url, part, left, error)
+    found, expected = part.hash.hexdigest(), part.expected
+    if found == expected.digest:
+        part.finish()
+        return
+    part.clear()
+    problem = f"expected {expected.algorithm} {expected.digest}, got {found}"
+    if not (is_resumed and may_restart):
+        raise ChecksumError(f"{problem}; what was received is removed")
+    # The bytes of several responses are wrong together: nobody knows which of them.
+    part.shown.note(f"{url}: {problem}, after resuming; starting from zero.")
+    _fetch_from(url, part, retries, timeout_s, may_restart=False)
 
 
-def _receive(url: str, part: PartFile, patience: Patience, shown: ByteProgress) -> None:
-    """Sends one request, and appends what is answered."""
-    version = part.version if part.version and part.version.url == url else None
-    with ask(url, part.nbytes, version, patience.timeout_s) as answer:
-        shown.total = total = _check_total(answer, part)
-        part.check_space(total)
-        if answer.start:
-            part.go_on(answer.version)
-        else:
-            if part.nbytes:
-                shown.note(
-                    f"{url}: the server starts anew: it has no ranges, or another file."
-                )
-            part.begin(answer.version, total)
-        # What comes beyond the end is never read.
-        stop = total if answer.stop is None else min(answer.stop, total)
-        while part.nbytes < stop:
-            piece = answer.read(min(_PIECE_NBYTES, stop - part.nbytes))
-            if not piece:
-                raise TryAgainError(
-                    f"the connection ended after {part.nbytes:,} of {total:,} bytes"
-                )
-            part.append(piece)
-            shown.update(part.nbytes)
-
-
-def _check_total(answer: Answer, part: PartFile) -> int:
-    """Returns the size of the whole file, as far as the server's agrees.
+def _wait(url: str, part: PartFile, retries: Retry, error: HTTPError) -> Retry:
+    """Waits before the next request; returns the retries that are left.
 
     Raises:
-        DownloadError: If it does not, or nobody knows it.
-        TryAgainError: If what was received is of a file of another size.
+        DownloadError: If none is left.
     """
-    expected = part.expected.nbytes
-    if answer.total is None:
-        total = part.total if answer.start else expected
-    else:
-        total = answer.total
-    if total is None:
-        raise DownloadError("the server does not say how large the file is")
-    if expected not in (None, total):
-        raise DownloadError(f"expected {expected:,} bytes, the server has {total:,}")
-    if answer.start and part.total != total:
-        part.clear()
-        raise TryAgainError("the file has changed")
-    return total
+    problem = f"failed after {part.nbytes:,} bytes ({error!r:.300})"
+    if "CERTIFICATE_VERIFY_FAILED" in problem:  # a retry would fail as well
+        raise DownloadError(problem)
+    asked = error.args[1] if isinstance(error, TemporaryError) else "0"
+    try:
+        retries = retries.increment("GET", error=error)
+        asked_s = retries.parse_retry_after(asked)
+    except (InvalidHeader, ValueError, OverflowError):  # an invalid Retry-After
+        asked_s = 0.0
+    except HTTPError:
+        count = len(retries.history) + 1
+        raise DownloadError(f"{problem}; gave up after {count} attempts") from None
+    wait_s = asked_s or retries.get_backoff_time()
+    part.shown.note(f"{url}: {problem}; retrying in {wait_s:,.0f} s.")
+    time.sleep(wait_s)
+    return retries
+
+
+def _receive(url: str, part: PartFile, timeout_s: float) -> bool:
+    """Sends one request, and appends what is answered, but nothing beyond the end.
+
+    Returns:
+        Whether the response was the rest of the file, not all of it.
+    """
+    response = open_rest(url, part.nbytes, part.expected.nbytes, timeout_s)
+    with contextlib.closing(response):
+        if response.status == 200:
+            part.clear()
+        while part.missing:
+            data = response.read1(min(PIECE_NBYTES, part.missing), decode_content=False)
+            if not data:
+                raise ProtocolError("the response ended early")
+            part.append(data)
+    return response.status == 206

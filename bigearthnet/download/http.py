@@ -1,90 +1,118 @@
-"""One HTTP request: what may be asked, redirects, and how a failure is told.
+"""The rest of a file from an HTTP server: ranges, redirects and proxies.
 
-Source: RFC 9110, HTTP Semantics (15.4 redirection).
+Source: RFC 9110, HTTP Semantics (14 range requests, 15 status codes).
 """
 
 from __future__ import annotations
 
-import ssl
+import contextlib
+import re
 import string
-from collections.abc import Mapping
-from http.client import HTTPException, HTTPResponse, InvalidURL
-from urllib.error import URLError
-from urllib.parse import quote, urljoin, urlsplit
-from urllib.request import (
-    HTTPHandler,
-    HTTPSHandler,
-    OpenerDirector,
-    ProxyHandler,
-    Request,
-)
+from http.client import responses
+from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-from bigearthnet.download.errors import TryAgainError
+from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager
+from urllib3.exceptions import HTTPError, LocationParseError
+from urllib3.util import make_headers, parse_url
+
 from bigearthnet.errors import DownloadError, OptionError
 
 # Archives need one or two; browsers follow 20.
 _MAX_REDIRECTS = 10
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_URL_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.punctuation)
+
+
+class TemporaryError(HTTPError):
+    """Raised when a server answers with a status that may be another one later.
+
+    Its arguments are the status in words, and what Retry-After says ("0" if nothing).
+    """
 
 
 def check_url(url: str) -> None:
     """Checks that a URL can be downloaded from.
 
     Raises:
-        OptionError: If it is no http or https URL, or holds a user or password.
+        OptionError: If it is not an http or https URL, or has a user or password.
     """
-    try:
-        parts = urlsplit(url)
-        is_valid = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, half an IPv6 address
-        is_valid = False
-    if (
-        not is_valid
-        or parts.scheme not in ("http", "https")
-        or parts.username is not None
-        or not _URL_CHARACTERS.issuperset(url)
-    ):
-        raise OptionError(
-            f"{url!r} cannot be downloaded: expected a URL as "
-            "https://host/folder/file, without user and password."
-        )
+    with contextlib.suppress(LocationParseError):  # invalid port, half an IPv6 address
+        parts, is_http = parse_url(url), re.fullmatch("(?i)https?://[!-~]+", url)
+        if is_http and parts.host and parts.auth is None:
+            return
+    raise OptionError(f"{url!r} cannot be downloaded: expected https://host/file.")
 
 
-def send(url: str, headers: Mapping[str, str], timeout_s: float) -> HTTPResponse:
-    """Sends a request, and follows redirects.
+def open_rest(url: str, start: int, total: int, timeout_s: float) -> BaseHTTPResponse:
+    """Asks a server for a file from a position on.
 
     Args:
         url: A checked URL.
-        headers: Header fields of the request.
+        start: Position of the first byte that is missing.
+        total: Expected size of the whole file in bytes.
         timeout_s: Seconds to wait for a connection, and for more bytes.
 
     Returns:
-        The answer, whatever its status.
+        The response, to be closed by the caller. Its status is 206 if it is the rest of
+        the file, 200 if it is all of it, because the server cannot send the rest.
 
     Raises:
-        DownloadError: If it cannot be asked for, or redirects lead nowhere.
-        TryAgainError: If the server does not answer.
+        DownloadError: If the server does not have the file, or another one.
+        HTTPError: If the same request may succeed later.
     """
-    target = url
+    response = _send(url, start, timeout_s)
+    status, headers = response.status, response.headers
+    nbytes = response.length_remaining
+    encoding = (headers.get("Content-Encoding") or "identity").lower()
+    span = rf"bytes {start}-[0-9]+/({total}|\*)"
+    if status == 206 and start and re.fullmatch(span, headers.get("Content-Range", "")):
+        return response
+    if status == 200 and encoding == "identity" and nbytes in (None, total):
+        return response
+    response.close()
+    if start and status in (206, 416):  # not the range that was asked for
+        return open_rest(url, 0, total, timeout_s)
+    # In the standard's words: the server's could hold anything.
+    problem = f"{status} {responses.get(status, '')}".strip()
+    if status in (408, 425, 429) or status >= 500:  # timeout, early, too many requests
+        raise TemporaryError(problem, headers.get("Retry-After", "0"))
+    if status == 200:
+        problem = f"expected {total} bytes, got {nbytes} in the encoding {encoding!r}"
+    raise DownloadError(problem)
+
+
+def _send(url: str, start: int, timeout_s: float) -> BaseHTTPResponse:
+    """Sends a request, and follows redirects; the answer may have any other status."""
+    headers = {"Accept-Encoding": "identity", "User-Agent": "bigearthnet"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
     for _ in range(_MAX_REDIRECTS + 1):
-        response = _send_once(target, headers, timeout_s)
-        if response.status not in _REDIRECTS:
+        response = _make_pool(url, timeout_s).request(
+            "GET", url, headers=headers, redirect=False, preload_content=False
+        )
+        if (location := response.get_redirect_location()) is False:
             return response
-        location = response.headers.get("Location")
         response.close()
-        target = follow(target, location)
+        url = follow(url, location or "")
     raise DownloadError(f"the server redirects more than {_MAX_REDIRECTS} times")
 
 
-def follow(url: str, location: str | None) -> str:
+def _make_pool(url: str, timeout_s: float) -> PoolManager:
+    """Returns a pool that uses the proxy of the environment, if there is one."""
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme)
+    if not proxy or proxy_bypass(parts.netloc):
+        return PoolManager(timeout=timeout_s, retries=False)
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    auth = make_headers(proxy_basic_auth=unquote(parse_url(proxy).auth or ""))
+    return ProxyManager(proxy, proxy_headers=auth, timeout=timeout_s, retries=False)
+
+
+def follow(url: str, location: str) -> str:
     """Returns where a redirect leads.
 
     Raises:
-        DownloadError: If that is not http or https, or was https and is no more.
+        DownloadError: If that is not http or https, or no longer https.
     """
-    if location is None:
-        raise DownloadError("the server redirects without saying where to")
     try:
         # Headers are latin-1; a URL is ASCII.
         target = urljoin(url, quote(location, string.punctuation, "latin-1"))
@@ -94,26 +122,3 @@ def follow(url: str, location: str | None) -> str:
     if urlsplit(url).scheme == "https" != urlsplit(target).scheme:
         raise DownloadError(f"the server redirects from https to {target}")
     return target
-
-
-def _send_once(url: str, headers: Mapping[str, str], timeout_s: float) -> HTTPResponse:
-    """Sends one request; proxies are those of the environment.
-
-    The opener knows http and https alone, and leaves any status to its caller.
-    """
-    opener = OpenerDirector()
-    for handler in (ProxyHandler(), HTTPHandler(), HTTPSHandler()):
-        opener.add_handler(handler)
-    try:
-        return opener.open(Request(url, headers=dict(headers)), timeout=timeout_s)
-    except InvalidURL as error:
-        raise DownloadError(str(error)) from None
-    except (OSError, HTTPException) as error:
-        cause = error.reason if isinstance(error, URLError) else error
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            raise DownloadError(
-                f"the server's certificate is wrong ({cause})"
-            ) from None
-        if isinstance(cause, TimeoutError):
-            raise TryAgainError("the server does not answer") from None
-        raise TryAgainError(f"the server cannot be reached ({cause!r:.200})") from None

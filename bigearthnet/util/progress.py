@@ -22,6 +22,9 @@ class Progress:
 
     Use as a context manager around the stage. On a terminal it draws a bar, elsewhere
     it prints a line every ten seconds and one at the end.
+
+    A download has bytes and no patches; what an earlier run left does not count for its
+    rate, nor does what it throws away to start from zero.
     """
 
     def __init__(
@@ -30,6 +33,7 @@ class Progress:
         *,
         total_nbytes: int | None = None,
         total_patches: int | None = None,
+        first_nbytes: int | None = None,
         quiet: bool = False,
     ) -> None:
         """Starts the clock.
@@ -38,14 +42,20 @@ class Progress:
             stage: Name of the stage.
             total_nbytes: Bytes the stage has to read, where known.
             total_patches: Patches the stage has to do, where known.
+            first_nbytes: Bytes that are there already, of a stage that has bytes alone;
+                None if it counts patches.
             quiet: Shows nothing at all.
         """
         self._stage = stage
         self._total = total_nbytes if total_patches is None else total_patches
-        self._in_patches = total_patches is not None or total_nbytes is None
+        self._has_patches = first_nbytes is None
+        self._in_patches = total_patches is not None or (
+            self._has_patches and total_nbytes is None
+        )
         self._quiet = quiet
         self._start = self._last_line = time.monotonic()
-        self._patches, self._nbytes = 0, 0
+        self._patches, self._nbytes = 0, first_nbytes or 0
+        self._first_nbytes = self._nbytes
         self._lock = threading.Lock()
         self._bar = self._make_bar() if not quiet and sys.stderr.isatty() else None
 
@@ -54,6 +64,7 @@ class Progress:
         return tqdm(
             desc=self._stage,
             total=self._total,
+            initial=self._nbytes,
             unit=unit,
             unit_scale=not self._in_patches,
             mininterval=0.5,
@@ -68,8 +79,9 @@ class Progress:
 
         Args:
             patches: Patches done so far.
-            nbytes: Bytes done so far.
+            nbytes: Bytes done so far; fewer than before if all starts from zero.
         """
+        self._first_nbytes = min(self._first_nbytes, nbytes)
         self._patches, self._nbytes = patches, nbytes
         if self._quiet:
             return
@@ -85,19 +97,31 @@ class Progress:
         with self._lock:
             self.update(self._patches + patches, self._nbytes + nbytes)
 
+    def note(self, text: str) -> None:
+        """Prints a line, above the bar if there is one."""
+        if not self._quiet:
+            tqdm.write(text, file=sys.stderr)
+
     def _rates(self) -> str:
         seconds = max(time.monotonic() - self._start, 1e-9)
-        return (
-            f"{self._patches / seconds:,.0f} patches/s, "
-            f"{self._nbytes / seconds / 1e6:,.1f} MB/s"
-        )
+        patches = f"{self._patches / seconds:,.0f} patches/s, "
+        nbytes = self._nbytes - self._first_nbytes
+        return f"{patches * self._has_patches}{nbytes / seconds / 1e6:,.1f} MB/s"
+
+    def _amount(self) -> str:
+        if self._has_patches:
+            return f"{self._patches:,} patches"
+        of_total = "" if self._total is None else f" of {self._total / 1e6:,.1f} MB"
+        return f"{self._nbytes / 1e6:,.1f} MB{of_total}"
 
     def _print_line(self) -> None:
         now = time.monotonic()
-        done = self._patches if self._in_patches else self._nbytes
-        line = f"{self._stage}: {self._patches:,} patches, {self._rates()}"
-        if self._total and 0 < done < self._total:
-            left = (now - self._start) * (self._total - done) / done
+        line = f"{self._stage}: {self._amount()}, {self._rates()}"
+        first, done = self._first_nbytes, self._nbytes
+        if self._in_patches:
+            first, done = 0, self._patches
+        if self._total and first < done < self._total:
+            left = (now - self._start) * (self._total - done) / (done - first)
             line += f", {left:,.0f} s left"
         print(line, file=sys.stderr, flush=True)
         self._last_line = now

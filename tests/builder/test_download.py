@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from urllib3 import Retry
 
-from bigearthnet.download import DownloadError, Patience
+from bigearthnet.download import DownloadError
 from bigearthnet.errors import ChecksumError
 from bigearthnet.release import V1, Release
 from builder.download import RELEASES, download
 
-PATIENCE = Patience(retries=0)
+RETRIES = Retry(0)
 
 
 @contextlib.contextmanager
@@ -66,7 +67,7 @@ def test_the_archive_has_the_name_of_the_release(
     release: Release, tmp_path: Path
 ) -> None:
     """The archive is put into a new folder, whole, with nothing beside it."""
-    path = download(release, tmp_path / "a" / "b", patience=PATIENCE, quiet=True)
+    path = download(release, tmp_path / "a" / "b", retries=RETRIES, quiet=True)
 
     assert tmp_path / "a" / "b" / "BigEarthNet-S2-v1.0.tar.gz" == path
     assert release.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -81,7 +82,7 @@ def test_mirrors_come_first(release: Release, address: str, tmp_path: Path) -> N
         release,
         tmp_path,
         mirrors=[f"{address}/missing", mirror],
-        patience=PATIENCE,
+        retries=RETRIES,
         quiet=True,
     )
 
@@ -93,7 +94,7 @@ def test_a_mirror_with_other_bytes_does_no_harm(
 ) -> None:
     """Wrong bytes of a mirror are told, then thrown away; the next URL is used."""
     mirror = release.url.replace("right", "wrong")
-    path = download(release, tmp_path, mirrors=[mirror], patience=PATIENCE)
+    path = download(release, tmp_path, mirrors=[mirror], retries=RETRIES)
 
     assert f"{mirror}: expected sha256 {release.sha256}" in capsys.readouterr().err
     assert release.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -104,9 +105,9 @@ def test_no_archive_is_made_of_wrong_bytes(release: Release, tmp_path: Path) -> 
     wrong = dataclasses.replace(release, url=release.url.replace("right", "wrong"))
     missing = dataclasses.replace(release, url=release.url.replace("right", "x"))
     with pytest.raises(ChecksumError, match="expected sha256"):
-        download(wrong, tmp_path / "out", patience=PATIENCE, quiet=True)
+        download(wrong, tmp_path / "out", retries=RETRIES, quiet=True)
     with pytest.raises(DownloadError, match="404 Not Found"):
-        download(missing, tmp_path / "out", patience=PATIENCE, quiet=True)
+        download(missing, tmp_path / "out", retries=RETRIES, quiet=True)
 
     assert [] == os.listdir(tmp_path / "out")
 

@@ -157,3 +157,58 @@ def test_a_quiet_terminal_gets_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
         shown.update(7, 9000)
 
     assert "" == terminal.getvalue()
+
+
+def test_bytes_that_were_there_do_not_count_for_the_rate(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stage of bytes alone shows those received, and the rate of these."""
+    with Progress("file", total_nbytes=9_000_000, first_nbytes=5_000_000) as shown:
+        clock.now += 9.9
+        shown.update(0, 5_500_000)
+        early = capsys.readouterr().err
+        clock.now += 0.1
+        shown.update(0, 6_000_000)
+        line = capsys.readouterr().err
+
+    assert "" == early
+    assert "file: 6.0 MB of 9.0 MB, 0.1 MB/s, 30 s left\n" == line
+
+
+def test_bytes_may_start_from_zero(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bytes that were thrown away are none that were received."""
+    with Progress("file", first_nbytes=5_000_000) as shown:
+        shown.update(0, 0)
+        clock.now += 10
+        shown.update(0, 2_000_000)
+
+    line = "file: 2.0 MB, 0.2 MB/s\n"
+    assert line + line == capsys.readouterr().err
+
+
+def test_a_terminal_has_notes_above_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bar of bytes begins with those that are there; notes have their own line."""
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    with Progress("file", total_nbytes=4_000_000, first_nbytes=1_000_000) as shown:
+        begin = terminal.getvalue()
+        shown.update(0, 3_000_000)
+        shown.note("cut")
+        shown.update(0, 0)
+        shown.update(0, 2_000_000)
+    text = terminal.getvalue()
+
+    assert "1.00M/4.00M" in begin
+    assert "cut\n" in text
+    assert "2.00M/4.00M" in text
+    assert "patches" not in text
+
+
+def test_a_quiet_stage_has_no_notes(capsys: pytest.CaptureFixture[str]) -> None:
+    """With `quiet`, what happens is not told either."""
+    with Progress("file", first_nbytes=0, quiet=True) as shown:
+        shown.note("cut")
+
+    assert ("", "") == tuple(capsys.readouterr())
