@@ -47,8 +47,8 @@ from bigearthnet.release.splits import COUNTRIES
 from bigearthnet.schema.configs import CONFIGS, Config, get_config
 from bigearthnet.store import PATCHES, read_store
 from bigearthnet.store.manifest import write_records
+from bigearthnet.util import command
 from bigearthnet.util.files import DurableFile, sync_folder
-from builder import command
 from builder.summary import summarize
 
 

@@ -25,7 +25,8 @@ from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.report.plotting import Panel, write_picture
 from bigearthnet.schema.configs import VIEWS, get_config
 from bigearthnet.source.patch import band_file, metadata_file
-from builder import build, command, sample, source_checks, summary, verify
+from bigearthnet.util import command
+from builder import build, sample, source_checks, summary, verify
 from builder.loaders import LOADERS, LoadedPatch, load_view
 from builder.table import format_table
 

@@ -19,7 +19,7 @@ from absl import flags
 
 from bigearthnet.download import Patience, fetch
 from bigearthnet.release import V1, Release
-from builder import command
+from bigearthnet.util import command
 
 RELEASES = {"v1": V1}
 

@@ -5,7 +5,6 @@ A store is one finished folder of shards of one configuration in one format.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from bigearthnet.errors import OptionError, ShardError, StoreError
 from bigearthnet.formats import FORMATS, Format, get_format
 from bigearthnet.schema.configs import CONFIGS, Config, get_config
 from bigearthnet.store.compatibility import check_facts
+from bigearthnet.util.files import read_json_object
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -236,9 +236,6 @@ def _is_below(name: str) -> bool:
 
 def _read_json(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as cause:
+        return read_json_object(path)
+    except (OSError, ValueError) as cause:
         raise ShardError(f"{path} cannot be read: {cause}. Build again.") from None
-    if not isinstance(content, dict):
-        raise ShardError(f"{path}: expected a JSON object. Build again.")
-    return content
