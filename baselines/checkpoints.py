@@ -30,17 +30,6 @@ _PATTERN = "step-*.npz"
 # States that are kept; the one before the last is there if a disk loses the last.
 _KEPT = 2
 # npz holds no bfloat16; weights are float32 whatever the precision of layers.
-# Fields of `State` that the head holds.
-_TYPES: dict[str, Any] = {
-    "step": int,
-    "epoch": int,
-    "batch": int,
-    "loss_total": float | int,
-    "history": list,
-    "seconds": list,
-    "best_loss": float | int | None,
-    "best_epoch": int,
-}
 _Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -122,9 +111,9 @@ def load_state(
     if not found:
         return None
     path = found[-1]
-    head, arrays = _read(path)
+    state, described, arrays = _read(path)
     variables = _list_variables(model, optimizer)
-    if head["variables"] != _describe(variables):
+    if described != _describe(variables):
         raise CheckpointError(
             f"{path} is of another model or version. Expected the run that wrote it, "
             "another --workdir, or --restart to begin again."
@@ -137,8 +126,8 @@ def load_state(
         raise _make_error(path, "arrays are missing or of another shape")
     for i, variable in enumerate(variables):
         variable.assign(arrays[f"v{i}"])
-    weights = [arrays[f"best{i}"] for i in range(best)]
-    return State(**head["state"], best_weights=weights)
+    state.best_weights = [arrays[f"best{i}"] for i in range(best)]
+    return state
 
 
 def copy_weights(model: keras.Model) -> list[npt.NDArray[Any]]:
@@ -165,7 +154,7 @@ def _describe(variables: Sequence[Any]) -> list[list[Any]]:
     return [[v.name, list(v.shape), str(v.dtype)] for v in variables]
 
 
-def _read(path: Path) -> tuple[dict[str, Any], _Arrays]:
+def _read(path: Path) -> tuple[State, list[Any], _Arrays]:
     """Reads all of a file before anything is set."""
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -173,7 +162,7 @@ def _read(path: Path) -> tuple[dict[str, Any], _Arrays]:
         head = json.loads(str(arrays.pop("head")))
         if head["version"] != _VERSION:
             raise KeyError(f"version {head['version']}")
-        _check_head(head)
+        return State(**head["state"]), head["variables"], arrays
     except (
         OSError,
         EOFError,
@@ -185,28 +174,6 @@ def _read(path: Path) -> tuple[dict[str, Any], _Arrays]:
         NotImplementedError,
     ) as cause:
         raise _make_error(path, cause) from None
-    return head, arrays
-
-
-def _check_head(head: Any) -> None:
-    """Refuses a head that `save_state` did not make.
-
-    Raises:
-        KeyError: If a name is missing or unknown.
-        TypeError: If a value is of another type.
-    """
-    if not isinstance(head["variables"], list):
-        raise TypeError("variables")
-    state = head["state"]
-    if set(state) != set(_TYPES):
-        raise KeyError("state")
-    for name, kind in _TYPES.items():
-        if not isinstance(state[name], kind) or isinstance(state[name], bool):
-            raise TypeError(f"{name}: got {state[name]!r}")
-    if not all(isinstance(row, dict) for row in state["history"]):
-        raise TypeError("history")
-    if not all(isinstance(seconds, float | int) for seconds in state["seconds"]):
-        raise TypeError("seconds")
 
 
 def _make_error(path: Path, cause: object) -> CheckpointError:

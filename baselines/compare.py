@@ -21,7 +21,6 @@ from pathlib import Path
 
 from absl import flags
 
-from baselines import command
 from baselines.comparison.entries import group_runs, read_run
 from baselines.comparison.gallery import make_gallery
 from baselines.comparison.markdown import (
@@ -35,6 +34,7 @@ from baselines.comparison.report import Section, make_blocks, make_json
 from baselines.comparison.tables import make_headline_table
 from bigearthnet.errors import OptionError
 from bigearthnet.report.page import Block, render_page
+from bigearthnet.util import command
 from bigearthnet.util.files import DurableFile, write_json, write_text
 from bigearthnet.util.options import check_seed
 
@@ -116,8 +116,7 @@ def _define_flags() -> None:
 
 def _main() -> None:
     data_dir = command.optional_path_flag("data_dir")
-    reader = [] if data_dir is None else ["tensorflow"]  # of example patches
-    command.check_packages("sklearn", "scipy", "jsonschema", *reader)
+    command.check_packages("baselines", "sklearn", "scipy", "jsonschema")
     output = command.path_flag("output")
     sections = compare(
         [Path(workdir).expanduser() for workdir in flags.FLAGS.workdirs],

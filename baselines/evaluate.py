@@ -19,28 +19,30 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import flags
 
-from baselines import command, workdir
+from baselines import workdir
 from baselines.decisions import DEFAULT_THRESHOLD, predict, tune_threshold
 from baselines.evaluations import Result, Subject
 from baselines.features import load_or_make_features
-from baselines.input_pipeline import clear_errors, open_data
+from baselines.input_pipeline import (
+    PatchData,
+    StoreData,
+    clear_errors,
+    count_nbytes,
+)
 from baselines.levels import LEVELS, derive_level
 from baselines.results import evaluation_folder, write_results
 from baselines.scores import Scores
 from baselines.settings import NO_SPLIT, split_names
-from baselines.sources import open_random_access
+from baselines.stored_rows import open_random_access
 from baselines.summary import format_results
 from baselines.trained import Trained, check_frozen_weights, load_trained_part
 from bigearthnet.release.nomenclature import CLC43, Nomenclature
+from bigearthnet.util import command
 from bigearthnet.util.progress import Progress
-
-if TYPE_CHECKING:
-    from baselines.input_pipeline import TrainingData
 
 # Patches of a forward pass. One number for all, since float32 sums may depend on it.
 _BATCH_SIZE = 128
@@ -99,20 +101,21 @@ def evaluate(
     trained = load_trained_part(folder)
     chosen = trained.run.settings
     check_frozen_weights(trained.run, folder, data.weights_path)
-    scores = _score(trained, folder, data, split, quiet)
+    store = open_random_access(data.data_dir, chosen.config)
+    scores = _score(trained, folder, data, StoreData(store, chosen, split), quiet)
     tuned_on = find_tuning_split(chosen.validation_split, chosen.train_split, split)
     tuning = None
     if tune and tuned_on is not None:
-        tuning = _score(trained, folder, data, tuned_on, quiet)
-    manifest = open_random_access(data.data_dir, trained.run.settings.config).manifest
+        validation = StoreData(store, chosen, tuned_on)
+        tuning = _score(trained, folder, data, validation, quiet)
     seconds = round(time.monotonic() - start, 3)
     results = []
-    for target in _list_targets(trained.run.settings.nomenclature):
+    for target in _list_targets(chosen.nomenclature):
         subject = Subject.from_settings(
-            trained.run.settings,
+            chosen,
             split=split,
             weights_sha256=trained.weights_sha256,
-            synthetic_patches=manifest["patches"]["synthetic"],
+            synthetic_patches=store.manifest["patches"]["synthetic"],
             nomenclature=target,
             frozen_weights=trained.run.frozen_weights,
             trained_on_synthetic=trained.run.data["train"]["synthetic_patches"],
@@ -148,9 +151,7 @@ def find_tuning_split(
     return validation_split if is_apart else None
 
 
-def score_patches(
-    trained: Trained, patches: TrainingData, progress: Progress
-) -> Scores:
+def score_patches(trained: Trained, patches: PatchData, progress: Progress) -> Scores:
     """Computes the probabilities of every patch, in stored order.
 
     Args:
@@ -163,36 +164,30 @@ def score_patches(
     forward = tf.function(
         lambda inputs: trained.model(inputs, training=False), reduce_retracing=True
     )
-    ids, labels, probabilities = [], [], []
+    labels, probabilities = [], []
     with clear_errors():
-        for inputs, truth, names in patches.labelled_batches(_BATCH_SIZE):
+        for inputs, truth in patches.batches(_BATCH_SIZE, seed=None):
             probabilities.append(forward(inputs).numpy())
             labels.append(truth.numpy())
-            ids += [name.decode() for name in names.numpy()]
-            tensors = tf.nest.flatten(inputs)
-            nbytes = sum(x.shape.num_elements() * x.dtype.size for x in tensors)
-            progress.add(len(names), nbytes)
-    return Scores(tuple(ids), np.concatenate(labels), np.concatenate(probabilities))
+            progress.add(len(truth), count_nbytes(inputs))
+    return Scores(
+        tuple(patches.patch_ids), np.concatenate(labels), np.concatenate(probabilities)
+    )
 
 
 def _score(
-    trained: Trained, folder: Path, data: Data, split: str, quiet: bool
+    trained: Trained, folder: Path, data: Data, stored: StoreData, quiet: bool
 ) -> Scores:
-    settings = trained.run.settings
-    patches: TrainingData
-    if settings.uses_features:
+    patches: PatchData = stored
+    if trained.run.settings.uses_features:
         patches = load_or_make_features(
-            settings,
-            data.data_dir,
-            split,
+            trained.run.settings,
+            stored,
             weights_path=data.weights_path,
             cache_dir=data.features_dir or folder / workdir.FEATURES,
-            dtype=settings.features_dtype,
             quiet=quiet,
         )
-    else:
-        patches = open_data(settings, data.data_dir, split)
-    stage = f"evaluate {split}"
+    stage = f"evaluate {stored.split}"
     with Progress(stage, total_patches=patches.num_patches, quiet=quiet) as progress:
         return score_patches(trained, patches, progress)
 
@@ -242,7 +237,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
-    command.check_packages("tensorflow", "sklearn", "jsonschema")
+    command.check_packages("baselines", "tensorflow", "sklearn", "jsonschema")
     folder = command.path_flag("workdir")
     results = evaluate(
         folder,

@@ -21,13 +21,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from absl import flags, logging
 
-from baselines import command
 from baselines.errors import WeightsError
 from baselines.model_card import (
     CARD,
@@ -39,10 +38,12 @@ from baselines.model_card import (
     write_card,
 )
 from baselines.trained import PROBABILITIES, Trained, load_trained_model
-from baselines.workdir import Run
 from bigearthnet.errors import OptionError
-from bigearthnet.release.bands import GROUPS
+from bigearthnet.util import command
 from bigearthnet.util.files import sync_tree, write_json
+
+if TYPE_CHECKING:
+    import keras
 
 # Group of bands → shape (batch, band, y, x), uint16.
 Inputs: TypeAlias = "dict[str, npt.NDArray[np.uint16]]"
@@ -110,7 +111,12 @@ def write_saved_model(trained: Trained, path: Path) -> None:
     archive = ExportArchive()
     archive.track(trained.model)
     function = tf.function(serve)
-    function.get_concrete_function(**_make_specs(trained.run))
+    function.get_concrete_function(
+        **{
+            name: tf.TensorSpec(bands.shape, bands.dtype, name)
+            for name, bands in trained.model.input.items()
+        }
+    )
     archive.add_endpoint(SIGNATURE, function)
     archive.write_out(str(path), verbose=False)
 
@@ -129,7 +135,7 @@ def measure_difference(trained: Trained, folder: Path) -> float:
     import keras
     import tensorflow as tf
 
-    inputs = make_patches(trained.run)
+    inputs = make_patches(trained.model)
     expected = np.asarray(trained.model(inputs, training=False))
     serve = tf.saved_model.load(str(folder / SAVED_MODEL)).signatures[SIGNATURE]
     served = serve(**{name: tf.constant(bands) for name, bands in inputs.items()})
@@ -154,25 +160,14 @@ def measure_difference(trained: Trained, folder: Path) -> float:
     return max(differences.values())
 
 
-def make_patches(run: Run) -> Inputs:
+def make_patches(model: keras.Model) -> Inputs:
     """Makes patches up, of random digital numbers, in the groups that a model takes."""
     numbers = np.random.default_rng(_SEED)
     return {
-        group.name: numbers.integers(
-            _MAX_DN, size=(_NUM_PATCHES, *group.shape), dtype=np.uint16
+        name: numbers.integers(
+            _MAX_DN, size=(_NUM_PATCHES, *bands.shape[1:]), dtype=np.uint16
         )
-        for group in GROUPS
-        if group.name in run.settings.groups
-    }
-
-
-def _make_specs(run: Run) -> dict[str, Any]:
-    import tensorflow as tf
-
-    return {
-        group.name: tf.TensorSpec((None, *group.shape), tf.uint16, group.name)
-        for group in GROUPS
-        if group.name in run.settings.groups
+        for name, bands in model.input.items()
     }
 
 
@@ -183,7 +178,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
-    command.check_packages("tensorflow", "jsonschema")
+    command.check_packages("baselines", "tensorflow", "jsonschema")
     logging.set_verbosity(logging.WARNING)  # not each file that TensorFlow writes
     output = command.path_flag("output")
     difference = export(

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.errors import CacheError
-from bigearthnet.util.files import DurableFile, write_json
+from bigearthnet.util.files import DurableFile, read_json_object, write_json
 from bigearthnet.util.locks import try_lock
 
 # Everything that decides what is cached, as JSON has it.
@@ -80,14 +80,12 @@ def _claim(folder: Path, key: Key) -> None:
         write_json(key, path)
         return
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as cause:
+        found = read_json_object(path)
+    except (OSError, ValueError) as cause:
         raise CacheError(
             f"{path} cannot be read ({cause}): remove the folder, and its features "
             "are computed again."
         ) from None
-    if not isinstance(found, dict):
-        found = {}
     for name in [*key, *found]:
         if found.get(name) != key.get(name):
             raise CacheError(
@@ -143,12 +141,10 @@ class FeatureShards:
             rows = features[self.rows(shard)]
             path = self.folder / _name(shard)
             if path.name in index and path.is_file():
-                found = _decode(path.read_bytes(), index[path.name])
-                if found is not None and (found.shape, found.dtype) == (
-                    rows.shape,
-                    rows.dtype,
-                ):
-                    rows[:] = found
+                content = path.read_bytes()
+                digest = hashlib.sha256(content).hexdigest()
+                if index[path.name] == _describe(rows, digest):
+                    rows[:] = np.load(io.BytesIO(content), allow_pickle=False)
                     continue
                 print(f"{path} is damaged: it is computed again.", file=sys.stderr)
             missing.append(shard)
@@ -167,22 +163,19 @@ class FeatureShards:
         with DurableFile(self.folder, _name(shard)) as file:
             np.save(file, features, allow_pickle=False)
             written = file.finish()
-        entry = {"rows": len(features), "sha256": written.sha256}
+        entry = _describe(features, written.sha256)
         index = {**self._read_index(), written.name: entry}
         write_json(dict(sorted(index.items())), self.folder / INDEX)
 
     def _read_index(self) -> dict[str, Any]:
         path = self.folder / INDEX
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            return read_json_object(path)
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, RecursionError):
-            found = None
-        if isinstance(found, dict):
-            return found
-        print(f"{path} is damaged: all is computed again.", file=sys.stderr)
-        return {}
+        except (OSError, ValueError):
+            print(f"{path} is damaged: all is computed again.", file=sys.stderr)
+            return {}
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -202,14 +195,6 @@ def _name(shard: int) -> str:
     return f"{shard:05}.npy"
 
 
-def _decode(content: bytes, entry: Any) -> Array | None:
-    """Returns the array of a shard, or None if it is not what the index says."""
-    if not isinstance(entry, dict):
-        return None
-    if hashlib.sha256(content).hexdigest() != entry.get("sha256"):
-        return None
-    try:
-        found = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError):
-        return None
-    return found if isinstance(found, np.ndarray) else None
+def _describe(features: Array, sha256: str) -> dict[str, Any]:
+    """Returns what the index says of a shard."""
+    return {"rows": len(features), "sha256": sha256}

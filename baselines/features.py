@@ -19,13 +19,10 @@ from baselines import feature_cache
 from baselines.errors import CacheError
 from baselines.feature_cache import FeatureShards, Key, open_cache
 from baselines.feature_data import FeatureData
-from baselines.input_pipeline import StoreData, clear_errors
+from baselines.input_pipeline import StoreData, clear_errors, count_nbytes
 from baselines.models.inception_v2 import NUM_FEATURES
 from baselines.models.weights import WeightsRecord, describe_weights
 from baselines.settings import Settings, split_names
-from baselines.sources import open_random_access
-from bigearthnet.errors import OptionError
-from bigearthnet.store import Store
 from bigearthnet.util.progress import Progress
 
 if TYPE_CHECKING:
@@ -33,60 +30,43 @@ if TYPE_CHECKING:
 
 # Of what is cached and how it is computed; another version is another cache.
 FORMAT_VERSION = 1
-DTYPES = ("float32", "float16")
 # Patches of a forward pass: measured fastest on a CPU, and it divides a shard.
 _BATCH_SIZE = 64
-# Patches whose labels are read at once.
-_LABELS_BATCH_SIZE = 4096
 
 
 def load_or_make_features(
     settings: Settings,
-    data_dir: Path,
-    split: str | None,
+    data: StoreData,
     *,
     weights_path: Path | None,
     cache_dir: Path,
-    dtype: str = "float32",
     quiet: bool = False,
 ) -> FeatureData:
-    """Loads the features of a split, after computing those that are not cached.
+    """Loads the features of patches, after computing those that are not cached.
 
     Args:
-        settings: Network, weights, preprocessing and labels.
-        data_dir: The data directory of the build.
-        split: Names of splits, joined by +, with all of their patches; None for what
-            the settings say to train on.
+        settings: Network, weights, preprocessing, and type of the features.
+        data: The patches.
         weights_path: Checkpoint of the network; see `models.weights`.
         cache_dir: Folder of caches, or the cache of one network; see `open_cache`.
-        dtype: How features are kept: `float32`, or `float16` in half the space.
         quiet: Shows no progress.
 
     Raises:
         WeightsError: If the weights are missing, or are others.
-        CacheError: If a cache of another network was given, or features that cannot be
-            kept come out.
-        OptionError: If there is no such split or type.
-        StoreError: If there is no store, or one of its files is not there.
+        CacheError: If a cache of another network was given, or the features are too
+            large for their type.
         ShardError: If the store is damaged.
         OSError: If features cannot be written.
     """
-    if dtype not in DTYPES:
-        raise OptionError(
-            f"dtype of features: expected one of {', '.join(DTYPES)}, got {dtype!r}."
-        )
-    name = settings.train_split if split is None else split
-    data = _open_data(settings, data_dir, split, settings.groups)
     weights = describe_weights(settings.weights, weights_path, settings.seed)
     folder = open_cache(
         cache_dir,
         settings.model,
-        make_network_key(settings, weights, dtype),
-        name,
-        make_patches_key(
-            open_random_access(data_dir, settings.config), name, data.patch_ids
-        ),
+        make_network_key(settings, weights),
+        data.split,
+        make_patches_key(data),
     )
+    dtype = settings.features_dtype
     shards = FeatureShards(folder, data.num_patches, NUM_FEATURES, dtype)
     features = shards.make_array()
     if shards.read_into(features):
@@ -95,11 +75,11 @@ def load_or_make_features(
             if missing:
                 model = _build_model(settings, weights_path)
                 _fill(shards, missing, features, model, data, quiet)
-    labels = read_labels(_open_data(settings, data_dir, split, ()))
+    labels = data.read_labels(np.arange(data.num_patches))
     return FeatureData(features, labels, data.patch_ids)
 
 
-def make_network_key(settings: Settings, weights: WeightsRecord, dtype: str) -> Key:
+def make_network_key(settings: Settings, weights: WeightsRecord) -> Key:
     """Returns all that decides the features of given pixels."""
     return {
         "format_version": FORMAT_VERSION,
@@ -110,59 +90,28 @@ def make_network_key(settings: Settings, weights: WeightsRecord, dtype: str) -> 
             "rgb_max": settings.rgb_max,
             "inception_size": settings.inception_size,
         },
-        "dtype": dtype,
+        "dtype": settings.features_dtype,
         "versions": {name: metadata.version(name) for name in ("keras", "tensorflow")},
     }
 
 
-def make_patches_key(store: Store, split: str, patch_ids: Sequence[str]) -> Key:
+def make_patches_key(data: StoreData) -> Key:
     """Returns which patches of a store are meant, in which order, with which pixels.
 
     Ids alone would not do: a synthetic store has the ids of real patches.
     """
-    files = [file for name in split_names(split) for file in store.files(name)]
+    files = [f for name in split_names(data.split) for f in data.store.files(name)]
     return {
-        "config": store.name,
-        "split": split,
-        "num_patches": len(patch_ids),
-        "patch_ids_sha256": _hash_lines(patch_ids),
+        "config": data.store.name,
+        "split": data.split,
+        "num_patches": data.num_patches,
+        "patch_ids_sha256": _hash_lines(data.patch_ids),
         "pixels_sha256": _hash_lines([file["sha256"] for file in files]),
     }
 
 
 def _hash_lines(lines: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _open_data(
-    settings: Settings, data_dir: Path, split: str | None, groups: Sequence[str]
-) -> StoreData:
-    """Opens patches with some of their groups of bands, or with labels alone."""
-    if split is not None:
-        return StoreData(
-            data_dir,
-            split,
-            config=settings.config,
-            groups=groups,
-            labels=settings.labels,
-        )
-    return StoreData(
-        data_dir,
-        settings.train_split,
-        config=settings.config,
-        groups=groups,
-        labels=settings.labels,
-        fraction=settings.fraction,
-        seed=settings.seed,
-        shuffle_labels=settings.shuffle_labels,
-    )
-
-
-def read_labels(data: StoreData) -> npt.NDArray[np.uint8]:
-    """Reads the labels of patches in stored order, multi-hot, shape (patch, class)."""
-    with clear_errors():
-        batches = data.batches(_LABELS_BATCH_SIZE, seed=None)
-        return np.concatenate([labels.numpy() for _, labels in batches])
 
 
 def _build_model(settings: Settings, weights_path: Path | None) -> keras.Model:
@@ -218,5 +167,4 @@ def _compute(
             with np.errstate(over="ignore"):  # found out where it is written
                 features[start : start + len(found)] = found
             start += len(found)
-            nbytes = sum(x.shape.num_elements() * x.dtype.size for x in inputs.values())
-            progress.add(len(found), nbytes)
+            progress.add(len(found), count_nbytes(inputs))

@@ -10,23 +10,18 @@ Example:
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import tarfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from absl import flags
 
-from baselines import command
 from baselines.errors import WeightsError
 from bigearthnet.download import Expected, fetch
+from bigearthnet.util import command
 from bigearthnet.util.files import DurableFile, FileInfo
-
-_PIECE_NBYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -123,22 +118,6 @@ def extract_member(archive: Path, name: str, max_nbytes: int) -> FileInfo:
             or a larger one.
         OSError: If the file cannot be written.
     """
-    with (
-        _open_member(archive, name, max_nbytes) as (file, nbytes),
-        DurableFile(archive.parent, name) as written,
-    ):
-        while piece := file.read(_PIECE_NBYTES):
-            written.write(piece)
-        if written.tell() != nbytes:
-            raise EOFError(f"{name} ends after {written.tell():,} of {nbytes:,} bytes")
-        return written.finish()
-
-
-@contextlib.contextmanager
-def _open_member(
-    archive: Path, name: str, max_nbytes: int
-) -> Iterator[tuple[IO[bytes], int]]:
-    """Opens a member, and makes the errors of reading it ours."""
     try:
         with tarfile.open(archive, "r:gz") as tar:
             # Some archives call what is at their top ./name.
@@ -151,11 +130,14 @@ def _open_member(
                 )
             file = tar.extractfile(found[0])
             assert file is not None  # it is regular
-            yield file, found[0].size
+            content = file.read()
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as cause:
         raise WeightsError(
             f"{archive} cannot be read ({cause}). Remove it and fetch it again."
         ) from None
+    with DurableFile(archive.parent, name) as written:
+        written.write(content)
+        return written.finish()
 
 
 def _describe(members: list[tarfile.TarInfo]) -> str:

@@ -1,4 +1,4 @@
-"""Splits of a store → batches of stored bands and labels, in a reproducible order.
+"""Patches → batches of inputs and labels, in a reproducible order.
 
 Patches are read by number, so that an order is a permutation of numbers, and skipping
 batches reads nothing.
@@ -9,22 +9,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from baselines.errors import CacheError
-from baselines.settings import Settings, split_names
-from baselines.sources import PATCH_ID, open_random_access, open_source
-from bigearthnet.engine.keys import hash_key
-from bigearthnet.errors import BigEarthNetError, ShardError
-from bigearthnet.loading.labels import STORED, map_labels
-from bigearthnet.release.nomenclature import NOMENCLATURES
-from bigearthnet.schema.features import S2_SCHEMA
-from bigearthnet.store import PATCHES, Store
+from baselines.settings import Settings
+from baselines.stored_rows import open_rows
+from bigearthnet.errors import ShardError
+from bigearthnet.loading.labels import STORED, map_vectors
+from bigearthnet.store import Store
 from bigearthnet.util.options import check_batch_size
 
 if TYPE_CHECKING:
@@ -34,49 +30,6 @@ if TYPE_CHECKING:
 _READ_AHEAD = 2
 # Third number of the seeds of draws that are not an epoch's order.
 _FRACTION, _LABELS = 1, 2
-
-
-class TrainingData(Protocol):
-    """Patches of one or more splits, as a training loop takes them."""
-
-    @property
-    def num_patches(self) -> int:
-        """How many patches there are."""
-
-    @property
-    def ids_sha256(self) -> str:
-        """What `hash_ids` makes of their ids."""
-
-    def batches(
-        self,
-        batch_size: int,
-        *,
-        seed: int | None,
-        epoch: int = 0,
-        start_batch: int = 0,
-    ) -> tf.data.Dataset:
-        """Makes batches of every patch once, the last short one included.
-
-        Args:
-            batch_size: Patches of a batch.
-            seed: Seed of the order, see `draw_order`; None for the stored order.
-            epoch: Number of the epoch, from 0.
-            start_batch: Leaves out as many batches, without reading them.
-
-        Returns:
-            Data set of (inputs, multi-hot labels of shape (batch, class), uint8).
-        """
-
-    def labelled_batches(self, batch_size: int) -> tf.data.Dataset:
-        """Makes batches in stored order, with patch ids.
-
-        Args:
-            batch_size: Patches of a batch.
-
-        Returns:
-            Data set of (inputs, multi-hot labels of shape (batch, class), uint8, patch
-            ids of shape (batch,), string).
-        """
 
 
 def hash_ids(patch_ids: Iterable[str]) -> str:
@@ -100,115 +53,32 @@ def draw_order(num_patches: int, seed: int | None, epoch: int) -> npt.NDArray[np
     return np.random.default_rng([seed, epoch]).permutation(num_patches)
 
 
-def read_patch_ids(store: Store, split: str) -> list[str]:
-    """Reads the ids of a split's stored patches, in the order of its shards.
-
-    Raises:
-        ShardError: If the table of patches is missing or damaged.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = store.folder / PATCHES
-    try:
-        with path.open("rb") as file:
-            table = pq.read_table(
-                file,
-                columns=[PATCH_ID],
-                filters=[("stored", "=", True), ("split", "=", split)],
-            )
-    except (OSError, pa.ArrowException) as cause:
-        raise ShardError.unreadable(path, cause) from None
-    return sorted(table[PATCH_ID].to_pylist(), key=lambda i: hash_key(split, i))
-
-
-def open_train_data(settings: Settings, data_dir: Path) -> StoreData:
-    """Opens what a model is trained on; see `StoreData`."""
-    return StoreData(
-        data_dir,
-        settings.train_split,
-        config=settings.config,
-        groups=settings.groups,
-        labels=settings.labels,
-        fraction=settings.fraction,
-        seed=settings.seed,
-        shuffle_labels=settings.shuffle_labels,
-    )
-
-
-def open_data(settings: Settings, data_dir: Path, split: str) -> StoreData:
-    """Opens all patches of other splits with their own labels; see `StoreData`."""
-    return StoreData(
-        data_dir,
-        split,
-        config=settings.config,
-        groups=settings.groups,
-        labels=settings.labels,
-    )
-
-
-class StoreData:
-    """Patches of a store. Inputs: group → shape (batch, band, y, x), uint16.
+class PatchData(ABC):
+    """Patches to train on or to evaluate, read by number.
 
     Attributes:
-        num_patches: How many patches there are.
+        patch_ids: Their ids, in stored order.
+        num_patches: How many there are.
         ids_sha256: What `hash_ids` makes of their ids.
-        patch_ids: The ids, in stored order.
-        statistics: The store's statistics.json.
-        synthetic_patches: Patches of the store that are made up, of any split.
     """
 
-    def __init__(
-        self,
-        data_dir: Path,
-        split: str,
-        *,
-        config: str,
-        groups: Sequence[str],
-        labels: str,
-        fraction: float = 1.0,
-        seed: int = 0,
-        shuffle_labels: bool = False,
-    ) -> None:
-        """Opens splits of the Arrow or TFRecord store of a data directory.
-
-        Args:
-            data_dir: The data directory of the build.
-            split: Names of splits, joined by +.
-            config: `s2` or `s2-random`.
-            groups: Names of the stored groups of bands to read.
-            labels: Name of the nomenclature.
-            fraction: Part of the patches to use, in (0, 1].
-            seed: Seed that draws the part, and shuffles labels.
-            shuffle_labels: Gives each patch the labels of another one.
-
-        Raises:
-            OptionError: If there is no such split, or only a Parquet store.
-            StoreError: If there is no store, or one of its files is not there.
-            ShardError: If the store is damaged.
-        """
-        store = open_random_access(data_dir, config)
-        names = split_names(split)
-        chosen = [f for f in S2_SCHEMA if f.name in (*groups, STORED)]
-        self._source = open_source(store, names, chosen)
-        self._groups, self._target = tuple(groups), NOMENCLATURES[labels]
-        ids = [patch for name in names for patch in read_patch_ids(store, name)]
-        if len(ids) != self._source.num_rows:
-            raise ShardError(
-                f"{store.folder} is damaged: its shards of {split} hold "
-                f"{self._source.num_rows:,} patches, its {PATCHES} {len(ids):,}. Build "
-                "or download it again."
-            )
-        self._rows = _draw_rows(len(ids), fraction, seed)
-        self._label_rows = self._rows
-        if shuffle_labels:
-            draws = np.random.default_rng([seed, 0, _LABELS])
-            self._label_rows = draws.permutation(self._rows)
-        self.patch_ids = [ids[row] for row in self._rows.tolist()]
+    def __init__(self, patch_ids: Sequence[str]) -> None:
+        """Takes the ids, in stored order."""
+        self.patch_ids = list(patch_ids)
         self.num_patches = len(self.patch_ids)
         self.ids_sha256 = hash_ids(self.patch_ids)
-        self.statistics = store.statistics
-        self.synthetic_patches: int = store.manifest["patches"]["synthetic"]
+
+    @abstractmethod
+    def read(self, rows: npt.NDArray[np.int64]) -> tuple[Any, npt.NDArray[np.uint8]]:
+        """Reads some patches.
+
+        Args:
+            rows: Numbers of the patches, shape (batch,).
+
+        Returns:
+            Inputs of a model: an array, or a dict of arrays, whose first axis is the
+            batch; and multi-hot labels, shape (batch, class), uint8.
+        """
 
     def batches(
         self,
@@ -218,35 +88,111 @@ class StoreData:
         epoch: int = 0,
         start_batch: int = 0,
     ) -> tf.data.Dataset:
-        """Makes batches of every patch once; see `TrainingData`."""
-        order = draw_order(self.num_patches, seed, epoch)
-        return self._read(batch_size, order[start_batch * batch_size :], with_ids=False)
+        """Makes batches of every patch once, the last short one included.
 
-    def labelled_batches(self, batch_size: int) -> tf.data.Dataset:
-        """Makes batches in stored order, with patch ids; see `TrainingData`."""
-        return self._read(batch_size, np.arange(self.num_patches), with_ids=True)
+        Args:
+            batch_size: Patches of a batch.
+            seed: Seed of the order, see `draw_order`; None for the stored order.
+            epoch: Number of the epoch, from 0.
+            start_batch: Leaves out as many batches, without reading them.
 
-    def _read(
-        self, batch_size: int, order: npt.NDArray[np.int64], *, with_ids: bool
-    ) -> tf.data.Dataset:
+        Returns:
+            Data set of what `read` returns.
+        """
         import tensorflow as tf
 
         check_batch_size(batch_size)
-        shuffled = self._label_rows is not self._rows
-        names = [*self._groups, STORED, *([PATCH_ID] if with_ids else [])]
+        nothing = self.read(np.arange(0))  # tells structure, shapes and types
+        arrays = tf.nest.flatten(nothing)
 
-        def read(rows: tf.Tensor, label_rows: tf.Tensor) -> tuple[Any, ...]:
-            batch = self._source.read(rows, names)
-            if shuffled:
-                batch[STORED] = self._source.read(label_rows, [STORED])[STORED]
-            inputs = {name: batch[name] for name in self._groups}
-            labels = map_labels(batch[STORED], self._target)
-            return (inputs, labels, batch[PATCH_ID]) if with_ids else (inputs, labels)
+        def gather(rows: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
+            return tf.nest.flatten(self.read(rows))
 
-        rows = (self._rows[order], self._label_rows[order])
-        dataset = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
+        def read(rows: tf.Tensor) -> Any:
+            # Unlike a generator, this reads several batches at the same time.
+            tensors = tf.numpy_function(gather, [rows], [a.dtype for a in arrays])
+            for tensor, array in zip(tensors, arrays, strict=True):
+                tensor.set_shape((None, *array.shape[1:]))
+            return tf.nest.pack_sequence_as(nothing, tensors)
+
+        order = draw_order(self.num_patches, seed, epoch)[start_batch * batch_size :]
+        dataset = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
         dataset = dataset.map(read, num_parallel_calls=_READ_AHEAD, deterministic=True)
         return dataset.prefetch(_READ_AHEAD)
+
+
+class StoreData(PatchData):
+    """Patches of a store. Inputs: group → shape (batch, band, y, x), uint16.
+
+    Attributes:
+        store: The store.
+        split: Names of the splits, joined by +.
+    """
+
+    def __init__(
+        self, store: Store, settings: Settings, split: str | None = None
+    ) -> None:
+        """Opens splits of a store.
+
+        Args:
+            store: What `open_random_access` returned.
+            settings: Bands and labels.
+            split: Names of splits, joined by +, with all of their patches and their own
+                labels; None for what the settings say to train on.
+
+        Raises:
+            OptionError: If there is no such split.
+            StoreError: If a file of the store is not there.
+            ShardError: If the store is damaged.
+        """
+        self.store, self.split = store, split or settings.train_split
+        self._reader, ids = open_rows(store, self.split)
+        self._groups, self._target = settings.groups, settings.nomenclature
+        self._rows = np.arange(len(ids))
+        seed = settings.seed
+        if split is None:
+            self._rows = _draw_rows(len(ids), settings.fraction, seed)
+        self._label_rows = self._rows
+        if split is None and settings.shuffle_labels:
+            draws = np.random.default_rng([seed, 0, _LABELS])
+            self._label_rows = draws.permutation(self._rows)
+        super().__init__([ids[row] for row in self._rows.tolist()])
+
+    @property
+    def synthetic_patches(self) -> int:
+        """Patches of the store that are made up, of any split."""
+        return int(self.store.manifest["patches"]["synthetic"])
+
+    def read(
+        self, rows: npt.NDArray[np.int64]
+    ) -> tuple[dict[str, npt.NDArray[np.uint16]], npt.NDArray[np.uint8]]:
+        """Reads some patches; see `PatchData.read`.
+
+        Raises:
+            ShardError: If a shard is damaged.
+        """
+        if self._label_rows is not self._rows:
+            inputs = self._reader.gather(self._rows[rows], self._groups)
+            return inputs, self.read_labels(rows)
+        batch = self._reader.gather(self._rows[rows], [*self._groups, STORED])
+        return batch, map_vectors(batch.pop(STORED), self._target)
+
+    def read_labels(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Reads the labels of some patches alone; see `PatchData.read`.
+
+        Raises:
+            ShardError: If a shard is damaged.
+        """
+        batch = self._reader.gather(self._label_rows[rows], [STORED])
+        return map_vectors(batch[STORED], self._target)
+
+
+def count_nbytes(batch: Any) -> int:
+    """Returns the bytes of the tensors of a batch."""
+    import tensorflow as tf
+
+    tensors = tf.nest.flatten(batch)
+    return sum(x.shape.num_elements() * x.dtype.size for x in tensors)
 
 
 def _draw_rows(total: int, fraction: float, seed: int) -> npt.NDArray[np.int64]:
@@ -264,18 +210,14 @@ def clear_errors() -> Iterator[None]:
 
     Raises:
         ShardError: If a shard is damaged.
-        CacheError: If cached features are.
     """
     import tensorflow as tf
 
-    kinds: dict[str, type[BigEarthNetError]] = {
-        kind.__name__: kind for kind in (ShardError, CacheError)
-    }
     try:
         yield
     except tf.errors.OpError as cause:
         # TensorFlow keeps the name of the class and the message, then the traceback.
-        found = re.search(rf"\b({'|'.join(kinds)}): (.+)", cause.message)
+        found = re.search(r"\bShardError: (.+)", cause.message)
         if found is None:
             raise
-        raise kinds[found[1]](found[2]) from None
+        raise ShardError(found[1]) from None

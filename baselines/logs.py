@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
+from typing import TypeAlias
+
+# Takes a name (`loss/epoch`, for example), a number, and the steps of training done.
+Log: TypeAlias = Callable[[str, float, int], None]
 
 
-class Logs:
-    """Event files of a folder; use as a context manager."""
+@contextlib.contextmanager
+def open_log(folder: Path) -> Iterator[Log]:
+    """Opens a new event file; those that are there stay.
 
-    def __init__(self, folder: Path) -> None:
-        """Opens a new event file; what earlier ones say stays.
+    Args:
+        folder: The folder; made if missing.
 
-        Args:
-            folder: The folder; made if missing.
-        """
-        import tensorflow as tf
+    Yields:
+        What writes a number.
+    """
+    import tensorflow as tf
 
-        self._writer = tf.summary.create_file_writer(str(folder))
-        # What tf.summary.scalar writes; that one needs TensorBoard installed.
-        self._kind = tf.compat.v1.SummaryMetadata(
-            plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
-        )
+    # What tf.summary.scalar writes; that one needs TensorBoard installed.
+    kind = tf.compat.v1.SummaryMetadata(
+        plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
+    )
+    writer = tf.summary.create_file_writer(str(folder))
 
-    def write(self, name: str, value: float, step: int) -> None:
-        """Writes a number.
+    def write(name: str, value: float, step: int) -> None:
+        with writer.as_default():
+            tf.summary.write(name, tf.constant(value, tf.float32), step, kind)
 
-        Args:
-            name: Its name, `loss/epoch` for example.
-            value: The number.
-            step: Steps of training done.
-        """
-        import tensorflow as tf
-
-        with self._writer.as_default():
-            tf.summary.write(
-                name, tf.constant(value, tf.float32), step=step, metadata=self._kind
-            )
-
-    def __enter__(self) -> Logs:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._writer.close()
+    try:
+        yield write
+    finally:
+        writer.close()

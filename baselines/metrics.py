@@ -201,26 +201,14 @@ def _compute_classes(
     score = metrics.precision_recall_fscore_support
     precision, recall, f1, patches = score(y_true, predicted, zero_division=0)
     f2 = score(y_true, predicted, beta=2, zero_division=0)[2]
-    said = predicted.sum(axis=0, dtype=np.int64)
-    rows = []
-    for number in range(y_true.shape[1]):
-        columns = y_true[:, number], probability[:, number]
-        rows.append(
-            ClassMetrics(
-                patches=int(patches[number]),
-                predicted=int(said[number]),
-                precision=float(precision[number]),
-                recall=float(recall[number]),
-                f1=float(f1[number]),
-                f2=float(f2[number]),
-                average_precision=(
-                    float(metrics.average_precision_score(*columns))
-                    if patches[number]
-                    else None
-                ),
-            )
-        )
-    return tuple(rows)
+    average_precision = [
+        float(metrics.average_precision_score(*pair)) if count else None
+        for *pair, count in zip(y_true.T, probability.T, patches, strict=True)
+    ]
+    found = predicted.sum(axis=0, dtype=np.int64)
+    columns = [c.tolist() for c in (patches, found, precision, recall, f1, f2)]
+    rows = zip(*columns, average_precision, strict=True)
+    return tuple(ClassMetrics(*row) for row in rows)
 
 
 def _rank(y_true: Labels, probability: Probabilities) -> Ranking:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +11,10 @@ import numpy.typing as npt
 
 from bigearthnet.errors import PatchError
 from bigearthnet.release.bands import GROUPS
+from bigearthnet.source.folder import read_patch_file
 from bigearthnet.source.geotiff import decode_band
-from bigearthnet.source.limits import MAX_FILE_NBYTES
 from bigearthnet.source.metadata import parse_metadata
 from bigearthnet.source.patch import PatchId, band_file, file_names, metadata_file
-
-# A link is not followed, nor a pipe waited for, if one takes a file's place.
-_OPEN_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @dataclass(frozen=True)
@@ -74,27 +70,12 @@ def _read_file(folder: Path, name: str) -> bytes:
     def error(problem: str) -> PatchError:
         return PatchError(problem, patch_id=folder.absolute().name, file=name)
 
-    path = folder / name
-    if path.is_symlink():
-        raise error("a symbolic link: expected a regular file. Put a copy there.")
-    try:
-        with open(path, "rb", opener=_open) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise error("not a regular file.")
-            content = file.read(MAX_FILE_NBYTES + 1)
-    except FileNotFoundError:
+    if not os.path.lexists(folder / name):
         raise error(
             f"missing file: {folder} is no complete folder of a patch, which holds 12 "
             "bands and a JSON."
-        ) from None
-    except IsADirectoryError:
-        raise error("not a regular file.") from None
+        )
+    try:
+        return read_patch_file(folder / name, folder.absolute().name)
     except OSError as cause:
         raise error(f"cannot be read ({cause.strerror}).") from None
-    if len(content) > MAX_FILE_NBYTES:
-        raise error(f"larger than {MAX_FILE_NBYTES} bytes.")
-    return content
-
-
-def _open(path: str, flags: int) -> int:
-    return os.open(path, flags | _OPEN_FLAGS)

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from baselines import command
 from baselines.decisions import DEFAULT_THRESHOLD
 from baselines.model_card import find_warnings, read_evaluations
 from baselines.patch_folders import PatchFolder, read_patch_folder
@@ -28,6 +27,7 @@ from baselines.trained import Trained, load_trained_model
 from bigearthnet.errors import OptionError
 from bigearthnet.release.bands import GROUPS
 from bigearthnet.release.nomenclature import CLC43, remap_ids
+from bigearthnet.util import command
 from bigearthnet.util.files import DurableFile
 
 # Patches of a forward pass.
@@ -78,24 +78,6 @@ def encode_prediction(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def name_patches(argv: Sequence[str]) -> list[str]:
-    """Makes a flag --patch of each argument that is neither a flag nor its value.
-
-    Args:
-        argv: The command line.
-    """
-    changed, is_value = list(argv[:1]), False
-    for argument in argv[1:]:
-        if is_value or not argument.startswith("-"):
-            changed.append(argument if is_value else f"--patch={argument}")
-            is_value = False
-            continue
-        changed.append(argument)
-        name = argument.lstrip("-")
-        is_value = name in flags.FLAGS and not flags.FLAGS[name].boolean
-    return changed
-
-
 def _define_flags() -> None:
     flags.DEFINE_string("workdir", None, "Folder of the trained model.", required=True)
     flags.DEFINE_multi_string(
@@ -108,10 +90,10 @@ def _define_flags() -> None:
     flags.DEFINE_string("weights_path", None, "TF-Slim checkpoint of inception_v2.")
 
 
-def _main() -> None:
-    command.check_packages("tensorflow", "jsonschema", "matplotlib")
+def _main(arguments: Sequence[str]) -> None:
+    command.check_packages("baselines", "tensorflow", "jsonschema", "matplotlib")
     threshold, output = flags.FLAGS.threshold, command.path_flag("output")
-    folders = [Path(folder).expanduser() for folder in flags.FLAGS.patch]
+    folders = [Path(folder).expanduser() for folder in [*flags.FLAGS.patch, *arguments]]
     if not folders:
         raise OptionError("expected the folder of a patch, or of several.")
     if not 0 < threshold <= 1:
@@ -131,4 +113,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    command.run(_main, _define_flags, name_patches)
+    command.run(_main, _define_flags, takes_arguments=True)

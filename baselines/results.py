@@ -7,7 +7,6 @@ gives the same file.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -30,7 +29,7 @@ from baselines.results_json import (
 from baselines.scores import SCORES, Scores, read_scores, write_scores
 from baselines.workdir import EVALUATIONS
 from bigearthnet.release.nomenclature import Nomenclature
-from bigearthnet.util.files import write_json
+from bigearthnet.util.files import read_json_object, write_json
 
 RESULTS = "results.json"
 
@@ -112,13 +111,13 @@ def read_results(folder: Path) -> Result:
     """
     path = folder / RESULTS
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json_object(path)
     except FileNotFoundError:
         raise ResultError(
             f"{path} is missing: the model was not evaluated. Run python -m "
             "baselines.evaluate --help."
         ) from None
-    except (OSError, ValueError, RecursionError) as cause:
+    except (OSError, ValueError) as cause:
         raise ResultError(f"{path} cannot be read: {cause}. Evaluate again.") from None
     check_schema(content, path)
     num_classes = len(decode_nomenclature(content, path))

@@ -206,19 +206,19 @@ def split_names(joined: str) -> tuple[str, ...]:
 
 def define_flags() -> None:
     """Defines a flag for each field."""
+    define = {
+        bool: flags.DEFINE_bool,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+    }
     for field in dataclasses.fields(Settings):
         name, text = field.name, field.metadata["help"]
         default: Any = field.default
-        if field.metadata["choices"]:
-            flags.DEFINE_enum(name, default, list(field.metadata["choices"]), text)
-        elif isinstance(default, bool):
-            flags.DEFINE_bool(name, default, text)
-        elif isinstance(default, int):
-            flags.DEFINE_integer(name, default, text)
-        elif isinstance(default, float):
-            flags.DEFINE_float(name, default, text)
+        if choices := field.metadata["choices"]:
+            flags.DEFINE_enum(name, default, list(choices), text)
         else:
-            flags.DEFINE_string(name, default, text)
+            define[type(default)](name, default, text)
 
 
 def from_flags() -> Settings:

@@ -17,7 +17,7 @@ from baselines.errors import ResultError
 
 Floats = npt.NDArray[np.float64]
 
-# Resamples of the bootstrap and flips of the test.
+# Resamples of the bootstrap, and most sign flips of the test.
 NUM_DRAWS = 10_000
 NUM_FLIPS = 100_000
 # Below as many products no p-value is given: 2^14 flips or fewer are all there are, and
@@ -28,11 +28,8 @@ CONFIDENCE = 0.95
 
 T_TEST_LABEL = "treats patches as independent"
 
-# Random numbers that are held at once: 8 MB of them as float64.
-_CHUNK = 1_000_000
-# Sums that are equal in exact arithmetic may differ by as much, relative to the sum of
-# the absolute values.
-_TOLERANCE = 1e-12
+# Resamples that SciPy holds in memory at once.
+_BATCH = 1_000
 
 
 @dataclass(frozen=True)
@@ -102,9 +99,9 @@ def compare_scores(
         high=high,
         patches=len(differences),
         products=len(counts),
-        p_value=sign_flip_test(sums, seed=seed, num_flips=num_flips)
-        if enough
-        else None,
+        p_value=(
+            sign_flip_test(sums, seed=seed, num_flips=num_flips) if enough else None
+        ),
         p_holm=None,
         p_t_test=t_test(differences),
     )
@@ -147,16 +144,20 @@ def bootstrap_interval(
     Source: percentile interval of the bootstrap over clusters; Efron and Tibshirani,
     An Introduction to the Bootstrap, 1993, chapter 13.
     """
-    size = len(sums)
-    if size < 2:
+    from scipy import stats
+
+    if len(sums) < 2:
         return None, None
-    random = np.random.default_rng(seed)
-    means = []
-    for draws in _chunks(num_draws, size):
-        times = random.multinomial(size, np.full(size, 1 / size), size=draws)
-        means.append(times @ sums / (times @ counts))
-    rest = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(np.concatenate(means), [rest, 1 - rest])
+    low, high = stats.bootstrap(
+        (sums, counts),
+        lambda sums, counts, axis: sums.sum(axis) / counts.sum(axis),
+        n_resamples=num_draws,
+        batch=_BATCH,
+        paired=True,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
     return float(low), float(high)
 
 
@@ -169,20 +170,27 @@ def sign_flip_test(sums: Floats, *, seed: int = 0, num_flips: int = NUM_FLIPS) -
     Args:
         sums: Sum of the differences of each product's patches, shape (product,).
         seed: Seed of the flips.
-        num_flips: How many.
+        num_flips: How many to draw at most.
 
     Returns:
-        (k + 1) / (flips + 1), where k flips give a sum at least as far from 0.
+        (k + 1) / (flips + 1), where k flips give a sum at least as far from 0; k /
+        flips where there are no more flips than `num_flips`, and all are tried.
 
     Source: Phipson and Smyth, Permutation p-values should never be zero, 2010.
     """
-    random = np.random.default_rng(seed)
-    reached = abs(sums.sum()) - _TOLERANCE * np.abs(sums).sum()
-    further = 0
-    for flips in _chunks(num_flips, len(sums)):
-        signs = random.integers(0, 2, (flips, len(sums)), dtype=np.int8) * 2 - 1
-        further += int((np.abs(signs @ sums) >= reached).sum())
-    return (further + 1) / (num_flips + 1)
+    from scipy import stats
+
+    return float(
+        stats.permutation_test(
+            (sums,),
+            lambda sums, axis: np.abs(sums.sum(axis)),
+            permutation_type="samples",
+            n_resamples=num_flips,
+            batch=_BATCH,
+            alternative="greater",
+            rng=np.random.default_rng(seed),
+        ).pvalue
+    )
 
 
 def t_test(differences: Floats) -> float | None:
@@ -220,10 +228,3 @@ def correct(family: Sequence[Difference]) -> list[Difference]:
     return [
         d if d.p_value is None else replace(d, p_holm=next(corrected)) for d in family
     ]
-
-
-def _chunks(total: int, size: int) -> list[int]:
-    """Cuts a number of draws into parts whose random numbers fit into _CHUNK."""
-    most = max(1, _CHUNK // size)
-    full, rest = divmod(total, most)
-    return [most] * full + ([rest] if rest else [])

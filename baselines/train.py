@@ -20,23 +20,25 @@ Example:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from baselines import command, settings, workdir
-from baselines.input_pipeline import StoreData, open_data, open_train_data
+from baselines import settings, workdir
+from baselines.input_pipeline import PatchData, StoreData
 from baselines.models.preprocessing import choose_statistics
 from baselines.settings import NO_SPLIT, Settings
+from baselines.stored_rows import open_random_access
 from baselines.workdir import Run
 from bigearthnet.errors import OptionError
+from bigearthnet.util import command
 from bigearthnet.util.files import write_json
 from bigearthnet.util.options import check_tensorflow
 
 if TYPE_CHECKING:
-    from baselines.input_pipeline import TrainingData
     from baselines.training import Outputs, Trainer
 
 _FLAGS_FOLDER = Path(__file__).parent / "flags"
@@ -87,18 +89,26 @@ def train(
         checkpoint_every_steps,
         quiet,
     )
-    stores = _open_stores(chosen, data_dir)
-    run = describe_run(chosen, *stores, weights_path=weights_path)
-    check_options(chosen, stores[0], choose_strategy())
+    train_data, validation_data = open_train_data(chosen, data_dir)
+    run = describe_run(chosen, train_data, validation_data, weights_path=weights_path)
+    check_options(chosen, train_data, choose_strategy())
     with workdir.lock_workdir(folder):
         workdir.start_run(folder, run, restart=restart)
         if (folder / workdir.TRAINING).is_file():
             print(f"{folder} is trained already; --restart trains it anew.")
             return
-        data: tuple[TrainingData, TrainingData | None] = stores
+        data: tuple[PatchData, PatchData | None] = (train_data, validation_data)
         if chosen.uses_features:
-            cache = features_dir or folder / workdir.FEATURES
-            data = _load_features(chosen, data_dir, weights_path, cache, quiet)
+            from baselines.features import load_or_make_features
+
+            load = functools.partial(
+                load_or_make_features,
+                chosen,
+                weights_path=weights_path,
+                cache_dir=features_dir or folder / workdir.FEATURES,
+                quiet=quiet,
+            )
+            data = load(train_data), validation_data and load(validation_data)
         trainer = _run_training(run, *data, outputs)
         digest = workdir.save_weights(trainer.model, folder)
         content = {"weights_sha256": digest, **trainer.to_json()}
@@ -125,9 +135,8 @@ def describe_run(
         WeightsError: If the weights are missing.
     """
     data = {
-        "train": _describe_data(chosen.train_split, train_data),
-        "validation": validation_data
-        and _describe_data(chosen.validation_split, validation_data),
+        "train": _describe_data(train_data),
+        "validation": validation_data and _describe_data(validation_data),
     }
     if chosen.uses_features:
         from baselines.models.weights import describe_weights
@@ -136,62 +145,35 @@ def describe_run(
         clipped = {"formula": "2 * clip(DN / rgb_max, 0, 1) - 1"}
         return Run(chosen, data, {**clipped, "rgb_max": chosen.rgb_max}, weights)
     statistics = choose_statistics(
-        chosen.statistics, chosen.bands, train_data.statistics
+        chosen.statistics, chosen.bands, train_data.store.statistics
     )
     scaling = {"formula": "(DN - mean) / std", "statistics": statistics}
     return Run(chosen, data, scaling, None)
 
 
-def _describe_data(split: str, data: StoreData) -> dict[str, Any]:
+def _describe_data(data: StoreData) -> dict[str, Any]:
     return {
-        "split": split,
+        "split": data.split,
         "patches": data.num_patches,
         "ids_sha256": data.ids_sha256,
         "synthetic_patches": data.synthetic_patches,
     }
 
 
-def _open_stores(
+def open_train_data(
     chosen: Settings, data_dir: Path
 ) -> tuple[StoreData, StoreData | None]:
     """Opens the patches to train on, and those of the validation split if any."""
-    if chosen.validation_split == NO_SPLIT:
-        return open_train_data(chosen, data_dir), None
+    store = open_random_access(data_dir, chosen.config)
+    validation = chosen.validation_split
     return (
-        open_train_data(chosen, data_dir),
-        open_data(chosen, data_dir, chosen.validation_split),
+        StoreData(store, chosen),
+        None if validation == NO_SPLIT else StoreData(store, chosen, validation),
     )
 
 
-def _load_features(
-    chosen: Settings,
-    data_dir: Path,
-    weights_path: Path | None,
-    cache: Path,
-    quiet: bool,
-) -> tuple[TrainingData, TrainingData | None]:
-    """Loads the features of both; see `_open_stores`."""
-    from baselines.features import load_or_make_features
-
-    splits = [None, chosen.validation_split]
-    found = [
-        load_or_make_features(
-            chosen,
-            data_dir,
-            split,
-            weights_path=weights_path,
-            cache_dir=cache,
-            dtype=chosen.features_dtype,
-            quiet=quiet,
-        )
-        for split in splits
-        if split != NO_SPLIT
-    ]
-    return found[0], found[1] if len(found) > 1 else None
-
-
 def _run_training(
-    run: Run, data: TrainingData, validation: TrainingData | None, outputs: Outputs
+    run: Run, data: PatchData, validation: PatchData | None, outputs: Outputs
 ) -> Trainer:
     """Trains to the end, and returns what was trained."""
     import keras
@@ -257,7 +239,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
-    command.check_packages("tensorflow")
+    command.check_packages("baselines", "tensorflow")
     values = flags.FLAGS
     train(
         settings.from_flags(),
@@ -271,4 +253,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    command.run(_main, _define_flags, expand_run)
+    command.run(_main, _define_flags, change_arguments=expand_run)

@@ -16,8 +16,8 @@ from baselines.checkpoints import (
     save_state,
     set_weights,
 )
-from baselines.input_pipeline import TrainingData, clear_errors
-from baselines.logs import Logs
+from baselines.input_pipeline import PatchData, clear_errors
+from baselines.logs import Log, open_log
 from baselines.optimizers import choose_jit, make_optimizer, make_schedule
 from baselines.settings import Settings
 from baselines.steps import Steps
@@ -61,8 +61,8 @@ class Trainer:
         self,
         settings: Settings,
         make_model: Callable[[], keras.Model],
-        train: TrainingData,
-        validation: TrainingData | None,
+        train: PatchData,
+        validation: PatchData | None,
         strategy: tf.distribute.Strategy,
     ) -> None:
         """Builds model, optimizer and steps.
@@ -107,7 +107,7 @@ class Trainer:
         """
         folder = outputs.checkpoints
         self.state = load_state(folder, self.model, self._optimizer) or State()
-        with Logs(outputs.logs) as log, clear_errors():
+        with open_log(outputs.logs) as log, clear_errors():
             while not self._is_done():
                 start = time.monotonic()
                 self._run_batches(outputs, log)
@@ -134,7 +134,7 @@ class Trainer:
         waited = patience and state.epoch - state.best_epoch >= patience
         return state.epoch >= self._settings.epochs or bool(waited)
 
-    def _run_batches(self, outputs: Outputs, log: Logs) -> None:
+    def _run_batches(self, outputs: Outputs, log: Log) -> None:
         """Trains on what is left of an epoch."""
         import tensorflow as tf
 
@@ -163,12 +163,12 @@ class Trainer:
                     self._save(outputs)
         state.loss_total = float(total)
 
-    def _log_step(self, log: Logs, loss: float) -> None:
-        log.write("loss/batch", loss, self.state.step)
+    def _log_step(self, log: Log, loss: float) -> None:
+        log("loss/batch", loss, self.state.step)
         rate = float(self._optimizer.learning_rate)
-        log.write("learning_rate", rate, self.state.step)
+        log("learning_rate", rate, self.state.step)
 
-    def _end_epoch(self, log: Logs, seconds: float, quiet: bool) -> None:
+    def _end_epoch(self, log: Log, seconds: float, quiet: bool) -> None:
         """Notes the losses of an epoch that is done."""
         state = self.state
         state.epoch, state.batch = state.epoch + 1, 0
@@ -184,7 +184,7 @@ class Trainer:
         state.history.append({"epoch": state.epoch, **losses})
         state.seconds.append(seconds)
         for name, value in losses.items():
-            log.write(f"{name}/epoch", value, state.step)
+            log(f"{name}/epoch", value, state.step)
         if self._settings.early_stopping_patience:
             self._keep_best(losses["validation_loss"])
         if not quiet:
@@ -197,7 +197,7 @@ class Trainer:
             state.best_loss, state.best_epoch = loss, state.epoch
             state.best_weights = copy_weights(self.model)
 
-    def compute_loss(self, data: TrainingData) -> float:
+    def compute_loss(self, data: PatchData) -> float:
         """Returns the mean loss of patches, without penalties and dropout."""
         import tensorflow as tf
 
@@ -217,7 +217,7 @@ def _patch_nbytes(dataset: tf.data.Dataset) -> int:
 
 
 def check_options(
-    settings: Settings, train: TrainingData, strategy: tf.distribute.Strategy
+    settings: Settings, train: PatchData, strategy: tf.distribute.Strategy
 ) -> None:
     """Refuses what a `Trainer` would, before anything is built or written.
 
@@ -234,11 +234,11 @@ def check_options(
     choose_jit(settings, strategy)
 
 
-def _count_batches(settings: Settings, train: TrainingData) -> int:
+def _count_batches(settings: Settings, train: PatchData) -> int:
     return -(-train.num_patches // settings.batch_size)
 
 
-def _check_last_batch(settings: Settings, data: TrainingData, devices: int) -> None:
+def _check_last_batch(settings: Settings, data: PatchData, devices: int) -> None:
     """Refuses a device without patches, whose batch normalization has no mean."""
     last = data.num_patches % settings.batch_size or settings.batch_size
     if settings.batch_norm and last < devices:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 from baselines.errors import WeightsError
 from baselines.settings import Settings
 from bigearthnet.errors import OptionError
-from bigearthnet.util.files import hash_file, sync_folder, write_json
+from bigearthnet.util.files import (
+    hash_file,
+    read_json_object,
+    sync_folder,
+    write_json,
+)
+from bigearthnet.util.locks import try_lock
 
 if TYPE_CHECKING:
     import keras
@@ -120,15 +125,10 @@ def lock_workdir(folder: Path) -> Iterator[None]:
         OptionError: If another process does.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OptionError(
-                f"{folder} is in use: another process trains in it."
-            ) from None
-        except OSError:  # a file system without locks
-            pass
+    path = folder / _LOCK
+    with path.open("w") as file:
+        if not try_lock(file.fileno(), path):
+            raise OptionError(f"{folder} is in use: another process trains in it.")
         yield
 
 
@@ -274,13 +274,10 @@ def _flatten(content: Mapping[str, Any], path: str = "") -> dict[str, Any]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return read_json_object(path)
     except FileNotFoundError:
         raise WeightsError(
             f"{path.parent} is no workdir of baselines.train: {path.name} is missing."
         ) from None
-    except (OSError, ValueError, RecursionError) as cause:
+    except (OSError, ValueError) as cause:
         raise WeightsError(f"{path} cannot be read ({cause}): train again.") from None
-    if not isinstance(content, dict):
-        raise WeightsError(f"{path}: expected a JSON object. Train again.")
-    return content

@@ -19,7 +19,7 @@ from absl import flags
 
 from bigearthnet.loading.images import IMAGE_SIZE, resample
 from bigearthnet.release.bands import GROUPS
-from builder import command
+from bigearthnet.util import command
 
 # Turns that do not count: TensorFlow traces its functions, memory is got.
 _WARM_UP = 2

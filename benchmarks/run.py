@@ -23,7 +23,7 @@ from benchmarks.environments import ENVIRONMENTS, OURS, SetupError, find_version
 from benchmarks.report import RowResult, draw, make_json, make_table
 from benchmarks.rows import ROWS, Row
 from benchmarks.sources import Sources
-from builder import command
+from bigearthnet.util import command
 
 _ROOT = Path(__file__).parent
 # Our package is found by programs that need it, installed or not.

@@ -24,7 +24,7 @@ from benchmarks.report import RowResult, find_ratio
 from benchmarks.rows import ROWS
 from benchmarks.run import run_all
 from benchmarks.sources import Sources
-from builder import command
+from bigearthnet.util import command
 
 # The rows that are measured at each size.
 _NAMES = ("limit-gunzip", "limit-disk", "encode-ours", "encode-ours-two")

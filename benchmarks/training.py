@@ -23,12 +23,12 @@ import numpy as np
 from absl import app, flags
 
 from baselines.feature_data import FeatureData
-from baselines.input_pipeline import open_train_data
 from baselines.models import build_trained_part
 from baselines.models.inception_v2 import NUM_FEATURES
 from baselines.models.preprocessing import choose_statistics
 from baselines.optimizers import choose_strategy, make_optimizer
 from baselines.settings import Settings
+from baselines.train import open_train_data
 from bigearthnet.errors import BigEarthNetError
 from bigearthnet.util.files import write_json
 
@@ -58,8 +58,8 @@ def measure_input(data_dir: Path, batch_size: int) -> dict[str, Any]:
     from baselines.steps import Steps
 
     settings = Settings(batch_size=batch_size, validation_split="none")
-    data = open_train_data(settings, data_dir)
-    values = choose_statistics("stored", settings.bands, data.statistics)
+    data, _ = open_train_data(settings, data_dir)
+    values = choose_statistics("stored", settings.bands, data.store.statistics)
     model = build_trained_part(settings, values)
     batches = data.batches(batch_size, seed=None)
     steps = Steps(

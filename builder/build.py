@@ -45,8 +45,8 @@ from bigearthnet.release.splits import COUNTRIES
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.store import PATCHES, read_store
 from bigearthnet.store.result import BuildResult
+from bigearthnet.util import command
 from bigearthnet.util.files import DurableFile, sync_folder
-from builder import command
 from builder.summary import summarize
 
 

@@ -25,7 +25,8 @@ from bigearthnet.release.bands import BANDS, GROUPS
 from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.report.plotting import Panel, write_picture
 from bigearthnet.schema.configs import get_config
-from builder import build, command, sample, source_checks, summary, verify
+from bigearthnet.util import command
+from builder import build, sample, source_checks, summary, verify
 from builder.loaders import LOADERS, LoadedPatch, load_view
 from builder.table import format_table
 

@@ -20,7 +20,7 @@ from urllib3 import Retry
 
 from bigearthnet.download import RETRIES, Expected, fetch
 from bigearthnet.release import V1, Release
-from builder import command
+from bigearthnet.util import command
 
 RELEASES = {"v1": V1}
 

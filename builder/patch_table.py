@@ -23,7 +23,8 @@ from absl import flags
 from bigearthnet.errors import ChecksumError
 from bigearthnet.release import V1, splits
 from bigearthnet.release.patch_ids import PatchId
-from builder import command, sample
+from bigearthnet.util import command
+from builder import sample
 
 _CHECKSUMS = Path(__file__).parent.parent / "checksums" / "official_lists.tsv"
 

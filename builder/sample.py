@@ -16,7 +16,7 @@ from pathlib import Path
 from absl import flags
 
 from bigearthnet.errors import OptionError
-from builder import command
+from bigearthnet.util import command
 
 PACKAGE = "bigearthnet-common"
 _ARCHIVE = "bigearthnet_common/BigEarthNet-S2-Example.tar.bz2"

@@ -37,8 +37,8 @@ from absl import flags
 from bigearthnet.errors import OptionError
 from bigearthnet.release import V1, bands, splits
 from bigearthnet.release.patch_ids import PatchId
+from bigearthnet.util import command
 from bigearthnet.util.progress import Progress
-from builder import command
 from builder.synthesis import files, geotiff
 from builder.synthesis.labels import draw_labels
 from builder.synthesis.pixels import draw_pixels

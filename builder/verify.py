@@ -25,7 +25,8 @@ from bigearthnet.release import RELEASES, Release
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.source.patch import Patch, decode_patch
 from bigearthnet.store import Store, find_stores
-from builder import checks, command, source_checks
+from bigearthnet.util import command
+from builder import checks, source_checks
 from builder.records import RecordIndex
 from builder.table import format_table
 

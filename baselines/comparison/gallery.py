@@ -16,14 +16,10 @@ import numpy.typing as npt
 
 from baselines.comparison.entries import Entry, Group
 from baselines.errors import ResultError
-from baselines.input_pipeline import read_patch_ids
-from baselines.settings import split_names
-from baselines.sources import PATCH_ID, open_random_access, open_source
-from bigearthnet.loading.labels import STORED, map_labels
+from baselines.stored_rows import open_random_access, open_rows
+from bigearthnet.loading.labels import STORED, map_vectors
 from bigearthnet.release.bands import GROUPS
-from bigearthnet.release.nomenclature import Nomenclature
 from bigearthnet.report.page import Card, Cards
-from bigearthnet.schema.features import S2_SCHEMA
 from bigearthnet.schema.rgb import encode_png, to_rgb
 
 _BANDS_10M = GROUPS[0].name
@@ -111,16 +107,13 @@ def read_pictures(
     store = open_random_access(data_dir, result.subject.config)
     wanted = {result.scores.patch_ids[row]: result.scores.y_true[row] for row in rows}
     pictures: dict[str, bytes] = {}
-    for split in split_names(result.subject.split):
-        features = [f for f in S2_SCHEMA if f.name in (_BANDS_10M, STORED)]
-        source = open_source(store, [split], features)
-        ids = read_patch_ids(store, split)
-        places = [place for place, patch in enumerate(ids) if patch in wanted]
-        if places:
-            batch = _read(source, places, result.subject.nomenclature)
-            for patch, labels, bands in zip(*batch, strict=True):
-                _check_labels(patch, wanted[patch], labels, data_dir)
-                pictures[patch] = encode_png(to_rgb(bands))
+    reader, ids = open_rows(store, result.subject.split)
+    places = [place for place, patch in enumerate(ids) if patch in wanted]
+    batch = reader.gather(places, [STORED, _BANDS_10M])
+    found = map_vectors(batch[STORED], result.subject.nomenclature)
+    for place, labels, bands in zip(places, found, batch[_BANDS_10M], strict=True):
+        _check_labels(ids[place], wanted[ids[place]], labels, data_dir)
+        pictures[ids[place]] = encode_png(to_rgb(bands))
     missing = sorted(set(wanted) - set(pictures))
     if missing:
         raise ResultError(
@@ -128,19 +121,6 @@ def read_pictures(
             "expected the store that was evaluated."
         )
     return pictures
-
-
-def _read(source: Any, places: Sequence[int], nomenclature: Nomenclature) -> Any:
-    """Reads ids, labels and 10 m bands of some patches as arrays."""
-    import tensorflow as tf
-
-    rows = tf.constant(places, tf.int64)
-    batch = source.read(rows, [PATCH_ID, STORED, _BANDS_10M])
-    return (
-        [patch.decode() for patch in batch[PATCH_ID].numpy()],
-        map_labels(batch[STORED], nomenclature).numpy(),
-        batch[_BANDS_10M].numpy(),
-    )
 
 
 def _check_labels(

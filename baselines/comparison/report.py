@@ -153,7 +153,8 @@ def make_json(sections: Sequence[Section]) -> dict[str, Any]:
         "significance": {
             "interval": f"{CONFIDENCE:.0%}, paired bootstrap over products",
             "draws": NUM_DRAWS,
-            "p_value": "two-sided paired sign-flip test over products; (k+1)/(B+1)",
+            "p_value": "two-sided paired sign-flip test over products; (k+1)/(B+1), or "
+            "the share of all flips where these are no more than B",
             "flips": NUM_FLIPS,
             "p_holm": "corrected after Holm over all pairs and metrics of the group",
             "p_t_test": f"paired t-test over patches; {T_TEST_LABEL}",

@@ -25,10 +25,9 @@ _INDEX = ".index"
 _CURE = "Fetch the weights again: python -m baselines.fetch_weights --help."
 # How many names an error lists.
 _MAX_NAMES = 3
-_PIECE_NBYTES = 1 << 20
 
 
-def load_slim_checkpoint(model: keras.Model, path: Path) -> str:
+def load_slim_checkpoint(model: keras.Model, path: Path) -> None:
     """Sets the weights of a model; variables that it does not have are ignored.
 
     Args:
@@ -36,20 +35,16 @@ def load_slim_checkpoint(model: keras.Model, path: Path) -> str:
         path: The file (V1), or what stands before `.index` in the names of the files
             (V2).
 
-    Returns:
-        Checksum of the checkpoint; see `hash_checkpoint`.
-
     Raises:
         WeightsError: If there is no such checkpoint, it cannot be read, or a variable
             is missing, has another shape or type, or a value that cannot be.
     """
-    digest = hash_checkpoint(path)
+    find_files(path)
     variables = map_slim_variables(model)
     shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
     arrays = dict(_read_arrays(path, shapes))
     for name, variable in variables.items():
         variable.assign(arrays[name])
-    return digest
 
 
 def hash_checkpoint(path: Path) -> str:
@@ -64,9 +59,7 @@ def hash_checkpoint(path: Path) -> str:
     digest = hashlib.sha256()
     for part in find_files(path):
         try:
-            with part.open("rb") as file:
-                while piece := file.read(_PIECE_NBYTES):
-                    digest.update(piece)
+            digest.update(part.read_bytes())
         except OSError as cause:
             raise WeightsError(f"{part} cannot be read: {cause}.") from None
     return digest.hexdigest()

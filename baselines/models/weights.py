@@ -43,9 +43,7 @@ def describe_weights(source: str, path: Path | None, seed: int) -> WeightsRecord
     return {"source": "tf-slim", "sha256": hash_checkpoint(_check_path(path))}
 
 
-def load_weights(
-    model: keras.Model, source: str, path: Path | None, seed: int
-) -> WeightsRecord:
+def load_weights(model: keras.Model, source: str, path: Path | None, seed: int) -> None:
     """Sets the weights of a model.
 
     Args:
@@ -54,17 +52,13 @@ def load_weights(
         path: Where the checkpoint is.
         seed: Seed of random weights.
 
-    Returns:
-        What `describe_weights` says of them.
-
     Raises:
         WeightsError: If `slim_checkpoint` refuses them, or they are not there.
     """
     if source == RANDOM:
         initialize_random(model, seed)
-        return {"source": RANDOM, "seed": seed}
-    digest = load_slim_checkpoint(model, _check_path(path))
-    return {"source": "tf-slim", "sha256": digest}
+    else:
+        load_slim_checkpoint(model, _check_path(path))
 
 
 def _check_path(path: Path | None) -> Path:

@@ -22,7 +22,7 @@ from pathlib import Path
 from absl import flags
 
 from benchmarks.faults import builds, injected, kills
-from builder import command
+from bigearthnet.util import command
 from builder.synthesize import write_archive
 from builder.table import format_table
 from builder.verify import verify

@@ -20,7 +20,7 @@ from pathlib import Path
 from absl import flags
 
 from benchmarks.faults import builds
-from builder import command
+from bigearthnet.util import command
 from builder.synthesize import write_archive
 from builder.verify import summarize, verify
 

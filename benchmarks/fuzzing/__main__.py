@@ -26,7 +26,7 @@ from pathlib import Path
 from absl import flags
 
 from bigearthnet.errors import OptionError
-from builder import command
+from bigearthnet.util import command
 
 TARGETS = ("tar", "tiff", "metadata", "patch_id")
 

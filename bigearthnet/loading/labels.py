@@ -74,6 +74,15 @@ def map_labels(
     return tf.cast(counts > 0, tf.uint8)
 
 
+def map_vectors(
+    vectors: npt.NDArray[np.uint8], target: Nomenclature
+) -> npt.NDArray[np.uint8]:
+    """Does to arrays of NumPy what `map_labels` does to tensors."""
+    if target == CLC43:
+        return vectors
+    return (vectors @ make_matrix(target) > 0).astype(np.uint8)
+
+
 def count_unlabelled(store: Store, split: str, target: Nomenclature) -> int:
     """Counts the patches of a split that have no label in a nomenclature.
 

@@ -83,38 +83,52 @@ class FolderMembers:
         if not found:
             yield path, "", PatchError("the patch folder is empty.", patch_id=name)
         for entry in found:
-            content = _read_file(name, entry)
-            if isinstance(content, bytes):
+            content: bytes | PatchError
+            try:
+                content = read_patch_file(entry, name)
                 self.position += len(content)
+            except PatchError as error:
+                content = error
             yield path, entry.name, content
 
     def close(self) -> None:
         """Has nothing to let go of."""
 
 
-def _read_file(patch_id: str, entry: os.DirEntry[str]) -> bytes | PatchError:
-    def error(problem: str) -> PatchError:
-        return PatchError(problem, patch_id=patch_id, file=entry.name)
+def read_patch_file(entry: os.DirEntry[str] | Path, patch_id: str) -> bytes:
+    """Reads a file of a patch: a regular one, and not larger than these can be.
 
-    if not entry.name.isprintable():
-        return PatchError(
-            "a name that cannot be shown.", patch_id=patch_id, file=ascii(entry.name)
-        )
+    Args:
+        entry: The file.
+        patch_id: The patch, for the error.
+
+    Raises:
+        PatchError: If it is not a regular file (a link, too), too large, or has a name
+            that cannot be shown.
+        OSError: If the operating system cannot read it.
+    """
+
+    def error(problem: str) -> PatchError:
+        return PatchError(problem, patch_id=patch_id, file=name)
+
+    name = entry.name if entry.name.isprintable() else ascii(entry.name)
+    if name != entry.name:
+        raise error("a name that cannot be shown.")
     if entry.is_symlink():
-        return error("a symbolic link: expected a regular file. Put a copy there.")
+        raise error("a symbolic link: expected a regular file. Put a copy there.")
     if not _is_file(entry):
-        return error("not a regular file.")
-    with open(entry.path, "rb", buffering=0, opener=_open) as file:
+        raise error("not a regular file.")
+    with open(entry, "rb", buffering=0, opener=_open) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            return error("not a regular file.")
+            raise error("not a regular file.")
         if status.st_size > MAX_FILE_NBYTES:
-            return error(f"larger than {MAX_FILE_NBYTES} bytes.")
+            raise error(f"larger than {MAX_FILE_NBYTES} bytes.")
         return _read_up_to(file, status.st_size)
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    return entry.is_file(follow_symlinks=False)
+def _is_file(entry: os.DirEntry[str] | Path) -> bool:
+    return entry.is_file()
 
 
 def _open(path: str, flags: int) -> int:

@@ -5,7 +5,6 @@ A store is one finished folder of shards of one configuration in one format.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from bigearthnet.release import Release, find_release
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.schema.features import Feature
 from bigearthnet.store.compatibility import check_compatibility
+from bigearthnet.util.files import read_json_object
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -262,9 +262,6 @@ def _is_below(name: str) -> bool:
 
 def _read_json(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as cause:
+        return read_json_object(path)
+    except (OSError, ValueError) as cause:
         raise ShardError(f"{path} cannot be read: {cause}. Build again.") from None
-    if not isinstance(content, dict):
-        raise ShardError(f"{path}: expected a JSON object. Build again.")
-    return content

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 # What file systems without hard links say.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
@@ -145,6 +146,22 @@ def write_all(
 def write_json(content: Mapping[str, object], path: Path) -> None:
     """Writes JSON for people and programs; see `write_text`."""
     write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", path)
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Reads what `write_json` wrote, in a file that may be damaged by now.
+
+    Raises:
+        OSError: If the file is missing or cannot be read.
+        ValueError: If it does not hold a JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as cause:  # brackets within brackets, thousands of them
+        raise ValueError(str(cause)) from None
+    if not isinstance(content, dict):
+        raise ValueError("expected a JSON object")
+    return content
 
 
 def write_text(text: str, path: Path) -> None:

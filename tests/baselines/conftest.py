@@ -13,11 +13,10 @@ import pytest
 
 from baselines import workdir
 from baselines.evaluations import Subject
-from baselines.input_pipeline import open_train_data
 from baselines.results import evaluation_folder, write_results
 from baselines.scores import Scores
 from baselines.settings import Settings
-from baselines.train import describe_run
+from baselines.train import describe_run, open_train_data
 from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.util.files import write_json
 
@@ -134,7 +133,7 @@ def make_run(all_stores: Path, tmp_path: Path) -> MakeRun:
         folder = tmp_path / name
         folder.mkdir()
         data = open_train_data(settings, data_dir)
-        run = describe_run(settings, data, None, weights_path=None)
+        run = describe_run(settings, *data, weights_path=None)
         workdir.start_run(folder, run, restart=False)
         from baselines.models import build_trained_part
 

@@ -18,6 +18,7 @@ from baselines.evaluate import Data, evaluate, find_tuning_split
 from baselines.input_pipeline import StoreData
 from baselines.levels import derive_level
 from baselines.results import RESULTS, evaluation_folder, read_results
+from baselines.stored_rows import open_random_access
 from baselines.trained import load_trained_model
 from baselines.workdir import read_run
 from bigearthnet.errors import OptionError
@@ -39,15 +40,15 @@ def score_directly(
     """Patch id → labels and probabilities, one patch at a time, by the whole model."""
     trained = load_trained_model(folder)
     settings = trained.run.settings
-    data = StoreData(
-        data_dir, split, config="s2", groups=settings.groups, labels=settings.labels
-    )
+    data = StoreData(open_random_access(data_dir, "s2"), settings, split)
     return {
-        ids.numpy()[0].decode(): (
+        patch_id: (
             labels.numpy()[0],
             keras.ops.convert_to_numpy(trained.model(inputs))[0],
         )
-        for inputs, labels, ids in data.labelled_batches(1)
+        for patch_id, (inputs, labels) in zip(
+            data.patch_ids, data.batches(1, seed=None), strict=True
+        )
     }
 
 

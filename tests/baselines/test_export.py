@@ -54,7 +54,7 @@ def test_a_stranger_can_use_the_export(
     folder, output = make_run(model=model, batch_norm=True), tmp_path / "exported"
     assert export(folder, output) <= 1e-5
     trained = load_trained_model(folder)
-    inputs = {name: bands[:3] for name, bands in make_patches(trained.run).items()}
+    inputs = {name: bands[:3] for name, bands in make_patches(trained.model).items()}
     np.savez(tmp_path / "inputs.npz", **inputs)
     files = [str(output), str(tmp_path / "inputs.npz"), str(tmp_path / "found.npz")]
     code = [sys.executable, "-P", "-c", _STRANGER, *files]

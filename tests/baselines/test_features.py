@@ -19,11 +19,11 @@ import tensorflow as tf
 from baselines import feature_cache, features
 from baselines.errors import CacheError, WeightsError
 from baselines.feature_data import FeatureData
-from baselines.input_pipeline import open_data, open_train_data
+from baselines.input_pipeline import StoreData
 from baselines.models import build_feature_model, build_trained_part
 from baselines.settings import Settings
+from baselines.stored_rows import open_random_access
 from baselines.training import Outputs, Trainer
-from bigearthnet.errors import OptionError
 
 Array = npt.NDArray[Any]
 Load = Callable[..., FeatureData]
@@ -38,6 +38,9 @@ SETTINGS = Settings(
     labels="ben19",
     seed=3,
 )
+
+
+HALF = dataclasses.replace(SETTINGS, features_dtype="float16")
 
 
 @pytest.fixture(autouse=True)
@@ -59,19 +62,22 @@ def build_fake(settings: Settings, _: Path | None) -> Callable[..., tf.Tensor]:
     return forward
 
 
+def open_data(
+    settings: Settings, data_dir: Path, split: str | None = None
+) -> StoreData:
+    """Patches of a store; of what the settings say to train on without a split."""
+    return StoreData(open_random_access(data_dir, "s2"), settings, split)
+
+
 @pytest.fixture
 def load_real(all_stores: Path, tmp_path: Path) -> Load:
     """Loads features of the six real patches, from or into a folder of the test."""
 
     def load_features(settings: Settings = SETTINGS, **options: Any) -> FeatureData:
-        values = {
-            "data_dir": all_stores,
-            "split": None,
-            "weights_path": None,
-            "cache_dir": tmp_path / "cache",
-            "quiet": True,
-        }
-        return features.load_or_make_features(settings, **(values | options))
+        data_dir = options.pop("data_dir", all_stores)
+        data = open_data(settings, data_dir, options.pop("split", None))
+        values = {"weights_path": None, "cache_dir": tmp_path / "cache", "quiet": True}
+        return features.load_or_make_features(settings, data, **(values | options))
 
     return load_features
 
@@ -132,12 +138,12 @@ def test_features_are_those_of_the_model(load_real: Load, all_stores: Path) -> N
 
     stored = open_data(SETTINGS, all_stores, SPLITS)
     model = build_feature_model(SETTINGS, None)
-    inputs, expected, ids = next(iter(stored.labelled_batches(6)))
+    inputs, expected = next(iter(stored.batches(6, seed=None)))
     expected_values = model(inputs).numpy()
     np.testing.assert_allclose(expected_values, values(data), rtol=0, atol=1e-5)
     np.testing.assert_array_equal(values(data), values(load_real()))
     np.testing.assert_array_equal(expected, labels(data))
-    assert [patch.decode() for patch in ids.numpy()] == data.patch_ids
+    assert stored.patch_ids == data.patch_ids
     assert (stored.num_patches, stored.ids_sha256) == (6, data.ids_sha256)
     assert np.ptp(values(data), axis=0).max() > 0.01, "patches differ"
 
@@ -268,7 +274,7 @@ def test_what_decides_no_feature_shares_the_folder(
 
     assert [] == computed
     np.testing.assert_array_equal(expected, values(other))
-    stored = open_train_data(settings, all_stores)
+    stored = open_data(settings, all_stores)
     np.testing.assert_array_equal(labels(stored), labels(other))
 
 
@@ -317,7 +323,7 @@ def test_half_precision_halves_the_space(load: Load, tmp_path: Path) -> None:
     """Kept as float16, features are rounded once: when computed and when loaded."""
     exact = values(load())
 
-    first, again = (values(load(dtype="float16")) for _ in range(2))
+    first, again = (values(load(HALF)) for _ in range(2))
 
     np.testing.assert_array_equal(exact.astype(np.float16), first)
     np.testing.assert_array_equal(first, again)
@@ -343,7 +349,7 @@ def test_features_that_cannot_be_kept_are_refused(
     monkeypatch.setattr(features, "_build_model", build)
 
     with pytest.raises(CacheError, match=f"patches 0 to 1 are too large for {dtype}"):
-        load(dtype=dtype)
+        load(dataclasses.replace(SETTINGS, features_dtype=dtype))
 
     assert [] == computed
 
@@ -430,12 +436,6 @@ def test_missing_weights_are_an_error(load: Load, tmp_path: Path) -> None:
         load(settings)
 
     assert not (tmp_path / "cache").exists()
-
-
-def test_an_unknown_type_is_refused(load: Load) -> None:
-    """Features are kept as float32 or float16."""
-    with pytest.raises(OptionError, match="expected one of float32, float16, got 'f8'"):
-        load(dtype="f8")
 
 
 def test_a_head_trained_from_cached_features_is_the_same(

@@ -12,10 +12,9 @@ from baselines.input_pipeline import (
     clear_errors,
     draw_order,
     hash_ids,
-    open_data,
-    open_train_data,
 )
 from baselines.settings import Settings
+from baselines.stored_rows import open_random_access
 from bigearthnet.errors import OptionError, ShardError, StoreError
 from bigearthnet.loading import load
 from bigearthnet.schema.examples import Example
@@ -42,10 +41,10 @@ def data_dir(
     return keep_format(many_shards, folder, request.param)
 
 
-def open_splits(data_dir: Path, split: str = ALL, **changes: Any) -> StoreData:
-    """Opens splits with all bands and CLC43 labels."""
-    options = {"config": "s2", "groups": GROUPS, "labels": "clc43", **changes}
-    return StoreData(data_dir, split, **options)
+def open_splits(data_dir: Path, split: str | None = ALL, **changes: Any) -> StoreData:
+    """Opens all patches of splits, or what settings say to train on."""
+    options = {"train_split": ALL, "validation_split": "none", **changes}
+    return StoreData(open_random_access(data_dir, "s2"), Settings(**options), split)
 
 
 def read_ids(data: StoreData, **options: Any) -> list[int]:
@@ -64,10 +63,10 @@ def test_pixels_labels_and_ids_belong_together(
     data = open_splits(data_dir)
     rows = {row["patch_id"]: row for row in fake_rows}
     seen = []
-    for inputs, labels, ids in data.labelled_batches(4):
-        for number, patch_id in enumerate(ids.numpy()):
-            row = rows[patch_id.decode()]
-            seen.append(patch_id.decode())
+    for inputs, labels in data.batches(4, seed=None):
+        for number in range(len(labels)):
+            row = rows[data.patch_ids[len(seen)]]
+            seen.append(row["patch_id"])
             np.testing.assert_array_equal(row["multi_hot_43"], labels[number])
             for name in GROUPS:
                 np.testing.assert_array_equal(row[name], inputs[name][number])
@@ -79,7 +78,7 @@ def test_pixels_labels_and_ids_belong_together(
 
 def test_the_stored_order_is_that_of_load(data_dir: Path) -> None:
     """Without a seed, splits follow one another in the order of their shards."""
-    data = open_splits(data_dir, "train+excluded", groups=GROUPS[:1])
+    data = open_splits(data_dir, "train+excluded")
     expected = [
         labels
         for split in ("train", "excluded")
@@ -117,7 +116,7 @@ def test_left_out_batches_are_not_read(
 ) -> None:
     """Resuming reads the rows that are left, and no others."""
     data, read = open_splits(data_dir), []
-    reader = data._source._reader
+    reader = data._reader
     gather = reader.gather
 
     def note(rows: np.ndarray, *args: Any) -> Any:
@@ -132,21 +131,23 @@ def test_left_out_batches_are_not_read(
 
 def test_a_part_of_the_patches_is_drawn_by_seed(data_dir: Path) -> None:
     """A fraction has its share of the patches, the same for the same seed."""
-    parts = [open_splits(data_dir, fraction=0.5, seed=seed) for seed in range(6)]
+    parts = [open_splits(data_dir, None, fraction=0.5, seed=seed) for seed in range(6)]
+    whole = open_splits(data_dir)
+    numbers = dict(zip(whole.patch_ids, read_ids(whole, seed=None), strict=True))
 
     assert {3} == {part.num_patches for part in parts}
     assert len({part.ids_sha256 for part in parts}) > 1
     for part in parts:
-        ids = [i.decode() for *_, ids in part.labelled_batches(2) for i in ids.numpy()]
-        assert ids == part.patch_ids
-    again = open_splits(data_dir, fraction=0.5, seed=5)
+        assert [numbers[i] for i in part.patch_ids] == read_ids(part, seed=None)
+    again = open_splits(data_dir, None, fraction=0.5, seed=5)
     assert parts[5].patch_ids == again.patch_ids
-    assert 1 == open_splits(data_dir, fraction=0.01).num_patches
+    assert 1 == open_splits(data_dir, None, fraction=0.01).num_patches
 
 
 def test_shuffled_labels_are_those_of_other_patches(data_dir: Path) -> None:
     """Pixels stay where they are; labels are the same ones in another order."""
-    plain, mixed = open_splits(data_dir), open_splits(data_dir, shuffle_labels=True)
+    plain = open_splits(data_dir)
+    mixed = open_splits(data_dir, None, shuffle_labels=True)
     before = np.concatenate([labels for _, labels in plain.batches(4, seed=None)])
     after = np.concatenate([labels for _, labels in mixed.batches(4, seed=None)])
 
@@ -157,7 +158,7 @@ def test_shuffled_labels_are_those_of_other_patches(data_dir: Path) -> None:
 
 def test_labels_are_mapped(data_dir: Path) -> None:
     """Patches without a label in the nomenclature stay, with a vector of zeros."""
-    data = open_splits(data_dir, labels="ben19", groups=GROUPS[:1])
+    data = open_splits(data_dir, labels="ben19")
     labels = np.concatenate([labels for _, labels in data.batches(4, seed=None)])
 
     assert (6, 19) == labels.shape
@@ -166,17 +167,12 @@ def test_labels_are_mapped(data_dir: Path) -> None:
 
 def test_settings_choose_what_is_read(data_dir: Path) -> None:
     """RGB models read the 10 m bands alone; only training takes a fraction."""
-    settings = Settings(
-        model="s_cnn_rgb", train_split=ALL, validation_split="none", fraction=0.5
-    )
-    train = open_train_data(settings, data_dir)
+    options = {"model": "s_cnn_rgb", "fraction": 0.5}
+    train = open_splits(data_dir, None, **options)
     inputs, _ = next(iter(train.batches(2, seed=None)))
 
     assert ["bands_10m"] == list(inputs)
-    assert (3, 6) == (
-        train.num_patches,
-        open_data(settings, data_dir, ALL).num_patches,
-    )
+    assert (3, 6) == (train.num_patches, open_splits(data_dir, **options).num_patches)
 
 
 def test_arrow_and_tfrecord_give_the_same(many_shards: Path, tmp_path: Path) -> None:

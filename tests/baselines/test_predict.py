@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from absl import flags
 
 from baselines import predict as module
 from baselines.evaluate import Data, evaluate
-from baselines.predict import _define_flags, encode_prediction, name_patches, predict
+from baselines.predict import encode_prediction, predict
 from baselines.trained import load_trained_model
 from bigearthnet.release.nomenclature import CLC43
 
@@ -63,42 +62,15 @@ def test_labels_are_those_of_the_model(make_run: MakeRun, sample_folder: Path) -
     )
 
 
-@pytest.fixture
-def defined_flags(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The flags of the command, apart from those of other commands."""
-    monkeypatch.setattr(flags, "FLAGS", flags.FlagValues())
-    for name in ("string", "multi_string", "float", "bool"):
-        define = getattr(flags, f"DEFINE_{name}")
-        monkeypatch.setattr(
-            flags,
-            f"DEFINE_{name}",
-            lambda *args, define=define, **options: define(
-                *args, flag_values=flags.FLAGS, **options
-            ),
-        )
-    _define_flags()
-
-
-@pytest.mark.usefixtures("defined_flags")
-def test_patches_stand_anywhere_on_the_line() -> None:
-    """What is neither a flag nor a flag's value is a patch."""
-    line = ["predict", "a", "--workdir", "w", "b,c", "--threshold=0.3", "/d e"]
-
-    changed = name_patches(line)
-    assert ["predict"] == flags.FLAGS(changed)
-    assert ["a", "b,c", "/d e"] == flags.FLAGS.patch
-    assert ("w", 0.3) == (flags.FLAGS.workdir, flags.FLAGS.threshold)
-
-
 def test_the_command_prints_json_and_draws(
     make_run: MakeRun, sample_folder: Path, tmp_path: Path
 ) -> None:
-    """There is a line of JSON and a picture for each patch."""
+    """There is a line of JSON and a picture for each patch, wherever it is named."""
     folder = make_run(model="s_cnn_rgb")
     patches = [str(path) for path in sorted(sample_folder.iterdir())[:2]]
     output = tmp_path / "pictures"
-    line = (f"--workdir={folder}", f"--output={output}")
-    done = start(*line, *patches)
+    line = (patches[0], "--workdir", str(folder), patches[1], f"--output={output}")
+    done = start(*line)
     contents = [json.loads(text) for text in done.stdout.splitlines()]
 
     assert 0 == done.returncode

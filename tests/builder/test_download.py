@@ -116,7 +116,7 @@ def run_command(
     *arguments: str, release: Release | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command in a process of its own, for another release if given."""
-    code = "from builder import command, download\n"
+    code = "from bigearthnet import command\nfrom builder import download\n"
     if release is not None:
         fields = {
             "url": release.url,

@@ -188,6 +188,24 @@ def test_json_keeps_text_and_order(tmp_path: Path) -> None:
     assert [path] == list(tmp_path.iterdir())
 
 
+def test_json_is_read_back(tmp_path: Path) -> None:
+    """What was written is read; a file that is not there is a FileNotFoundError."""
+    files.write_json({"b": "é", "a": [1]}, tmp_path / "a.json")
+
+    assert {"b": "é", "a": [1]} == files.read_json_object(tmp_path / "a.json")
+    with pytest.raises(FileNotFoundError):
+        files.read_json_object(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff", b"[" * 100_000])
+def test_what_is_no_json_object_is_an_error(content: bytes, tmp_path: Path) -> None:
+    """Damage of any kind is a ValueError."""
+    (tmp_path / "a.json").write_bytes(content)
+
+    with pytest.raises(ValueError, match=r"Expecting|expected|decode|recursion"):
+        files.read_json_object(tmp_path / "a.json")
+
+
 def test_text_replaces_what_was_there(tmp_path: Path) -> None:
     """A text file is UTF-8, and takes the place of an older one as a whole."""
     path = tmp_path / "x.md"

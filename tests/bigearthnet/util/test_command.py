@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from absl import flags
+
+import baselines
+import builder
+from bigearthnet.errors import ArchiveError, OptionError, PatchError
+from bigearthnet.util import command
+
+Main = Callable[..., int | None]
+COMMANDS = [
+    f"{package.__name__}.{path.stem}"
+    for package in (baselines, builder)
+    for path in sorted(Path(package.__path__[0]).glob("*.py"))
+    if "command.run(" in path.read_text(encoding="utf-8")
+]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs a command without what absl starts beside it; returns the exit status."""
+    monkeypatch.setattr(flags, "FLAGS", flags.FlagValues())
+
+    def start(main: Main, flags_parser: Callable[[list[str]], list[str]]) -> None:
+        sys.exit(main(flags_parser(sys.argv)))
+
+    monkeypatch.setattr("absl.app.run", start)
+
+    def run_main(main: Main, *arguments: str, **options: Any) -> int:
+        monkeypatch.setattr(sys, "argv", ["program", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            command.run(main, lambda: None, **options)
+        return int(caught.value.code or 0)
+
+    return run_main
+
+
+def raiser(error: BaseException) -> Main:
+    """A command that raises an error."""
+
+    def main() -> None:
+        raise error
+
+    return main
+
+
+def start_command(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m NAME` in a process of its own."""
+    line = [sys.executable, "-m", name, *arguments]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("result", "status"), [(None, 0), (0, 0), (3, 3)])
+def test_the_status_is_that_of_the_command(
+    run: Callable[..., int], result: int | None, status: int
+) -> None:
+    """A command that returns nothing has succeeded; a number is its status."""
+    assert status == run(lambda: result)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PatchError("is bad.", patch_id="P", file="F"),
+        ArchiveError("cut at byte 7."),
+        OSError("no space left."),
+    ],
+)
+def test_our_errors_end_with_their_message(
+    run: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+) -> None:
+    """An error of ours or of the system is one line on stderr and status 1."""
+    assert 1 == run(raiser(error))
+    assert ("", f"error: {error}\n") == tuple(capsys.readouterr())
+
+
+def test_other_errors_are_not_hidden(run: Callable[..., int]) -> None:
+    """A mistake of ours keeps its traceback."""
+    with pytest.raises(ZeroDivisionError):
+        run(raiser(ZeroDivisionError()))
+
+
+def test_missing_packages_name_the_extra() -> None:
+    """Packages that are not installed are named, with the extra that has them."""
+    command.check_packages("baselines", "numpy", "absl")
+
+    with pytest.raises(OptionError, match=r"^no_such_package not.*\[baselines\]"):
+        command.check_packages("baselines", "numpy", "no_such_package")
+
+
+def test_errors_of_tensorflow_are_one_line(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An operation that fails, for want of memory say, ends without a traceback."""
+    import tensorflow as tf
+
+    error = tf.errors.ResourceExhaustedError(None, None, "OOM with shape[9]\n\nHint")
+
+    assert 1 == run(raiser(error))
+    expected = "error: ResourceExhaustedError: OOM with shape[9]\n"
+    assert expected == capsys.readouterr().err
+
+
+def test_an_interruption_is_no_traceback(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C ends with the status that shells have for it."""
+    assert 130 == run(raiser(KeyboardInterrupt()))
+    assert "interrupted\n" == capsys.readouterr().err
+
+
+def test_an_argument_without_a_flag_is_refused(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Words that belong to no flag are an error, and the command does not run."""
+    assert 1 == run(raiser(AssertionError()), "data")
+    assert "unexpected argument 'data'" in capsys.readouterr().err
+
+
+def test_a_command_can_take_arguments(run: Callable[..., int]) -> None:
+    """A command that asks for them gets the arguments that are not flags."""
+    seen: list[list[str]] = []
+
+    assert 0 == run(seen.append, "a", "b", takes_arguments=True)
+    assert [["a", "b"]] == seen
+
+
+def test_arguments_are_changed_before_they_are_parsed(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What changes the command line decides what is parsed, or ends the command."""
+
+    def refuse(argv: object) -> list[str]:
+        raise OptionError("no such run.")
+
+    assert 1 == run(lambda: None, change_arguments=lambda argv: [*argv, "more"])
+    assert "unexpected argument 'more'" in capsys.readouterr().err
+    assert 1 == run(raiser(AssertionError()), change_arguments=refuse)
+    assert "error: no such run." in capsys.readouterr().err
+
+
+def test_paths_start_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`~` is the home folder; a flag that was not given is no path."""
+    values = flags.FlagValues()
+    flags.DEFINE_string("one", "~/data", "Path.", flag_values=values)
+    flags.DEFINE_string("two", None, "Path.", flag_values=values)
+    values(["program"])
+    monkeypatch.setattr(flags, "FLAGS", values)
+
+    assert Path.home() / "data" == command.path_flag("one")
+    assert Path.home() / "data" == command.optional_path_flag("one")
+    assert command.optional_path_flag("two") is None
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_no_error(name: str) -> None:
+    """`--help` ends with 0 and shows an example and the flags."""
+    done = start_command(name, "--help")
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert f"Example:\n  python -m {name} --" in done.stdout
+    assert "\nflags:\n" in done.stdout
+
+
+def test_helpfull_shows_flags_of_other_modules() -> None:
+    """`--helpfull` shows the settings of a training, too."""
+    done = start_command("baselines.train", "--helpfull")
+
+    assert 0 == done.returncode
+    assert "--[no]third_pool" in done.stdout
+
+
+def test_flags_stand_in_a_file(tmp_path: Path) -> None:
+    """`--flagfile` is read as if its lines stood on the command line."""
+    path = tmp_path / "sample.flags"
+    path.write_text(f"--output={tmp_path / 'out'}\n")
+    done = start_command("builder.sample", f"--flagfile={path}")
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert done.stdout.startswith("6 real patches in ")
+    assert 6 == len(list((tmp_path / "out" / "BigEarthNet-S2-Example").iterdir()))
+
+
+def test_a_missing_flag_is_named() -> None:
+    """A command without a flag it needs ends with an error that names the flag."""
+    done = start_command("builder.sample")
+
+    assert 1 == done.returncode
+    assert "--output" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argument", "problem"),
+    [
+        ("--model=vgg", "s_cnn_rgb|s_cnn_all|inception_v2"),
+        ("--learning_rat=1", "learning_rat"),
+        ("--epochs=many", "epochs"),
+        ("--train_split=val", "error: split: expected some of train"),
+        ("--fraction=2", "error: fraction: expected more than 0"),
+        ("--run=paper", "error: run: expected --run= and one of inception_v2"),
+    ],
+)
+def test_unknown_values_are_one_clear_error(argument: str, problem: str) -> None:
+    """A flag or value that has no meaning is named, without a traceback."""
+    done = start_command(
+        "baselines.train", "--data_dir=data", "--workdir=run", argument
+    )
+
+    assert 1 == done.returncode
+    assert problem in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_command_that_is_told_to_end_cleans_up(name: str, status: int) -> None:
+    """Ctrl-C and SIGTERM end a command through its `finally` clauses."""
+    code = f"""
+import os, signal, time
+from bigearthnet.util import command
+def main():
+    try:
+        os.kill(os.getpid(), signal.{name})
+        time.sleep(60)
+    finally:
+        print("cleaned up", flush=True)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+command.run(main, lambda: None)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+
+    assert (status, "cleaned up\n") == (done.returncode, done.stdout)
+    assert "Traceback" not in done.stderr
