@@ -11,6 +11,7 @@ from typing import Any
 from baselines.metrics import Metrics
 from baselines.scores import Scores
 from baselines.settings import Settings
+from bigearthnet.release import RELEASES
 from bigearthnet.release.nomenclature import Nomenclature
 from bigearthnet.schema.configs import get_config
 
@@ -93,7 +94,7 @@ class Subject:
             weights_sha256=weights_sha256,
             weights_source=settings.weights if settings.uses_features else "scratch",
             config=settings.config,
-            split_scheme=get_config(settings.config).scheme,
+            split_scheme=get_config(settings.config, RELEASES).choice.scheme,
             split=split,
             train_split=settings.train_split,
             synthetic_patches=synthetic_patches,

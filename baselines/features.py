@@ -102,7 +102,7 @@ def make_patches_key(data: StoreData) -> Key:
     """
     files = [f for name in split_names(data.split) for f in data.store.files(name)]
     return {
-        "config": data.store.name,
+        "config": data.store.config.name,
         "split": data.split,
         "num_patches": data.num_patches,
         "patch_ids_sha256": _hash_lines(data.patch_ids),

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from baselines.settings import Settings
 from baselines.stored_rows import open_rows
 from bigearthnet.errors import ShardError
-from bigearthnet.loading.labels import STORED, map_vectors
+from bigearthnet.loading.labels import map_vectors
 from bigearthnet.store import Store
 from bigearthnet.util.options import check_batch_size
 
@@ -148,6 +148,7 @@ class StoreData(PatchData):
         self.store, self.split = store, split or settings.train_split
         self._reader, ids = open_rows(store, self.split)
         self._groups, self._target = settings.groups, settings.nomenclature
+        self._stored = store.config.release.label_sets[0]
         self._rows = np.arange(len(ids))
         seed = settings.seed
         if split is None:
@@ -174,8 +175,9 @@ class StoreData(PatchData):
         if self._label_rows is not self._rows:
             inputs = self._reader.gather(self._rows[rows], self._groups)
             return inputs, self.read_labels(rows)
-        batch = self._reader.gather(self._rows[rows], [*self._groups, STORED])
-        return batch, map_vectors(batch.pop(STORED), self._target)
+        columns = [*self._groups, self._stored.vector]
+        batch = self._reader.gather(self._rows[rows], columns)
+        return batch, self._map(batch.pop(self._stored.vector))
 
     def read_labels(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Reads the labels of some patches alone; see `PatchData.read`.
@@ -183,8 +185,11 @@ class StoreData(PatchData):
         Raises:
             ShardError: If a shard is damaged.
         """
-        batch = self._reader.gather(self._label_rows[rows], [STORED])
-        return map_vectors(batch[STORED], self._target)
+        vector = self._stored.vector
+        return self._map(self._reader.gather(self._label_rows[rows], [vector])[vector])
+
+    def _map(self, vectors: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        return map_vectors(vectors, self._stored.nomenclature, self._target)
 
 
 def count_nbytes(batch: Any) -> int:

@@ -15,6 +15,7 @@ from baselines.results import RESULTS, read_results
 from baselines.settings import split_names
 from baselines.trained import Trained
 from baselines.workdir import EVALUATIONS, Run
+from bigearthnet.release import RELEASES
 from bigearthnet.release.bands import GROUPS
 from bigearthnet.schema.configs import get_config
 from bigearthnet.util.files import write_text
@@ -196,7 +197,7 @@ model's by up to {difference:.1e}."""
 def _describe_training(run: Run, weights_sha256: str) -> str:
     data, settings = run.data["train"], run.settings
     validation = run.data["validation"]
-    scheme = get_config(settings.config).scheme
+    scheme = get_config(settings.config, RELEASES).choice.scheme
     lines = [
         f"- {data['patches']:,} patches of the {scheme} split `{data['split']}`; "
         f"sha256 of their ids {data['ids_sha256']}",

@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.errors import PatchError
-from bigearthnet.release.bands import GROUPS
+from bigearthnet.release import V1
+from bigearthnet.release.patch_ids import PatchId
 from bigearthnet.source.folder import read_patch_file
-from bigearthnet.source.geotiff import decode_band
-from bigearthnet.source.metadata import parse_metadata
-from bigearthnet.source.patch import PatchId, band_file, file_names, metadata_file
+from bigearthnet.source.patch import RawPatch, decode_patch
+
+# Folders are laid out as in this archive; they need not be of its patches.
+_ARCHIVE = V1.archive("s2")
 
 
 @dataclass(frozen=True)
@@ -50,20 +52,10 @@ def read_patch_folder(folder: Path) -> PatchFolder:
             patch_id=patch_id,
         )
     PatchId.parse(patch_id)
-    files = {name: _read_file(folder, name) for name in file_names(patch_id)}
-    groups = {
-        group.name: np.stack(
-            [
-                decode_band(files[name], band, patch_id=patch_id, file=name)
-                for band in group.bands
-                for name in [band_file(patch_id, band.name)]
-            ]
-        )
-        for group in GROUPS
-    }
-    name = metadata_file(patch_id)
-    metadata = parse_metadata(files[name], patch_id=patch_id, file=name)
-    return PatchFolder(patch_id, groups, metadata.labels)
+    files = {name: _read_file(folder, name) for name in _ARCHIVE.file_names(patch_id)}
+    raw = RawPatch(0, patch_id, files)  # its row is of no use here
+    patch = decode_patch(raw, _ARCHIVE, V1.nomenclature)
+    return PatchFolder(patch_id, patch.groups(_ARCHIVE), patch.labels)
 
 
 def _read_file(folder: Path, name: str) -> bytes:

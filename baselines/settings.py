@@ -6,16 +6,16 @@ Each field is a flag of `baselines.train`; what it means stands in its help, onc
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from absl import flags
 
 from bigearthnet.errors import OptionError
+from bigearthnet.release import V1
 from bigearthnet.release.bands import BANDS, GROUPS, RGB
 from bigearthnet.release.nomenclature import NOMENCLATURES, Nomenclature
-from bigearthnet.release.splits import SPLITS
 
 MODELS = ("s_cnn_rgb", "s_cnn_all", "inception_v2")
 # Value of `validation_split` for training without one.
@@ -47,7 +47,7 @@ class Settings:
         "s2-random",
     )
     train_split: str = _field(
-        "train", f"Splits to train on, joined by +: {', '.join(SPLITS)}."
+        "train", f"Splits to train on, joined by +: {', '.join(V1.splits)}."
     )
     validation_split: str = _field(
         "validation",
@@ -195,18 +195,18 @@ def split_names(joined: str) -> tuple[str, ...]:
         OptionError: If a name is not that of a split, or comes twice.
     """
     names = tuple(joined.split("+"))
-    unknown = [name for name in names if name not in SPLITS]
+    unknown = [name for name in names if name not in V1.splits]
     if unknown or len(set(names)) < len(names):
         raise OptionError(
-            f"split: expected some of {', '.join(SPLITS)}, each once, joined by +, got "
-            f"{joined!r}."
+            f"split: expected some of {', '.join(V1.splits)}, each once, joined by +, "
+            f"got {joined!r}."
         )
     return names
 
 
 def define_flags() -> None:
     """Defines a flag for each field."""
-    define = {
+    define: dict[type, Callable[..., Any]] = {
         bool: flags.DEFINE_bool,
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,

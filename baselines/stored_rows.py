@@ -10,6 +10,7 @@ from baselines.settings import split_names
 from bigearthnet.engine.keys import hash_key
 from bigearthnet.errors import OptionError, ShardError, StoreError
 from bigearthnet.reading import open_reader
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store import PATCHES, Store, open_store
 
@@ -40,7 +41,7 @@ def open_random_access(data_dir: Path, config: str) -> Store:
         OptionError: If there is only a Parquet store.
         StoreError: If there is no store of the configuration.
     """
-    chosen = get_config(config)
+    chosen = get_config(config, RELEASES)
     for form in _FORMATS:
         with contextlib.suppress(StoreError):
             return open_store(data_dir, chosen, form)
@@ -68,7 +69,7 @@ def open_rows(store: Store, split: str) -> StoredRows:
         store.format.name,
         [path for name in names for path in store.shards(name)],
         [count for name in names for count in store.rows(name)],
-        get_config(store.name).schema,
+        store.features,
     )
     patch_ids = [patch for name in names for patch in _read_patch_ids(store, name)]
     if len(patch_ids) != len(reader):

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from bigearthnet.loading.images import IMAGE_SIZE, resample
-from bigearthnet.release.bands import GROUPS
+from bigearthnet.loading.images import resample
+from bigearthnet.release.bands import GROUPS, IMAGE_SIZE
 from bigearthnet.util import command
 
 # Turns that do not count: TensorFlow traces its functions, memory is got.

@@ -26,6 +26,7 @@ from baselines.evaluations import Result
 from baselines.frequency import frequency_f1
 from baselines.results import evaluation_folder, read_results
 from bigearthnet.engine.options import BuildOptions
+from bigearthnet.release import RELEASES
 from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store import open_store, read_labels
@@ -83,7 +84,7 @@ def call(module: str, *arguments: str) -> None:
 
 def read_multi_hot(data_dir: Path, split: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Returns the labels of a split, shape (patch, class), uint8."""
-    store = open_store(data_dir, get_config("s2"))
+    store = open_store(data_dir, get_config("s2", RELEASES))
     labels = read_labels(store, split).to_pylist()
     found = np.zeros((len(labels), len(CLC43)), np.uint8)
     for row, ids in enumerate(labels):
@@ -159,7 +160,9 @@ def _main() -> int:
         archive = work / "synthetic.tar.gz"
         write_archive(archive, values.num_patches, seed=0)
         options = BuildOptions(quiet=True)
-        build(archive, data_dir, get_config("s2"), options, formats=("arrow",))
+        build(
+            archive, data_dir, get_config("s2", RELEASES), options, formats=("arrow",)
+        )
     runs = work / "runs"
     shutil.rmtree(runs, ignore_errors=True)
     runs.mkdir()

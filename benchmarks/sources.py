@@ -12,6 +12,7 @@ from benchmarks import measure
 from benchmarks.environments import ENVIRONMENTS, SetupError
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.formats import FORMATS
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from builder.build import build
 from builder.synthesize import write_archive
@@ -63,7 +64,7 @@ class Sources:
         if kind in ("huggingface", "arrow"):
             data, count = self.get(f"data{few}")
             form = "parquet" if kind == "huggingface" else "arrow"
-            return FORMATS[form].store_folder(data, get_config("s2")), count
+            return FORMATS[form].store_folder(data, get_config("s2", RELEASES)), count
         path = self.work / f"{kind}{few}-{self._counts[few]}"
         if kind == "archive":
             path = path.with_suffix(".tar.gz")
@@ -87,8 +88,8 @@ class Sources:
     def _make_data(self, path: Path, few: str) -> None:
         archive, _ = self.get(f"archive{few}")
         options = BuildOptions(quiet=True)
-        build(archive, path, get_config("s2"), options, formats=list(FORMATS))
-        build(archive, path, get_config("s2-rgb"), options)
+        build(archive, path, get_config("s2", RELEASES), options, formats=list(FORMATS))
+        build(archive, path, get_config("s2-rgb", RELEASES), options)
 
     def _make_lmdb(self, path: Path, few: str) -> None:
         self._run_peer("encode_lmdb", "lmdb", f"folder{few}", path)

@@ -49,11 +49,10 @@ class Builder(  # type: ignore[call-arg]
     RELEASE_NOTES = {  # noqa: RUF012 - the name and type are TFDS's
         "2.0.0": "All 12 bands as uint16 at native resolution, official splits."
     }
-    name = "bigearthnet"
-
     def __init_subclass__(cls, **options: Any) -> None:
-        """Tells TFDS the configurations of the release."""
-        super().__init_subclass__(skip_registration=True, **options)
+        """Tells TFDS name, texts and configurations; it must not register the class."""
+        cls.name, cls.pkg_dir_path = Builder.name, Builder._get_pkg_dir_path()
+        super().__init_subclass__(**{**options, "skip_registration": True})
         _describe_release(cls)
 
     @property
@@ -134,8 +133,8 @@ class Builder(  # type: ignore[call-arg]
     def _find_source(
         self, archive: Archive, manual: Path | None, download_dir: Path, again: bool
     ) -> JobSource:
-        for name in (*archive.filenames, archive.folder) if manual else ():
-            path = manual / name
+        names = (*archive.filenames, archive.folder)
+        for path in [manual / name for name in names] if manual else []:
             if path.is_file():
                 return JobSource(archive, path, digest=archive.digest)
             if path.is_dir():

@@ -82,7 +82,7 @@ def make_job(
     sources: Mapping[str, Path],
     config: Config,
     options: BuildOptions,
-    formats: Sequence[str] = ("tfrecord",),
+    formats: Sequence[str],
 ) -> Job:
     """Describes a build.
 
@@ -105,13 +105,25 @@ def make_job(
     return Job(config, tuple(made), tuple(formats), options)
 
 
-def build(job: Job, data_dir: Path, *, restart: bool = False) -> BuildResult:
-    """Builds one configuration into a data directory, or goes on with it.
+def build(
+    source: Path | Mapping[str, Path],
+    data_dir: Path,
+    config: Config,
+    options: BuildOptions,
+    *,
+    formats: Sequence[str] = ("tfrecord",),
+    restart: bool = False,
+) -> BuildResult:
+    """Builds one configuration into a data directory, or resumes an earlier build.
 
     Args:
-        job: What to build.
+        source: An archive or a folder; name of each archive → one of these, if the
+            configuration is made of several.
         data_dir: Where the result goes; made if missing.
-        restart: Gives up what is there of an unfinished build.
+        config: What to store.
+        options: Selection and workers.
+        formats: Names of the formats to write; see `formats.FORMATS`.
+        restart: Deletes an interrupted build first.
 
     Returns:
         What was read and written.
@@ -123,14 +135,16 @@ def build(job: Job, data_dir: Path, *, restart: bool = False) -> BuildResult:
         ArchiveError, PatchError, ChecksumError, DiskSpaceError, QuarantineError,
             JournalError: See `engine.pipeline.run`.
     """
-    config, formats = job.config, job.formats
     targets = find_targets(data_dir, config, formats)
+    if isinstance(source, Path):
+        source = {config.archives[0].name: source}
+    job = make_job(source, config, options, formats)
     _check_installed(formats)
     folder = workspace_folder(data_dir, config)
     with open_workspace(folder, identify_build(job), restart=restart) as work:
         if not work.is_published:  # asked here, where no other build can finish
             _refuse_existing(targets)
-        if work.is_continued and not job.options.quiet:
+        if work.is_continued and not options.quiet:
             print(f"resuming the build in {folder}", file=sys.stderr)
         for target in targets.values():
             remove_leftovers(target)
@@ -247,9 +261,14 @@ def _main() -> None:
     )
     folder = workspace_folder(data_dir, config)
     try:
-        sources = {config.archives[0].name: command.path_flag("source")}
-        job = make_job(sources, config, options, values.formats)
-        result = build(job, data_dir, restart=values.restart)
+        result = build(
+            command.path_flag("source"),
+            data_dir,
+            config,
+            options,
+            formats=values.formats,
+            restart=values.restart,
+        )
     except OptionError:
         raise
     except BaseException:

@@ -19,48 +19,45 @@ from absl import flags
 from urllib3 import Retry
 
 from bigearthnet.download import RETRIES, Expected, fetch
-from bigearthnet.release import V1, Release
+from bigearthnet.release import RELEASES, Archive
 from bigearthnet.util import command
 
-RELEASES = {"v1": V1}
+# Name of the flag → release; `v1` is the one that people ask for by its first digit.
+_RELEASES = {release.name.removesuffix(".0"): release for release in RELEASES}
 
 
 def download(
-    release: Release,
+    archive: Archive,
     output: Path,
     *,
     mirrors: Sequence[str] = (),
     retries: Retry = RETRIES,
     quiet: bool = False,
 ) -> Path:
-    """Downloads the archive of a release.
+    """Downloads an archive.
 
     Args:
-        release: What to download.
+        archive: What to download.
         output: Folder to put it in; made if missing.
         mirrors: Other URLs of the same file, tried first, in order.
         retries: How often a failed request is repeated, for each server.
         quiet: Shows no progress.
 
     Returns:
-        The archive, which has the size and sha256 of the release.
+        The file, which has the published size and checksum.
 
     Raises:
         OptionError, ChecksumError, DownloadError, DiskSpaceError: See `download.fetch`.
     """
-    path = output / release.filenames[0]
-    fetch(
-        (*mirrors, release.url),
-        path,
-        Expected(release.nbytes, "sha256", release.sha256),
-        retries=retries,
-        quiet=quiet,
-    )
+    path, digest = output / archive.filenames[0], archive.digest
+    expected = Expected(archive.nbytes, digest.algorithm, digest.hexdigest)
+    urls = (*mirrors, archive.url)
+    fetch(urls, path, expected, retries=retries, quiet=quiet)
     return path
 
 
 def _define_flags() -> None:
-    flags.DEFINE_enum("release", "v1", list(RELEASES), "What to download.")
+    flags.DEFINE_enum("release", "v1", list(_RELEASES), "What to download.")
     flags.DEFINE_multi_string(
         "mirror", [], "URL of the same file, tried before the official one; repeatable."
     )
@@ -69,14 +66,19 @@ def _define_flags() -> None:
 
 def _main() -> None:
     values = flags.FLAGS
-    release, output = RELEASES[values.release], command.path_flag("output")
+    archive = _RELEASES[values.release].archives[0]
+    output = command.path_flag("output")
     print(
-        f"{release.filenames[0]}, {release.nbytes / 1e9:.1f} GB, to {output}/ from "
-        f"{', else '.join((*values.mirror, release.url))}",
+        f"{archive.filenames[0]}, {archive.nbytes / 1e9:.1f} GB, to {output}/ from "
+        f"{', else '.join((*values.mirror, archive.url))}",
         flush=True,
     )
-    path = download(release, output, mirrors=values.mirror)
-    print(f"{path}: {release.nbytes:,} bytes, sha256 {release.sha256}: verified")
+    path = download(archive, output, mirrors=values.mirror)
+    digest = archive.digest
+    print(
+        f"{path}: {archive.nbytes:,} bytes, {digest.algorithm} {digest.hexdigest}: "
+        "verified"
+    )
 
 
 if __name__ == "__main__":

@@ -226,7 +226,7 @@ def _check_labels(example: Example, row: int, patches: PatchIndex) -> Iterator[s
     for other in (first, *others):
         ids = remap_ids(labels, first.nomenclature, other.nomenclature)
         if example[other.ids] != ids:
-            yield f"{other.ids} {example[other.ids]} do not follow from labels {labels}"
+            yield f"{other.ids} {example[other.ids]!r} do not follow from {labels}"
         elif not np.array_equal(
             example[other.vector], other.nomenclature.multi_hot(ids)
         ):

@@ -1,7 +1,7 @@
 """Reads stored examples back, for checks: with TensorFlow's parser, not our encoder.
 
-An example is read into the form of `bigearthnet.schema.examples`, whatever its format, so that
-it can be compared with what a source or another store says, field by field.
+An example is read into the form of `schema.examples`, whatever its format, so that it
+can be compared with what a source or another store says, field by field.
 """
 
 from __future__ import annotations

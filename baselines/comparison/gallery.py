@@ -17,12 +17,9 @@ import numpy.typing as npt
 from baselines.comparison.entries import Entry, Group
 from baselines.errors import ResultError
 from baselines.stored_rows import open_random_access, open_rows
-from bigearthnet.loading.labels import STORED, map_vectors
-from bigearthnet.release.bands import GROUPS
+from bigearthnet.loading.labels import map_vectors
 from bigearthnet.report.page import Card, Cards
 from bigearthnet.schema.rgb import encode_png, to_rgb
-
-_BANDS_10M = GROUPS[0].name
 
 
 def make_gallery(
@@ -109,11 +106,15 @@ def read_pictures(
     pictures: dict[str, bytes] = {}
     reader, ids = open_rows(store, result.subject.split)
     places = [place for place, patch in enumerate(ids) if patch in wanted]
-    batch = reader.gather(places, [STORED, _BANDS_10M])
-    found = map_vectors(batch[STORED], result.subject.nomenclature)
-    for place, labels, bands in zip(places, found, batch[_BANDS_10M], strict=True):
-        _check_labels(ids[place], wanted[ids[place]], labels, data_dir)
-        pictures[ids[place]] = encode_png(to_rgb(bands))
+    release = store.config.release
+    stored = release.label_sets[0]
+    batch = reader.gather(places, [stored.vector, *release.rgb])
+    target = result.subject.nomenclature
+    found = map_vectors(batch[stored.vector], stored.nomenclature, target)
+    for number, place in enumerate(places):
+        _check_labels(ids[place], wanted[ids[place]], found[number], data_dir)
+        channels = [batch[band][number] for band in release.rgb]
+        pictures[ids[place]] = encode_png(to_rgb(channels))
     missing = sorted(set(wanted) - set(pictures))
     if missing:
         raise ResultError(

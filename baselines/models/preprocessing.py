@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.errors import OptionError
-from bigearthnet.loading.images import IMAGE_SIZE, resampling_matrix
-from bigearthnet.release.bands import BANDS, GROUPS, BandGroup
+from bigearthnet.loading.images import resampling_matrix
+from bigearthnet.release.bands import BANDS, GROUPS, IMAGE_SIZE, BandGroup
 
 if TYPE_CHECKING:
     import keras
@@ -45,7 +45,7 @@ def choose_statistics(
         OptionError: If the store has no statistics, or a band that never changes.
     """
     if source == "published":
-        found = {b.name: {"mean": b.mean, "std": b.std} for b in BANDS}
+        found = {b.name: {"mean": b.mean or 0.0, "std": b.std or 0.0} for b in BANDS}
     else:
         measured = stored.get("bands")
         if not isinstance(measured, Mapping) or not measured:

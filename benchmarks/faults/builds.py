@@ -10,6 +10,7 @@ from unittest import mock
 
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.formats import FORMATS
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from builder.build import build
 
@@ -35,7 +36,7 @@ def run_build(source: Path, data_dir: Path, *, workers: int = 1) -> None:
         workers: Processes of stage two.
     """
     options = BuildOptions(include_excluded=True, workers=workers, quiet=True)
-    build(source, data_dir, get_config("s2"), options, formats=list(FORMATS))
+    build(source, data_dir, get_config("s2", RELEASES), options, formats=list(FORMATS))
 
 
 def hash_tree(folder: Path) -> dict[str, str]:

@@ -85,7 +85,7 @@ def soak(work: Path, source: Path, formats: str) -> dict[str, object]:
     seconds.append(runs.run(work / "killed"))
     lost = (sum(seconds) - undisturbed) / len(_MOMENTS)
     different = builds.compare(expected, builds.hash_tree(work / "killed"))
-    results = verify(work / "killed", source=source)
+    results = verify(work / "killed", sources={"s2": source})
     print(summarize(results))
     return {
         "undisturbed_s": round(undisturbed, 1),

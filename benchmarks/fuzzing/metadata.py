@@ -28,23 +28,25 @@ def check(data: bytes) -> bool:
         Finding: If `json` reads something else in it.
     """
     try:
-        found = parse_metadata(data, patch_id="P", file="F.json")
+        labels, fields = parse_metadata(
+            data, patch_id="P", file="F.json", nomenclature=CLC43
+        )
     except PatchError:
         return False
     raw: dict[str, Any] = json.loads(data)
-    expect_equal(set(raw["labels"]), set(CLC43.decode(found.labels)), "labels")
-    expect_equal(len(raw["labels"]), len(found.labels), "number of labels")
-    expect_equal(sorted(found.labels), list(found.labels), "order of labels")
-    coordinates = [raw["coordinates"][key] for key in ("ulx", "uly", "lrx", "lry")]
-    expect_equal(coordinates, list(found.coordinates), "coordinates")
+    expect_equal(set(raw["labels"]), set(CLC43.decode(labels)), "labels")
+    expect_equal(len(raw["labels"]), len(labels), "number of labels")
+    expect_equal(sorted(labels), list(labels), "order of labels")
+    for key in ("ulx", "uly", "lrx", "lry"):
+        expect_equal(raw["coordinates"][key], fields[f"coordinates/{key}"], key)
     for key in ("projection", "tile_source", "acquisition_date"):
-        expect_equal(raw[key], getattr(found, key), key)
+        expect_equal(raw[key], fields[key], key)
         raw[key].encode()
-    end = f'AUTHORITY["EPSG","{found.epsg}"]]'
-    if not found.projection.rstrip().endswith(end):
-        raise Finding(f"EPSG {found.epsg} is not the end of the projection")
-    date = datetime.datetime.strptime(found.acquisition_date, "%Y-%m-%d %H:%M:%S")
-    expect_equal(str(date), found.acquisition_date, "acquisition_date")
+    epsg, taken = fields["epsg"], str(fields["acquisition_date"])
+    if not str(fields["projection"]).rstrip().endswith(f'AUTHORITY["EPSG","{epsg}"]]'):
+        raise Finding(f"EPSG {epsg} is not the end of the projection")
+    date = datetime.datetime.strptime(taken, "%Y-%m-%d %H:%M:%S")
+    expect_equal(str(date), taken, "acquisition_date")
     return True
 
 

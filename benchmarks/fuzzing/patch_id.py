@@ -11,8 +11,9 @@ import functools
 
 from benchmarks.fuzzing import Finding, expect_equal
 from bigearthnet.errors import PatchError
+from bigearthnet.release import V1
+from bigearthnet.release.patch_ids import PatchId
 from bigearthnet.release.patch_index import load_index
-from bigearthnet.source.patch import PatchId
 
 TOKENS = [b"S2A_MSIL2A_", b"S2B_MSIL2A_", b"T94160", b"T101031", b"_0_", b"_127_128"]
 
@@ -24,7 +25,7 @@ def check(data: bytes) -> bool:
         Finding: If the oracle disagrees.
     """
     text = data.decode("utf-8", "surrogateescape")
-    index = load_index()
+    index = load_index(V1, "official")
     row = index.find(text)
     if row is not None:
         expect_equal(text, index.patch_id(row), "patch id of the row")
@@ -47,7 +48,7 @@ def check(data: bytes) -> bool:
 @functools.cache
 def make_seeds() -> tuple[bytes, ...]:
     """Returns real patch ids, ones with an impossible time among them."""
-    index = load_index()
+    index = load_index(V1, "official")
     rows = range(0, len(index), len(index) // 50)
     odd = "S2B_MSIL2A_20180204T94161_10_10", "S2B_MSIL2A_20170924T93020_70_30"
     return tuple(text.encode() for text in (*odd, *map(index.patch_id, rows)))

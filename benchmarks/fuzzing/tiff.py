@@ -44,12 +44,12 @@ def check(data: bytes, slow_part: int = SLOW_PART) -> bool:
     Raises:
         Finding: If rasterio reads other pixels, or none.
     """
-    extent = geotiff._find_extent(data, len(data), _BAND.size_px)
+    extent = geotiff._find_extent(data, len(data), _BAND.size_px, "uint16")
     checksum = zlib.crc32(data)
     if extent is None and checksum % slow_part:
         return gdal._find_problem(data, _BAND) is None
     try:
-        found = geotiff.decode_band(data, _BAND, patch_id="P", file="F.tif")
+        found = geotiff.decode_band(data, _BAND, "uint16", "P", "F.tif")
     except PatchError:
         if extent is not None:
             raise Finding(f"the fast path refuses {extent}") from None

@@ -9,10 +9,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigearthnet.util.files import sync_folder, write_all
-from bigearthnet.util.progress import Progress
 from bigearthnet.errors import ChecksumError, DiskSpaceError, DownloadError, OptionError
+from bigearthnet.util.files import sync_folder, write_all
 from bigearthnet.util.locks import try_lock
+from bigearthnet.util.progress import Progress
 
 # Bytes read at once.
 PIECE_NBYTES = 1 << 20

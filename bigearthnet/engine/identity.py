@@ -1,4 +1,4 @@
-"""What the bytes of a build depend on; an interrupted build is resumed only by the same."""
+"""The identity of a build: an interrupted build is resumed only if it is the same."""
 
 from __future__ import annotations
 

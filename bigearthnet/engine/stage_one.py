@@ -147,12 +147,12 @@ def spool_patches(
     for row in () if is_first else np.flatnonzero(wanted & ~index.stored).tolist():
         if row not in aside:
             name = patches.names(source.archive.ids).name(row)
-            error = PatchError(
+            lacking = PatchError(
                 f"missing in {source.path}: expected it, since another source has the "
                 f"patch {patches.patch_id(row)}.",
                 patch_id=name,
             )
-            set_aside(error, row, None)
+            set_aside(lacking, row, None)
 
 
 def choose_rows(patches: PatchIndex, options: BuildOptions) -> npt.NDArray[np.bool_]:

@@ -73,9 +73,7 @@ def _remove_others(folder: Path, job: Job, written: Iterable[ShardInfo]) -> None
                 path.unlink()
 
 
-def find_written(
-    work: Workspace, groups: Sequence[BandGroup]
-) -> dict[str, ShardInfo]:
+def find_written(work: Workspace, groups: Sequence[BandGroup]) -> dict[str, ShardInfo]:
     """Returns name → the shard of all that were written by an earlier run.
 
     A shard of which a file is missing or has another size has to be written again.

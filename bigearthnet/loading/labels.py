@@ -75,12 +75,12 @@ def map_labels(
 
 
 def map_vectors(
-    vectors: npt.NDArray[np.uint8], target: Nomenclature
+    vectors: npt.NDArray[np.uint8], source: Nomenclature, target: Nomenclature
 ) -> npt.NDArray[np.uint8]:
     """Does to arrays of NumPy what `map_labels` does to tensors."""
-    if target == CLC43:
+    if target == source:
         return vectors
-    return (vectors @ make_matrix(target) > 0).astype(np.uint8)
+    return (vectors @ make_matrix(source, target) > 0).astype(np.uint8)
 
 
 def count_unlabelled(store: Store, split: str, target: Nomenclature) -> int:

@@ -75,10 +75,10 @@ class BlockReader:
             decompress.__file__,
             self.codec,
             path,
+            ",".join(self._algorithms),
             self._ring_file,
             _SLOT_NBYTES,
             _NUM_SLOTS,
-            ",".join(self._algorithms),
             pass_fds=(self._ring_file,),
         )
 

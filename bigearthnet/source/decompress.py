@@ -180,10 +180,10 @@ def fill(stream: Any, slot: memoryview) -> int:
 def main(
     codec: str,
     path: str,
+    algorithms: Iterable[str],
     ring: int,
     slot_nbytes: int,
     num_slots: int,
-    algorithms: Iterable[str],
 ) -> None:
     """Fills slots until the file ends or the reader goes away."""
     file = HashingFile(path, algorithms)
@@ -226,9 +226,9 @@ if __name__ == "__main__":
     # Standard output is the way to the parent; what others print goes to the terminal.
     _messages = os.dup(1)
     os.dup2(2, 1)
-    _codec, _path, *_numbers, _names = sys.argv[2:]
+    _codec, _path, _names, *_numbers = sys.argv[2:]
     try:
-        main(_codec, _path, *map(int, _numbers), algorithms=_names.split(","))
+        main(_codec, _path, _names.split(","), *map(int, _numbers))
     except BrokenPipeError:
         pass  # the reader went away
     except Exception as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import PurePosixPath
 
-from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import hf_types
 from bigearthnet.store import Store
 from bigearthnet.util.files import write_json
@@ -24,7 +23,7 @@ def make_dataset_dict(store: Store) -> dict[str, dict[str, object]]:
     made: dict[str, dict[str, object]] = {
         "dataset_dict.json": {"splits": list(store.splits)}
     }
-    features = hf_types(get_config(store.name).columns)
+    features = hf_types(store.config.columns)
     for split in store.splits:
         files = store.files(split)
         # `datasets` takes equal fingerprints for equal content.
