@@ -205,7 +205,9 @@ def _complete_store(
     release = result.config.release
     if form == "tfrecord":
         tfds_builder = _load_tfds_builder()
-        builder = type("Builder", (tfds_builder.Builder,), {"RELEASE": release})
+        base = tfds_builder.Builder
+        fields = {"RELEASE": release, "__module__": base.__module__}
+        builder = type("Builder", (base,), fields)
         info = builder(data_dir=data_dir, config=result.config.name).info
         tfds_builder.set_splits(info, folder, result.shards)
         info.write_to_directory(folder)

@@ -148,7 +148,7 @@ def _make_text(store: Store) -> str:
         _describe_classes(store),
         "\n".join(_class_table(store)),
         "## Bands",
-        "Mean and standard deviation of the stored values over the train split.",
+        "Mean and standard deviation of digital numbers over the train split.",
         "\n".join(_band_table(store)),
         "## Cite",
         f"```bibtex\n{citation.strip()}\n```",
@@ -161,7 +161,7 @@ def _make_text(store: Store) -> str:
 def _describe_loading(store: Store) -> str:
     views = store.config.views
     default = next(iter(views))
-    everything = max(views.values(), key=len)
+    everything = dict.fromkeys(f.name.partition("/")[0] for f in store.config.columns)
     rows = []
     for view, names in views.items():
         left_out = [name for name in everything if name not in names]

@@ -17,19 +17,17 @@ import pytest
 from bigearthnet.engine import keys
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.formats import FORMATS
+from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.bands import BANDS, Band
 from bigearthnet.release.patch_index import PatchIndex, load_index
 from bigearthnet.schema.configs import get_config
-from bigearthnet.schema.examples import Example, make_s2_row
-from bigearthnet.source.patch import (
-    RawPatch,
-    band_file,
-    decode_patch,
-    file_names,
-    metadata_file,
-)
+from bigearthnet.schema.examples import Example, assemble, get_make_example
+from bigearthnet.source.patch import RawPatch, decode_patch
 from builder.build import build
 from builder.sample import write_sample
+
+ARCHIVE = V1.archive("s2")
+S2 = get_config("s2", RELEASES)
 
 # The library `datasets` reads this when it is first imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -73,7 +71,7 @@ def sample_patches(sample_folder: Path) -> Patches:
 @pytest.fixture(scope="session")
 def patch_index() -> PatchIndex:
     """The official table."""
-    return load_index()
+    return load_index(V1, "official")
 
 
 @pytest.fixture(scope="session")
@@ -124,18 +122,18 @@ def write_archive() -> WriteArchive:
 def build_all(source: Path, data_dir: Path) -> Path:
     """Builds every format of the config s2, and returns the data directory."""
     options = BuildOptions(include_excluded=True, quiet=True, workers=1)
-    build(source, data_dir, get_config("s2"), options, formats=tuple(FORMATS))
+    build(source, data_dir, S2, options, formats=tuple(FORMATS))
     return data_dir
 
 
 def make_rows(patches: Patches, index: PatchIndex) -> list[Example]:
     """Makes the rows of S2_COLUMNS."""
-    rows = []
+    rows, make_row = [], get_make_example(S2, S2.columns)
     for patch_id, files in patches.items():
         row = index.find(patch_id)
         assert row is not None
-        patch = decode_patch(RawPatch(row, patch_id, files))
-        rows.append(make_s2_row(patch, index.facts(row)))
+        patch = decode_patch(RawPatch(row, patch_id, files), ARCHIVE, V1.nomenclature)
+        rows.append(make_row(assemble(row, index, [(ARCHIVE, patch)])))
     return rows
 
 
@@ -145,7 +143,7 @@ def make_fake_patch(patch_id: str, number: int = 0) -> dict[str, bytes]:
     The digital number is 5000 · number + 400 · band + 2 · row + column.
     """
     files = {
-        band_file(patch_id, band.name): make_tiff(band, ramp(band, number))
+        ARCHIVE.band_file(patch_id, band): make_tiff(band, ramp(band, number))
         for band in BANDS
     }
     metadata = {
@@ -160,7 +158,7 @@ def make_fake_patch(patch_id: str, number: int = 0) -> dict[str, bytes]:
         "tile_source": f"S2A_MSIL1C_FAKE_{number}.SAFE",
         "acquisition_date": f"2017-06-13 10:10:3{number}",
     }
-    files[metadata_file(patch_id)] = json.dumps(metadata).encode()
+    files[f"{patch_id}{ARCHIVE.metadata_suffix}"] = json.dumps(metadata).encode()
     return files
 
 
@@ -250,4 +248,4 @@ def _write_folder(
 
 def expected_files(patch_id: str) -> tuple[str, ...]:
     """The 13 file names of a patch."""
-    return file_names(patch_id)
+    return ARCHIVE.file_names(patch_id)

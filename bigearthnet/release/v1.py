@@ -19,7 +19,7 @@ _S2 = Archive(
     digest=Digest(
         "sha256", "58744cf96b8cf02a7bd339a4a9602deea774ae98c6fe209f0d48d7ee0eef5700"
     ),
-    ids=IdCodec(S2_PATTERN, "S2A_MSIL2A_20170613T101031_87_48", "prefix"),
+    ids=IdCodec(S2_PATTERN, "S2B_MSIL2A_20170924T93020_69_24", "prefix"),
     groups=GROUPS,
     metadata_suffix="_labels_metadata.json",
 )

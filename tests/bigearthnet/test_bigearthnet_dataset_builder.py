@@ -29,11 +29,13 @@ from bigearthnet.errors import (
     PatchError,
     StoreError,
 )
-from bigearthnet.release import V1
+from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.bands import BANDS, split
-from bigearthnet.schema.configs import CONFIGS
+from bigearthnet.schema.configs import list_configs
 from bigearthnet.source.patch import band_file
 from builder.build import build
+
+CONFIGS = list_configs(RELEASES)
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]

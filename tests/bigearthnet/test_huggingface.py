@@ -14,8 +14,12 @@ from bigearthnet.errors import LabelError, OptionError
 from bigearthnet.formats.columns import TableBuilder
 from bigearthnet.huggingface import ArrowReader, multi_hot, to_tf
 from bigearthnet.reading.parquet import ParquetReader
+from bigearthnet.release import RELEASES
+from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example
-from bigearthnet.schema.features import S2_COLUMNS
+
+S2_COLUMNS = get_config("s2", RELEASES).columns
+
 
 BANDS = ["bands_10m", "bands_20m", "bands_60m"]
 ROWS = 18

@@ -104,7 +104,7 @@ def test_prepared_data_loads_without_our_package(
         from builder.build import build
         for config in ("s2", "s2-rgb", "s2-random"):
             build(
-                Path(sys.argv[1]), Path(sys.argv[2]), get_config(config),
+                Path(sys.argv[1]), Path(sys.argv[2]), get_config(config, RELEASES),
                 BuildOptions(include_excluded=config == "s2", quiet=True),
             )
         assert "tensorflow" not in sys.modules

@@ -12,10 +12,13 @@ import pytest
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import ChecksumError, OptionError, PatchError
 from bigearthnet.formats import FORMATS
+from bigearthnet.release import RELEASES
 from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.schema.configs import Config, get_config
 from builder.build import build, find_targets
 from builder.summary import summarize
+
+S2 = get_config("s2", RELEASES)
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
@@ -43,7 +46,7 @@ def test_a_build_makes_a_complete_directory(
     sample_folder: Path, tmp_path: Path
 ) -> None:
     """Shards, metadata of TFDS and of ours, and the table of patches are there."""
-    config = get_config("s2")
+    config = S2
     build(sample_folder, tmp_path, config, QUIET)
     folder = store_folder(tmp_path, config)
     names = {path.name for path in folder.iterdir()}
@@ -69,7 +72,10 @@ def test_the_table_has_every_patch_that_was_read(
 ) -> None:
     """patches.parquet says labels and split of stored and excluded patches."""
     build(
-        sample_folder, tmp_path, get_config("s2"), BuildOptions(quiet=True, workers=1)
+        sample_folder,
+        tmp_path,
+        S2,
+        BuildOptions(quiet=True, workers=1),
     )
     table = pq.read_table(tmp_path / "patches.parquet").to_pylist()
     expected_labels = {
@@ -92,7 +98,7 @@ def test_the_random_split_has_a_table_of_its_own(
 ) -> None:
     """Two split schemes in one directory do not overwrite each other's table."""
     for config in ("s2", "s2-random"):
-        build(sample_folder, tmp_path, get_config(config), QUIET)
+        build(sample_folder, tmp_path, get_config(config, RELEASES), QUIET)
 
     splits = [
         pq.read_table(tmp_path / name)["split"].to_pylist()
@@ -103,10 +109,10 @@ def test_the_random_split_has_a_table_of_its_own(
 
 def test_what_is_there_is_not_built_again(sample_folder: Path, tmp_path: Path) -> None:
     """A second build into the same place is refused with the way out."""
-    build(sample_folder, tmp_path, get_config("s2"), QUIET)
+    build(sample_folder, tmp_path, S2, QUIET)
 
     with pytest.raises(OptionError, match=r"is there already\. Delete it"):
-        build(sample_folder, tmp_path, get_config("s2"), QUIET)
+        build(sample_folder, tmp_path, S2, QUIET)
 
 
 def test_a_failed_build_leaves_nothing(
@@ -118,7 +124,7 @@ def test_a_failed_build_leaves_nothing(
     source = write_archive(tmp_path, {**fake_patches, patch_id: damaged})
 
     with pytest.raises(PatchError, match=f"{patch_id}_B12.tif"):
-        build(source, tmp_path / "data", get_config("s2"), QUIET, formats=ALL)
+        build(source, tmp_path / "data", S2, QUIET, formats=ALL)
 
     assert not (tmp_path / "data").exists()
 
@@ -131,7 +137,7 @@ def test_a_file_named_like_the_release_must_be_it(
     source = source.rename(tmp_path / "BigEarthNet-S2-v1.0.tar.gz")
 
     with pytest.raises(ChecksumError, match="not the published file"):
-        build(source, tmp_path / "data", get_config("s2"), QUIET)
+        build(source, tmp_path / "data", S2, QUIET)
 
     assert not (tmp_path / "data").exists()
 
@@ -188,7 +194,7 @@ def test_help_shows_an_example() -> None:
 
 def test_the_summary_counts_shards(sample_folder: Path, tmp_path: Path) -> None:
     """The table has a line for each split that has patches."""
-    config = get_config("s2")
+    config = S2
     result = build(sample_folder, tmp_path, config, QUIET)
     targets = find_targets(tmp_path, config, ["tfrecord"])
     lines = summarize(result, targets).splitlines()
@@ -213,7 +219,7 @@ def test_a_folder_named_tilde_is_written_to(
 ) -> None:
     """A path that the library is given is taken literally, to the end of the build."""
     monkeypatch.chdir(tmp_path)
-    build(sample_folder, Path("~"), get_config("s2"), QUIET, formats=ALL)
+    build(sample_folder, Path("~"), S2, QUIET, formats=ALL)
 
     assert (tmp_path / "~" / "patches.parquet").is_file()
 
@@ -226,7 +232,7 @@ def test_leftovers_of_a_killed_build_are_removed(
     for name in ("incomplete.x_2.0.0", "incomplete.x_1.0.0", "other_2.0.0"):
         (folder / name).mkdir(parents=True)
         (folder / name / "shard").touch()
-    build(sample_folder, tmp_path, get_config("s2"), QUIET)
+    build(sample_folder, tmp_path, S2, QUIET)
 
     assert {"2.0.0", "incomplete.x_1.0.0", "other_2.0.0"} == {
         path.name for path in folder.iterdir()
@@ -239,7 +245,7 @@ def test_a_limit_says_that_the_checksum_is_not_checked(
     """A source that was not read to its end was not hashed, and the summary says so."""
     source = write_archive(tmp_path, sample_patches)
     options = BuildOptions(limit=1, quiet=True, workers=1)
-    result = build(source, tmp_path / "data", get_config("s2"), options)
+    result = build(source, tmp_path / "data", S2, options)
 
     assert "its checksum is not checked" in summarize(result, {"tfrecord": tmp_path})
 
@@ -252,7 +258,7 @@ def test_synthetic_patches_are_called_so(
     name = f"{patch_id}_labels_metadata.json"
     synthetic = {**files, name: files[name].replace(b"FAKE", b"SYNTHETIC")}
     source = write_archive(tmp_path, {**fake_patches, patch_id: synthetic})
-    config = get_config("s2")
+    config = S2
     result = build(source, tmp_path / "data", config, QUIET)
     folder = store_folder(tmp_path / "data", config)
 

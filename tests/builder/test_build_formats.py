@@ -12,10 +12,13 @@ import pytest
 
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import OptionError
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from bigearthnet.util.files import hash_file
 from builder.build import build, find_targets
 from builder.summary import summarize
+
+S2 = get_config("s2", RELEASES)
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
@@ -61,8 +64,14 @@ def test_a_format_is_the_same_alone(
 ) -> None:
     """A store does not depend on which formats were built beside it."""
     for form in ALL:
-        build(sample_folder, tmp_path / form, get_config("s2"), QUIET, formats=[form])
-        (folder,) = find_targets(Path(), get_config("s2"), [form]).values()
+        build(
+            sample_folder,
+            tmp_path / form,
+            S2,
+            QUIET,
+            formats=[form],
+        )
+        (folder,) = find_targets(Path(), S2, [form]).values()
         names = list_files(tmp_path / form) - {f"{folder}/provenance.json"}
 
         assert len(names) > 7
@@ -75,7 +84,7 @@ def test_a_format_is_the_same_alone(
 
 def test_the_manifests_agree(all_stores: Path) -> None:
     """All formats say the same of splits and patches, and each its own of its files."""
-    targets = find_targets(all_stores, get_config("s2"), ALL)
+    targets = find_targets(all_stores, S2, ALL)
     manifests = {
         form: json.loads((folder / "manifest.json").read_text())
         for form, folder in targets.items()
@@ -106,7 +115,7 @@ def test_two_builds_of_one_source_are_the_same(
         here.mkdir()
         source = write_archive(here, sample_patches, kind=kind, shuffle=shuffle)
         options = dataclasses.replace(QUIET, workers=workers)
-        build(source, here / "data", get_config("s2"), options, formats=ALL)
+        build(source, here / "data", S2, options, formats=ALL)
         contents.append(
             {
                 path.relative_to(here): path.read_bytes()
@@ -124,7 +133,9 @@ def test_the_random_split_has_stores_of_its_own(
     all_stores: Path, sample_folder: Path, tmp_path: Path
 ) -> None:
     """The stores of s2-random stand beside those of s2, whose names are plain."""
-    build(sample_folder, tmp_path, get_config("s2-random"), QUIET, formats=ALL)
+    build(
+        sample_folder, tmp_path, get_config("s2-random", RELEASES), QUIET, formats=ALL
+    )
 
     assert {
         "bigearthnet/s2-random/2.0.0",
@@ -142,7 +153,7 @@ def test_one_format_that_is_there_stops_all(
     (tmp_path / "arrow").mkdir()
 
     with pytest.raises(OptionError, match=r"arrow is there already\. Delete it"):
-        build(sample_folder, tmp_path, get_config("s2"), QUIET, formats=ALL)
+        build(sample_folder, tmp_path, S2, QUIET, formats=ALL)
 
     assert [tmp_path / "arrow"] == list(tmp_path.iterdir())
 
@@ -178,14 +189,26 @@ def test_a_build_goes_on_after_a_late_error(
     with monkeypatch.context() as patch:
         patch.setattr(place, fail)
         with pytest.raises(OSError, match="No space left"):
-            build(sample_folder, tmp_path / "one", get_config("s2"), QUIET, formats=ALL)
+            build(
+                sample_folder,
+                tmp_path / "one",
+                S2,
+                QUIET,
+                formats=ALL,
+            )
     stores = [
         path.parent
         for path in tmp_path.rglob("manifest.json")
         if not path.relative_to(tmp_path / "one").parts[0].startswith("incomplete.")
     ]
     for name in ("one", "other"):
-        build(sample_folder, tmp_path / name, get_config("s2"), QUIET, formats=ALL)
+        build(
+            sample_folder,
+            tmp_path / name,
+            S2,
+            QUIET,
+            formats=ALL,
+        )
 
     assert [] == stores
     assert hash_tree(tmp_path / "one") == hash_tree(tmp_path / "other")
@@ -205,7 +228,7 @@ def test_an_error_amid_a_shard_is_the_only_one(
 
     monkeypatch.setattr("bigearthnet.store.statistics.BandSums.add_pixels", fail)
     with pytest.raises(OSError, match="Input/output error"):
-        build(sample_folder, tmp_path, get_config("s2"), QUIET, formats=ALL)
+        build(sample_folder, tmp_path, S2, QUIET, formats=ALL)
     gc.collect()
 
     assert [] == complaints
@@ -216,7 +239,7 @@ def test_pictures_alone_are_not_stored_as_columns(
     form: str, sample_folder: Path, tmp_path: Path
 ) -> None:
     """The config s2-rgb is for TFRecord; the error says where its pictures are."""
-    config = get_config("s2-rgb")
+    config = get_config("s2-rgb", RELEASES)
     match = f"s2-rgb cannot be built as {form}: expected tfrecord.*column preview"
 
     with pytest.raises(OptionError, match=match):
@@ -232,7 +255,13 @@ def test_the_card_needs_yaml(
     monkeypatch.setattr("builder.build.find_spec", lambda _: None)
 
     with pytest.raises(OptionError, match="PyYAML: install the extra"):
-        build(sample_folder, tmp_path, get_config("s2"), QUIET, formats=("parquet",))
+        build(
+            sample_folder,
+            tmp_path,
+            S2,
+            QUIET,
+            formats=("parquet",),
+        )
 
     assert [] == list(tmp_path.iterdir())
 
@@ -241,7 +270,7 @@ def test_the_summary_says_what_each_format_takes(
     sample_folder: Path, tmp_path: Path
 ) -> None:
     """The table has every format; bands, preview and the rest have their sizes."""
-    config = get_config("s2")
+    config = S2
     result = build(sample_folder, tmp_path, config, QUIET, formats=("arrow", "parquet"))
     targets = find_targets(tmp_path, config, ["arrow", "parquet"])
     text = summarize(result, targets)

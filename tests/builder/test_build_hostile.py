@@ -12,8 +12,11 @@ import pytest
 
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import ArchiveError, BigEarthNetError, PatchError
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from builder.build import build
+
+S2 = get_config("s2", RELEASES)
 
 Patches = dict[str, dict[str, bytes]]
 Members = list[tuple[tarfile.TarInfo, bytes]]
@@ -107,7 +110,7 @@ def test_nothing_is_written_outside_of_the_data_directory(
     options = BuildOptions(quiet=True, workers=1, max_bad=max_bad)
 
     with pytest.raises(ArchiveError, match=r"a\.tar"):
-        build(source, sandbox / "data", get_config("s2"), options)
+        build(source, sandbox / "data", S2, options)
 
     assert before == take_snapshot(sandbox)
     assert "precious" == (sandbox / "outside" / "victim").read_text()
@@ -125,7 +128,7 @@ def test_a_good_build_writes_into_the_data_directory_alone(
     before = take_snapshot(sandbox)
     options = BuildOptions(quiet=True, workers=1)
 
-    build(source, sandbox / "data", get_config("s2"), options)
+    build(source, sandbox / "data", S2, options)
 
     assert before == take_snapshot(sandbox)
     assert list((sandbox / "data").rglob("*.tfrecord*"))
@@ -177,7 +180,7 @@ def test_hostile_contents_name_patch_and_file(
     options = BuildOptions(quiet=True, workers=1)
 
     with pytest.raises(PatchError) as caught:
-        build(source, sandbox / "data", get_config("s2"), options)
+        build(source, sandbox / "data", S2, options)
 
     assert isinstance(caught.value, BigEarthNetError)
     assert (patch_id, file) == (caught.value.patch_id, caught.value.file)

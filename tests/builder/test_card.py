@@ -14,16 +14,24 @@ import pytest
 import yaml
 
 from bigearthnet.engine.options import BuildOptions
+from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.nomenclature import BEN19, CLC43
 from bigearthnet.release.patch_index import PatchIndex
-from bigearthnet.release.splits import SPLITS
-from bigearthnet.schema.configs import VIEWS, get_config
+from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example
-from bigearthnet.schema.features import S2_COLUMNS, hf_features
+from bigearthnet.schema.features import hf_features
 from bigearthnet.source.patch import metadata_file
 from bigearthnet.store import Store, open_store
 from builder.build import build
 from builder.card import make_header
+
+S2 = get_config("s2", RELEASES)
+
+SPLITS = V1.splits
+
+VIEWS = get_config("s2", RELEASES).views
+
+S2_COLUMNS = S2.columns
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
@@ -43,7 +51,7 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 def open_parquet(data_dir: Path) -> Store:
     """The Parquet store of a data directory."""
-    return open_store(data_dir, get_config("s2"), "parquet")
+    return open_store(data_dir, S2, "parquet")
 
 
 def read_card(store: Store) -> tuple[dict[str, Any], str]:
@@ -275,7 +283,7 @@ def test_synthetic_patches_are_announced(
     synthetic = {**files, name: files[name].replace(b"FAKE", b"SYNTHETIC")}
     source = write_archive(tmp_path, {**fake_patches, patch_id: synthetic})
     options = BuildOptions(quiet=True, workers=1)
-    build(source, tmp_path, get_config("s2"), options, formats=["parquet"])
+    build(source, tmp_path, S2, options, formats=["parquet"])
     _, body = read_card(open_parquet(tmp_path))
 
     assert body.startswith("\n# BigEarthNet\n\n**SYNTHETIC: 1 of the patches are made")

@@ -18,7 +18,7 @@ from urllib3 import Retry
 
 from bigearthnet.download import DownloadError
 from bigearthnet.errors import ChecksumError
-from bigearthnet.release import V1, Release
+from bigearthnet.release import RELEASES, V1, Release
 from builder.download import RELEASES, download
 
 RETRIES = Retry(0)

@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from bigearthnet.engine.options import BuildOptions
+from bigearthnet.release import RELEASES
 from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.schema.configs import get_config
 from builder.build import build
 from builder.demo import count_equal_bands, find_unequal_fields
 from builder.loaders import LOADERS
+
+S2 = get_config("s2", RELEASES)
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +22,7 @@ def data_dir(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("loaders")
     options = BuildOptions(include_excluded=True, quiet=True, workers=1)
     formats = ("tfrecord", "parquet", "arrow")
-    build(sample_folder, folder, get_config("s2"), options, formats=formats)
+    build(sample_folder, folder, S2, options, formats=formats)
     return folder
 
 

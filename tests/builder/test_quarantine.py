@@ -19,17 +19,20 @@ from bigearthnet.engine import stage_one
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import PatchError, QuarantineError
 from bigearthnet.formats import FORMATS
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from builder.build import build, find_targets
 from builder.source_checks import decode_with_rasterio
 from builder.summary import summarize
 from builder.verify import verify
 
+S2 = get_config("s2", RELEASES)
+
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
 Member = tuple[str, bytes]
 
-S2 = get_config("s2")
+S2 = S2
 ASIDE = BuildOptions(include_excluded=True, quiet=True, workers=1, max_bad=10)
 TOP = "BigEarthNet-v1.0"
 UNKNOWN = "S2A_MSIL2A_20170613T101031_99_99"

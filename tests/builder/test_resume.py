@@ -15,14 +15,17 @@ from bigearthnet.engine import stage_one, workers, workspace
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import JournalError, OptionError, PatchError
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from builder import build as build_module
 from builder.build import build
 
+S2 = get_config("s2", RELEASES)
+
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
 
-S2 = get_config("s2")
+S2 = S2
 OPTIONS = BuildOptions(include_excluded=True, quiet=True, workers=1)
 ALL = ("tfrecord", "parquet", "arrow")
 
@@ -207,7 +210,7 @@ def test_another_version_of_a_package_is_refused(
 
 def test_another_configuration_is_another_build(source: Path, tmp_path: Path) -> None:
     """A second configuration has a workspace of its own, and both end well."""
-    random = get_config("s2-random")
+    random = get_config("s2-random", RELEASES)
     begin(source, tmp_path / "data")
     begin(source, tmp_path / "data", config=random)
     build_arrow(source, tmp_path / "data")

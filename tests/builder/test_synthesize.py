@@ -16,11 +16,11 @@ from rasterio.crs import CRS
 from rasterio.io import MemoryFile
 
 from bigearthnet.errors import OptionError
-from bigearthnet.release import bands, splits
+from bigearthnet.release import V1, bands, splits
 from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.release.patch_ids import PatchId
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.source.metadata import parse_metadata
-from bigearthnet.source.patch import PatchId
 from builder import sample, synthesize
 from builder.synthesis import files, geotiff
 
@@ -36,7 +36,7 @@ OFFICIAL_COUNTS = {
 @pytest.fixture(scope="module")
 def table() -> pa.Table:
     """The official table of all patch ids."""
-    return splits.load_table()
+    return splits.load_table(V1, "official")
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_archive_is_gnu_tar_in_one_plain_gzip_member(archive: Path) -> None:
 
 def test_tiff_is_byte_for_byte_the_real_one(tmp_path: Path) -> None:
     """A band of a real patch, encoded at its worked-out place, is the real file."""
-    index = load_index()
+    index = load_index(V1, "official")
     folders = list(sample.write_sample(tmp_path).iterdir())
     assert len(folders) == 6
     for folder in folders:
@@ -106,7 +106,7 @@ def test_tiff_is_byte_for_byte_the_real_one(tmp_path: Path) -> None:
 
 def test_json_is_the_real_one_but_for_the_made_up_parts(tmp_path: Path) -> None:
     """The JSON of a real patch differs in orbit, baseline and impossible time only."""
-    index = load_index()
+    index = load_index(V1, "official")
     for folder in sample.write_sample(tmp_path).iterdir():
         real = (folder / f"{folder.name}_labels_metadata.json").read_bytes()
         expected = json.loads(real)
@@ -170,7 +170,7 @@ def test_patch_does_not_depend_on_the_number_of_patches(
 ) -> None:
     """A patch made alone has the files it has in the archive, in the same order."""
     for patch_id in list(contents)[:5]:
-        row = load_index().find(patch_id)
+        row = load_index(V1, "official").find(patch_id)
         plan = synthesize.PatchPlan(
             **table.select(synthesize.PatchPlan._fields).slice(row, 1).to_pylist()[0]
         )

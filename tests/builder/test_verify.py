@@ -15,13 +15,17 @@ from bigearthnet.errors import ShardError, StoreError
 from bigearthnet.formats import FORMATS
 from bigearthnet.formats.tfrecord.encode import make_encoder
 from bigearthnet.formats.tfrecord.framing import frame, read_records
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
-from bigearthnet.schema.features import S2_SCHEMA
 from bigearthnet.util.files import hash_file
 from builder.build import build
 from builder.source_checks import decode_with_rasterio
 from builder.stored import decode_example
 from builder.verify import summarize, verify
+
+S2 = get_config("s2", RELEASES)
+
+S2_SCHEMA = S2.schema
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
@@ -35,7 +39,7 @@ def built(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     data_dir = tmp_path_factory.mktemp("built")
     for config in ("s2-rgb", "s2-random", "s2"):
         options = BuildOptions(include_excluded=config == "s2", quiet=True, workers=1)
-        build(sample_folder, data_dir, get_config(config), options)
+        build(sample_folder, data_dir, get_config(config, RELEASES), options)
     return data_dir
 
 
@@ -48,7 +52,7 @@ def data_dir(built: Path, tmp_path: Path) -> Path:
 
 def store_folder(data_dir: Path) -> Path:
     """The folder of the TFRecord store of s2."""
-    return FORMATS["tfrecord"].store_folder(data_dir, get_config("s2"))
+    return FORMATS["tfrecord"].store_folder(data_dir, S2)
 
 
 def differences(data_dir: Path, **options: object) -> dict[str, list[str]]:

@@ -11,8 +11,11 @@ import pytest
 
 import bigearthnet
 from bigearthnet.engine.options import BuildOptions
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from builder.build import build
+
+S2 = get_config("s2", RELEASES)
 
 RECIPES = Path(bigearthnet.__file__).parent.parent / "docs" / "recipes.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", RECIPES.read_text(encoding="utf-8"), re.S)
@@ -49,7 +52,13 @@ def folder(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     if find_spec("tensorflow_datasets") is not None:
         formats.append("tfrecord")
     options = BuildOptions(quiet=True, workers=1)
-    build(sample_folder, folder / "data", get_config("s2"), options, formats=formats)
+    build(
+        sample_folder,
+        folder / "data",
+        S2,
+        options,
+        formats=formats,
+    )
     return folder
 
 

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from benchmarks.fuzzing import metadata, patch_id, tar, tiff
 from bigearthnet.errors import ArchiveError, PatchError
 from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.release.patch_ids import PatchId
 from bigearthnet.source.blocks import BlockReader
 from bigearthnet.source.metadata import parse_metadata
-from bigearthnet.source.patch import PatchId
 from bigearthnet.source.tar import TarParser
 
 pytestmark = pytest.mark.filterwarnings(

@@ -12,8 +12,8 @@ import pytest
 from benchmarks.fuzzing import Finding, metadata, patch_id, tar, tiff
 from benchmarks.fuzzing.__main__ import TARGETS
 from bigearthnet.release.bands import BY_NAME
+from bigearthnet.release.patch_ids import PatchId
 from bigearthnet.source import geotiff
-from bigearthnet.source.patch import PatchId
 
 MODULES = {"tar": tar, "tiff": tiff, "metadata": metadata, "patch_id": patch_id}
 

@@ -13,10 +13,14 @@ import pytest
 from bigearthnet.engine import disk
 from bigearthnet.errors import DiskSpaceError
 from bigearthnet.formats import FORMATS
-from bigearthnet.release import V1
+from bigearthnet.release import RELEASES, V1
 from bigearthnet.schema.configs import get_config
 from bigearthnet.source import open_source
 from bigearthnet.store import open_store
+
+S2 = get_config("s2", RELEASES)
+
+S2_SCHEMA = S2.schema
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
@@ -152,7 +156,7 @@ def test_all_formats_are_reckoned_with(
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_format_takes_no_more_than_estimated(form: str, all_stores: Path) -> None:
     """The shards of the six real patches fit into the bytes that are reckoned."""
-    store = open_store(all_stores, get_config("s2"), form)
+    store = open_store(all_stores, S2, form)
     nbytes = sum(p.stat().st_size for s in store.splits for p in store.shards(s))
 
     assert 0.7 * FORMATS[form].patch_nbytes < nbytes / 6 <= FORMATS[form].patch_nbytes
@@ -165,7 +169,6 @@ def test_a_stored_patch_takes_no_more_than_estimated(sample_patches: Patches) ->
     from bigearthnet.formats.tfrecord.framing import RECORD_OVERHEAD
     from bigearthnet.release.patch_index import PatchFacts
     from bigearthnet.schema.examples import make_s2_example
-    from bigearthnet.schema.features import S2_SCHEMA
     from bigearthnet.source.patch import RawPatch, decode_patch
 
     encode = make_encoder(S2_SCHEMA)

@@ -13,8 +13,10 @@ from bigearthnet.engine import identity
 from bigearthnet.engine.identity import identify_build
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import ArchiveError
-from bigearthnet.release import V1
+from bigearthnet.release import RELEASES, V1
 from bigearthnet.schema.configs import get_config
+
+S2 = get_config("s2", RELEASES)
 
 OPTIONS = BuildOptions(workers=1)
 
@@ -30,7 +32,7 @@ def source(tmp_path: Path) -> Path:
 def identify(source: Path, **changes: Any) -> dict[str, Any]:
     """Identifies a build, of which some things may differ."""
     known = {
-        "config": get_config("s2"),
+        "config": S2,
         "formats": ["tfrecord"],
         "release": V1,
         "options": OPTIONS,
@@ -56,7 +58,7 @@ def test_the_same_build_is_the_same(source: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"config": get_config("s2-random")}, {"config"}),
+        ({"config": get_config("s2-random", RELEASES)}, {"config"}),
         ({"formats": ["tfrecord", "arrow"]}, {"formats"}),
         ({"release": dataclasses.replace(V1, name="v0")}, {"release"}),
         (

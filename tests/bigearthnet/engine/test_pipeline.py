@@ -15,12 +15,15 @@ from bigearthnet.engine.workspace import open_workspace
 from bigearthnet.errors import ArchiveError, ChecksumError, OptionError, PatchError
 from bigearthnet.formats.tfrecord.encode import make_encoder
 from bigearthnet.formats.tfrecord.framing import read_records
-from bigearthnet.release import V1
+from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.patch_index import PatchIndex, load_index
-from bigearthnet.release.splits import SPLITS
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import make_s2_example
 from bigearthnet.source.patch import RawPatch, decode_patch
+
+S2 = get_config("s2", RELEASES)
+
+SPLITS = V1.splits
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
@@ -30,7 +33,7 @@ def run(
     source: Path, output: Path, config: str = "s2", **options: object
 ) -> BuildResult:
     """Builds a source; the shards are in a new folder, which is not there otherwise."""
-    settings = get_config(config)
+    settings = get_config(config, RELEASES)
     chosen = BuildOptions(quiet=True, **options)  # type: ignore[arg-type]
     with open_workspace(output.with_name("work"), {}) as work:
         result = encode(
@@ -39,7 +42,7 @@ def run(
             ["tfrecord"],
             config=settings,
             release=V1,
-            patches=load_index(settings.scheme),
+            patches=load_index(V1, settings.scheme),
             options=chosen,
         )
         work.publish({"tfrecord": output})
@@ -59,7 +62,7 @@ def expected_records(
     patches: Patches, index: PatchIndex, *splits: str
 ) -> dict[str, list[bytes]]:
     """Returns split → records in order, made patch by patch."""
-    encoder = make_encoder(get_config("s2").schema)
+    encoder = make_encoder(S2.schema)
     records: dict[str, list[tuple[bytes, bytes]]] = {}
     for patch_id, files in patches.items():
         row = index.find(patch_id)

@@ -16,14 +16,17 @@ from bigearthnet.engine import stage_one, workers
 from bigearthnet.engine.journal import Journal, parse_journal
 from bigearthnet.engine.workspace import workspace_folder
 from bigearthnet.errors import OptionError
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from builder.build import find_targets
+
+S2 = get_config("s2", RELEASES)
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
 Entry = Mapping[str, Any]
 
-S2 = get_config("s2")
+S2 = S2
 # One store in a folder of its own, and one below folders that are made.
 FORMATS = ("arrow", "tfrecord")
 # The calls of a build are spread over as many tests.

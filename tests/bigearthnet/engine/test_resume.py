@@ -14,7 +14,7 @@ from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.pipeline import BuildResult, encode
 from bigearthnet.engine.workspace import open_workspace
 from bigearthnet.errors import ArchiveError, ChecksumError, JournalError, OptionError
-from bigearthnet.release import V1
+from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.schema.configs import get_config
 
@@ -33,7 +33,7 @@ def run(
     **options: Any,
 ) -> BuildResult:
     """Builds a source into `folder / "out"`, or resumes doing so."""
-    settings = get_config(config)
+    settings = get_config(config, RELEASES)
     known = {"quiet": True, "workers": 1, "include_excluded": True}
     with open_workspace(folder / "work", {}) as work:
         result = encode(
@@ -42,7 +42,7 @@ def run(
             formats,
             config=settings,
             release=V1,
-            patches=load_index(settings.scheme),
+            patches=load_index(V1, settings.scheme),
             options=BuildOptions(**{**known, **options}),
         )
         work.publish({form: folder / "out" / form for form in formats})

@@ -11,10 +11,12 @@ import pytest
 from bigearthnet.engine import records, spool
 from bigearthnet.engine.spool import SpoolWriter
 from bigearthnet.engine.spool_index import SpoolIndex
+from bigearthnet.release import V1
 from bigearthnet.release.patch_index import PatchFacts, PatchIndex
-from bigearthnet.release.splits import SPLITS
 from bigearthnet.source.metadata import PatchMetadata
 from bigearthnet.source.patch import Patch, RawPatch, decode_patch
+
+SPLITS = V1.splits
 
 Patches = dict[str, dict[str, bytes]]
 

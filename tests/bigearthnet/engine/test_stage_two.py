@@ -17,7 +17,6 @@ from bigearthnet.engine.stage_two import (
 )
 from bigearthnet.engine.workspace import open_workspace
 from bigearthnet.errors import JournalError
-from bigearthnet.release.bands import PATCH_NBYTES
 from bigearthnet.store.statistics import BandSums
 from bigearthnet.util.files import FileInfo
 

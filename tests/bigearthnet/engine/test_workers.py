@@ -12,12 +12,14 @@ from bigearthnet.engine.spool import SpoolWriter
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.stage_one import spool_patches
 from bigearthnet.engine.workers import Worker, WorkerError, WorkerPool
-from bigearthnet.release import V1
+from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
 from bigearthnet.source import open_source
 
-CONFIG = get_config("s2")
+S2 = get_config("s2", RELEASES)
+
+CONFIG = S2
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from bigearthnet.engine.leftovers import (
 )
 from bigearthnet.engine.workspace import Workspace, open_workspace, workspace_folder
 from bigearthnet.errors import JournalError, OptionError
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 
 IDENTITY: dict[str, Any] = {
@@ -107,7 +108,9 @@ def interrupt_renames(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
 
 def test_each_configuration_has_a_folder_of_its_own(tmp_path: Path) -> None:
     """Builds of several configurations into one directory do not meet."""
-    found = [workspace_folder(tmp_path, get_config(n)) for n in ("s2", "s2-random")]
+    found = [
+        workspace_folder(tmp_path, get_config(n, RELEASES)) for n in ("s2", "s2-random")
+    ]
 
     assert [
         tmp_path / "incomplete.bigearthnet-s2",

@@ -14,12 +14,18 @@ from bigearthnet.engine.writers import TableWriter, TFRecordWriter, make_writers
 from bigearthnet.formats import FORMATS, columns
 from bigearthnet.formats.tfrecord.encode import make_encoder
 from bigearthnet.formats.tfrecord.framing import read_records
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example
-from bigearthnet.schema.features import RGB_SCHEMA, S2_SCHEMA
 from bigearthnet.util.files import DurableFile, FileInfo
 
-S2 = get_config("s2")
+S2 = get_config("s2", RELEASES)
+
+RGB_SCHEMA = get_config("s2-rgb", RELEASES).schema
+
+S2_SCHEMA = S2.schema
+
+S2 = S2
 
 
 def write(

@@ -14,9 +14,13 @@ from bigearthnet.formats.columns import (
     decode_column,
     make_arrow_schema,
 )
+from bigearthnet.release import RELEASES
 from bigearthnet.release.bands import BANDS, GROUPS
+from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example
-from bigearthnet.schema.features import S2_COLUMNS, Feature, hf_features, hf_types
+from bigearthnet.schema.features import Feature, hf_features, hf_types
+
+S2_COLUMNS = get_config("s2", RELEASES).columns
 
 SMALL = (
     Feature("n", "integer", ""),

@@ -7,6 +7,7 @@ import pytest
 from bigearthnet import formats
 from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 
 # Format and config → folder below the data directory.
@@ -24,7 +25,7 @@ FOLDERS = {
 @pytest.mark.parametrize(("form", "config"), FOLDERS)
 def test_folders_are_those_that_readers_expect(form: str, config: str) -> None:
     """Each format and split scheme has its folder of the data directory."""
-    folder = FORMATS[form].store_folder(Path("/data"), get_config(config))
+    folder = FORMATS[form].store_folder(Path("/data"), get_config(config, RELEASES))
 
     assert Path("/data", FOLDERS[form, config]) == folder
 
@@ -58,4 +59,4 @@ def test_a_format_is_found_by_name() -> None:
 )
 def test_only_other_schemes_have_a_suffix(config: str, suffix: str) -> None:
     """Names of the official splits are plain, those of others end in the scheme."""
-    assert suffix == formats.scheme_suffix(get_config(config))
+    assert suffix == formats.scheme_suffix(get_config(config, RELEASES))

@@ -10,12 +10,15 @@ import pytest
 
 from bigearthnet.engine.writers import TableWriter
 from bigearthnet.formats.parquet import column_sizes
+from bigearthnet.release import RELEASES
 from bigearthnet.release.bands import GROUPS
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example
 from bigearthnet.schema.features import Feature
 from bigearthnet.store import open_store
 from bigearthnet.util.files import DurableFile
+
+S2 = get_config("s2", RELEASES)
 
 SMALL = (
     Feature("number", "integer", ""),
@@ -30,7 +33,7 @@ BANDS = [group.name for group in GROUPS]
 @pytest.fixture
 def shards(all_stores: Path) -> list[Path]:
     """The Parquet shards of the six real patches."""
-    store = open_store(all_stores, get_config("s2"), "parquet")
+    store = open_store(all_stores, S2, "parquet")
     return [path for split in SPLITS for path in store.shards(split)]
 
 

@@ -15,10 +15,14 @@ import bigearthnet
 from bigearthnet.engine import keys
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.formats import FORMATS, columns, parquet
+from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.patch_index import PatchIndex
-from bigearthnet.release.splits import SPLITS
 from bigearthnet.schema.configs import get_config
 from builder.build import build
+
+S2 = get_config("s2", RELEASES)
+
+SPLITS = V1.splits
 
 Patches = dict[str, dict[str, bytes]]
 
@@ -92,8 +96,14 @@ def many_dir(
         monkeypatch.setattr(keys, "MAX_PATCHES_PER_SHARD", 8)
         monkeypatch.setattr(columns, "ROWS_PER_GROUP", 3)
         monkeypatch.setattr(parquet, "ROWS_PER_GROUP", 3)
-        build(source, folder / "data", get_config("s2"), options, formats=list(FORMATS))
-        build(source, folder / "data", get_config("s2-rgb"), options)
+        build(
+            source,
+            folder / "data",
+            S2,
+            options,
+            formats=list(FORMATS),
+        )
+        build(source, folder / "data", get_config("s2-rgb", RELEASES), options)
     return folder / "data"
 
 

@@ -15,9 +15,12 @@ from bigearthnet.loading.labels import (
     make_matrix,
     map_labels,
 )
+from bigearthnet.release import RELEASES
 from bigearthnet.release.nomenclature import NOMENCLATURES
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store import open_store
+
+S2 = get_config("s2", RELEASES)
 
 STORES = ("tfrecord", "arrow", "parquet")
 
@@ -96,7 +99,7 @@ def test_unlabelled_patches_are_counted(
     form: str, labels: str, split: str, expected: int, many_dir: Path
 ) -> None:
     """The count is that of the patches of the split without a label."""
-    store = open_store(many_dir, get_config("s2"), form)
+    store = open_store(many_dir, S2, form)
 
     assert expected == count_unlabelled(store, split, get_nomenclature(labels))
 
@@ -106,7 +109,7 @@ def test_patches_that_are_not_stored_are_not_counted(
 ) -> None:
     """The table of patches lists those that were read but not stored, too."""
     shutil.copytree(many_dir / "arrow", tmp_path / "arrow")
-    store = open_store(tmp_path, get_config("s2"), "arrow")
+    store = open_store(tmp_path, S2, "arrow")
     path = tmp_path / "arrow" / "patches.parquet"
     table = pq.read_table(path)
     # 10 of the 30 train patches have no label, in the order of the table.

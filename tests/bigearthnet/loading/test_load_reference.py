@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 import bigearthnet
+from bigearthnet.release import V1
 from bigearthnet.release.patch_index import PatchIndex
-from bigearthnet.release.splits import SPLITS
 from bigearthnet.schema.rgb import to_rgb
+
+SPLITS = V1.splits
 
 ALL = [
     "B01",

@@ -17,9 +17,12 @@ import tensorflow as tf
 import bigearthnet
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import ShardError, StoreError
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store import open_store
 from builder.build import build
+
+S2 = get_config("s2", RELEASES)
 
 STORES = ("tfrecord", "arrow", "parquet")
 Train = list[tuple[int, list[str]]]
@@ -98,7 +101,7 @@ def test_a_damaged_record_is_named(
 ) -> None:
     """A record with a changed byte is an error that says which, and of which file."""
     shutil.copytree(many_dir / "bigearthnet", tmp_path / "bigearthnet")
-    path = open_store(tmp_path, get_config("s2")).shards("train")[1]
+    path = open_store(tmp_path, S2).shards("train")[1]
     content = bytearray(path.read_bytes())
     content[200_000] ^= 1
     path.write_bytes(content)
@@ -140,7 +143,13 @@ def test_the_store_that_is_there_is_read(
 ) -> None:
     """Where only one format was built, it is read without being named."""
     options = BuildOptions(quiet=True, workers=1)
-    build(sample_folder, tmp_path / "d", get_config("s2"), options, formats=(store,))
+    build(
+        sample_folder,
+        tmp_path / "d",
+        S2,
+        options,
+        formats=(store,),
+    )
     ((expected, _),) = read_batches(all_stores, store=store, bands="rgb")
     ((found, _),) = read_batches(tmp_path / "d", bands="rgb")
 
@@ -182,7 +191,7 @@ def test_a_store_that_was_built_again_is_read_anew(
     data_dir = tmp_path / "data"
     options = BuildOptions(quiet=True, workers=1)
     source = write_archive(tmp_path, fake_patches)
-    build(source, data_dir, get_config("s2"), options, formats=(store,))
+    build(source, data_dir, S2, options, formats=(store,))
     before = sum(len(labels) for _, labels in read_batches(data_dir, store=store))
     shutil.rmtree(data_dir)
     shutil.copytree(all_stores, data_dir)
@@ -196,4 +205,4 @@ def test_arrow_comes_before_parquet(all_stores: Path, tmp_path: Path) -> None:
     shutil.copytree(all_stores, tmp_path / "data")
     shutil.rmtree(tmp_path / "data" / "bigearthnet")
 
-    assert "arrow" == open_store(tmp_path / "data", get_config("s2")).format.name
+    assert "arrow" == open_store(tmp_path / "data", S2).format.name

@@ -12,8 +12,12 @@ import pytest
 
 from bigearthnet.formats import columns
 from bigearthnet.formats.columns import TableBuilder
+from bigearthnet.release import RELEASES
+from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example
-from bigearthnet.schema.features import S2_COLUMNS
+
+S2_COLUMNS = get_config("s2", RELEASES).columns
+
 
 ROWS = 25
 # The first row of each file, and the end.

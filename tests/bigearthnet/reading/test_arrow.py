@@ -13,7 +13,11 @@ import pytest
 from bigearthnet.errors import OptionError, ShardError, StoreError
 from bigearthnet.huggingface import ArrowReader
 from bigearthnet.reading import memory
-from bigearthnet.schema.features import S2_COLUMNS
+from bigearthnet.release import RELEASES
+from bigearthnet.schema.configs import get_config
+
+S2_COLUMNS = get_config("s2", RELEASES).columns
+
 
 Arrays = dict[str, np.ndarray]
 BANDS = ["bands_10m", "bands_20m", "bands_60m"]

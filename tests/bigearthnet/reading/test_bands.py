@@ -16,7 +16,11 @@ from bigearthnet.reading.arrow import ArrowReader
 from bigearthnet.reading.batches import Reader, find_column
 from bigearthnet.reading.parquet import ParquetReader
 from bigearthnet.reading.tfrecord import TFRecordReader
-from bigearthnet.schema.features import S2_COLUMNS
+from bigearthnet.release import RELEASES
+from bigearthnet.schema.configs import get_config
+
+S2_COLUMNS = get_config("s2", RELEASES).columns
+
 
 Arrays = dict[str, np.ndarray]
 # Band → group and index, of all resolutions, first and last of a group.

@@ -10,7 +10,10 @@ from bigearthnet.reading.batches import (
     find_features,
     make_generator,
 )
-from bigearthnet.schema.features import S2_COLUMNS
+from bigearthnet.release import RELEASES
+from bigearthnet.schema.configs import get_config
+
+S2_COLUMNS = get_config("s2", RELEASES).columns
 
 
 def test_columns_of_others_are_left_out() -> None:

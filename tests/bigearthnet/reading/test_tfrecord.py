@@ -18,7 +18,11 @@ from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.reading import tfrecord
 from bigearthnet.reading.arrow import ArrowReader
 from bigearthnet.reading.tfrecord import TFRecordReader
-from bigearthnet.schema.features import S2_COLUMNS
+from bigearthnet.release import RELEASES
+from bigearthnet.schema.configs import get_config
+
+S2_COLUMNS = get_config("s2", RELEASES).columns
+
 
 Arrays = dict[str, np.ndarray]
 # Records of each file, see `conftest.BOUNDS`, and the first of each.

@@ -5,8 +5,11 @@ import pyarrow as pa
 import pytest
 
 from bigearthnet.errors import OptionError
+from bigearthnet.release import V1
 from bigearthnet.release.patch_index import PatchIndex, load_index
-from bigearthnet.release.splits import COUNTRIES, SEASONS, SPLITS, load_table
+from bigearthnet.release.splits import COUNTRIES, SEASONS, load_table
+
+SPLITS = V1.splits
 
 NUM_PATCHES = 590_326
 
@@ -14,7 +17,7 @@ NUM_PATCHES = 590_326
 @pytest.fixture(scope="module")
 def official() -> pa.Table:
     """The table of the official scheme."""
-    return load_table()
+    return load_table(V1, "official")
 
 
 def test_every_id_is_found_in_its_row(
@@ -112,17 +115,17 @@ def test_facts_are_those_of_the_table(
 
 def test_the_random_scheme_has_its_own_splits() -> None:
     """The index of the random scheme counts the paper's proportions."""
-    counts = np.bincount(load_index("random").splits).tolist()
+    counts = np.bincount(load_index(V1, "random").splits).tolist()
 
     assert [311_603, 103_868, 103_868, 70_987] == counts
 
 
 def test_the_index_is_loaded_once() -> None:
     """Loading the index again gives the same one."""
-    assert load_index() is load_index()
+    assert load_index(V1, "official") is load_index(V1, "official")
 
 
 def test_an_unknown_scheme_is_refused() -> None:
     """A scheme that does not exist is an error that shows it."""
     with pytest.raises(OptionError, match="got 'paper'"):
-        load_index("paper")
+        load_index(V1, "paper")

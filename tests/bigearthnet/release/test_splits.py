@@ -9,9 +9,11 @@ import pyarrow.compute as pc
 import pytest
 
 from bigearthnet.errors import OptionError
-from bigearthnet.release import splits
-from bigearthnet.release.splits import COUNTRIES, SEASONS, SPLITS
-from bigearthnet.source.patch import PatchId
+from bigearthnet.release import V1, splits
+from bigearthnet.release.patch_ids import PatchId
+from bigearthnet.release.splits import COUNTRIES, SEASONS
+
+SPLITS = V1.splits
 
 NUM_PATCHES = 590_326
 RANDOM_COUNTS = {
@@ -25,13 +27,13 @@ RANDOM_COUNTS = {
 @pytest.fixture(scope="module")
 def official() -> pa.Table:
     """The table with the official splits."""
-    return splits.load_table()
+    return splits.load_table(V1, "official")
 
 
 @pytest.fixture(scope="module")
 def draw() -> pa.Table:
     """The table with the random splits of seed 0."""
-    return splits.load_table("random")
+    return splits.load_table(V1, "random")
 
 
 def count(table: pa.Table, column: str) -> dict[str, int]:
@@ -166,7 +168,7 @@ def test_the_random_split_is_what_its_definition_says(draw: pa.Table) -> None:
 
 def test_another_seed_is_another_draw_of_equal_size(draw: pa.Table) -> None:
     """Another seed moves patches between the splits, not in or out of them."""
-    other = splits.load_table("random", seed=1)
+    other = splits.load_table(V1, "random", seed=1)
     before, after = draw["split"].cast(pa.string()), other["split"].cast(pa.string())
     moved, excluded = pc.not_equal(before, after), pc.equal(before, "excluded")
 
@@ -178,7 +180,7 @@ def test_another_seed_is_another_draw_of_equal_size(draw: pa.Table) -> None:
 def test_an_unknown_scheme_is_refused() -> None:
     """A scheme that does not exist is an error that shows it."""
     with pytest.raises(OptionError, match="official, random, got 'paper'"):
-        splits.load_table("paper")
+        splits.load_table(V1, "paper")
 
 
 def test_the_table_is_small() -> None:

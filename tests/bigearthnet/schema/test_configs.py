@@ -3,9 +3,17 @@ from __future__ import annotations
 import pytest
 
 from bigearthnet.errors import OptionError
+from bigearthnet.release import RELEASES
 from bigearthnet.release.splits import SCHEMES
 from bigearthnet.schema import configs as config
-from bigearthnet.schema.features import RGB_SCHEMA, S2_COLUMNS, S2_SCHEMA
+from bigearthnet.schema.configs import get_config
+
+RGB_SCHEMA = get_config("s2-rgb", RELEASES).schema
+
+
+S2_COLUMNS = get_config("s2", RELEASES).columns
+
+S2_SCHEMA = get_config("s2", RELEASES).schema
 
 
 def test_configs_are_the_published_ones() -> None:
@@ -29,7 +37,7 @@ def test_schemes_exist() -> None:
 @pytest.mark.parametrize("name", config.CONFIGS)
 def test_supervised_keys_are_features(name: str) -> None:
     """What `as_supervised` returns is stored in the configuration."""
-    chosen = config.get_config(name)
+    chosen = config.get_config(name, RELEASES)
     names = {feature.name for feature in chosen.schema}
 
     assert set(chosen.supervised_keys or ()) <= names
@@ -43,14 +51,14 @@ def test_the_version_is_not_that_of_the_built_in() -> None:
 @pytest.mark.parametrize("name", config.CONFIGS)
 def test_a_config_is_found_by_name(name: str) -> None:
     """`get_config` gives the configuration of that name."""
-    assert name == config.get_config(name).name
+    assert name == config.get_config(name, RELEASES).name
 
 
 @pytest.mark.parametrize("name", ["rgb", "", "S2"])
 def test_an_unknown_config_is_refused(name: str) -> None:
     """A name that does not exist is an error that shows it and all that do."""
     with pytest.raises(OptionError, match=f"s2, s2-random, s2-rgb, got '{name}'"):
-        config.get_config(name)
+        config.get_config(name, RELEASES)
 
 
 def test_only_bands_are_stored_as_columns() -> None:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from bigearthnet.errors import OptionError
+from bigearthnet.release import RELEASES
 from bigearthnet.release.bands import BANDS, split
 from bigearthnet.release.nomenclature import BEN19, CLC43
 from bigearthnet.release.patch_index import PatchFacts, PatchIndex
 from bigearthnet.schema import examples, rgb
-from bigearthnet.schema.features import RGB_SCHEMA, S2_COLUMNS, S2_SCHEMA
+from bigearthnet.schema.configs import get_config
 from bigearthnet.source.patch import (
     Patch,
     RawPatch,
@@ -19,6 +20,12 @@ from bigearthnet.source.patch import (
     decode_patch,
     metadata_file,
 )
+
+RGB_SCHEMA = get_config("s2-rgb", RELEASES).schema
+
+S2_COLUMNS = get_config("s2", RELEASES).columns
+
+S2_SCHEMA = get_config("s2", RELEASES).schema
 
 Patches = dict[str, dict[str, bytes]]
 

@@ -6,10 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bigearthnet.release import RELEASES
 from bigearthnet.release.nomenclature import BEN19, CLC43
 from bigearthnet.release.splits import COUNTRIES, SEASONS
 from bigearthnet.schema import features
-from bigearthnet.schema.features import RGB_SCHEMA, S2_COLUMNS, S2_SCHEMA, Feature
+from bigearthnet.schema.configs import get_config
+from bigearthnet.schema.features import Feature
+
+RGB_SCHEMA = get_config("s2-rgb", RELEASES).schema
+
+S2_COLUMNS = get_config("s2", RELEASES).columns
+
+S2_SCHEMA = get_config("s2", RELEASES).schema
 
 # Name, kind, dtype and shape of the features that both schemas have.
 COMMON = [

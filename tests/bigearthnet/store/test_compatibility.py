@@ -17,6 +17,7 @@ import bigearthnet
 from bigearthnet.errors import StoreError
 from bigearthnet.formats import FORMATS
 from bigearthnet.reading.arrow import ArrowReader
+from bigearthnet.release import RELEASES
 from bigearthnet.release.nomenclature import BEN19, CLC43
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store import compatibility as facts
@@ -24,9 +25,11 @@ from bigearthnet.store import open_store, read_store
 from bigearthnet.store.compatibility import check_facts, describe_facts
 from builder.verify import verify
 
+S2 = get_config("s2", RELEASES)
+
 Change = Callable[[dict[str, Any], dict[str, Any]], object]
 
-S2 = get_config("s2")
+S2 = S2
 
 
 def make_manifest() -> dict[str, Any]:

@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example
-from bigearthnet.schema.features import S2_COLUMNS, hf_features
+from bigearthnet.schema.features import hf_features
 from bigearthnet.schema.rgb import decode_image
 from bigearthnet.store import open_store, read_store
 from bigearthnet.store.dataset_dict import write_dataset_dict
+
+S2 = get_config("s2", RELEASES)
+
+S2_COLUMNS = S2.columns
 
 
 def load(data_dir: Path) -> Any:
@@ -38,7 +43,7 @@ def test_datasets_loads_the_store(all_stores: Path) -> None:
 
 def test_datasets_finds_the_types(all_stores: Path) -> None:
     """Every split has the types of S2_COLUMNS, and says version and sizes."""
-    store = open_store(all_stores, get_config("s2"), "arrow")
+    store = open_store(all_stores, S2, "arrow")
     for name, dataset in load(all_stores).items():
         assert hf_features(S2_COLUMNS) == dataset.features
         assert "2.0.0" == str(dataset.info.version)
@@ -74,7 +79,7 @@ def test_datasets_reads_every_value(
 
 def test_shards_are_loaded_in_order(many_shards: Path) -> None:
     """A split of several shards has their rows one after another."""
-    store = open_store(many_shards, get_config("s2"), "arrow")
+    store = open_store(many_shards, S2, "arrow")
     for name, dataset in load(many_shards).items():
         shards = store.shards(name)
         expected = [

@@ -13,13 +13,16 @@ import pytest
 from bigearthnet.engine.pipeline import BuildResult
 from bigearthnet.engine.shards import ShardInfo
 from bigearthnet.engine.spool_index import SpoolIndex
-from bigearthnet.release import V1
+from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.patch_index import PatchIndex
-from bigearthnet.release.splits import SPLITS
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store import manifest
 from bigearthnet.store.statistics import BandSums
 from bigearthnet.util.files import FileInfo, hash_file
+
+S2 = get_config("s2", RELEASES)
+
+SPLITS = V1.splits
 
 # Read and stored; read only, all 43 classes; stored without any class.
 ROWS = {5: (0, 42), 152_289: tuple(range(43)), 590_325: ()}
@@ -69,7 +72,7 @@ def make(
     """The manifest of a build, with a file in place of its patches."""
     path = tmp_path / "patches"
     path.write_bytes(b"content")
-    return manifest.make_manifest(result, form, get_config(config), V1, path)
+    return manifest.make_manifest(result, form, get_config(config, RELEASES), V1, path)
 
 
 def test_patches_are_those_that_were_read(
@@ -239,7 +242,7 @@ def test_all_records_are_written(
         tmp_path,
         result,
         form="tfrecord",
-        config=get_config("s2"),
+        config=S2,
         release=V1,
         patches=patch_index,
         source="x",

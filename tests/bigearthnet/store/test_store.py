@@ -10,11 +10,16 @@ import pytest
 from bigearthnet import store as stores
 from bigearthnet.errors import OptionError, ShardError, StoreError
 from bigearthnet.formats import FORMATS
-from bigearthnet.schema.configs import DATA_VERSION, get_config
+from bigearthnet.release import RELEASES, V1
+from bigearthnet.schema.configs import get_config
 from bigearthnet.store import Store
 from bigearthnet.store.compatibility import describe_facts
 
-S2 = get_config("s2")
+S2 = get_config("s2", RELEASES)
+
+DATA_VERSION = V1.data_version
+
+S2 = S2
 
 # Format and config → folder below the data directory.
 FOLDERS = {
@@ -160,9 +165,9 @@ def test_a_config_without_columns_has_no_column_store(tmp_path: Path) -> None:
     make_store(tmp_path, "parquet")
 
     with pytest.raises(StoreError) as caught:
-        stores.open_store(tmp_path, get_config("s2-rgb"))
+        stores.open_store(tmp_path, get_config("s2-rgb", RELEASES))
     with pytest.raises(OptionError, match="s2-rgb has no parquet store: expected tfr"):
-        stores.open_store(tmp_path, get_config("s2-rgb"), "parquet")
+        stores.open_store(tmp_path, get_config("s2-rgb", RELEASES), "parquet")
 
     assert f"in {tmp_path / FOLDERS['tfrecord', 's2-rgb']}." in str(caught.value)
     assert str(tmp_path / "huggingface") not in str(caught.value)

@@ -7,10 +7,16 @@ import numpy as np
 import pytest
 
 from bigearthnet.formats.tfrecord.encode import make_encoder
+from bigearthnet.release import RELEASES
 from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example, get_make_example
-from bigearthnet.schema.features import RGB_SCHEMA, S2_SCHEMA, Feature
+from bigearthnet.schema.features import Feature
 from bigearthnet.source.patch import RawPatch, decode_patch
+
+RGB_SCHEMA = get_config("s2-rgb", RELEASES).schema
+
+S2_SCHEMA = get_config("s2", RELEASES).schema
 
 Patches = dict[str, dict[str, bytes]]
 
