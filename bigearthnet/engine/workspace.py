@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,6 @@ def open_workspace(
     """
     missing = [parent for parent in folder.parents if not parent.exists()]
     lock = lock_folder(folder)
-    journal: Journal | None = None
     work: Workspace | None = None
     is_begun = False
     try:
@@ -151,9 +150,9 @@ def open_workspace(
             clear_folder(folder, keep=(LOCK,))
             write_json(identity, folder / IDENTITY)
         _check_identity(folder / IDENTITY, identity)
-        journal = Journal(folder / _JOURNAL)
-        work = Workspace(folder, journal, lock, is_continued=bool(journal.entries))
-        yield work
+        with closing(Journal(folder / _JOURNAL)) as journal:
+            work = Workspace(folder, journal, lock, is_continued=bool(journal.entries))
+            yield work
     except BaseException:
         is_over = is_begun if work is None else work.is_over or not work.journal.entries
         if is_over:
@@ -167,8 +166,6 @@ def open_workspace(
             clear_folder(folder)
             folder.rmdir()
     finally:
-        if journal is not None:
-            journal.close()
         os.close(lock)
 
 
