@@ -2,8 +2,8 @@
 
 The archive (v1: 70 GB) is received as OUTPUT/<name>.part and gets its name once its
 size and sha256 are right. If the download is interrupted, run the same command again:
-it resumes. Mirrors are tried before the official URL; all must give the
-same bytes. An archive that is there already is verified.
+it resumes. Mirrors are tried before the official URL; all must give the same bytes. An
+archive that is there already is verified.
 
 Example:
   python -m builder.download --output=downloads

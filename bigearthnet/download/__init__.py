@@ -51,7 +51,7 @@ def fetch(
     Raises:
         OptionError: If a URL is invalid.
         ChecksumError: If the file that is there, or what a server sent, has another
-            size or digest. What was received is removed; what was there is not.
+            digest. What was received is removed; what was there is not.
         DownloadError: If no server gives the file; what was received is kept for the
             next call. Also if another download of it is running.
         DiskSpaceError: If the file does not fit on the disk.
