@@ -34,11 +34,6 @@ def test_groups_hold_the_bands_of_a_resolution() -> None:
     assert ["bands_10m", "bands_20m", "bands_60m"] == list(actual)
 
 
-def test_a_patch_has_160000_bytes_of_pixels() -> None:
-    """The groups of a patch take 160,000 bytes together."""
-    assert 160_000 == bands.PATCH_NBYTES
-
-
 def test_size_follows_from_the_resolution() -> None:
     """A band is as many pixels wide and high as 1.2 km of its resolution take."""
     sizes = {band.resolution_m: band.shape for band in BANDS}

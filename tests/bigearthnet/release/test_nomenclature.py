@@ -21,6 +21,8 @@ from bigearthnet.release.nomenclature import (
     CLC_LEVEL1,
     CLC_LEVEL2,
     Nomenclature,
+    decode_mask,
+    encode_mask,
     remap,
     remap_ids,
 )
@@ -284,6 +286,15 @@ def test_multi_hot_is_one_at_the_ids(ids: tuple[int, ...]) -> None:
 
     assert [int(i in ids) for i in range(19)] == vector.tolist()
     assert "uint8" == vector.dtype
+
+
+@pytest.mark.parametrize("ids", [(), (0,), (3, 18), tuple(range(43)), (0, 63)])
+def test_masks_hold_the_ids(ids: tuple[int, ...]) -> None:
+    """Ids come back ascending from the bits they are packed into, 64 at most."""
+    mask = encode_mask(reversed(ids))
+
+    assert sum(2**number for number in ids) == mask < 2**64
+    assert ids == decode_mask(mask)
 
 
 def test_nomenclatures_survive_pickling() -> None:

@@ -6,10 +6,9 @@ import pytest
 
 from bigearthnet.errors import OptionError
 from bigearthnet.release import V1
+from bigearthnet.release.patch_ids import S1_IDS
 from bigearthnet.release.patch_index import PatchIndex, load_index
 from bigearthnet.release.splits import COUNTRIES, SEASONS, load_table
-
-SPLITS = V1.splits
 
 NUM_PATCHES = 590_326
 
@@ -69,9 +68,9 @@ def test_facts_of_the_real_patches(
         row = patch_index.find(patch_id)
         assert row is not None
         facts = patch_index.facts(row)
-        names = SPLITS[facts.split], SEASONS[facts.season], COUNTRIES[facts.country]
-        flags = facts.contains_seasonal_snow, facts.contains_cloud_or_shadow
-        actual[patch_id] = (" ".join(names), *flags)
+        season, country = SEASONS[facts["season"]], COUNTRIES[facts["country"]]
+        flags = facts["contains_seasonal_snow"], facts["contains_cloud_or_shadow"]
+        actual[patch_id] = (f"{patch_index.split(row)} {season} {country}", *flags)
 
     assert {
         "S2A_MSIL2A_20170613T101031_87_48": ("test summer Austria", False, False),
@@ -88,7 +87,7 @@ def test_the_s1_name_is_that_of_the_same_place(patch_index: PatchIndex) -> None:
     row = patch_index.find("S2B_MSIL2A_20180204T94161_57_38")
     assert row is not None
 
-    name = patch_index.facts(row).s1_name
+    name = patch_index.facts(row)["s1_name"]
 
     assert "S1A_IW_GRDH_1SDV_20180204T043253_35VPK_57_38" == name
 
@@ -102,15 +101,31 @@ def test_facts_are_those_of_the_table(
         facts = patch_index.facts(row)
         actual = {
             "patch_id": patch_index.patch_id(row),
-            "split": SPLITS[facts.split],
-            "season": SEASONS[facts.season],
-            "country": COUNTRIES[facts.country],
-            "contains_seasonal_snow": facts.contains_seasonal_snow,
-            "contains_cloud_or_shadow": facts.contains_cloud_or_shadow,
+            **facts,
+            "split": patch_index.split(row),
+            "season": SEASONS[facts["season"]],
+            "country": COUNTRIES[facts["country"]],
             "has_ben19": expected["has_ben19"],
-            "s1_name": facts.s1_name,
         }
         assert expected == actual
+        assert [type(expected[name]) for name in expected] == [
+            type(actual[name]) for name in expected
+        ]
+
+
+def test_every_archive_has_its_own_names(
+    official: pa.Table, patch_index: PatchIndex
+) -> None:
+    """Rows are found by the Sentinel-1 names, too, and by no other archive's."""
+    names = patch_index.names(S1_IDS)
+    rows = [*range(0, NUM_PATCHES, 10_000), NUM_PATCHES - 1]
+    expected = official["s1_name"].take(rows).to_pylist()
+
+    assert expected == [names.name(row) for row in rows]
+    assert expected == names.take(np.array(rows)).to_pylist()
+    assert rows == [names.find(name) for name in expected]
+    assert {None} == {patch_index.find(name) for name in expected}
+    assert names is patch_index.names(S1_IDS)
 
 
 def test_the_random_scheme_has_its_own_splits() -> None:

@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 from bigearthnet.errors import ArchiveError, PatchError
+from bigearthnet.release import V1
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.source import limits, open_source
 from bigearthnet.source.folder import FolderMembers
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
+
+ARCHIVE = V1.archive("s2")
 
 
 @pytest.fixture
@@ -23,26 +26,28 @@ def folder(fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path) -
 
 def find_problem(folder: Path) -> str:
     """The first thing that is wrong with what a folder holds."""
-    return next(str(c) for _, _, c in FolderMembers(folder) if isinstance(c, Exception))
+    return next(
+        str(c) for _, _, c in FolderMembers(folder, ARCHIVE) if isinstance(c, Exception)
+    )
 
 
 def test_patches_come_in_the_order_of_names(
     folder: Path, fake_patches: Patches
 ) -> None:
     """The order does not depend on the file system."""
-    order = list(dict.fromkeys(patch for patch, _, _ in FolderMembers(folder)))
+    order = list(dict.fromkeys(patch for patch, _, _ in FolderMembers(folder, ARCHIVE)))
 
     assert sorted(fake_patches) == order
 
 
 def test_position_counts_the_bytes_read(folder: Path, fake_patches: Patches) -> None:
     """A folder has no size, but says how much of it was read."""
-    members = FolderMembers(folder)
+    members = FolderMembers(folder, ARCHIVE)
     for _ in members:
         pass
 
     assert members.nbytes is None
-    assert members.sha256 is None
+    assert {} == members.digests
     assert members.position == sum(
         len(content) for files in fake_patches.values() for content in files.values()
     )
@@ -89,13 +94,13 @@ def test_two_folders_of_patches_are_ambiguous(
     (parent / "two" / next(iter(fake_patches))).mkdir(parents=True)
 
     with pytest.raises(ArchiveError, match="2 folders with patch folders"):
-        open_source(parent)
+        open_source(parent, ARCHIVE)
 
 
 def read_patches(root: Path, index: PatchIndex) -> list[str]:
     """Reads the ids of all patches below a folder."""
-    with open_source(root) as source:
-        return [raw.patch_id for raw in source.patches(index)]
+    with open_source(root, ARCHIVE) as source:
+        return [raw.name for raw in source.patches(index)]
 
 
 @pytest.mark.parametrize("inside", [True, False])
@@ -193,7 +198,9 @@ def test_a_folder_of_very_many_files_is_an_error(
     for number in range(100):
         (patch / f"{number}.tif").touch()
 
-    assert 65 == sum(name == patch.name for name, _, _ in FolderMembers(folder))
+    assert 65 == sum(
+        name == patch.name for name, _, _ in FolderMembers(folder, ARCHIVE)
+    )
     with pytest.raises(PatchError, match=r"too many files|unexpected file"):
         read_patches(folder, patch_index)
 
@@ -209,4 +216,4 @@ def test_a_folder_that_cannot_be_read_is_an_error(
     monkeypatch.setattr(os, "scandir", refuse)
 
     with pytest.raises(ArchiveError, match=r"cannot read .*BigEarthNet-v1\.0.*denied"):
-        open_source(folder)
+        open_source(folder, ARCHIVE)

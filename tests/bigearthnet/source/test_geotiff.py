@@ -14,9 +14,9 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from bigearthnet.errors import PatchError
+from bigearthnet.release import V1
 from bigearthnet.release.bands import BANDS, BY_NAME
 from bigearthnet.source import geotiff
-from bigearthnet.source.patch import band_file
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning"),
@@ -24,6 +24,8 @@ pytestmark = [
 ]
 
 Patches = dict[str, dict[str, bytes]]
+
+ARCHIVE = V1.archive("s2")
 
 B01 = BY_NAME["B01"]
 # 20 × 20, no two pixels alike, rows and columns apart.
@@ -34,17 +36,17 @@ PIXELS = np.add.outer(100 * np.arange(20), np.arange(60_000, 60_020)).astype("<u
 def real_tiff(sample_patches: Patches) -> bytes:
     """The first real band B01."""
     patch_id = next(iter(sample_patches))
-    return sample_patches[patch_id][band_file(patch_id, "B01")]
+    return sample_patches[patch_id][ARCHIVE.band_file(patch_id, B01)]
 
 
 def decode(tiff: bytes) -> npt.NDArray[np.uint16]:
     """Decodes bytes as band B01 of the patch `P`, file `F.tif`."""
-    return geotiff.decode_band(tiff, B01, patch_id="P", file="F.tif")
+    return geotiff.decode_band(tiff, B01, "uint16", "P", "F.tif")
 
 
 def is_fast(tiff: bytes) -> bool:
     """Whether the fast path understands the bytes as band B01."""
-    return geotiff._find_extent(tiff, len(tiff), 20) is not None
+    return geotiff._find_extent(tiff, len(tiff), 20, "uint16") is not None
 
 
 def read_with_rasterio(tiff: bytes) -> npt.NDArray[np.generic] | None:
@@ -101,7 +103,7 @@ def retag(tiff: bytes, tag: int, value: int | None) -> bytes:
 def test_real_bands_equal_rasterio(sample_patches: Patches) -> None:
     """All 72 real bands take the fast path and equal what rasterio reads."""
     tiffs = [
-        (files[band_file(patch_id, band.name)], band)
+        (files[ARCHIVE.band_file(patch_id, band)], band)
         for patch_id, files in sample_patches.items()
         for band in BANDS
     ]
@@ -109,19 +111,21 @@ def test_real_bands_equal_rasterio(sample_patches: Patches) -> None:
     assert 72 == len(tiffs)
     for tiff, band in tiffs:
         begin = tiff[: geotiff._STRUCTURE_NBYTES]
-        pixels = geotiff.decode_band(tiff, band, patch_id="P", file="F.tif")
+        pixels = geotiff.decode_band(tiff, band, "uint16", "P", "F.tif")
 
-        assert geotiff._find_extent(begin, len(tiff), band.size_px) is not None
+        assert (
+            geotiff._find_extent(begin, len(tiff), band.size_px, "uint16") is not None
+        )
         assert np.array_equal(read_with_rasterio(tiff), pixels)
 
 
 def test_pixels_are_little_endian_rows(fake_patches: Patches) -> None:
     """A TIFF without the tag SampleFormat gives its pixels row by row, read-only."""
     patch_id, files = list(fake_patches.items())[1]
-    tiff = files[band_file(patch_id, "B01")]
+    tiff = files[ARCHIVE.band_file(patch_id, B01)]
     expected = [5000 + 2 * y + x for y in range(20) for x in range(20)]
 
-    found = geotiff.read_pixels(tiff, B01, patch_id=patch_id, file="x")
+    found = geotiff.read_pixels(tiff, B01, "uint16", patch_id, "x")
 
     assert struct.pack("<400H", *expected) == bytes(found)
     assert is_fast(tiff)
@@ -221,7 +225,7 @@ def test_the_cache_of_layouts_knows_size_and_band(real_tiff: bytes) -> None:
     with pytest.raises(PatchError, match=r"^P/F\.tif: damaged TIFF"):
         decode(real_tiff[:-1])
     with pytest.raises(PatchError, match=r"expected \(60, 60\), got \(20, 20\)"):
-        geotiff.decode_band(real_tiff, BY_NAME["B11"], patch_id="P", file="F.tif")
+        geotiff.decode_band(real_tiff, BY_NAME["B11"], "uint16", "P", "F.tif")
 
 
 def test_every_truncation_is_refused(real_tiff: bytes) -> None:

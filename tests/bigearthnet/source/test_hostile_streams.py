@@ -13,11 +13,13 @@ import pytest
 import zstandard
 
 from bigearthnet.errors import ArchiveError
+from bigearthnet.release import V1
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.source import open_source
 from bigearthnet.source.blocks import BlockReader
 from bigearthnet.source.decompress import ZstdFrames
 
+ARCHIVE = V1.archive("s2")
 CONTENT = bytes(range(256)) * 3000
 GZIP = gzip.compress(CONTENT, 1, mtime=0)
 ZSTD = zstandard.ZstdCompressor(write_checksum=True).compress(CONTENT)
@@ -180,7 +182,7 @@ def test_a_bomb_of_zeros_is_an_error(
     path.write_bytes(compress_zeros(kind))
 
     with (
-        open_source(path) as source,
+        open_source(path, ARCHIVE) as source,
         pytest.raises(ArchiveError, match="zeros follow the end of the archive"),
     ):
         list(source.patches(patch_index))
@@ -201,7 +203,7 @@ def test_a_bomb_within_a_member_is_an_error(
     path.write_bytes(start(header) + compress_zeros(kind))
 
     with (
-        open_source(path) as source,
+        open_source(path, ARCHIVE) as source,
         pytest.raises(ArchiveError, match=f"declares {2**34} bytes"),
     ):
         list(source.patches(patch_index))
@@ -230,7 +232,7 @@ def test_a_pipe_is_no_source(tmp_path: Path) -> None:
     os.mkfifo(path)
 
     with pytest.raises(ArchiveError, match="no source at"):
-        open_source(path)
+        open_source(path, ARCHIVE)
 
 
 def test_an_archive_of_several_members_and_frames_is_read_whole(
@@ -246,7 +248,7 @@ def test_an_archive_of_several_members_and_frames_is_read_whole(
         path = tmp_path / f"a.tar.{kind}"
         cut = 100_003
         path.write_bytes(compress(plain[:cut]) + compress(plain[cut:]))
-        with open_source(path) as source:
-            found = {raw.patch_id: raw.files for raw in source.patches(patch_index)}
+        with open_source(path, ARCHIVE) as source:
+            found = {raw.name: raw.files for raw in source.patches(patch_index)}
 
         assert fake_patches == found

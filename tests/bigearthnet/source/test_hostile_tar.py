@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import tarfile
 import tracemalloc
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from bigearthnet.errors import ArchiveError, PatchError
+from bigearthnet.release import V1
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.source import Source, limits, open_source
 from bigearthnet.source.tar import TarMembers, TarParser
@@ -17,6 +20,8 @@ from bigearthnet.source.tar import TarMembers, TarParser
 Patches = dict[str, dict[str, bytes]]
 
 _BLOCK = 512
+
+ARCHIVE = V1.archive("s2")
 
 
 def member(name: str, content: bytes = b"xyz", kind: bytes = tarfile.REGTYPE) -> bytes:
@@ -70,7 +75,7 @@ def read(path: Path, *pieces: bytes) -> list[tuple[str, str, bytes]]:
     """Reads an archive made of some pieces and an end mark."""
     path = path / "a.tar"
     path.write_bytes(b"".join(pieces) + bytes(2 * _BLOCK))
-    members = TarMembers(path)
+    members = TarMembers(path, "sha256")
     try:
         return list(members)
     finally:
@@ -264,7 +269,7 @@ class Repeated:
     nbytes: int | None = None
     is_compressed = False
     position = 0
-    sha256: str | None = None
+    digests: Mapping[str, str] = MappingProxyType({})
     offset: int | None = 0
 
     def __init__(self, folder: str, *, same: bool) -> None:
@@ -290,13 +295,13 @@ def test_endless_files_of_a_folder_are_refused(
     members = Repeated(f"p/{patch_id}", same=same)
 
     with pytest.raises(PatchError, match=r"comes twice|too many files"):
-        next(Source(Path("a.tar"), members).patches(patch_index))
+        next(Source(Path("a.tar"), ARCHIVE, members).patches(patch_index))
 
     assert members.num_read <= limits.MAX_FILES + 1
     bad: list[PatchError] = []
     with pytest.raises(ArchiveError, match="this is no archive of patches"):
         next(
-            Source(Path("a.tar"), members).patches(
+            Source(Path("a.tar"), ARCHIVE, members).patches(
                 patch_index, on_bad=lambda error, row, offset: bad.append(error)
             )
         )
@@ -325,7 +330,7 @@ def test_names_that_differ_in_case_are_other_names(
             tar.addfile(info, io.BytesIO(content))
 
     with (
-        open_source(path) as source,
+        open_source(path, ARCHIVE) as source,
         pytest.raises(PatchError, match=r"not a patch of the release|unexpected file"),
     ):
         list(source.patches(patch_index))
@@ -344,7 +349,7 @@ def test_files_that_collide_in_case_are_an_error(
     path.write_bytes(b"".join(pieces) + bytes(1024))
 
     with (
-        open_source(path) as source,
+        open_source(path, ARCHIVE) as source,
         pytest.raises(PatchError, match=r"_b01\.tif: unexpected file"),
     ):
         list(source.patches(patch_index))
@@ -364,7 +369,7 @@ def test_a_patch_in_two_places_is_an_error(
     path.write_bytes(b"".join(pieces) + bytes(1024))
 
     with (
-        open_source(path) as source,
+        open_source(path, ARCHIVE) as source,
         pytest.raises(PatchError, match=f"{patch_id}.*comes twice"),
     ):
         list(source.patches(patch_index))

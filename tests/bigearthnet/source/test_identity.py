@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from bigearthnet.errors import ArchiveError
+from bigearthnet.release import V1
 from bigearthnet.source.identity import identify_source
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
+
+ARCHIVE = V1.archive("s2")
 
 MIB = 2**20
 # Before the last change of a source, in nanoseconds.
@@ -23,7 +26,7 @@ def write(path: Path, content: bytes) -> dict[str, Any]:
     """Writes a file at a known time, and identifies it."""
     path.write_bytes(content)
     os.utime(path, ns=(BEFORE, BEFORE))
-    return identify_source(path)
+    return identify_source(path, ARCHIVE)
 
 
 @pytest.mark.parametrize("nbytes", [0, 1, MIB, MIB + 1, 2 * MIB, 5 * MIB])
@@ -56,7 +59,7 @@ def test_a_change_of_size_or_time_shows(tmp_path: Path) -> None:
     longer = write(tmp_path / "a", bytes(4 * MIB + 1))
     write(tmp_path / "a", bytes(4 * MIB))
     os.utime(tmp_path / "a", ns=(BEFORE, BEFORE + 1))
-    later = identify_source(tmp_path / "a")
+    later = identify_source(tmp_path / "a", ARCHIVE)
 
     assert {**before, "bytes": 4 * MIB + 1} == longer
     assert {**before, "mtime_ns": BEFORE + 1} == later
@@ -69,10 +72,10 @@ def test_a_folder_is_known_by_its_names(
     parent = write_archive(tmp_path, fake_patches, kind="folder")
     root = parent / "BigEarthNet-v1.0"
     os.utime(root, ns=(BEFORE, BEFORE))
-    before = identify_source(root)
+    before = identify_source(root, ARCHIVE)
     names = "\0".join(sorted(fake_patches)).encode()
 
-    assert before == identify_source(parent)
+    assert before == identify_source(parent, ARCHIVE)
     assert {
         "entries": 6,
         "mtime_ns": BEFORE,
@@ -82,7 +85,7 @@ def test_a_folder_is_known_by_its_names(
     one = root / next(iter(fake_patches))
     one.rename(root / "S2A_MSIL2A_20170613T101031_0_46")
     os.utime(root, ns=(BEFORE, BEFORE))
-    after = identify_source(root)
+    after = identify_source(root, ARCHIVE)
 
     assert {"names"} == {name for name in before if before[name] != after[name]}
 
@@ -94,16 +97,16 @@ def test_a_folder_in_which_something_came_or_went_is_another(
     parent = write_archive(tmp_path, fake_patches, kind="folder")
     root = parent / "BigEarthNet-v1.0"
     os.utime(root, ns=(BEFORE, BEFORE))
-    before = identify_source(root)
+    before = identify_source(root, ARCHIVE)
     (root / "S2A_MSIL2A_20170613T101031_0_46").mkdir()
 
-    assert 7 == identify_source(root)["entries"]
-    assert BEFORE != identify_source(root)["mtime_ns"]
+    assert 7 == identify_source(root, ARCHIVE)["entries"]
+    assert BEFORE != identify_source(root, ARCHIVE)["mtime_ns"]
 
     (root / "S2A_MSIL2A_20170613T101031_0_46").rmdir()
     os.utime(root, ns=(BEFORE, BEFORE))
 
-    assert before == identify_source(root)
+    assert before == identify_source(root, ARCHIVE)
 
 
 @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()])
@@ -114,7 +117,7 @@ def test_without_patches_there_is_no_source(
     make(tmp_path / "source")
 
     with pytest.raises(ArchiveError, match=f"{tmp_path / 'source'}"):
-        identify_source(tmp_path / "source")
+        identify_source(tmp_path / "source", ARCHIVE)
 
 
 def test_a_source_that_cannot_be_read_is_an_error(
@@ -129,4 +132,4 @@ def test_a_source_that_cannot_be_read_is_an_error(
     monkeypatch.setattr(Path, "open", fail)
 
     with pytest.raises(ArchiveError, match=r"cannot read .*a: .*Permission denied"):
-        identify_source(tmp_path / "a")
+        identify_source(tmp_path / "a", ARCHIVE)

@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 
 from bigearthnet.errors import PatchError
-from bigearthnet.release.nomenclature import BEN19, CLC43
-from bigearthnet.source.metadata import PatchMetadata, parse_metadata
-from bigearthnet.source.patch import (
-    band_file,
-    metadata_file,
-)
+from bigearthnet.release import V1
+from bigearthnet.release.bands import BY_NAME
+from bigearthnet.release.nomenclature import BEN19, CLC43, Nomenclature
+from bigearthnet.source.metadata import parse_metadata
 
 Patches = dict[str, dict[str, bytes]]
+# Labels and fields.
+Metadata = tuple[tuple[int, ...], dict[str, str | int]]
+
+ARCHIVE = V1.archive("s2")
 
 PATCH_ID = "S2A_MSIL2A_20170613T101031_0_45"
 FILE = f"{PATCH_ID}_labels_metadata.json"
@@ -26,9 +28,16 @@ GOOD: dict[str, Any] = {
 }
 
 
-def parse(content: bytes) -> PatchMetadata:
-    """Parses a JSON as that of PATCH_ID."""
-    return parse_metadata(content, patch_id=PATCH_ID, file=FILE)
+def parse(
+    content: bytes,
+    patch_id: str = PATCH_ID,
+    file: str = FILE,
+    nomenclature: Nomenclature = CLC43,
+) -> Metadata:
+    """Parses a JSON, that of PATCH_ID if not said otherwise."""
+    return parse_metadata(
+        content, patch_id=patch_id, file=file, nomenclature=nomenclature
+    )
 
 
 def changed(**changes: object) -> bytes:
@@ -50,17 +59,20 @@ def test_metadata_of_real_patches_equals_their_json(sample_patches: Patches) -> 
     """Each field of the real JSON files is kept as it stands there."""
     assert 6 == len(sample_patches)
     for patch_id, files in sample_patches.items():
-        file = metadata_file(patch_id)
+        file = f"{patch_id}_labels_metadata.json"
         raw = json.loads(files[file])
-        metadata = parse_metadata(files[file], patch_id=patch_id, file=file)
+        labels, fields = parse(files[file], patch_id, file)
 
-        assert set(raw["labels"]) == set(CLC43.decode(metadata.labels))
-        assert sorted(metadata.labels) == list(metadata.labels)
-        assert list(raw["coordinates"]) == ["ulx", "uly", "lrx", "lry"]
-        assert tuple(raw["coordinates"].values()) == metadata.coordinates
-        assert raw["projection"] == metadata.projection
-        assert raw["tile_source"] == metadata.tile_source
-        assert raw["acquisition_date"] == metadata.acquisition_date
+        assert set(raw["labels"]) == set(CLC43.decode(labels))
+        assert sorted(labels) == list(labels)
+        assert ["ulx", "uly", "lrx", "lry"] == list(raw["coordinates"])
+        assert {
+            **{f"coordinates/{name}": v for name, v in raw["coordinates"].items()},
+            "projection": raw["projection"],
+            "epsg": fields["epsg"],
+            "tile_source": raw["tile_source"],
+            "acquisition_date": raw["acquisition_date"],
+        } == fields
 
 
 def test_epsg_of_real_patches_equals_rasterio(sample_patches: Patches) -> None:
@@ -68,35 +80,40 @@ def test_epsg_of_real_patches_equals_rasterio(sample_patches: Patches) -> None:
     from rasterio.io import MemoryFile
 
     for patch_id, files in sample_patches.items():
-        file = metadata_file(patch_id)
-        metadata = parse_metadata(files[file], patch_id=patch_id, file=file)
-        tiff = files[band_file(patch_id, "B01")]
+        file = f"{patch_id}_labels_metadata.json"
+        _, fields = parse(files[file], patch_id, file)
+        tiff = files[ARCHIVE.band_file(patch_id, BY_NAME["B01"])]
         with MemoryFile(tiff) as memory, memory.open() as dataset:
-            assert dataset.crs.to_epsg() == metadata.epsg
+            assert dataset.crs.to_epsg() == fields["epsg"]
 
 
 def test_coordinates_keep_their_names() -> None:
-    """The coordinates are (ulx, uly, lrx, lry), whatever their order in the JSON."""
+    """Each coordinate is found by name, whatever their order in the JSON."""
     reverse = dict(reversed(GOOD["coordinates"].items()))
 
-    metadata = parse(changed(coordinates=reverse))
+    _, fields = parse(changed(coordinates=reverse))
 
-    assert (300001, 6200002, 301203, 6198804) == metadata.coordinates
+    assert [
+        ("coordinates/ulx", 300001),
+        ("coordinates/uly", 6200002),
+        ("coordinates/lrx", 301203),
+        ("coordinates/lry", 6198804),
+    ] == list(fields.items())[:4]
 
 
 def test_whole_metres_may_be_written_as_floats() -> None:
     """A coordinate such as 300060.0 is read as the whole number it is."""
-    coordinates = parse(moved(ulx=300060.0)).coordinates
+    _, fields = parse(moved(ulx=300060.0))
 
-    assert 300060 == coordinates[0]
-    assert isinstance(coordinates[0], int)
+    assert 300060 == fields["coordinates/ulx"]
+    assert isinstance(fields["coordinates/ulx"], int)
 
 
 def test_a_tile_source_of_another_time_is_kept() -> None:
     """The product's name may differ from the patch's, and is not corrected."""
     source = "S2A_MSIL1C_20170701T999999_N0205_R022_T33UUP_20170613T101608.SAFE"
 
-    assert source == parse(changed(tile_source=source)).tile_source
+    assert source == parse(changed(tile_source=source))[1]["tile_source"]
 
 
 def test_unknown_keys_do_no_harm() -> None:
@@ -222,11 +239,8 @@ def test_damaged_metadata_is_a_patch_error(damage: str) -> None:
 
 def test_labels_are_of_the_given_nomenclature() -> None:
     """The vocabulary of the labels is an argument: other releases have another one."""
-    metadata = parse_metadata(
-        changed(labels=["Marine waters", "Arable land"]),
-        patch_id=PATCH_ID,
-        file=FILE,
-        nomenclature=BEN19,
-    )
+    content = changed(labels=["Marine waters", "Arable land"])
 
-    assert (2, 18) == metadata.labels
+    labels, _ = parse(content, nomenclature=BEN19)
+
+    assert (2, 18) == labels

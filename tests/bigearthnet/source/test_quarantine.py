@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from bigearthnet.errors import ArchiveError, PatchError
+from bigearthnet.release import V1
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.source import limits, open_source
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
+
+ARCHIVE = V1.archive("s2")
 Member = tuple[str, bytes]
 
 UNKNOWN = "S2A_MSIL2A_20170613T101031_99_99"
@@ -52,8 +55,8 @@ def read(
         assert row == index.find(error.patch_id)
         bad.append((error.patch_id, error.file, error.problem, offset))
 
-    with open_source(path) as source:
-        good = [r.patch_id for r in source.patches(index, on_bad=on_bad, **options)]
+    with open_source(path, ARCHIVE) as source:
+        good = [r.name for r in source.patches(index, on_bad=on_bad, **options)]
     return good, bad
 
 
@@ -336,9 +339,9 @@ def test_without_anybody_to_report_to_the_first_ends_it(
         *missing(list_members(fake_patches, two)),
     ]
     path = write_members(tmp_path / "a.tar", members)
-    with open_source(path) as source:
+    with open_source(path, ARCHIVE) as source:
         patches = source.patches(patch_index)
 
-        assert one == next(patches).patch_id
+        assert one == next(patches).name
         with pytest.raises(PatchError, match=f"{two}.*missing"):
             next(patches)

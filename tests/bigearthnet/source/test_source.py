@@ -7,17 +7,20 @@ from pathlib import Path
 import pytest
 
 from bigearthnet.errors import ArchiveError, PatchError
+from bigearthnet.release import V1
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.source import open_source
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
 
+ARCHIVE = V1.archive("s2")
+
 
 def read(path: Path, index: PatchIndex) -> Patches:
     """Reads every patch of a source."""
-    with open_source(path) as source:
-        return {raw.patch_id: dict(raw.files) for raw in source.patches(index)}
+    with open_source(path, ARCHIVE) as source:
+        return {raw.name: dict(raw.files) for raw in source.patches(index)}
 
 
 @pytest.mark.parametrize("kind", ["tar.gz", "tar", "tar.zst", "folder"])
@@ -68,9 +71,9 @@ def test_rows_are_those_of_the_table(
     sample_folder: Path, patch_index: PatchIndex
 ) -> None:
     """Each raw patch carries its row of the release's table."""
-    with open_source(sample_folder) as source:
+    with open_source(sample_folder, ARCHIVE) as source:
         for raw in source.patches(patch_index):
-            assert patch_index.find(raw.patch_id) == raw.row
+            assert patch_index.find(raw.name) == raw.row
 
 
 def first(patches: Patches) -> tuple[str, dict[str, bytes]]:
@@ -211,7 +214,7 @@ def test_a_file_beside_the_patches_is_an_error(
 def test_a_missing_source_is_an_error(tmp_path: Path) -> None:
     """A path at which nothing is gives an error that shows it."""
     with pytest.raises(ArchiveError, match=r"no source at .*nothing\.tar\.gz"):
-        open_source(tmp_path / "nothing.tar.gz")
+        open_source(tmp_path / "nothing.tar.gz", ARCHIVE)
 
 
 def test_a_folder_without_patches_is_an_error(tmp_path: Path) -> None:
@@ -219,7 +222,7 @@ def test_a_folder_without_patches_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
 
     with pytest.raises(ArchiveError, match="no patch folders in"):
-        open_source(tmp_path)
+        open_source(tmp_path, ARCHIVE)
 
 
 @pytest.mark.parametrize("trailing", ["", "/"])

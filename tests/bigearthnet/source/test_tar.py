@@ -20,7 +20,7 @@ WriteArchive = Callable[..., Path]
 
 def read(path: Path) -> list[tuple[str, bytes]]:
     """Reads all members of an archive."""
-    members = TarMembers(path)
+    members = TarMembers(path, "sha256")
     try:
         return [(f"{folder}/{name}", data) for folder, name, data in members if name]
     finally:
@@ -59,19 +59,30 @@ def test_the_members_are_those_that_tarfile_reads(
 
 
 @pytest.mark.parametrize("kind", ["tar.gz", "tar", "tar.zst"])
-def test_the_checksum_is_that_of_the_file(
-    kind: str, fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+@pytest.mark.parametrize("algorithm", ["sha256", "md5"])
+def test_the_checksums_are_those_of_the_file(
+    algorithm: str,
+    kind: str,
+    fake_patches: Patches,
+    write_archive: WriteArchive,
+    tmp_path: Path,
 ) -> None:
-    """The sha256 covers every byte of the file and is known once it was read."""
+    """They cover every byte of the file and are known once it was read.
+
+    The sha256 is always one of them, beside that of the publisher.
+    """
     path = write_archive(tmp_path, fake_patches, kind=kind)
-    members = TarMembers(path)
-    before = members.sha256
+    members = TarMembers(path, algorithm)
+    before = dict(members.digests)
     for _ in members:
         pass
     members.close()
 
-    assert before is None
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == members.sha256
+    assert {} == before
+    assert {
+        name: hashlib.new(name, path.read_bytes()).hexdigest()
+        for name in {"sha256", algorithm}
+    } == members.digests
     assert path.stat().st_size == members.nbytes == members.position
 
 
@@ -240,7 +251,7 @@ def test_closing_early_ends_the_process(
     fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
 ) -> None:
     """No process is left behind when a source is closed before its end."""
-    members = TarMembers(write_archive(tmp_path, fake_patches, kind="tar.gz"))
+    members = TarMembers(write_archive(tmp_path, fake_patches, kind="tar.gz"), "sha256")
     next(iter(members))
     members.close()
     members.close()
@@ -288,7 +299,7 @@ def test_a_broken_installation_is_not_blamed_on_the_archive(
     monkeypatch.syspath_prepend(tmp_path)
     reader = BlockReader(path)
 
-    with pytest.raises(ArchiveError, match=r"MemoryError.*says nothing of the file"):
+    with pytest.raises(ArchiveError, match=r"MemoryError.*file itself may be good"):
         reader.read_some()
 
     reader.close()
