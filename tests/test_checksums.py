@@ -8,8 +8,10 @@ from bigearthnet.release import V1
 
 PACKAGE = Path(bigearthnet.__file__).parent
 CHECKSUMS = PACKAGE.parent / "checksums"
+ARCHIVE = V1.archive("s2")
+SHA256 = ARCHIVE.digest.hexdigest
 # url, bytes, sha256, file name.
-EXPECTED = [V1.url, str(V1.nbytes), V1.sha256, V1.filenames[0]]
+EXPECTED = [ARCHIVE.url, str(ARCHIVE.nbytes), SHA256, ARCHIVE.filenames[0]]
 
 
 def read_rows(path: Path) -> list[list[str]]:
@@ -20,8 +22,9 @@ def read_rows(path: Path) -> list[list[str]]:
 
 def test_the_release_is_the_published_archive() -> None:
     """Size, checksum and number of patches are those of Zenodo record 12687186."""
-    actual = (V1.nbytes, V1.sha256, V1.num_patches, V1.filenames)
+    actual = (ARCHIVE.nbytes, SHA256, V1.num_patches, ARCHIVE.filenames)
 
+    assert "sha256" == ARCHIVE.digest.algorithm
     assert (
         70_032_164_579,
         "58744cf96b8cf02a7bd339a4a9602deea774ae98c6fe209f0d48d7ee0eef5700",
@@ -32,7 +35,7 @@ def test_the_release_is_the_published_archive() -> None:
 
 def test_url_ends_in_the_file_name() -> None:
     """The download has the name under which a manual copy is looked for."""
-    assert V1.filenames[0] == V1.url.rpartition("/")[2]
+    assert ARCHIVE.filenames[0] == ARCHIVE.url.rpartition("/")[2]
 
 
 def test_sources_agree_with_the_release() -> None:
@@ -53,6 +56,7 @@ def test_tfds_reads_its_copy() -> None:
     from bigearthnet.bigearthnet_dataset_builder import Builder
 
     infos = Builder.url_infos
+    info = infos[ARCHIVE.url]
 
-    assert [V1.url] == list(infos)
-    assert (V1.nbytes, V1.sha256) == (infos[V1.url].size, infos[V1.url].checksum)
+    assert [ARCHIVE.url] == list(infos)
+    assert (ARCHIVE.nbytes, SHA256) == (info.size, info.checksum)

@@ -18,10 +18,12 @@ from urllib3 import Retry
 
 from bigearthnet.download import DownloadError
 from bigearthnet.errors import ChecksumError
-from bigearthnet.release import RELEASES, V1, Release
-from builder.download import RELEASES, download
+from bigearthnet.release import RELEASES, V1, Archive, Digest
+from builder import download as command
+from builder.download import download
 
 RETRIES = Retry(0)
+NAME = V1.archive("s2").filenames[0]
 
 
 @contextlib.contextmanager
@@ -46,64 +48,67 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for name, seed in [("right", 1), ("wrong", 2)]:
         folder = tmp_path / "server" / name
         folder.mkdir(parents=True)
-        (folder / V1.filenames[0]).write_bytes(random.Random(seed).randbytes(200_000))
+        (folder / NAME).write_bytes(random.Random(seed).randbytes(200_000))
     with serve(tmp_path / "server") as served:
         yield served
 
 
 @pytest.fixture
-def release(address: str, tmp_path: Path) -> Release:
-    """A release of the right archive."""
-    content = (tmp_path / "server/right" / V1.filenames[0]).read_bytes()
+def archive(address: str, tmp_path: Path) -> Archive:
+    """A published archive of the right bytes."""
+    content = (tmp_path / "server/right" / NAME).read_bytes()
     return dataclasses.replace(
-        V1,
-        url=f"{address}/right/{V1.filenames[0]}",
+        V1.archive("s2"),
+        url=f"{address}/right/{NAME}",
         nbytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
+        digest=Digest("sha256", hashlib.sha256(content).hexdigest()),
     )
 
 
 def test_the_archive_has_the_name_of_the_release(
-    release: Release, tmp_path: Path
+    archive: Archive, tmp_path: Path
 ) -> None:
     """The archive is put into a new folder, whole, with nothing beside it."""
-    path = download(release, tmp_path / "a" / "b", retries=RETRIES, quiet=True)
+    path = download(archive, tmp_path / "a" / "b", retries=RETRIES, quiet=True)
 
     assert tmp_path / "a" / "b" / "BigEarthNet-S2-v1.0.tar.gz" == path
-    assert release.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert archive.digest.hexdigest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert [path.name] == os.listdir(path.parent)
 
 
-def test_mirrors_come_first(release: Release, address: str, tmp_path: Path) -> None:
+def test_mirrors_come_first(archive: Archive, address: str, tmp_path: Path) -> None:
     """A mirror is asked before the official URL, which is not needed then."""
-    mirror = release.url
-    release = dataclasses.replace(release, url=f"{address}/missing")
+    mirror = archive.url
+    archive = dataclasses.replace(archive, url=f"{address}/missing")
     path = download(
-        release,
+        archive,
         tmp_path,
         mirrors=[f"{address}/missing", mirror],
         retries=RETRIES,
         quiet=True,
     )
 
-    assert release.nbytes == path.stat().st_size
+    assert archive.nbytes == path.stat().st_size
 
 
 def test_a_mirror_with_other_bytes_does_no_harm(
-    release: Release, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    archive: Archive, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Wrong bytes of a mirror are told, then thrown away; the next URL is used."""
-    mirror = release.url.replace("right", "wrong")
-    path = download(release, tmp_path, mirrors=[mirror], retries=RETRIES)
+    mirror = archive.url.replace("right", "wrong")
+    path = download(archive, tmp_path, mirrors=[mirror], retries=RETRIES)
 
-    assert f"{mirror}: expected sha256 {release.sha256}" in capsys.readouterr().err
-    assert release.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (
+        f"{mirror}: expected sha256 {archive.digest.hexdigest}"
+        in capsys.readouterr().err
+    )
+    assert archive.digest.hexdigest == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_no_archive_is_made_of_wrong_bytes(release: Release, tmp_path: Path) -> None:
+def test_no_archive_is_made_of_wrong_bytes(archive: Archive, tmp_path: Path) -> None:
     """If nobody has the right bytes, there is an error and no file."""
-    wrong = dataclasses.replace(release, url=release.url.replace("right", "wrong"))
-    missing = dataclasses.replace(release, url=release.url.replace("right", "x"))
+    wrong = dataclasses.replace(archive, url=archive.url.replace("right", "wrong"))
+    missing = dataclasses.replace(archive, url=archive.url.replace("right", "x"))
     with pytest.raises(ChecksumError, match="expected sha256"):
         download(wrong, tmp_path / "out", retries=RETRIES, quiet=True)
     with pytest.raises(DownloadError, match="404 Not Found"):
@@ -113,19 +118,22 @@ def test_no_archive_is_made_of_wrong_bytes(release: Release, tmp_path: Path) -> 
 
 
 def run_command(
-    *arguments: str, release: Release | None = None
+    *arguments: str, archive: Archive | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs the command in a process of its own, for another release if given."""
-    code = "from bigearthnet import command\nfrom builder import download\n"
-    if release is not None:
-        fields = {
-            "url": release.url,
-            "nbytes": release.nbytes,
-            "sha256": release.sha256,
-        }
+    """Runs the command in a process of its own, for another archive if given."""
+    code = (
+        "from bigearthnet.release import V1, Archive, Digest\n"
+        "from bigearthnet.util import command\n"
+        "from builder import download\n"
+    )
+    if archive is not None:
+        fields = {"url": archive.url, "nbytes": archive.nbytes}
         code += (
             "import dataclasses\n"
-            f"download.RELEASES['v1'] = dataclasses.replace(download.V1, **{fields})\n"
+            f"archive = dataclasses.replace(V1.archive('s2'), **{fields},\n"
+            f"    digest=Digest('sha256', {archive.digest.hexdigest!r}))\n"
+            "release = dataclasses.replace(V1, archives=(archive,))\n"
+            "download._RELEASES['v1'] = release\n"
         )
     code += "command.run(download._main, download._define_flags)"
     return subprocess.run(
@@ -136,22 +144,21 @@ def run_command(
     )
 
 
-def test_the_command_says_what_it_fetches(release: Release, tmp_path: Path) -> None:
+def test_the_command_says_what_it_fetches(archive: Archive, tmp_path: Path) -> None:
     """It prints file, size, URLs, then the checksum; run again, it verifies."""
-    mirror = release.url.replace("right", "missing")
+    mirror, sha256 = archive.url.replace("right", "missing"), archive.digest.hexdigest
     arguments = [f"--output={tmp_path / 'out'}", f"--mirror={mirror}"]
-    done = run_command(*arguments, release=release)
-    again = run_command(*arguments, release=release)
-    name = V1.filenames[0]
+    done = run_command(*arguments, archive=archive)
+    again = run_command(*arguments, archive=archive)
 
     assert [
-        f"{name}, 0.0 GB, to {tmp_path / 'out'}/ from {mirror}, else {release.url}",
-        f"{tmp_path / 'out' / name}: 200,000 bytes, sha256 {release.sha256}: verified",
+        f"{NAME}, 0.0 GB, to {tmp_path / 'out'}/ from {mirror}, else {archive.url}",
+        f"{tmp_path / 'out' / NAME}: 200,000 bytes, sha256 {sha256}: verified",
     ] == done.stdout.splitlines()
     assert f"{mirror}: 404" in done.stderr
-    assert f"download {name}: 0.2 MB of 0.2 MB" in done.stderr
+    assert f"download {NAME}: 0.2 MB of 0.2 MB" in done.stderr
     assert (0, 0) == (done.returncode, again.returncode)
-    assert again.stderr.startswith(f"verify {name}: 0.2 MB of 0.2 MB")
+    assert again.stderr.startswith(f"verify {NAME}: 0.2 MB of 0.2 MB")
 
 
 @pytest.mark.parametrize(
@@ -186,5 +193,6 @@ def test_help_has_an_example() -> None:
 
 
 def test_the_first_release_is_the_published_one() -> None:
-    """`--release=v1` is `release.V1`."""
-    assert {"v1": V1} == RELEASES
+    """`--release=v1` is `release.V1`; each release has a name of its own."""
+    assert V1 is command._RELEASES["v1"]
+    assert list(RELEASES) == list(command._RELEASES.values())

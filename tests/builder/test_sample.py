@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from bigearthnet.errors import OptionError
-from bigearthnet.source.patch import PatchId, file_names
+from bigearthnet.release import V1
+from bigearthnet.release.patch_ids import PatchId
 from builder import sample
 
 
@@ -16,7 +17,7 @@ def test_the_sample_is_six_complete_patches(sample_folder: Path) -> None:
     assert 6 == len(folders)
     for folder in folders:
         assert PatchId.parse(folder.name)
-        assert sorted(file_names(folder.name)) == sorted(
+        assert sorted(V1.archive("s2").file_names(folder.name)) == sorted(
             file.name for file in folder.iterdir()
         )
 

@@ -98,7 +98,7 @@ def test_tiff_is_byte_for_byte_the_real_one(tmp_path: Path) -> None:
     assert len(folders) == 6
     for folder in folders:
         facts = index.facts(index.find(folder.name))
-        place = files.find_place(PatchId.parse(folder.name), facts.s1_name)
+        place = files.find_place(PatchId.parse(folder.name), facts["s1_name"])
         for band in bands.BANDS:
             real = (folder / f"{folder.name}_{band.name}.tif").read_bytes()
             assert real == geotiff.encode_tiff(_read_tiff(real), band, place)
@@ -111,7 +111,8 @@ def test_json_is_the_real_one_but_for_the_made_up_parts(tmp_path: Path) -> None:
         real = (folder / f"{folder.name}_labels_metadata.json").read_bytes()
         expected = json.loads(real)
         patch = PatchId.parse(folder.name)
-        place = files.find_place(patch, index.facts(index.find(folder.name)).s1_name)
+        facts = index.facts(index.find(folder.name))
+        place = files.find_place(patch, facts["s1_name"])
         ids = CLC43.encode(expected["labels"])
         made = json.loads(files.encode_metadata(ids, patch, place))
         assert expected["acquisition_date"][:16] == made["acquisition_date"][:16]
@@ -139,10 +140,14 @@ def test_every_json_parses_and_says_synthetic(contents: dict) -> None:
     """The project's own parser takes each JSON, and its tile_source gives it away."""
     for patch_id, made in contents.items():
         file = f"{patch_id}_labels_metadata.json"
-        metadata = parse_metadata(made[file], patch_id=patch_id, file=file)
-        assert f"{PatchId.parse(patch_id).date}" == metadata.acquisition_date[:10]
-        assert files.SYNTHETIC in metadata.tile_source
-        ulx, uly, lrx, lry = metadata.coordinates
+        _, fields = parse_metadata(
+            made[file], patch_id=patch_id, file=file, nomenclature=CLC43
+        )
+        assert f"{PatchId.parse(patch_id).date}" == fields["acquisition_date"][:10]
+        assert files.SYNTHETIC in fields["tile_source"]
+        ulx, uly, lrx, lry = (
+            fields[f"coordinates/{name}"] for name in ("ulx", "uly", "lrx", "lry")
+        )
         assert (lrx - ulx, uly - lry) == (1200, 1200)
 
 

@@ -1,43 +1,46 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from bigearthnet.errors import OptionError
-from bigearthnet.release import RELEASES
-from bigearthnet.release.splits import SCHEMES
-from bigearthnet.schema import configs as config
-from bigearthnet.schema.configs import get_config
+from bigearthnet.release import RELEASES, V1
+from bigearthnet.release.bands import GROUPS
+from bigearthnet.release.splits import get_split, read_table
+from bigearthnet.schema.configs import Config, get_config, list_configs
+from bigearthnet.schema.features import make_columns, make_rgb_schema, make_schema
 
-RGB_SCHEMA = get_config("s2-rgb", RELEASES).schema
-
-
-S2_COLUMNS = get_config("s2", RELEASES).columns
-
-S2_SCHEMA = get_config("s2", RELEASES).schema
+CONFIGS = list_configs(RELEASES)
+S2_SCHEMA, S2_COLUMNS = make_schema(V1, GROUPS), make_columns(V1, GROUPS)
 
 
 def test_configs_are_the_published_ones() -> None:
     """Each configuration has its scheme and schema; none has a name of the built-in."""
-    actual = {c.name: (c.scheme, c.schema) for c in config.CONFIGS.values()}
+    actual = {c.name: (c.choice.scheme, c.schema) for c in CONFIGS.values()}
 
     assert {
         "s2": ("official", S2_SCHEMA),
         "s2-random": ("random", S2_SCHEMA),
-        "s2-rgb": ("official", RGB_SCHEMA),
+        "s2-rgb": ("official", make_rgb_schema(V1)),
     } == actual
-    assert list(actual) == list(config.CONFIGS)
+    assert list(actual) == list(CONFIGS)
     assert not {"rgb", "all"} & set(actual)
 
 
 def test_schemes_exist() -> None:
     """Every configuration names a split scheme that can be loaded."""
-    assert set(SCHEMES) == {c.scheme for c in config.CONFIGS.values()}
+    for chosen in CONFIGS.values():
+        splits = get_split(read_table(chosen.release), chosen.choice.scheme)
+
+        assert chosen.release.num_patches == len(splits)
+    assert {"official", "random"} == {c.choice.scheme for c in CONFIGS.values()}
 
 
-@pytest.mark.parametrize("name", config.CONFIGS)
+@pytest.mark.parametrize("name", CONFIGS)
 def test_supervised_keys_are_features(name: str) -> None:
     """What `as_supervised` returns is stored in the configuration."""
-    chosen = config.get_config(name, RELEASES)
+    chosen = get_config(name, RELEASES)
     names = {feature.name for feature in chosen.schema}
 
     assert set(chosen.supervised_keys or ()) <= names
@@ -45,34 +48,52 @@ def test_supervised_keys_are_features(name: str) -> None:
 
 def test_the_version_is_not_that_of_the_built_in() -> None:
     """Versions start at 2.0.0, so that nobody takes our data for TFDS's 1.0.0."""
-    assert (2, 0, 0) <= tuple(map(int, config.DATA_VERSION.split(".")))
+    for release in RELEASES:
+        assert (2, 0, 0) <= tuple(map(int, release.data_version.split(".")))
 
 
-@pytest.mark.parametrize("name", config.CONFIGS)
+@pytest.mark.parametrize("name", CONFIGS)
 def test_a_config_is_found_by_name(name: str) -> None:
     """`get_config` gives the configuration of that name."""
-    assert name == config.get_config(name, RELEASES).name
+    assert name == get_config(name, RELEASES).name
 
 
 @pytest.mark.parametrize("name", ["rgb", "", "S2"])
 def test_an_unknown_config_is_refused(name: str) -> None:
     """A name that does not exist is an error that shows it and all that do."""
     with pytest.raises(OptionError, match=f"s2, s2-random, s2-rgb, got '{name}'"):
-        config.get_config(name, RELEASES)
+        get_config(name, RELEASES)
+
+
+def test_configs_are_those_of_the_releases_given() -> None:
+    """A configuration belongs to its release; of no release there is none."""
+    other = dataclasses.replace(V1, name="v9", choices=V1.choices[:1])
+
+    assert Config(other, V1.choices[0]) == get_config("s2", (other,))
+    assert ["s2"] == list(list_configs((other,)))
+    with pytest.raises(OptionError, match="got 's2'"):
+        get_config("s2", ())
+
+
+def test_a_config_has_the_bands_of_its_archives() -> None:
+    """Also that of pictures, which are made of them."""
+    for chosen in CONFIGS.values():
+        assert V1.archives == chosen.archives
+        assert GROUPS == chosen.groups
 
 
 def test_only_bands_are_stored_as_columns() -> None:
     """The configurations with bands have S2_COLUMNS, that of pictures has none."""
     assert {"s2": S2_COLUMNS, "s2-random": S2_COLUMNS, "s2-rgb": ()} == {
-        name: chosen.columns for name, chosen in config.CONFIGS.items()
+        name: chosen.columns for name, chosen in CONFIGS.items()
     }
 
 
 def test_schemes_have_one_config_with_columns() -> None:
     """No two configurations claim the same folder of tables."""
-    schemes = [c.scheme for c in config.CONFIGS.values() if c.columns]
+    names = [(c.release, c.choice.scheme) for c in CONFIGS.values() if c.columns]
 
-    assert len(schemes) == len(set(schemes))
+    assert len(names) == len(set(names))
 
 
 METADATA = [
@@ -81,6 +102,7 @@ METADATA = [
     *("contains_seasonal_snow", "contains_cloud_or_shadow"),
 ]
 BANDS = ["bands_10m", "bands_20m", "bands_60m"]
+VIEWS = get_config("s2", RELEASES).views
 
 
 def test_views_are_the_published_ones() -> None:
@@ -98,12 +120,12 @@ def test_views_are_the_published_ones() -> None:
             *("multi_hot_43", "multi_hot_19"),
             *METADATA,
         ],
-    } == {name: list(columns) for name, columns in config.VIEWS.items()}
-    assert ["s2-43", "s2-19", "s2-10m", "preview"] == list(config.VIEWS)
+    } == {name: list(columns) for name, columns in VIEWS.items()}
+    assert ["s2-43", "s2-19", "s2-10m", "preview"] == list(VIEWS)
 
 
 def test_views_leave_no_column_out() -> None:
     """Every column is in one of the views."""
     names = {feature.name.partition("/")[0] for feature in S2_COLUMNS}
 
-    assert names == {name for columns in config.VIEWS.values() for name in columns}
+    assert names == {name for columns in VIEWS.values() for name in columns}

@@ -13,11 +13,9 @@ from bigearthnet.schema import features
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import Feature
 
-RGB_SCHEMA = get_config("s2-rgb", RELEASES).schema
-
-S2_COLUMNS = get_config("s2", RELEASES).columns
-
 S2_SCHEMA = get_config("s2", RELEASES).schema
+S2_COLUMNS = get_config("s2", RELEASES).columns
+RGB_SCHEMA = get_config("s2-rgb", RELEASES).schema
 
 # Name, kind, dtype and shape of the features that both schemas have.
 COMMON = [
@@ -98,11 +96,17 @@ def test_every_feature_is_described(name: str) -> None:
 
 
 def test_descriptions_name_the_bands_of_a_group() -> None:
-    """The order of bands along the first axis stands in the description."""
+    """The order of bands along the first axis stands there, and in `bands`."""
     descriptions = {f.name: f.description for f in S2_SCHEMA}
+    bands = {f.name: f.bands for f in S2_SCHEMA if f.bands}
 
     assert descriptions["bands_10m"].startswith("B02, B03, B04, B08 as (band, y, x)")
     assert descriptions["bands_60m"].startswith("B01, B09 as (band, y, x)")
+    assert {
+        "bands_10m": ("B02", "B03", "B04", "B08"),
+        "bands_20m": ("B05", "B06", "B07", "B8A", "B11", "B12"),
+        "bands_60m": ("B01", "B09"),
+    } == bands
 
 
 def get_tfds_feature(schema: tuple[Feature, ...], name: str) -> Any:
