@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import shutil
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,19 @@ from typing import Any
 import pytest
 
 from bigearthnet.engine import disk
+from bigearthnet.engine.job import Job, JobSource
+from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import DiskSpaceError
 from bigearthnet.formats import FORMATS
 from bigearthnet.release import RELEASES, V1
+from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
 from bigearthnet.source import open_source
 from bigearthnet.store import open_store
 
 S2 = get_config("s2", RELEASES)
-
-S2_SCHEMA = S2.schema
+ARCHIVE = V1.archive("s2")
+PATCHES = V1.num_patches
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
@@ -29,7 +32,18 @@ WriteArchive = Callable[..., Path]
 @contextmanager
 def fake_source(nbytes: int | None, is_compressed: bool = True) -> Iterator[Any]:
     """A source that has a size, and nothing else."""
-    yield types.SimpleNamespace(nbytes=nbytes, is_compressed=is_compressed, path=None)
+    yield types.SimpleNamespace(
+        nbytes=nbytes, is_compressed=is_compressed, path=None, archive=ARCHIVE
+    )
+
+
+def check_space(
+    source: Any, output: Path, formats: Iterable[str], most: int, workers: int = 1
+) -> None:
+    """Checks whether a build of a source fits."""
+    options = BuildOptions(workers=workers)
+    job = Job(S2, (JobSource(ARCHIVE, output),), tuple(formats), options)
+    disk.check_space(source, output, job, [ARCHIVE], most)
 
 
 def set_free(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
@@ -43,8 +57,9 @@ def test_no_real_patch_is_forgotten(
     kind: str, tmp_path: Path, sample_patches: Patches, write_archive: WriteArchive
 ) -> None:
     """The estimate for the six real patches is not below six, nor far above."""
-    with open_source(write_archive(tmp_path, sample_patches, kind=kind)) as source:
-        count = disk.estimate_patches(source, V1)
+    path = write_archive(tmp_path, sample_patches, kind=kind)
+    with open_source(path, ARCHIVE) as source:
+        count = disk.estimate_patches(source, PATCHES)
 
     assert 6 <= count <= 13
 
@@ -60,7 +75,7 @@ def test_a_plain_tar_is_not_underestimated(sample_patches: Patches) -> None:
     )
 
     with fake_source(5_000 * nbytes + 1024, is_compressed=False) as source:
-        count = disk.estimate_patches(source, V1)
+        count = disk.estimate_patches(source, PATCHES)
 
     assert 5_000 <= count <= 5_500
 
@@ -68,9 +83,9 @@ def test_a_plain_tar_is_not_underestimated(sample_patches: Patches) -> None:
 def test_the_whole_archive_is_all_patches() -> None:
     """The published file is estimated as its 590,326 patches, half of it as half."""
     counts = []
-    for nbytes in (V1.nbytes, V1.nbytes // 2):
+    for nbytes in (ARCHIVE.nbytes, ARCHIVE.nbytes // 2):
         with fake_source(nbytes) as source:
-            counts.append(disk.estimate_patches(source, V1))
+            counts.append(disk.estimate_patches(source, PATCHES))
 
     assert [590_326, 295_163] == pytest.approx(counts, abs=1)
 
@@ -82,8 +97,8 @@ def test_patch_folders_are_counted_wherever_the_source_begins(
     """A folder of patches counts, as does its parent, whatever else lies there."""
     shutil.copytree(sample_folder, tmp_path / "patches")
     (tmp_path / "something else").mkdir()
-    with open_source(tmp_path / "patches" / given) as source:
-        assert 6 == disk.estimate_patches(source, V1)
+    with open_source(tmp_path / "patches" / given, ARCHIVE) as source:
+        assert 6 == disk.estimate_patches(source, PATCHES)
 
 
 def test_an_empty_folder_needs_nothing(tmp_path: Path) -> None:
@@ -91,7 +106,7 @@ def test_an_empty_folder_needs_nothing(tmp_path: Path) -> None:
     with fake_source(None) as source:
         source.path = tmp_path
 
-        assert 0 == disk.estimate_patches(source, V1)
+        assert 0 == disk.estimate_patches(source, PATCHES)
 
 
 @pytest.mark.parametrize(("workers", "need"), [(1, "96.6"), (2, "97.9"), (8, "105.7")])
@@ -103,17 +118,10 @@ def test_a_full_disk_is_refused(
     message = re.escape(f"in {tmp_path}: the build needs about {need} GB, 90.0 GB are")
 
     with (
-        fake_source(V1.nbytes) as source,
+        fake_source(ARCHIVE.nbytes) as source,
         pytest.raises(DiskSpaceError, match=message),
     ):
-        disk.check_space(
-            source,
-            tmp_path,
-            release=V1,
-            formats=["tfrecord"],
-            most_patches=590_326,
-            workers=workers,
-        )
+        check_space(source, tmp_path, ["tfrecord"], 590_326, workers)
 
 
 def test_spool_and_shards_of_a_small_build_stand_side_by_side(
@@ -122,35 +130,25 @@ def test_spool_and_shards_of_a_small_build_stand_side_by_side(
     """A small build needs its patches twice: exactly that much space is enough."""
     need = 2 * 100 * 161_500
 
-    def check(source: Any) -> None:
-        disk.check_space(
-            source, tmp_path, release=V1, formats=["tfrecord"], most_patches=100
-        )
-
-    with fake_source(V1.nbytes) as source:
+    with fake_source(ARCHIVE.nbytes) as source:
         set_free(monkeypatch, need)
-        check(source)
+        check_space(source, tmp_path, ["tfrecord"], 100)
         set_free(monkeypatch, need - 1)
         with pytest.raises(DiskSpaceError, match="not enough disk space"):
-            check(source)
+            check_space(source, tmp_path, ["tfrecord"], 100)
 
 
 def test_all_formats_are_reckoned_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Formats add up, and the spool stands beside them: no byte less is enough."""
-    formats = list(FORMATS)
     need = 100 * (161_500 + 130_000 + 175_000 + 161_500)
-    with fake_source(V1.nbytes) as source:
+    with fake_source(ARCHIVE.nbytes) as source:
         set_free(monkeypatch, need)
-        disk.check_space(
-            source, tmp_path, release=V1, formats=formats, most_patches=100
-        )
+        check_space(source, tmp_path, FORMATS, 100)
         set_free(monkeypatch, need - 1)
         with pytest.raises(DiskSpaceError, match="not enough disk space"):
-            disk.check_space(
-                source, tmp_path, release=V1, formats=formats, most_patches=100
-            )
+            check_space(source, tmp_path, FORMATS, 100)
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -159,23 +157,28 @@ def test_a_format_takes_no_more_than_estimated(form: str, all_stores: Path) -> N
     store = open_store(all_stores, S2, form)
     nbytes = sum(p.stat().st_size for s in store.splits for p in store.shards(s))
 
-    assert 0.7 * FORMATS[form].patch_nbytes < nbytes / 6 <= FORMATS[form].patch_nbytes
+    estimate = FORMATS[form].patch_nbytes(S2)
+
+    assert 0.7 * estimate < nbytes / 6 <= estimate
 
 
-def test_a_stored_patch_takes_no_more_than_estimated(sample_patches: Patches) -> None:
+def test_a_stored_patch_takes_no_more_than_estimated(
+    sample_patches: Patches, patch_index: PatchIndex
+) -> None:
     """The record of every real patch fits into the bytes that are reckoned for it."""
     from bigearthnet.engine.records import encode_record
     from bigearthnet.formats.tfrecord.encode import make_encoder
     from bigearthnet.formats.tfrecord.framing import RECORD_OVERHEAD
-    from bigearthnet.release.patch_index import PatchFacts
-    from bigearthnet.schema.examples import make_s2_example
+    from bigearthnet.schema.examples import assemble, get_make_example
     from bigearthnet.source.patch import RawPatch, decode_patch
 
-    encode = make_encoder(S2_SCHEMA)
+    encode, make = make_encoder(S2.schema), get_make_example(S2, S2.schema)
     for patch_id, files in sample_patches.items():
-        patch = decode_patch(RawPatch(0, patch_id, files))
-        facts = PatchFacts(0, 0, 0, False, False, "S1A" + "x" * 50)
-        spooled = sum(map(len, encode_record(patch, facts)))
-        stored = len(encode(make_s2_example(patch, facts))) + RECORD_OVERHEAD
+        row = patch_index.find(patch_id)
+        assert row is not None
+        patch = decode_patch(RawPatch(row, patch_id, files), ARCHIVE, V1.nomenclature)
+        content = assemble(row, patch_index, [(ARCHIVE, patch)])
+        spooled = sum(map(len, encode_record(patch)))
+        stored = len(encode(make(content))) + RECORD_OVERHEAD
 
         assert max(spooled, stored) <= 161_500

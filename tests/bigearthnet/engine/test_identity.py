@@ -11,10 +11,11 @@ import pytest
 
 from bigearthnet.engine import identity
 from bigearthnet.engine.identity import identify_build
+from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import ArchiveError
 from bigearthnet.release import RELEASES, V1
-from bigearthnet.schema.configs import get_config
+from bigearthnet.schema.configs import Config, get_config
 
 S2 = get_config("s2", RELEASES)
 
@@ -31,13 +32,16 @@ def source(tmp_path: Path) -> Path:
 
 def identify(source: Path, **changes: Any) -> dict[str, Any]:
     """Identifies a build, of which some things may differ."""
-    known = {
-        "config": S2,
-        "formats": ["tfrecord"],
-        "release": V1,
-        "options": OPTIONS,
-    }
-    return identify_build(source, **{**known, **changes})
+    known = {"config": S2, "formats": ["tfrecord"], "options": OPTIONS, **changes}
+    sources = JobSource(known["config"].archives[0], source)
+    return identify_build(
+        Job(known["config"], (sources,), tuple(known["formats"]), known["options"])
+    )
+
+
+def of_release(**changes: Any) -> Config:
+    """The configuration of a release that differs from the first."""
+    return dataclasses.replace(S2, release=dataclasses.replace(V1, **changes))
 
 
 def differing(source: Path, **changes: Any) -> set[str]:
@@ -60,7 +64,7 @@ def test_the_same_build_is_the_same(source: Path) -> None:
     [
         ({"config": get_config("s2-random", RELEASES)}, {"config"}),
         ({"formats": ["tfrecord", "arrow"]}, {"formats"}),
-        ({"release": dataclasses.replace(V1, name="v0")}, {"release"}),
+        ({"config": of_release(name="v0")}, {"release"}),
         (
             {"options": dataclasses.replace(OPTIONS, include_excluded=True)},
             {"include_excluded"},
@@ -137,14 +141,11 @@ def test_a_package_that_is_not_installed_has_no_version(
     assert dict.fromkeys(identity._PACKAGES) == identify(source)["packages"]
 
 
-def test_another_version_of_the_data_is_another_build(
-    source: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_version_of_the_data_is_another_build(source: Path) -> None:
     """Shards of two versions of the data do not get mixed."""
-    before = identify(source)
-    monkeypatch.setattr(identity, "DATA_VERSION", "9.0.0")
+    config = of_release(data_version="9.0.0")
 
-    assert {**before, "version": "9.0.0"} == identify(source)
+    assert {**identify(source), "version": "9.0.0"} == identify(source, config=config)
 
 
 def test_another_source_is_another_build(source: Path) -> None:
@@ -156,7 +157,7 @@ def test_another_source_is_another_build(source: Path) -> None:
 
     os.utime(moved, ns=(1, 1))
 
-    assert {"source"} == {n for n, v in identify(moved).items() if before[n] != v}
+    assert {"sources"} == {n for n, v in identify(moved).items() if before[n] != v}
 
 
 def test_without_a_source_there_is_no_build(tmp_path: Path) -> None:

@@ -8,18 +8,19 @@ from pathlib import Path
 import pytest
 
 from bigearthnet.engine import keys
+from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.leftovers import remove_workspace
 from bigearthnet.engine.options import BuildOptions
-from bigearthnet.engine.pipeline import BuildResult, encode
+from bigearthnet.engine.pipeline import encode
 from bigearthnet.engine.workspace import open_workspace
 from bigearthnet.errors import ArchiveError, ChecksumError, OptionError, PatchError
 from bigearthnet.formats.tfrecord.encode import make_encoder
 from bigearthnet.formats.tfrecord.framing import read_records
-from bigearthnet.release import RELEASES, V1
-from bigearthnet.release.patch_index import PatchIndex, load_index
+from bigearthnet.release import RELEASES, V1, Digest
+from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
-from bigearthnet.schema.examples import make_s2_example
-from bigearthnet.source.patch import RawPatch, decode_patch
+from bigearthnet.schema.examples import Example
+from bigearthnet.store.result import BuildResult
 
 S2 = get_config("s2", RELEASES)
 
@@ -30,21 +31,18 @@ WriteArchive = Callable[..., Path]
 
 
 def run(
-    source: Path, output: Path, config: str = "s2", **options: object
+    source: Path,
+    output: Path,
+    config: str = "s2",
+    digest: Digest | None = None,
+    **options: object,
 ) -> BuildResult:
     """Builds a source; the shards are in a new folder, which is not there otherwise."""
     settings = get_config(config, RELEASES)
     chosen = BuildOptions(quiet=True, **options)  # type: ignore[arg-type]
+    sources = (JobSource(settings.archives[0], source, digest),)
     with open_workspace(output.with_name("work"), {}) as work:
-        result = encode(
-            source,
-            work,
-            ["tfrecord"],
-            config=settings,
-            release=V1,
-            patches=load_index(V1, settings.scheme),
-            options=chosen,
-        )
+        result = encode(Job(settings, sources, ("tfrecord",), chosen), work)
         work.publish({"tfrecord": output})
     remove_workspace(output.with_name("work"))
     return result
@@ -59,20 +57,19 @@ def hash_files(folder: Path) -> dict[str, str]:
 
 
 def expected_records(
-    patches: Patches, index: PatchIndex, *splits: str
+    rows: list[Example], index: PatchIndex, *splits: str
 ) -> dict[str, list[bytes]]:
     """Returns split → records in order, made patch by patch."""
     encoder = make_encoder(S2.schema)
     records: dict[str, list[tuple[bytes, bytes]]] = {}
-    for patch_id, files in patches.items():
+    for example in rows:
+        patch_id = str(example["patch_id"])
         row = index.find(patch_id)
         assert row is not None
-        split = SPLITS[index.splits[row]]
+        split = index.split(row)
         if split in splits:
-            patch = decode_patch(RawPatch(row, patch_id, files))
-            record = encoder(make_s2_example(patch, index.facts(row)))
             key = hashlib.md5((split + patch_id).encode()).digest()
-            records.setdefault(split, []).append((key, record))
+            records.setdefault(split, []).append((key, encoder(example)))
     return {split: [r for _, r in sorted(items)] for split, items in records.items()}
 
 
@@ -101,6 +98,7 @@ def test_shards_do_not_depend_on_source_order_or_workers(
 
 def test_records_are_the_examples_in_the_order_of_keys(
     fake_patches: Patches,
+    fake_rows: list[Example],
     patch_index: PatchIndex,
     write_archive: WriteArchive,
     tmp_path: Path,
@@ -113,7 +111,7 @@ def test_records_are_the_examples_in_the_order_of_keys(
         path = tmp_path / "out" / shard.files["tfrecord"].name
         found.setdefault(shard.split, []).extend(read_records(path, shard.num_patches))
 
-    assert expected_records(fake_patches, patch_index, *SPLITS) == found
+    assert expected_records(fake_rows, patch_index, *SPLITS) == found
     assert {"train": 2, "validation": 1, "test": 2, "excluded": 1} == {
         split: len(records) for split, records in found.items()
     }
@@ -121,6 +119,7 @@ def test_records_are_the_examples_in_the_order_of_keys(
 
 def test_splits_are_cut_into_several_shards(
     fake_patches: Patches,
+    fake_rows: list[Example],
     patch_index: PatchIndex,
     write_archive: WriteArchive,
     tmp_path: Path,
@@ -128,7 +127,7 @@ def test_splits_are_cut_into_several_shards(
 ) -> None:
     """Shards follow one another in the order of keys, and share buckets if need be."""
     monkeypatch.setattr(keys, "MAX_PATCHES_PER_SHARD", 1)
-    monkeypatch.setattr("bigearthnet.engine.spool.choose_bucket_bits", lambda: 0)
+    monkeypatch.setattr("bigearthnet.engine.spool.choose_bucket_bits", lambda _: 0)
     source = write_archive(tmp_path, fake_patches)
     result = run(source, tmp_path / "out")
     train = [
@@ -142,7 +141,7 @@ def test_splits_are_cut_into_several_shards(
         "bigearthnet-train.tfrecord-00000-of-00002",
         "bigearthnet-train.tfrecord-00001-of-00002",
     ] == [s.files["tfrecord"].name for s in result.shards if s.split == "train"]
-    assert expected_records(fake_patches, patch_index, "train")["train"] == train
+    assert expected_records(fake_rows, patch_index, "train")["train"] == train
 
 
 def test_what_is_reported_is_what_was_written(
@@ -157,7 +156,7 @@ def test_what_is_reported_is_what_was_written(
     assert hash_files(tmp_path / "out") == {file.name: file.sha256 for file in files}
     for file in files:
         assert (tmp_path / "out" / file.name).stat().st_size == file.nbytes
-    assert hashlib.sha256(source.read_bytes()).hexdigest() == result.source_sha256
+    assert hashlib.sha256(source.read_bytes()).hexdigest() == result.sources[0].sha256
 
 
 def test_excluded_patches_are_read_but_not_stored(
@@ -166,8 +165,8 @@ def test_excluded_patches_are_read_but_not_stored(
     """Without include_excluded, a snowy or cloudy patch is counted only."""
     result = run(write_archive(tmp_path, fake_patches), tmp_path / "out")
 
-    assert 6 == int(result.index.read.sum())
-    assert 5 == int(result.index.stored.sum())
+    assert 6 == int(result.read.sum())
+    assert 5 == int(result.stored.sum())
     assert "excluded" not in {shard.split for shard in result.shards}
 
 
@@ -186,9 +185,9 @@ def test_limit_and_countries_choose_patches(
         row for row in rows if patch_index.countries[row] == 2 and row != rows[-1]
     ]
 
-    assert 2 == int(limited.index.stored.sum())
-    assert None is limited.source_sha256
-    assert sorted(in_finland) == list(finnish.index.stored.nonzero()[0])
+    assert 2 == int(limited.stored.sum())
+    assert None is limited.sources[0].sha256
+    assert sorted(in_finland) == list(finnish.stored.nonzero()[0])
 
 
 def test_a_source_without_a_wanted_patch_is_an_error(
@@ -208,7 +207,7 @@ def test_another_file_than_the_published_one_is_an_error(
     source = write_archive(tmp_path, fake_patches)
 
     with pytest.raises(ChecksumError, match=f"expected sha256 {'0' * 64}"):
-        run(source, tmp_path / "out", expected_sha256="0" * 64)
+        run(source, tmp_path / "out", digest=Digest("sha256", "0" * 64))
 
     assert [source] == list(tmp_path.iterdir())
 

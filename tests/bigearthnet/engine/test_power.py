@@ -26,7 +26,6 @@ Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
 Entry = Mapping[str, Any]
 
-S2 = S2
 # One store in a folder of its own, and one below folders that are made.
 FORMATS = ("arrow", "tfrecord")
 # The calls of a build are spread over as many tests.
@@ -63,9 +62,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         noted.decoded += 1
         return decode(*arguments)
 
-    def note_shard(plan: Any, *rest: Any) -> Any:
+    def note_shard(job: Any, plan: Any, *rest: Any) -> Any:
         noted.written.append(plan.name)
-        return write(plan, *rest)
+        return write(job, plan, *rest)
 
     monkeypatch.setattr(Journal, "append", note_entry)
     monkeypatch.setattr(stage_one, "decode_patch", note_patch)

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from bigearthnet.engine import keys, shards, stage_one, workers, workspace
+from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.leftovers import clear_folder, remove_workspace
 from bigearthnet.engine.options import BuildOptions
-from bigearthnet.engine.pipeline import BuildResult, encode
+from bigearthnet.engine.pipeline import encode
 from bigearthnet.engine.workspace import open_workspace
 from bigearthnet.errors import ArchiveError, ChecksumError, JournalError, OptionError
-from bigearthnet.release import RELEASES, V1
-from bigearthnet.release.patch_index import load_index
+from bigearthnet.release import RELEASES, Digest
 from bigearthnet.schema.configs import get_config
+from bigearthnet.store.result import BuildResult
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
@@ -30,21 +31,17 @@ def run(
     *,
     config: str = "s2",
     formats: tuple[str, ...] = ("tfrecord",),
+    digest: Digest | None = None,
+    num_patches: int | None = None,
     **options: Any,
 ) -> BuildResult:
     """Builds a source into `folder / "out"`, or resumes doing so."""
     settings = get_config(config, RELEASES)
     known = {"quiet": True, "workers": 1, "include_excluded": True}
+    sources = (JobSource(settings.archives[0], source, digest, num_patches),)
+    job = Job(settings, sources, formats, BuildOptions(**{**known, **options}))
     with open_workspace(folder / "work", {}) as work:
-        result = encode(
-            source,
-            work,
-            formats,
-            config=settings,
-            release=V1,
-            patches=load_index(V1, settings.scheme),
-            options=BuildOptions(**{**known, **options}),
-        )
+        result = encode(job, work)
         work.publish({form: folder / "out" / form for form in formats})
     remove_workspace(folder / "work")
     return result
@@ -54,7 +51,7 @@ def run(
 def watch(
     module: Any, name: str, end_at: int | None = None, *, late: bool = False
 ) -> Iterator[list[Any]]:
-    """Notes the first argument of each call of a function, and interrupts one of them.
+    """Notes the arguments of each call of a function, and interrupts one of them.
 
     Args:
         module: Where the function is called from.
@@ -66,7 +63,7 @@ def watch(
     function = getattr(module, name)
 
     def call(*arguments: Any, **options: Any) -> Any:
-        calls.append(arguments[0])
+        calls.append(arguments)
         if len(calls) == end_at and not late:
             raise KeyboardInterrupt
         result = function(*arguments, **options)
@@ -117,7 +114,7 @@ def interrupt_shards(
         pytest.raises(KeyboardInterrupt),
     ):
         run(source, folder, **options)
-    return [plan.name for plan in plans[:-1]]
+    return [plan.name for _, plan, *_ in plans[:-1]]
 
 
 def hash_files(folder: Path) -> dict[str, str]:
@@ -139,12 +136,12 @@ def find_states(folder: Path) -> dict[str, tuple[int, int]]:
 def describe(result: BuildResult) -> dict[str, Any]:
     """All that a build says of what it did."""
     return {
-        "read": result.index.read.nonzero()[0].tolist(),
-        "stored": result.index.stored.nonzero()[0].tolist(),
-        "labels": result.index.labels[result.index.read].tolist(),
+        "read": result.read.nonzero()[0].tolist(),
+        "stored": result.stored.nonzero()[0].tolist(),
+        "labels": result.labels[result.read].tolist(),
         "shards": [(s.split, s.num_patches, s.files) for s in result.shards],
         "sums": result.sums.to_json("train"),
-        "source": (result.source_nbytes, result.source_sha256),
+        "sources": result.sources,
     }
 
 
@@ -177,7 +174,7 @@ def test_a_source_that_was_not_spooled_to_its_end_is_read_again(
     source = write_archive(tmp_path, fake_patches, kind=kind, shuffle=3)
     with watch(stage_one, "decode_patch") as raws:
         expected = describe(run(source, tmp_path / "expected", **options))
-    order = [raw.patch_id for raw in raws]
+    order = [raw.name for raw, *_ in raws]
     for number in numbers:
         folder = tmp_path / str(number)
         interrupt(source, folder, number, is_killed=is_killed, **options)
@@ -186,7 +183,7 @@ def test_a_source_that_was_not_spooled_to_its_end_is_read_again(
             result = run(source, folder, **options)
 
         assert is_killed == is_left
-        assert order == [raw.patch_id for raw in raws]
+        assert order == [raw.name for raw, *_ in raws]
         assert expected == describe(result)
         assert hash_files(tmp_path / "expected") == hash_files(folder)
 
@@ -216,7 +213,7 @@ def test_what_was_chosen_stays_chosen(
         interrupt(source, folder, number, **options)
         result = run(source, folder, **options)
 
-        assert options.get("limit") in (None, int(result.index.stored.sum()))
+        assert options.get("limit") in (None, int(result.stored.sum()))
         assert describe(expected) == describe(result)
         assert hash_files(tmp_path / "expected") == hash_files(folder)
 
@@ -230,7 +227,7 @@ def test_spools_of_killed_builds_leave_nothing_in_the_shards(
     for bits in (6, 0, 3, 1, 6):
         with pytest.MonkeyPatch.context() as context:
             context.setattr(
-                "bigearthnet.engine.spool.choose_bucket_bits", lambda n=bits: n
+                "bigearthnet.engine.spool.choose_bucket_bits", lambda _, n=bits: n
             )
             interrupt(source, tmp_path / "again", 5)
     run(source, tmp_path / "again", workers=2)
@@ -267,7 +264,7 @@ def test_no_shard_is_written_twice(
             watch(stage_one, "open_source") as opened,
         ):
             result = run(source, folder, formats=formats)
-        second = [plan.name for plan in plans]
+        second = [plan.name for _, plan, *_ in plans]
         kept = states.items() & find_states(folder / "out").items()
 
         assert [] == opened
@@ -344,9 +341,9 @@ def test_a_finished_build_that_was_not_published_goes_on(
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
-        ({"expected_sha256": "0" * 64}, ChecksumError, "expected sha256 0000"),
+        ({"digest": Digest("sha256", "0" * 64)}, ChecksumError, "expected sha256 0000"),
         ({"countries": ("Kosovo",)}, OptionError, "no patch to store"),
-        ({"expected_patches": 7}, ArchiveError, "expected 7 patches, found 6"),
+        ({"num_patches": 7}, ArchiveError, "expected 7 patches, found 6"),
     ],
 )
 def test_what_nobody_can_use_is_not_kept(
@@ -375,13 +372,11 @@ def test_a_resumed_build_checks_all_of_its_source(
     """The checksum is that of the whole file, though half of it was spooled before."""
     source = write_archive(tmp_path, fake_patches)
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    interrupt(source, tmp_path, 4, expected_sha256=digest, expected_patches=6)
-    result = run(source, tmp_path, expected_sha256=digest, expected_patches=6)
+    expected: dict[str, Any] = {"digest": Digest("sha256", digest), "num_patches": 6}
+    interrupt(source, tmp_path, 4, **expected)
+    (found,) = run(source, tmp_path, **expected).sources
 
-    assert (source.stat().st_size, digest) == (
-        result.source_nbytes,
-        result.source_sha256,
-    )
+    assert (source.stat().st_size, digest) == (found.nbytes, found.sha256)
 
 
 @pytest.mark.usefixtures("small_shards")
