@@ -2,14 +2,16 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The interpreters of `make test-all`; each gets an environment of its own.
+PYTHONS ?= python3.11 python3.12 python3.13
 # PyTorch and JAX live in an environment of their own.
 RECIPES_VENV ?= .venv-recipes
 OUTPUT ?= demo
 
-.PHONY: help demo test recipes lint format wheel clean
+.PHONY: help demo test test-all recipes lint format wheel clean
 
 help: ## Show this help
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1 \t/'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/'
 
 # Two models learn the six patches by heart: an overfitting check, not a result.
 SAMPLE := train+test+excluded
@@ -30,6 +32,11 @@ demo: $(VENV)/.demo ## Build, load and learn the six real sample patches
 test: $(VENV)/.dev ## Run all tests
 	$(BIN)/python -m pytest -n auto
 
+test-all: ## Run all tests on every interpreter of PYTHONS
+	for python in $(PYTHONS); do \
+	  $(MAKE) test PYTHON=$$python VENV=.venv-$$(basename $$python) || exit 1; \
+	done
+
 recipes: $(RECIPES_VENV)/.recipes ## Run docs/recipes.md with PyTorch and JAX
 	$(RECIPES_VENV)/bin/python -m pytest -n auto tests/docs
 
@@ -46,7 +53,7 @@ wheel: $(VENV)/.dev ## Build the package
 	$(BIN)/python -m build --wheel
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(RECIPES_VENV) $(OUTPUT) build dist *.egg-info
+	rm -rf .venv* $(VENV) $(RECIPES_VENV) $(OUTPUT) build dist *.egg-info
 
 # A stamp per extra, so that each is installed once and again when setup.cfg changes.
 $(VENV)/.% $(RECIPES_VENV)/.%: setup.cfg pyproject.toml

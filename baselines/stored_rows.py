@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from baselines.settings import split_names
 from bigearthnet.engine.keys import hash_key
 from bigearthnet.errors import OptionError, ShardError, StoreError
-from bigearthnet.reading import open_reader
+from bigearthnet.reading import open_shards
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store import PATCHES, Store, open_store
@@ -65,7 +65,7 @@ def open_rows(store: Store, split: str) -> StoredRows:
         ShardError: If the store is damaged.
     """
     names = split_names(split)
-    reader = open_reader(
+    reader = open_shards(
         store.format.name,
         [path for name in names for path in store.shards(name)],
         [count for name in names for count in store.rows(name)],

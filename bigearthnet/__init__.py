@@ -6,7 +6,8 @@ tensorflow-datasets is installed. It imports neither TensorFlow nor datasets.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from bigearthnet.errors import (
     ArchiveError,
@@ -21,6 +22,7 @@ from bigearthnet.errors import (
 )
 from bigearthnet.loading import load
 from bigearthnet.registration import IS_REGISTERED
+from bigearthnet.release import RELEASES, V1, Release, bands, nomenclature
 from bigearthnet.release.bands import BANDS, GROUPS, RGB, Band, BandGroup
 from bigearthnet.release.nomenclature import (
     BEN19,
@@ -30,12 +32,16 @@ from bigearthnet.release.nomenclature import (
     CLC_LEVEL1,
     CLC_LEVEL2,
     Nomenclature,
+    multi_hot,
     remap,
     remap_ids,
 )
 
 if TYPE_CHECKING:
+    from bigearthnet.loading.to_tf import to_tf
+    from bigearthnet.reading import open_reader
     from bigearthnet.reading.arrow import ArrowReader
+    from bigearthnet.reading.tfrecord import TFRecordReader
 
 __version__ = "0.1.0"
 
@@ -49,7 +55,9 @@ __all__ = [
     "CLC_LEVEL2",
     "GROUPS",
     "IS_REGISTERED",
+    "RELEASES",
     "RGB",
+    "V1",
     "ArchiveError",
     "ArrowReader",
     "Band",
@@ -61,18 +69,31 @@ __all__ = [
     "Nomenclature",
     "OptionError",
     "PatchError",
+    "Release",
     "ShardError",
     "StoreError",
+    "TFRecordReader",
+    "bands",
     "load",
+    "multi_hot",
+    "nomenclature",
+    "open_reader",
     "remap",
     "remap_ids",
+    "to_tf",
 ]
 
+# Names that need pyarrow, which takes a while to import → their modules.
+_IMPORTED_LATER = {
+    "ArrowReader": "bigearthnet.reading.arrow",
+    "TFRecordReader": "bigearthnet.reading.tfrecord",
+    "open_reader": "bigearthnet.reading",
+    "to_tf": "bigearthnet.loading.to_tf",
+}
 
-def __getattr__(name: str) -> object:
-    """Imports `ArrowReader`, and pyarrow with it, when it is first asked for."""
-    if name == "ArrowReader":
-        from bigearthnet.reading.arrow import ArrowReader
 
-        return ArrowReader
+def __getattr__(name: str) -> Any:
+    """Imports what needs pyarrow when it is first asked for."""
+    if name in _IMPORTED_LATER:
+        return getattr(importlib.import_module(_IMPORTED_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -49,6 +49,7 @@ class Builder(  # type: ignore[call-arg]
     RELEASE_NOTES = {  # noqa: RUF012 - the name and type are TFDS's
         "2.0.0": "All 12 bands as uint16 at native resolution, official splits."
     }
+
     def __init_subclass__(cls, **options: Any) -> None:
         """Tells TFDS name, texts and configurations; it must not register the class."""
         cls.name, cls.pkg_dir_path = Builder.name, Builder._get_pkg_dir_path()

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.formats.tfrecord.framing import RecordFile, read_records
-from bigearthnet.reading import open_reader
+from bigearthnet.reading import open_shards
 from bigearthnet.reading.batches import Batch, Reader
 from bigearthnet.schema.examples import Example, Value
 from bigearthnet.schema.features import Feature
@@ -81,7 +81,7 @@ def read_example(
 
 
 def _open_table(store: Store, path: Path, schema: tuple[Feature, ...]) -> Reader:
-    reader = open_reader(store.format.name, [path], [], schema)
+    reader = open_shards(store.format.name, [path], [], schema)
     missing = [f.name for f in schema if f.name not in reader.features]
     if missing:
         raise ShardError(f"{path} has no column {missing[0]}. Build again.")

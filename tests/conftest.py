@@ -229,9 +229,9 @@ def compress(content: bytes, kind: str) -> bytes:
 
         return gzip.compress(content, 1, mtime=0)
     if kind == "tar.zst":
-        import zstandard
+        from backports import zstd
 
-        return zstandard.ZstdCompressor(level=1).compress(content)
+        return zstd.compress(content, 1)
     return content
 
 

@@ -18,6 +18,13 @@ FORBIDDEN = {
     "builder": {"baselines", "benchmarks"},
     "baselines": {"builder", "benchmarks"},
 }
+# The rooms of the library, from the ground up: each imports those before it alone.
+ROOMS = (
+    *("errors", "util", "release", "source", "schema", "formats", "store"),
+    *("download", "engine", "reading", "loading", "report"),
+)
+# Rooms of one height, which do not import each other.
+APART = ({"download", "engine", "reading", "report"}, {"download", "loading", "report"})
 HEAVY = {"tensorflow", "datasets", "rasterio", "matplotlib"}
 
 
@@ -29,6 +36,30 @@ def walk_imports(source: str) -> Iterator[tuple[int, str]]:
                 yield node.lineno, alias.name.partition(".")[0]
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             yield node.lineno, node.module.partition(".")[0]
+
+
+def walk_rooms(source: str) -> Iterator[tuple[int, str]]:
+    """Yields line and room of every import from the library, at any depth."""
+    for node in ast.walk(ast.parse(source)):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "bigearthnet":
+            names = [f"bigearthnet.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        for name in names:
+            package, _, rest = name.partition(".")
+            if package == "bigearthnet":
+                yield node.lineno, rest.partition(".")[0]
+
+
+def may_import(room: str, imported: str) -> bool:
+    """Whether a room of the library may import another."""
+    if imported not in ROOMS or room == imported:
+        return room == imported
+    is_apart = any({room, imported} <= rooms for rooms in APART)
+    return ROOMS.index(imported) < ROOMS.index(room) and not is_apart
 
 
 def run_python(code: str) -> str:
@@ -55,6 +86,28 @@ def test_a_package_imports_only_what_the_layers_allow(package: str) -> None:
 
     assert modules
     assert [] == offences
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_between_rooms_go_one_way(room: str) -> None:
+    """A room of the library imports the rooms below it, never one above or beside."""
+    folder = ROOT / "bigearthnet"
+    modules = sorted((folder / room).rglob("*.py")) or [folder / f"{room}.py"]
+    offences = [
+        f"{path.relative_to(ROOT)}:{line} imports {imported}"
+        for path in modules
+        for line, imported in walk_rooms(path.read_text(encoding="utf-8"))
+        if not may_import(room, imported)
+    ]
+
+    assert [] == offences
+
+
+def test_every_folder_of_the_library_is_a_room() -> None:
+    """No module escapes the rule by lying in a folder that it does not name."""
+    folders = {p.parent.name for p in (ROOT / "bigearthnet").glob("*/__init__.py")}
+
+    assert folders <= set(ROOMS)
 
 
 def test_imports_are_found_at_any_depth() -> None:

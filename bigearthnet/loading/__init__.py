@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigearthnet.reading import open_reader
+from bigearthnet.reading import open_shards
 from bigearthnet.reading.batches import Reader
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import get_config
@@ -133,7 +133,7 @@ def _open_reader(
     schema: tuple[Feature, ...],
     versions: object,
 ) -> Reader:
-    """Opens a reader, the same one again for the same files; see `open_reader`.
+    """Opens a reader, the same one again for the same files; see `open_shards`.
 
     TensorFlow keeps what a generator reads from for ever.
 
@@ -144,7 +144,7 @@ def _open_reader(
         schema: The stored features.
         versions: What is another value once a file was replaced.
     """
-    return open_reader(form, shards, rows, schema)
+    return open_shards(form, shards, rows, schema)
 
 
 def _drop_unlabelled(

@@ -10,10 +10,41 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bigearthnet.reading.batches import Reader
+from bigearthnet.release import Release
 from bigearthnet.schema.features import Feature
+from bigearthnet.store import find_store
 
 
 def open_reader(
+    split: str,
+    data_dir: Path | str | None = None,
+    *,
+    config: str = "s2",
+    store: str | None = None,
+    release: Release | None = None,
+) -> Reader:
+    """Opens a split of whichever store is there, without TensorFlow or `datasets`.
+
+    Args:
+        split: Name of the split.
+        data_dir: The data directory; None for that of TensorFlow Datasets.
+        config: Name of the configuration.
+        store: `tfrecord`, `arrow` or `parquet`; None for the first of them that is
+            there.
+        release: The release that the configuration belongs to; None for one that the
+            package knows.
+
+    Raises:
+        OptionError: If there is no such configuration, format or split.
+        StoreError: If the store, or one of its files, is not there.
+        ShardError: If the store is damaged.
+    """
+    found = find_store(data_dir, config, store, release)
+    rows = found.rows(split)
+    return open_shards(found.format.name, found.shards(split), rows, found.features)
+
+
+def open_shards(
     form: str,
     paths: Sequence[Path],
     rows: Sequence[int],

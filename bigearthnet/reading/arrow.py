@@ -26,7 +26,7 @@ from bigearthnet.reading.memory import Recycler
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import Feature
-from bigearthnet.store import default_data_dir, open_store
+from bigearthnet.store import find_store
 from bigearthnet.util.options import check_batch_size
 
 if TYPE_CHECKING:
@@ -91,10 +91,8 @@ class ArrowReader:
             StoreError: If the store, or one of its files, is not there.
             ShardError: If the store is damaged.
         """
-        folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
-        chosen = get_config(config, RELEASES if release is None else [release])
-        store = open_store(folder, chosen, "arrow")
-        return cls.map_files(store.shards(split), chosen.columns)
+        store = find_store(data_dir, config, "arrow", release)
+        return cls.map_files(store.shards(split), store.features)
 
     @classmethod
     def map_files(

@@ -27,10 +27,9 @@ from bigearthnet.reading.batches import (
 )
 from bigearthnet.reading.collectors import Collector, Scratch, make_collector
 from bigearthnet.reading.memory import Recycler
-from bigearthnet.release import RELEASES, Release
-from bigearthnet.schema.configs import get_config
+from bigearthnet.release import Release
 from bigearthnet.schema.features import Feature
-from bigearthnet.store import default_data_dir, open_store
+from bigearthnet.store import find_store
 from bigearthnet.util.options import check_batch_size
 
 # Shards that are read side by side when patches are shuffled, and patches that are
@@ -94,10 +93,8 @@ class TFRecordReader:
             StoreError: If the store, or one of its files, is not there.
             ShardError: If what the store says of itself is damaged.
         """
-        folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
-        chosen = get_config(config, RELEASES if release is None else [release])
-        store = open_store(folder, chosen, "tfrecord")
-        return cls(store.shards(split), store.rows(split), chosen.schema)
+        store = find_store(data_dir, config, "tfrecord", release)
+        return cls(store.shards(split), store.rows(split), store.features)
 
     def __reduce__(self) -> tuple[Any, ...]:
         paths = [file.path for file in self._files]

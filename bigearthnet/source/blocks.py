@@ -15,7 +15,6 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 from bigearthnet.errors import ArchiveError
@@ -186,8 +185,6 @@ def choose_codec(path: Path) -> str:
     if magic.startswith(b"\x1f\x8b"):
         return "gzip"
     if _ZSTD_MAGIC.match(magic):
-        if find_spec("zstandard") is None:
-            raise ArchiveError(f"{path} needs zstandard: pip install zstandard.")
         return "zstd"
     if magic[257:262] == b"ustar":
         return "none"

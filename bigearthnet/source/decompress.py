@@ -23,7 +23,7 @@ import queue
 import struct
 import sys
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 MESSAGE = struct.Struct("<qq")
@@ -34,9 +34,9 @@ _messages = 1
 # How much of the file is read at once, in bytes.
 _READ_NBYTES = 512 * 1024
 
-# Largest window of a zstd frame, in bytes, and thereby the memory it takes: what the
-# program zstd accepts, too, unless it is told otherwise.
-_MAX_WINDOW_NBYTES = 2**27
+# Largest window of a zstd frame, as power of two of bytes, and thereby the memory it
+# takes: what the program zstd accepts, too, unless it is told otherwise.
+_MAX_WINDOW_LOG = 27
 
 
 class HashingFile(io.RawIOBase):
@@ -49,7 +49,6 @@ class HashingFile(io.RawIOBase):
     def __init__(self, path: str, algorithms: Iterable[str]) -> None:
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed with us
         self.position = 0
-        self.frames: ZstdFrames | None = None  # sees what is read, if there is one
         self._hashes = [hashlib.new(name) for name in algorithms]
         self._queue: queue.Queue[bytes | None] = queue.Queue(maxsize=8)
         self._thread = threading.Thread(target=self._update, daemon=True)
@@ -70,10 +69,7 @@ class HashingFile(io.RawIOBase):
         count = self._file.readinto(view) or 0
         self.position += count
         if count:
-            piece = bytes(view[:count])
-            self._queue.put(piece)
-            if self.frames is not None:
-                self.frames.feed(piece)
+            self._queue.put(bytes(view[:count]))
         return count
 
     def digest(self) -> bytes:
@@ -82,66 +78,6 @@ class HashingFile(io.RawIOBase):
         self._thread.join()
         self._file.close()
         return b"".join(hash_.digest() for hash_ in self._hashes)
-
-
-class ZstdFrames:
-    """Follows the frames of a zstd file, since its reader does not notice a cut one.
-
-    Source of the format: RFC 8878, section 3.1.
-    """
-
-    _SKIPPABLE = range(0x184D2A50, 0x184D2A60)
-    _RUN = 1  # type of a block that is one byte, repeated
-
-    def __init__(self) -> None:
-        self._at_start = True  # of a frame
-        self._walk = self._follow()
-        self._want, self._skip = next(self._walk)
-        self._head = b""
-
-    def feed(self, piece: bytes) -> None:
-        """Takes the next bytes of the file."""
-        at = 0
-        while at < len(piece):
-            if step := min(self._skip, len(piece) - at):
-                self._skip -= step
-            else:
-                step = min(self._want - len(self._head), len(piece) - at)
-                self._head += piece[at : at + step]
-            at += step
-            if len(self._head) == self._want and not self._skip:
-                head, self._head = self._head, b""
-                self._want, self._skip = self._walk.send(head)
-
-    def finish(self) -> None:
-        """Says that the file has ended.
-
-        Raises:
-            EOFError: If that is within a frame.
-        """
-        if self._skip or self._head or not self._at_start:
-            raise EOFError("the file ends within a zstd frame")
-
-    def _follow(self) -> Generator[tuple[int, int], bytes, None]:
-        """Yields how many bytes it wants, and how many to skip before those."""
-        skip = 0
-        while True:
-            self._at_start = True
-            magic = yield 4, skip
-            self._at_start = False
-            if int.from_bytes(magic, "little") in self._SKIPPABLE:
-                skip = int.from_bytes((yield 4, 0), "little")
-                continue
-            (descriptor,) = yield 1, 0
-            is_single, has_checksum = descriptor >> 5 & 1, descriptor >> 2 & 1
-            content_nbytes = (is_single, 2, 4, 8)[descriptor >> 6]
-            skip = 1 - is_single + (0, 1, 2, 4)[descriptor & 3] + content_nbytes
-            is_last = False
-            while not is_last:
-                header = int.from_bytes((yield 3, skip), "little")
-                is_last, kind, nbytes = header & 1 == 1, header >> 1 & 3, header >> 3
-                skip = 1 if kind == self._RUN else nbytes
-            skip += 4 * has_checksum
 
 
 def open_stream(codec: str, file: HashingFile) -> Any:
@@ -158,11 +94,13 @@ def open_stream(codec: str, file: HashingFile) -> Any:
             return gzip.GzipFile(fileobj=buffered, mode="rb")
         return igzip.IGzipFile(fileobj=file, mode="rb")  # type: ignore[no-untyped-call]
     if codec == "zstd":
-        import zstandard
+        try:
+            from compression import zstd  # of Python 3.14
+        except ImportError:
+            from backports import zstd
 
-        file.frames = ZstdFrames()
-        decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_NBYTES)
-        return decompressor.stream_reader(file, read_across_frames=True)  # type: ignore[arg-type]
+        limit = zstd.DecompressionParameter.window_log_max
+        return zstd.ZstdFile(file, options={limit: _MAX_WINDOW_LOG})
     return file
 
 
@@ -200,8 +138,6 @@ def main(
         _send(MESSAGE.pack(count, file.position))
     while _rest := file.read(_READ_NBYTES):
         pass  # a decompressor may stop before the end; the hash covers the file
-    if file.frames is not None:
-        file.frames.finish()
     _send(MESSAGE.pack(0, file.position) + file.digest())
 
 

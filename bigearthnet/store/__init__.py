@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bigearthnet.errors import OptionError, ShardError, StoreError
 from bigearthnet.formats import FORMATS, Format, get_format
-from bigearthnet.release import Release, find_release
+from bigearthnet.release import RELEASES, Release, find_release
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.schema.features import Feature
 from bigearthnet.store.compatibility import check_compatibility
@@ -198,6 +198,28 @@ def open_store(data_dir: Path, config: Config, form: str | None = None) -> Store
         f"python -m builder.build --source=... --data_dir={data_dir} "
         f"--config={config.name}{f' --formats={form}' if form else ''}"
     )
+
+
+def find_store(
+    data_dir: Path | str | None, config: str, form: str | None, release: Release | None
+) -> Store:
+    """Opens a store as users name it.
+
+    Args:
+        data_dir: The data directory; None for that of TensorFlow Datasets.
+        config: Name of the configuration.
+        form: Name of the format; None for the first that is there.
+        release: The release that the configuration belongs to; None for one that the
+            package knows.
+
+    Raises:
+        OptionError: If there is no such configuration or format.
+        StoreError: If there is no such store.
+        ShardError: If its JSON files cannot be read.
+    """
+    chosen = get_config(config, RELEASES if release is None else [release])
+    folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
+    return open_store(folder, chosen, form)
 
 
 def read_store(folder: Path, releases: Sequence[Release]) -> Store:

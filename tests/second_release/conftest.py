@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import zstandard
+from backports import zstd
 
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.formats import FORMATS
@@ -183,7 +183,7 @@ def write_archive(
                 info = tarfile.TarInfo(f"{archive.folder}/{folder}/{name}")
                 info.size = len(content)
                 tar.addfile(info, io.BytesIO(content))
-    path.write_bytes(zstandard.ZstdCompressor(level=1).compress(buffer.getvalue()))
+    path.write_bytes(zstd.compress(buffer.getvalue(), 1))
     return path
 
 

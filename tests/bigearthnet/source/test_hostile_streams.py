@@ -10,19 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import zstandard
+from backports import zstd
 
 from bigearthnet.errors import ArchiveError
 from bigearthnet.release import V1
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.source import open_source
 from bigearthnet.source.blocks import BlockReader
-from bigearthnet.source.decompress import ZstdFrames
 
 ARCHIVE = V1.archive("s2")
 CONTENT = bytes(range(256)) * 3000
 GZIP = gzip.compress(CONTENT, 1, mtime=0)
-ZSTD = zstandard.ZstdCompressor(write_checksum=True).compress(CONTENT)
+ZSTD = zstd.compress(CONTENT, options={zstd.CompressionParameter.checksum_flag: 1})
 SKIPPED = b"\x5a\x2a\x4d\x18" + struct.pack("<I", 300) + bytes(300)
 
 # A frame of no declared size whose window is 128 KiB; blocks follow.
@@ -146,24 +145,17 @@ def test_zstd_frames_of_huge_windows_are_refused(tmp_path: Path) -> None:
         read(tmp_path, FRAME[:5], window, LAST)
 
 
-@pytest.mark.parametrize("step", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize("level", [1, 19])
-@pytest.mark.parametrize("content", [b"", b"x", bytes(10**6), CONTENT])
-def test_frames_end_where_their_headers_say(
-    content: bytes, level: int, step: int
+@pytest.mark.parametrize("content", [b"x", bytes(10**6), CONTENT])
+def test_a_frame_that_is_cut_anywhere_is_an_error(
+    content: bytes, level: int, tmp_path: Path
 ) -> None:
-    """Fed in pieces of any size, a frame is whole at its last byte and not before."""
-    compressor = zstandard.ZstdCompressor(level, write_checksum=level == 1)
-    frame = compressor.compress(content) + SKIPPED[:8] + SKIPPED[8:]
-    frames = ZstdFrames()
-    for start in range(0, len(frame) - 1, step):
-        frames.feed(frame[start : min(start + step, len(frame) - 1)])
-
-    with pytest.raises(EOFError, match="within a zstd frame"):
-        frames.finish()
-
-    frames.feed(frame[-1:])
-    frames.finish()
+    """A file that ends within a frame is refused, wherever that is."""
+    frame = zstd.compress(content, level) + SKIPPED
+    for end in (5, len(frame) // 2, len(frame) - len(SKIPPED) - 1):
+        with pytest.raises(ArchiveError, match="end-of-stream marker"):
+            read(tmp_path, frame[:end])
+    assert content == read(tmp_path, frame)
 
 
 def compress_zeros(kind: str) -> bytes:
@@ -198,7 +190,7 @@ def test_a_bomb_within_a_member_is_an_error(
     info = tarfile.TarInfo("p/a")
     info.size = 2**34
     header = info.tobuf(tarfile.GNU_FORMAT)
-    start = {"gz": gzip.compress, "zst": zstandard.ZstdCompressor().compress}[kind]
+    start = {"gz": gzip.compress, "zst": zstd.compress}[kind]
     path = tmp_path / f"a.tar.{kind}"
     path.write_bytes(start(header) + compress_zeros(kind))
 
@@ -243,7 +235,7 @@ def test_an_archive_of_several_members_and_frames_is_read_whole(
 ) -> None:
     """Where a compressor starts anew says nothing of where a tar member does."""
     plain = write_archive(tmp_path, fake_patches, kind="tar").read_bytes()
-    compressors = {"gz": gzip.compress, "zst": zstandard.ZstdCompressor().compress}
+    compressors = {"gz": gzip.compress, "zst": zstd.compress}
     for kind, compress in compressors.items():
         path = tmp_path / f"a.tar.{kind}"
         cut = 100_003
