@@ -6,6 +6,10 @@ import pytest
 
 from bigearthnet.engine import keys
 from bigearthnet.formats import FORMATS
+from bigearthnet.release import RELEASES
+from bigearthnet.schema.configs import get_config
+
+S2 = get_config("s2", RELEASES)
 
 PATCH_IDS = ("S2A_MSIL2A_20170613T101031_0_45", "S2B_MSIL2A_20180204T94161_57_38", "")
 
@@ -79,7 +83,7 @@ def test_shards_of_tfds_have_our_names() -> None:
     )
     expected = template.sharded_filepath(shard_index=7, num_shards=32)
 
-    name = FORMATS["tfrecord"].shard_file("validation", 7, 32)
+    name = FORMATS["tfrecord"].shard_file(S2, "validation", 7, 32)
 
     assert "bigearthnet-validation.tfrecord-00007-of-00032" == name
     assert expected.name == name

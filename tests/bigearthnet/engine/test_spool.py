@@ -12,34 +12,20 @@ from bigearthnet.engine import records, spool
 from bigearthnet.engine.spool import SpoolWriter
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.release import V1
-from bigearthnet.release.patch_index import PatchFacts, PatchIndex
-from bigearthnet.source.metadata import PatchMetadata
+from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.source.patch import Patch, RawPatch, decode_patch
 
-SPLITS = V1.splits
+ARCHIVE = V1.archive("s2")
 
 Patches = dict[str, dict[str, bytes]]
 
-EXTREME = PatchMetadata(
-    labels=tuple(range(43)),
-    coordinates=(2**63 - 1, -(2**63), 0, -1),
-    projection="\U0001f30d" * 10_000,
-    epsg=99_999,
-    tile_source="é",
-    acquisition_date="2017-06-13 10:10:31",
-)
 PIXELS = (np.arange(80_000, dtype="<u2").tobytes(),)
 
 
-# Values that differ from each other, so that a swap shows.
-FACTS = PatchFacts(1, 3, 9, True, False, "S1A_IW_GRDH_1SDV_x")
-
-
-def round_trip(patch: Patch, facts: PatchFacts = FACTS) -> tuple[Patch, PatchFacts]:
+def round_trip(patch: Patch) -> Patch:
     """Encodes and decodes a patch."""
-    record = b"".join(records.encode_record(patch, facts))
-    found, found_facts = records.decode_record(record)
-    return join_pixels(found), found_facts
+    record = b"".join(records.encode_record(patch))
+    return join_pixels(records.decode_record(record, ARCHIVE))
 
 
 def join_pixels(patch: Patch) -> Patch:
@@ -47,18 +33,13 @@ def join_pixels(patch: Patch) -> Patch:
     return dataclasses.replace(patch, pixels=(b"".join(patch.pixels),))
 
 
-def decode_all(patches: Patches) -> list[Patch]:
-    """Decodes patches."""
-    return [decode_patch(RawPatch(0, i, files)) for i, files in patches.items()]
-
-
-def find_rows(
-    patches: list[Patch], index: PatchIndex
-) -> dict[int, tuple[Patch, PatchFacts]]:
-    """Row of each patch → the patch and its facts."""
-    rows = {index.find(patch.patch_id): patch for patch in patches}
+def decode_all(patches: Patches, index: PatchIndex) -> dict[int, Patch]:
+    """Row of each patch → the patch."""
+    rows = {index.find(name): (name, files) for name, files in patches.items()}
     return {
-        row: (patch, index.facts(row)) for row, patch in rows.items() if row is not None
+        row: decode_patch(RawPatch(row, *patch), ARCHIVE, V1.nomenclature)
+        for row, patch in rows.items()
+        if row is not None
     }
 
 
@@ -70,44 +51,58 @@ def limit_open_files(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
 def test_real_patches_survive_the_spool(
     sample_patches: Patches, patch_index: PatchIndex
 ) -> None:
-    """A record gives back every field of a real patch, and what the lists say of it."""
-    for patch in decode_all(sample_patches):
-        row = patch_index.find(patch.patch_id)
-        assert row is not None
-        facts = patch_index.facts(row)
+    """A record gives back all that the files of a real patch say."""
+    patches = decode_all(sample_patches, patch_index)
 
-        assert (join_pixels(patch), facts) == round_trip(patch, facts)
+    assert 6 == len(patches)
+    for patch in patches.values():
+        assert join_pixels(patch) == round_trip(patch)
 
 
-@pytest.mark.parametrize("facts", [FACTS, FACTS._replace(s1_name="")])
-def test_extreme_values_survive_the_spool(facts: PatchFacts) -> None:
+def test_extreme_values_survive_the_spool() -> None:
     """The longest texts, largest numbers and all labels at once come back."""
-    patch = Patch("id", EXTREME, PIXELS)
+    fields = {
+        "coordinates/ulx": 2**63 - 1,
+        "coordinates/uly": -(2**63),
+        "coordinates/lrx": 0,
+        "coordinates/lry": -1,
+        "projection": "\U0001f30d" * 10_000,
+        "epsg": 99_999,
+        "tile_source": "é",
+        "acquisition_date": "2017-06-13 10:10:31",
+    }
+    patch = Patch(PIXELS, tuple(range(43)), fields)
 
-    assert (patch, facts) == round_trip(patch, facts)
+    assert patch == round_trip(patch)
 
 
 def test_no_value_takes_the_place_of_another() -> None:
-    """Coordinates, facts and texts of a record keep their order and types."""
-    metadata = PatchMetadata((5,), (1, 2, 3, 4), "projection", 5, "source", "date")
-    swapped = PatchFacts(2, 0, 4, False, True, "S1")
-    patch = Patch("id", metadata, (memoryview(PIXELS[0]),))
+    """Labels and fields of a record keep their names and types."""
+    fields = {"a": 1, "b": "1", "c": 2, "d": ""}
+    found = round_trip(Patch((memoryview(PIXELS[0]),), (5, 7), fields))
 
-    found, facts = round_trip(patch, swapped)
+    assert Patch(PIXELS, (5, 7), fields) == found
+    assert [int, str, int, str] == [type(value) for value in found.fields.values()]
 
-    assert ("id", metadata, PIXELS) == (found.patch_id, found.metadata, found.pixels)
-    assert swapped == facts
-    assert [int, int, int, bool, bool, str] == [type(value) for value in facts]
+
+def test_a_patch_without_metadata_is_its_pixels() -> None:
+    """Of an archive without JSON, the record has no byte more than the bands."""
+    patch = Patch(PIXELS)
+
+    assert PIXELS == records.encode_record(patch)
+    assert patch == round_trip(patch)
 
 
 @pytest.mark.parametrize(
     ("labels", "mask"),
     [((), 0), ((0,), 1), ((1, 3), 0b1010), ((42,), 2**42), ((0, 63), 2**63 + 1)],
 )
-def test_masks_hold_class_ids(labels: tuple[int, ...], mask: int) -> None:
-    """Class id n is bit n, and the ids come back ascending."""
-    assert mask == records.encode_mask(labels)
-    assert labels == records.decode_mask(mask)
+def test_the_index_holds_class_ids(labels: tuple[int, ...], mask: int) -> None:
+    """Class id n is bit n of a row's labels."""
+    index = SpoolIndex(1)
+    index.add_read(0, labels)
+
+    assert [mask] == index.labels.tolist()
 
 
 def test_the_index_sorts_like_sorted() -> None:
@@ -116,19 +111,19 @@ def test_the_index_sorts_like_sorted() -> None:
     keys += [bytes(16), b"\0" * 15 + b"\1", b"\1" + bytes(15), b"\xff" * 16]
     keys += [keys[0][:8] + bytes(8), keys[0][:8] + b"\xff" * 8, keys[0][:15] + b"\0"]
     keys += [b"a" * 14 + b"\0\0", b"a" * 15 + b"\0", b"a" * 14 + b"\0\1"]
-    index = SpoolIndex(np.zeros(len(keys), np.uint8))
+    index = SpoolIndex(len(keys))
     for row, key in enumerate(keys):
         index.add_record(row, key, 0, 0, 1)
 
-    rows = index.sorted_rows(0)
+    rows = index.sort(np.arange(len(keys))[::-1])
 
     assert sorted(keys) == [keys[row] for row in rows]
     assert len(keys) == len(set(rows.tolist()))
 
 
-def test_the_index_tells_splits_and_states_apart() -> None:
-    """Only stored patches of the split are sorted; read ones are known as read."""
-    index = SpoolIndex(np.array([0, 1, 0, 0], np.uint8))
+def test_the_index_tells_states_apart() -> None:
+    """Patches that were read and those that are stored are known as such."""
+    index = SpoolIndex(4)
     for row in (0, 1, 2):
         index.add_read(row, (row, 42))
     index.add_record(0, b"b" * 16, 3, 10, 20)
@@ -136,14 +131,14 @@ def test_the_index_tells_splits_and_states_apart() -> None:
 
     assert [True, True, True, False] == index.read.tolist()
     assert [True, True, False, False] == index.stored.tolist()
-    assert [[0], [1], []] == [index.sorted_rows(s).tolist() for s in (0, 1, 2)]
+    assert [1, 0] == index.sort(np.array([0, 1])).tolist()
     assert [1 + 2**42, 2 + 2**42, 4 + 2**42, 0] == index.labels.tolist()
     assert [(1, 40, 30), (3, 20, 10)] == index.locate(np.array([1, 0])).tolist()
 
 
 def test_the_index_locates_beyond_32_bits() -> None:
     """Offsets of a bucket may exceed four gigabytes."""
-    index = SpoolIndex(np.zeros(1, np.uint8))
+    index = SpoolIndex(1)
 
     index.add_record(0, bytes(16), 63, 2**40, 161_000)
     places = index.locate(np.array([0]))
@@ -165,15 +160,15 @@ def test_buckets_fit_into_half_the_open_files(
     """All buckets of four splits together take at most half the files allowed."""
     limit_open_files(monkeypatch, limit)
 
-    assert bits == spool.choose_bucket_bits()
-    assert bits == 0 or limit < 0 or len(SPLITS) * 2**bits <= limit / 2
+    assert bits == spool.choose_bucket_bits(4)
+    assert bits == 0 or limit < 0 or 4 * 2**bits <= limit / 2
 
 
 def test_without_limits_windows_is_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no module `resource`, 512 files may be open."""
     monkeypatch.setitem(sys.modules, "resource", None)
 
-    assert 6 == spool.choose_bucket_bits()
+    assert 6 == spool.choose_bucket_bits(4)
 
 
 @pytest.mark.parametrize("limit", [8, 64, 1024])
@@ -186,27 +181,25 @@ def test_records_stand_in_the_bucket_of_their_key(
 ) -> None:
     """Every record can be read from the file and place that the index gives."""
     limit_open_files(monkeypatch, limit)
-    bits = spool.choose_bucket_bits()
-    index = SpoolIndex(patch_index.splits)
-    expected = find_rows(decode_all(fake_patches), patch_index)
-    with SpoolWriter(tmp_path, index) as writer:
-        for row, (patch, facts) in expected.items():
-            writer.append(row, patch, facts)
+    bits = spool.choose_bucket_bits(len(V1.splits))
+    index = SpoolIndex(len(patch_index))
+    expected = decode_all(fake_patches, patch_index)
+    with SpoolWriter(tmp_path, index, patch_index) as writer:
+        for row, patch in expected.items():
+            writer.append(row, patch)
 
     places = index.locate(np.array(list(expected))).tolist()
     paths = []
-    for (patch, facts), place in zip(expected.values(), places, strict=True):
+    for (row, patch), place in zip(expected.items(), places, strict=True):
         bucket, nbytes, offset = place
-        split = SPLITS[facts.split]
-        key = hashlib.md5((split + patch.patch_id).encode()).digest()
-        paths.append(spool.bucket_path(tmp_path, facts.split, bucket))
+        split = V1.splits[patch_index.splits[row]]
+        key = hashlib.md5((split + patch_index.patch_id(row)).encode()).digest()
+        paths.append(spool.bucket_path(tmp_path, split, bucket))
         record = paths[-1].read_bytes()[offset : offset + nbytes]
-        found, found_facts = records.decode_record(record)
 
         assert int.from_bytes(key, "big") >> (128 - bits) == bucket
         assert f"{split}-{bucket:03d}" == paths[-1].name
-        assert facts == found_facts
-        assert join_pixels(patch) == join_pixels(found)
+        assert join_pixels(patch) == join_pixels(records.decode_record(record, ARCHIVE))
     assert set(paths) == set(tmp_path.iterdir())
     assert sum(n for _, n, _ in places) == sum(p.stat().st_size for p in set(paths))
 
@@ -223,12 +216,10 @@ def test_a_disk_that_takes_less_loses_nothing(
     )
     write = spool.os.write
     monkeypatch.setattr("os.write", lambda file, rest: write(file, rest[:77_777]))
-    ((row, (patch, facts)), *_) = find_rows(
-        decode_all(fake_patches), patch_index
-    ).items()
-    with SpoolWriter(tmp_path, SpoolIndex(patch_index.splits)) as writer:
-        writer.append(row, patch, facts)
+    (row, patch), *_ = decode_all(fake_patches, patch_index).items()
+    with SpoolWriter(tmp_path, SpoolIndex(len(patch_index)), patch_index) as writer:
+        writer.append(row, patch)
 
     (path,) = tmp_path.iterdir()
 
-    assert b"".join(records.encode_record(patch, facts)) == path.read_bytes()
+    assert b"".join(records.encode_record(patch)) == path.read_bytes()

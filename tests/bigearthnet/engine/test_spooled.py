@@ -11,7 +11,7 @@ from bigearthnet.engine.spooled import SpooledSource, load_spooled, save_spooled
 from bigearthnet.engine.workspace import Workspace, open_workspace
 from bigearthnet.store.quarantine import BadPatch
 
-SPLITS = np.array([0, 1, 0, 2, 3, 0], np.uint8)
+NUM_PATCHES = 6
 # Row → key, bucket, offset and bytes of its record, all different.
 RECORDS = {
     0: (b"\xff" * 16, 63, 0, 7),
@@ -27,8 +27,8 @@ BAD = (
 
 def fill() -> SpoolIndex:
     """An index with something of every kind."""
-    index = SpoolIndex(SPLITS)
-    for row in range(len(SPLITS)):
+    index = SpoolIndex(NUM_PATCHES)
+    for row in range(NUM_PATCHES):
         index.add_read(row, (row, 42 - row), is_synthetic=row in (1, 2, 4))
         if row in RECORDS:
             index.add_record(row, *RECORDS[row])
@@ -42,9 +42,9 @@ def describe(index: SpoolIndex) -> dict[str, Any]:
         "read": index.read.tolist(),
         "stored": index.stored.tolist(),
         "labels": index.labels[index.read].tolist(),
-        "synthetic": index.num_synthetic,
+        "synthetic": np.flatnonzero(index.synthetic).tolist(),
         "places": index.locate(np.flatnonzero(index.stored)).tolist(),
-        "sorted": [index.sorted_rows(split).tolist() for split in range(4)],
+        "sorted": index.sort(np.flatnonzero(index.stored)).tolist(),
     }
 
 
@@ -52,9 +52,9 @@ FILLED = {
     "read": [True, True, True, True, False, True],
     "stored": [True, True, False, True, False, True],
     "labels": [sum(1 << bit for bit in {row, 42 - row}) for row in (0, 1, 2, 3, 5)],
-    "synthetic": 2,
+    "synthetic": [1, 2],
     "places": [(63, 7, 0), (0, 5, 0), (2, 300, 0), (63, 11, 7)],
-    "sorted": [[5, 0], [1], [3], []],
+    "sorted": [5, 1, 3, 0],
 }
 
 
@@ -82,7 +82,7 @@ def test_a_spooled_source_is_loaded_as_it_was(tmp_path: Path) -> None:
     """Labels, states, places and keys come back, and what is known of the source."""
     with open_workspace(tmp_path / "work", {}) as work:
         saved = save(work, "s2", fill())
-    index = SpoolIndex(SPLITS)
+    index = SpoolIndex(NUM_PATCHES)
     with open_workspace(tmp_path / "work", {}) as work:
         loaded = load_spooled(work, index, "s2")
 
@@ -92,7 +92,7 @@ def test_a_spooled_source_is_loaded_as_it_was(tmp_path: Path) -> None:
 
 def test_each_source_has_a_spool_of_its_own(tmp_path: Path) -> None:
     """A source that was not spooled to its end does not void another one."""
-    empty, full = SpoolIndex(SPLITS), SpoolIndex(SPLITS)
+    empty, full = SpoolIndex(NUM_PATCHES), SpoolIndex(NUM_PATCHES)
     with open_workspace(tmp_path / "work", {}) as work:
         save(work, "s2", fill())
         work.begin_spool("s1")

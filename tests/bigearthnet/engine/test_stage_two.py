@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bigearthnet.engine.shards import ShardInfo, ShardPlan
+from bigearthnet.engine.shards import ShardPlan
 from bigearthnet.engine.spool import bucket_path
 from bigearthnet.engine.stage_two import (
     Buckets,
@@ -17,6 +17,8 @@ from bigearthnet.engine.stage_two import (
 )
 from bigearthnet.engine.workspace import open_workspace
 from bigearthnet.errors import JournalError
+from bigearthnet.release.bands import GROUPS
+from bigearthnet.store.result import ShardInfo
 from bigearthnet.store.statistics import BandSums
 from bigearthnet.util.files import FileInfo
 
@@ -30,8 +32,13 @@ FILES = {
 
 def make_sums() -> BandSums:
     """Sums that no float holds."""
-    sums = BandSums()
-    pixels = np.arange(PATCH_NBYTES // 2, dtype=np.uint16) + np.uint16(7)
+    sums = BandSums(GROUPS)
+    pixels = {
+        group.name: np.arange(7, 7 + group.nbytes // 2)
+        .astype(group.dtype)
+        .reshape(group.shape)
+        for group in GROUPS
+    }
     for _ in range(3):
         sums.add_pixels(pixels)
     sums._squares = [2**70 + 1, *sums._squares[1:]]
@@ -46,9 +53,11 @@ def make_shard() -> ShardInfo:
 NAME = "train-00000-of-00001"
 
 
-def plan(split: int, places: Sequence[tuple[int, int, int]]) -> ShardPlan:
-    """A shard whose records are of these buckets, bytes and offsets."""
-    return ShardPlan(split, 0, 1, np.array(places, PLACE), False)
+def plan(split: str, *places: Sequence[tuple[int, int, int]]) -> ShardPlan:
+    """A shard whose records are in these buckets of each source."""
+    rows = np.arange(len(places[0]))
+    stored = np.array([np.array(source, PLACE) for source in places])
+    return ShardPlan(split, 0, 1, rows, stored, False)
 
 
 def write_files(folder: Path) -> None:
@@ -63,7 +72,7 @@ def test_a_shard_comes_back_from_json() -> None:
     """Names, sizes, checksums and exact sums survive the journal."""
     shard = make_shard()
     entry = json.loads(json.dumps(encode_entry(TODO[0], shard)))
-    found = decode_entry(entry)
+    found = decode_entry(entry, GROUPS)
 
     assert ("shard", NAME) == (entry["kind"], entry["name"])
     assert ("train", 3, FILES) == (found.split, found.num_patches, found.files)
@@ -71,7 +80,7 @@ def test_a_shard_comes_back_from_json() -> None:
     assert str(2**70 + 1) in json.dumps(found.sums.to_json("train"))
 
 
-TODO = [plan(0, []), plan(1, [])]
+TODO = [plan("train", []), plan("validation", [])]
 
 
 def test_written_shards_are_found(tmp_path: Path) -> None:
@@ -81,7 +90,7 @@ def test_written_shards_are_found(tmp_path: Path) -> None:
         for shard in (TODO[1], TODO[0]):
             work.journal.append(encode_entry(shard, make_shard()))
         work.journal.append({"kind": "other", "name": NAME})
-        found = find_written(work)
+        found = find_written(work, GROUPS)
 
     assert {plan.name for plan in TODO} == set(found)
     assert FILES == found[NAME].files
@@ -104,32 +113,37 @@ def test_a_shard_without_one_of_its_files_is_not_written(
         if state in ("short", "long"):
             path.write_bytes(bytes(FILES[form].nbytes + (1 if state == "long" else -1)))
 
-        assert {} == find_written(work)
+        assert {} == find_written(work, GROUPS)
 
 
 def test_published_shards_are_not_looked_for(tmp_path: Path) -> None:
     """Once stores may be renamed, the journal is believed."""
     with open_workspace(tmp_path / "work", {}) as work:
         work.journal.append(encode_entry(TODO[0], make_shard()))
-        before = list(find_written(work))
+        before = list(find_written(work, GROUPS))
         work.journal.append({"kind": "publish"})
 
-        assert [[], [NAME]] == [before, list(find_written(work))]
+        assert [[], [NAME]] == [before, list(find_written(work, GROUPS))]
 
 
 PLANS = [
-    plan(0, [(1, 10, 0), (2, 10, 5)]),
-    plan(0, [(2, 10, 15), (3, 10, 0)]),
-    plan(1, [(2, 10, 0)]),
+    plan("train", [(1, 10, 0), (2, 10, 5)]),
+    plan("train", [(2, 10, 15), (3, 10, 0)]),
+    plan("validation", [(2, 10, 0)]),
 ]
 # The bytes that each bucket must have at least.
-NEEDED = {(0, 1): 10, (0, 2): 25, (0, 3): 10, (1, 2): 10}
+NEEDED = {
+    ("train", 1): 10,
+    ("train", 2): 25,
+    ("train", 3): 10,
+    ("validation", 2): 10,
+}
 
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Path:
     """A spool of which every bucket is as long as it must be, and one of no shard."""
-    for (split, bucket), nbytes in {**NEEDED, (3, 0): 1}.items():
+    for (split, bucket), nbytes in {**NEEDED, ("excluded", 0): 1}.items():
         bucket_path(tmp_path, split, bucket).write_bytes(bytes(nbytes))
     return tmp_path
 
@@ -141,7 +155,7 @@ def names(spool: Path) -> list[str]:
 
 def test_a_bucket_goes_with_its_last_shard(spool: Path) -> None:
     """A bucket that no shard needs any more is deleted, and no other."""
-    buckets = Buckets(PLANS, spool)
+    buckets = Buckets(PLANS, [spool])
     buckets.check()
     found = []
     for shard in (PLANS[1], PLANS[0], PLANS[2]):
@@ -155,10 +169,32 @@ def test_a_bucket_goes_with_its_last_shard(spool: Path) -> None:
     ] == found
 
 
+def test_buckets_of_all_sources_are_deleted(tmp_path: Path) -> None:
+    """Each source has buckets of its own, which go when no shard needs them."""
+    spools = [tmp_path / "s2", tmp_path / "s1"]
+    plans = [
+        plan("train", [(1, 10, 0)], [(1, 20, 0)]),
+        plan("train", [(2, 10, 0)], [(1, 20, 20)]),
+    ]
+    for spool, needed in zip(spools, ({1: 10, 2: 10}, {1: 40}), strict=True):
+        spool.mkdir()
+        for bucket, nbytes in needed.items():
+            bucket_path(spool, "train", bucket).write_bytes(bytes(nbytes))
+    buckets = Buckets(plans, spools)
+    buckets.check()
+    buckets.release(plans[0])
+
+    assert [["train-002"], ["train-001"]] == [names(spool) for spool in spools]
+
+    buckets.release(plans[1])
+
+    assert [[], []] == [names(spool) for spool in spools]
+
+
 @pytest.mark.parametrize(("place", "nbytes"), NEEDED.items())
 @pytest.mark.parametrize("is_missing", [True, False])
 def test_a_bucket_that_lost_something_is_an_error(
-    is_missing: bool, place: tuple[int, int], nbytes: int, spool: Path
+    is_missing: bool, place: tuple[str, int], nbytes: int, spool: Path
 ) -> None:
     """A record that is not there is noticed before any shard is written."""
     path = bucket_path(spool, *place)
@@ -167,11 +203,11 @@ def test_a_bucket_that_lost_something_is_an_error(
         path.unlink()
 
     with pytest.raises(JournalError, match=f"{path} is missing, or shorter.*--re"):
-        Buckets(PLANS, spool).check()
+        Buckets(PLANS, [spool]).check()
 
 
 def test_only_what_is_to_be_written_is_checked(spool: Path) -> None:
     """A bucket whose shards are all written may be gone."""
-    bucket_path(spool, 0, 1).unlink()
-    bucket_path(spool, 1, 2).unlink()
-    Buckets([PLANS[1]], spool).check()
+    bucket_path(spool, "train", 1).unlink()
+    bucket_path(spool, "validation", 2).unlink()
+    Buckets([PLANS[1]], [spool]).check()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bigearthnet.engine.job import Job, JobSource
+from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.shards import ShardPlan, plan_shards, write_shard
 from bigearthnet.engine.spool import SpoolWriter
 from bigearthnet.engine.spool_index import SpoolIndex
@@ -19,7 +21,7 @@ from bigearthnet.source import open_source
 
 S2 = get_config("s2", RELEASES)
 
-CONFIG = S2
+ARCHIVE = V1.archive("s2")
 
 
 @pytest.fixture
@@ -30,38 +32,50 @@ def spooled(
     spool, output = tmp_path / "spool", tmp_path / "output"
     spool.mkdir()
     output.mkdir()
-    index = SpoolIndex(patch_index.splits)
-    with open_source(sample_folder) as source, SpoolWriter(spool, index) as writer:
+    index = SpoolIndex(len(patch_index))
+    with (
+        open_source(sample_folder, ARCHIVE) as source,
+        SpoolWriter(spool, index, patch_index) as writer,
+    ):
         spool_patches(
             source,
             writer,
             index,
-            release=V1,
-            patches=patch_index,
+            patch_index,
             wanted=patch_index.splits < 4,
             quiet=True,
         )
-    return plan_shards(index), spool, output
+    return plan_shards([index], index.stored, patch_index, "train"), spool, output
+
+
+@pytest.fixture
+def job(sample_folder: Path) -> Job:
+    """The build of the sample."""
+    options = BuildOptions(workers=1)
+    return Job(S2, (JobSource(ARCHIVE, sample_folder),), ("tfrecord",), options)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_processes_write_what_this_process_writes(
-    workers: int, spooled: tuple[list[ShardPlan], Path, Path], tmp_path: Path
+    workers: int,
+    job: Job,
+    spooled: tuple[list[ShardPlan], Path, Path],
+    tmp_path: Path,
 ) -> None:
     """A pool yields each plan with the shard that `write_shard` makes of it."""
     plans, spool, output = spooled
     (tmp_path / "expected").mkdir()
     outputs = {"tfrecord": tmp_path / "expected"}
-    expected = {p.name: write_shard(p, spool, outputs, CONFIG) for p in plans}
+    expected = {p.name: write_shard(job, p, [spool], outputs) for p in plans}
     progress: list[tuple[int, int]] = []
     with WorkerPool(workers) as pool:
         written = {
             plan.name: shard
             for plan, shard in pool.write_shards(
+                job,
                 plans,
-                spool=spool,
-                outputs={"tfrecord": output},
-                config=CONFIG,
+                [spool],
+                {"tfrecord": output},
                 on_progress=lambda *done: progress.append(done),
             )
         }
@@ -79,24 +93,27 @@ def test_processes_write_what_this_process_writes(
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_in_a_process_is_raised_here(
-    workers: int, spooled: tuple[list[ShardPlan], Path, Path], tmp_path: Path
+    workers: int,
+    job: Job,
+    spooled: tuple[list[ShardPlan], Path, Path],
+    tmp_path: Path,
 ) -> None:
     """What goes wrong in a worker is the caller's error, and ends the others."""
     plans, spool, _ = spooled
     with WorkerPool(workers) as pool, pytest.raises(FileNotFoundError, match="nowhere"):
         list(
             pool.write_shards(
+                job,
                 plans,
-                spool=spool,
-                outputs={"tfrecord": tmp_path / "nowhere"},
-                config=CONFIG,
+                [spool],
+                {"tfrecord": tmp_path / "nowhere"},
                 on_progress=lambda patches, nbytes: None,
             )
         )
 
 
 def test_a_killed_process_is_an_error(
-    spooled: tuple[list[ShardPlan], Path, Path],
+    job: Job, spooled: tuple[list[ShardPlan], Path, Path]
 ) -> None:
     """A worker that is killed ends the build with a reason, not with silence."""
     plans, spool, output = spooled
@@ -105,6 +122,6 @@ def test_a_killed_process_is_an_error(
     ignore: Callable[[int, int], None] = lambda patches, nbytes: None  # noqa: E731
 
     with pytest.raises(WorkerError, match=f"{plans[0].name} ended"):
-        worker.write(plans[0], spool, {"tfrecord": output}, CONFIG, ignore)
+        worker.write(job, plans[0], [spool], {"tfrecord": output}, ignore)
 
     worker.close()

@@ -25,8 +25,6 @@ RGB_SCHEMA = get_config("s2-rgb", RELEASES).schema
 
 S2_SCHEMA = S2.schema
 
-S2 = S2
-
 
 def write(
     examples: list[Example], folder: Path, formats: tuple[str, ...] = tuple(FORMATS)

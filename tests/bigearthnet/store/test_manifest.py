@@ -1,22 +1,25 @@
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from bigearthnet.engine.pipeline import BuildResult
-from bigearthnet.engine.shards import ShardInfo
-from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.release import RELEASES, V1
+from bigearthnet.release.bands import GROUPS
+from bigearthnet.release.nomenclature import encode_mask
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store import manifest
+from bigearthnet.store.result import BuildResult, ShardInfo, SourceInfo
 from bigearthnet.store.statistics import BandSums
 from bigearthnet.util.files import FileInfo, hash_file
 
@@ -40,7 +43,7 @@ def make_shard(split: str, number: int) -> ShardInfo:
         )
         for form, suffix, more in (("tfrecord", "", 0), ("parquet", ".pq", 7))
     }
-    return ShardInfo(split, 100 * first + number, files, BandSums())
+    return ShardInfo(split, 100 * first + number, files, BandSums(GROUPS))
 
 
 # What the manifest says of a file.
@@ -49,21 +52,39 @@ KEYS = ("name", "split", "rows", "bytes", "data_bytes", "sha256")
 SHARDS = (make_shard("train", 0), make_shard("train", 1), make_shard("test", 0))
 
 
-@pytest.fixture
-def index(patch_index: PatchIndex) -> SpoolIndex:
-    """An index in which ROWS were read, and the first and last stored."""
-    index = SpoolIndex(patch_index.splits)
-    for row, labels in ROWS.items():
-        index.add_read(row, labels)
-    for row in (5, 590_325):
-        index.add_record(row, bytes(16), 0, 0, 1)
-    return index
+SOURCE = SourceInfo("s2", "archive.tar.gz", 123, "abc")
+
+
+def make_result(
+    patches: PatchIndex, rows: Mapping[int, tuple[int, ...]], stored: Sequence[int] = ()
+) -> BuildResult:
+    """A build of SHARDS.
+
+    Args:
+        patches: The patches of the release.
+        rows: Row of each patch that was read → its class ids.
+        stored: Rows of those that are stored.
+    """
+    labels = np.zeros(len(patches), np.uint64)
+    labels[list(rows)] = [encode_mask(ids) for ids in rows.values()]
+    numbers = np.arange(len(patches))
+    return BuildResult(
+        config=S2,
+        patches=patches,
+        read=np.isin(numbers, list(rows)),
+        stored=np.isin(numbers, stored),
+        labels=labels,
+        num_synthetic=0,
+        shards=SHARDS,
+        sums=BandSums(GROUPS),
+        sources=(SOURCE,),
+    )
 
 
 @pytest.fixture
-def result(index: SpoolIndex) -> BuildResult:
-    """A build of SHARDS."""
-    return BuildResult(index, SHARDS, BandSums(), 123, "abc")
+def result(patch_index: PatchIndex) -> BuildResult:
+    """A build in which ROWS were read, and the first and last stored."""
+    return make_result(patch_index, ROWS, (5, 590_325))
 
 
 def make(
@@ -72,14 +93,15 @@ def make(
     """The manifest of a build, with a file in place of its patches."""
     path = tmp_path / "patches"
     path.write_bytes(b"content")
-    return manifest.make_manifest(result, form, get_config(config, RELEASES), V1, path)
+    result = dataclasses.replace(result, config=get_config(config, RELEASES))
+    return manifest.make_manifest(result, form, path)
 
 
 def test_patches_are_those_that_were_read(
-    index: SpoolIndex, patch_index: PatchIndex
+    result: BuildResult, patch_index: PatchIndex
 ) -> None:
     """Each patch that was read has its id, labels and split, and whether it is kept."""
-    table = manifest.make_patches_table(index, patch_index)
+    table = manifest.make_patches_table(result)
 
     assert [
         {
@@ -94,11 +116,9 @@ def test_patches_are_those_that_were_read(
 
 def test_patches_are_sorted_and_complete(patch_index: PatchIndex) -> None:
     """The rows come in the order of ids, whatever the order of reading."""
-    index = SpoolIndex(patch_index.splits)
-    for row in (9, 3, 7):
-        index.add_read(row, (row,))
+    result = make_result(patch_index, {row: (row,) for row in (9, 3, 7)})
 
-    table = manifest.make_patches_table(index, patch_index)
+    table = manifest.make_patches_table(result)
 
     assert [patch_index.patch_id(row) for row in (3, 7, 9)] == table[
         "patch_id"
@@ -109,33 +129,29 @@ def test_patches_are_sorted_and_complete(patch_index: PatchIndex) -> None:
 
 def test_without_patches_the_table_is_empty(patch_index: PatchIndex) -> None:
     """A source without patches gives a table of no rows and the same columns."""
-    index = SpoolIndex(patch_index.splits)
-
-    table = manifest.make_patches_table(index, patch_index)
+    table = manifest.make_patches_table(make_result(patch_index, {}))
 
     assert 0 == table.num_rows
     assert ["patch_id", "labels", "split", "stored"] == table.column_names
 
 
-def test_the_patches_file_is_the_table(
-    index: SpoolIndex, patch_index: PatchIndex, tmp_path: Path
-) -> None:
+def test_the_patches_file_is_the_table(result: BuildResult, tmp_path: Path) -> None:
     """Parquet gives back the table; nothing unfinished is left behind."""
     path = tmp_path / "patches.parquet"
 
-    manifest.write_patches(index, patch_index, path)
+    manifest.write_patches(result, path)
 
-    assert manifest.make_patches_table(index, patch_index).equals(pq.read_table(path))
+    assert manifest.make_patches_table(result).equals(pq.read_table(path))
     assert [path] == list(tmp_path.iterdir())
 
 
 def test_equal_builds_have_equal_patches_files(
-    index: SpoolIndex, patch_index: PatchIndex, tmp_path: Path
+    result: BuildResult, tmp_path: Path
 ) -> None:
     """The file holds nothing but the patches: two of them have the same bytes."""
     paths = tmp_path / "a", tmp_path / "b"
     for path in paths:
-        manifest.write_patches(index, patch_index, path)
+        manifest.write_patches(result, path)
 
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
@@ -210,10 +226,11 @@ def test_the_manifest_names_the_writers(result: BuildResult, tmp_path: Path) -> 
 
 
 def test_the_manifest_holds_no_source_and_no_time(
-    result: BuildResult, index: SpoolIndex, tmp_path: Path
+    result: BuildResult, tmp_path: Path
 ) -> None:
     """Builds of equal patches from different sources have equal manifests."""
-    other = BuildResult(index, SHARDS, BandSums(), None, None)
+    folder = SourceInfo("s2", "folder", None, None)
+    other = dataclasses.replace(result, sources=(folder,))
 
     assert make(result, tmp_path) == make(other, tmp_path)
     assert str(tmp_path) not in json.dumps(make(result, tmp_path))
@@ -221,7 +238,7 @@ def test_the_manifest_holds_no_source_and_no_time(
 
 def test_the_provenance_says_source_and_time(result: BuildResult) -> None:
     """Source, its size and checksum, duration and a UTC time stand in one place."""
-    made = manifest.make_provenance(result, "archive.tar.gz", 1.23456)
+    made = manifest.make_provenance(result, 1.23456)
     finished = datetime.datetime.fromisoformat(str(made["finished"]))
 
     assert {
@@ -232,22 +249,25 @@ def test_the_provenance_says_source_and_time(result: BuildResult) -> None:
     }.items() <= made.items()
     assert datetime.timedelta(0) == finished.utcoffset()
     assert isinstance(made["command"], list)
+    assert "other_sources" not in made
 
 
-def test_all_records_are_written(
-    result: BuildResult, patch_index: PatchIndex, tmp_path: Path
-) -> None:
-    """Table, manifest, statistics and provenance are written under the known names."""
-    manifest.write_records(
-        tmp_path,
-        result,
-        form="tfrecord",
-        config=S2,
-        release=V1,
-        patches=patch_index,
-        source="x",
-        seconds=1,
+def test_the_provenance_says_all_sources(result: BuildResult) -> None:
+    """Of a build from several archives, each one stands there."""
+    more = SourceInfo("s1", "more.tar.zst", 7, "def")
+    made = manifest.make_provenance(
+        dataclasses.replace(result, sources=(SOURCE, more)), 1
     )
+
+    assert "archive.tar.gz" == made["source"]
+    assert [
+        {"archive": "s1", "filename": "more.tar.zst", "nbytes": 7, "sha256": "def"}
+    ] == made["other_sources"]
+
+
+def test_all_descriptions_are_written(result: BuildResult, tmp_path: Path) -> None:
+    """Table, manifest, statistics and provenance are written under the known names."""
+    manifest.write_descriptions(tmp_path, result, "tfrecord", 1)
     written = {p.name: json.loads(p.read_text()) for p in tmp_path.glob("*.json")}
     table = tmp_path / "patches.parquet"
 
@@ -256,4 +276,4 @@ def test_all_records_are_written(
     assert {"split": "train", "num_patches": 0, "bands": {}} == written[
         "statistics.json"
     ]
-    assert "x" == written["provenance.json"]["source"]
+    assert "archive.tar.gz" == written["provenance.json"]["source"]

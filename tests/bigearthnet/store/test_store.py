@@ -13,13 +13,11 @@ from bigearthnet.formats import FORMATS
 from bigearthnet.release import RELEASES, V1
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store import Store
-from bigearthnet.store.compatibility import describe_facts
+from bigearthnet.store.compatibility import describe_meaning
 
 S2 = get_config("s2", RELEASES)
 
 DATA_VERSION = V1.data_version
-
-S2 = S2
 
 # Format and config → folder below the data directory.
 FOLDERS = {
@@ -38,6 +36,7 @@ ROWS = {"a-0": 3, "a-1": 4, "b-0": 3}
 def make_manifest(form: str, config: str) -> dict[str, Any]:
     """A manifest of CONTENTS: splits `a` of two shards and `b` of one."""
     return {
+        "release": "v1.0",
         "config": config,
         "format": form,
         "splits": {"a": {"rows": 7}, "b": {"rows": 3}},
@@ -54,7 +53,7 @@ def make_manifest(form: str, config: str) -> dict[str, Any]:
         ],
         "patches": {"sha256": "1", "quarantined": 0},
         "version": DATA_VERSION,
-        "facts": describe_facts(),
+        "facts": describe_meaning(S2),
     }
 
 
@@ -79,7 +78,7 @@ def make_store(
 
 def open_made(tmp_path: Path) -> Store:
     """A Parquet store of CONTENTS."""
-    return stores.read_store(make_store(tmp_path, "parquet"))
+    return stores.read_store(make_store(tmp_path, "parquet"), RELEASES)
 
 
 def test_every_finished_store_is_found(tmp_path: Path) -> None:
@@ -87,7 +86,7 @@ def test_every_finished_store_is_found(tmp_path: Path) -> None:
     made = {make_store(tmp_path, form, config) for form, config in FOLDERS}
     (tmp_path / "arrow" / "manifest.json").unlink()
 
-    found = stores.find_stores(tmp_path)
+    found = stores.find_stores(tmp_path, RELEASES)
 
     assert made - {tmp_path / "arrow"} == {store.folder for store in found}
     assert len(found) == len({store.folder for store in found})
@@ -98,7 +97,7 @@ def test_nothing_found_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "huggingface").mkdir()
 
     with pytest.raises(StoreError, match=f"no store in {re.escape(str(tmp_path))}"):
-        stores.find_stores(tmp_path)
+        stores.find_stores(tmp_path, RELEASES)
 
 
 def test_the_first_format_that_is_there_is_opened(tmp_path: Path) -> None:
@@ -178,7 +177,7 @@ def test_a_store_says_what_it_holds(tmp_path: Path) -> None:
     store = open_made(tmp_path)
 
     assert ("s2", "parquet", ("a", "b")) == (
-        store.name,
+        store.config.name,
         store.format.name,
         store.splits,
     )
@@ -259,7 +258,7 @@ def test_a_foreign_manifest_is_refused(change: dict[str, Any], tmp_path: Path) -
     path.write_text(json.dumps(make_manifest("parquet", "s2") | change))
 
     with pytest.raises(ShardError, match=r"manifest\.json is damaged"):
-        stores.read_store(folder)
+        stores.read_store(folder, RELEASES)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "statistics.json"])
@@ -274,7 +273,7 @@ def test_damaged_json_is_an_error(
         (folder / name).write_bytes(content)
 
     with pytest.raises(ShardError, match=re.escape(str(folder / name))):
-        stores.read_store(folder)
+        stores.read_store(folder, RELEASES)
 
 
 def test_the_default_directory_is_that_of_tfds(
