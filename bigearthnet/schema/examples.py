@@ -86,6 +86,8 @@ def get_make_example(config: Config, schema: tuple[Feature, ...]) -> MakeExample
     bands = config.release.rgb if encoders else ()
     places = [_find_band(config, band) for band in bands]
     is_rgb = config.choice.is_rgb
+    fields = [f.name for f in schema if f.kind in ("text", "integer", "bool", "class")]
+    fields.remove("patch_id")
     # Most sets of labels repeat.
     make_labels = functools.lru_cache(maxsize=4096)(
         functools.partial(_make_labels, config.release.label_sets)
@@ -95,7 +97,7 @@ def get_make_example(config: Config, schema: tuple[Feature, ...]) -> MakeExample
         example: Example = {
             **({} if is_rgb else patch.groups),
             "patch_id": patch.patch_id,
-            **patch.fields,
+            **{name: patch.fields[name] for name in fields},
             **make_labels(patch.labels),
         }
         for name, encode in encoders.items():
