@@ -32,7 +32,7 @@ from bigearthnet.source import open_source
 from bigearthnet.source.patch import Patch, decode_patch
 from bigearthnet.store import MANIFEST, read_store
 from bigearthnet.store.result import ShardInfo
-from bigearthnet.util.files import link_files
+from bigearthnet.util.files import link_files, sync_folder, sync_tree
 
 _HOMEPAGE = "https://bigearth.net"
 
@@ -108,11 +108,14 @@ class Builder(  # type: ignore[call-arg]
     def download_and_prepare(self, **options: Any) -> None:
         """Prepares the data set; see `tfds.core.DatasetBuilder`.
 
-        What was interrupted goes on where it was.
+        What was interrupted is resumed.
         """
         super().download_and_prepare(**options)
-        # Not before TFDS has given the folder its name.
-        remove_finished(self._workspace, ["tfrecord"])
+        if self._workspace.exists():
+            # Not before the name that TFDS gave the folder is durable.
+            sync_tree(Path(self.data_dir))
+            sync_folder(Path(self.data_dir).parent)
+            remove_finished(self._workspace, ["tfrecord"])
 
     def _find_sources(
         self, dl_manager: tfds.download.DownloadManager, again: bool = False

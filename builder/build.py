@@ -14,7 +14,7 @@ The folders of the config s2-random end in -random. DATA_DIR/patches.parquet
 (patches-random.parquet) is the table of every patch that was read by the latest build;
 each store keeps its own, too. Nothing appears under its final name before the whole
 build is finished. A build that was interrupted, by Ctrl-C, a crash or a loss of power,
-goes on where it was when the same command is run again.
+is resumed when the same command is run again.
 
 Example:
   python -m builder.build --source=BigEarthNet-S2-v1.0.tar.gz --data_dir=data
@@ -241,7 +241,7 @@ def _define_flags() -> None:
         "fail",
         ["fail", "quarantine"],
         "What becomes of a bad patch: end the build, or set it aside, list it in "
-        "quarantine.jsonl, and go on.",
+        "quarantine.jsonl, and build the others.",
     )
     flags.DEFINE_integer(
         "max_bad", 100, "More bad patches than these end the build all the same."
@@ -276,7 +276,7 @@ def _main() -> None:
     except BaseException:
         if folder.exists():
             print(
-                f"What is done is kept in {folder}: the same command goes on with it.",
+                f"What is done is kept in {folder}: run the same command to resume.",
                 file=sys.stderr,
             )
         raise
