@@ -61,7 +61,7 @@ class ParsedMembers:
     nbytes: int | None = None
     is_compressed = False
     position = 0
-    digests: Mapping[str, str] = {}  # noqa: RUF012 - never written to
+    digests: Mapping[str, str] = {}
 
     def __init__(self, archive: bytes) -> None:
         self._parser = TarParser(MemoryBlocks(archive), "fuzz.tar")

@@ -21,6 +21,7 @@ import tensorflow_datasets as tfds
 
 from bigearthnet.bigearthnet_dataset_builder import Builder
 from bigearthnet.download import Expected, fetch
+from bigearthnet.engine.job import JobSource
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import (
     ArchiveError,
@@ -29,13 +30,14 @@ from bigearthnet.errors import (
     PatchError,
     StoreError,
 )
-from bigearthnet.release import RELEASES, V1
+from bigearthnet.release import RELEASES, V1, Digest, Release
 from bigearthnet.release.bands import BANDS, split
 from bigearthnet.schema.configs import list_configs
-from bigearthnet.source.patch import band_file
 from builder.build import build
 
 CONFIGS = list_configs(RELEASES)
+ARCHIVE = V1.archive("s2")
+ANOTHER = Digest("sha256", "0" * 64)
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
@@ -60,7 +62,7 @@ def manual_folder(sample_folder: Path, tmp_path: Path) -> Path:
     """A data directory in whose manual folder the extracted sample lies."""
     manual = tmp_path / "data" / "downloads" / "manual"
     manual.mkdir(parents=True)
-    (manual / V1.folder).symlink_to(sample_folder)
+    (manual / ARCHIVE.folder).symlink_to(sample_folder)
     return tmp_path / "data"
 
 
@@ -92,11 +94,9 @@ def test_the_engine_stores_what_the_plain_path_stores(
     plain = PlainBuilder(config=config, data_dir=tmp_path / "plain")
     # The plain writer cannot leave out a split without patches.
     splits = {s: n for s, n in plain_counts(config).items() if n}
+    sources = (JobSource(ARCHIVE, manual_folder / "downloads/manual" / ARCHIVE.folder),)
     plain._split_generators = lambda manager: {  # type: ignore[method-assign]
-        name: plain._generate_examples(
-            manual_folder / "downloads/manual" / V1.folder, name
-        )
-        for name in splits
+        name: plain._generate_examples(sources, name) for name in splits
     }
     engine.download_and_prepare()
     plain.download_and_prepare()
@@ -125,11 +125,11 @@ def test_loaded_bands_equal_rasterio(manual_folder: Path, sample_folder: Path) -
         patch_id = example["patch_id"].decode()  # type: ignore[attr-defined]
         bands = split(example)
         assert [band.name for band in BANDS] == list(bands)
-        for name, pixels in bands.items():
-            path = sample_folder / patch_id / band_file(patch_id, name)
+        for band in BANDS:
+            path = sample_folder / patch_id / ARCHIVE.band_file(patch_id, band)
             with rasterio.open(path) as dataset:
-                np.testing.assert_array_equal(dataset.read(1), pixels)
-            assert np.uint16 == pixels.dtype
+                np.testing.assert_array_equal(dataset.read(1), bands[band.name])
+            assert np.uint16 == bands[band.name].dtype
 
 
 def test_rgb_is_supervised_and_can_be_shown(manual_folder: Path) -> None:
@@ -160,20 +160,19 @@ def test_a_folder_that_was_not_extracted_to_its_end_is_refused(
     assert [] == list((manual_folder / "bigearthnet" / "s2").iterdir())
 
 
-def with_release(archive: Path, **changes: object) -> type[Builder]:
+def with_release(archive: Path, **changes: Any) -> type[Builder]:
     """Returns a builder whose release is this archive."""
-    release = dataclasses.replace(
-        V1,
-        filenames=(archive.name,),
-        nbytes=archive.stat().st_size,
-        num_patches=6,
-        sha256=hashlib.sha256(archive.read_bytes()).hexdigest(),
-        **changes,  # type: ignore[arg-type]
-    )
+    known = {
+        "filenames": (archive.name,),
+        "nbytes": archive.stat().st_size,
+        "digest": Digest("sha256", hashlib.sha256(archive.read_bytes()).hexdigest()),
+    }
+    published = dataclasses.replace(ARCHIVE, **{**known, **changes})
+    release = dataclasses.replace(V1, archives=(published,), num_patches=6)
 
     class ReleaseBuilder(Builder, skip_registration=True):  # type: ignore[call-arg]
         name = "bigearthnet"
-        RELEASE = release
+        RELEASE: Release = release
 
     return ReleaseBuilder
 
@@ -203,8 +202,7 @@ def test_nothing_is_published_of_another_archive(
 ) -> None:
     """An archive with the right name and the wrong bytes leaves no data set."""
     archive = write_archive(tmp_path, sample_patches)
-    cls = with_release(archive)
-    cls.RELEASE = dataclasses.replace(cls.RELEASE, sha256="0" * 64)
+    cls = with_release(archive, digest=ANOTHER)
     builder = cls(data_dir=tmp_path / "data")
     put_into_manual(archive, tmp_path / "data")
 
@@ -219,7 +217,7 @@ def test_a_damaged_patch_leaves_nothing(
 ) -> None:
     """A damaged source ends in our error and leaves no data set."""
     patch_id, files = next(iter(fake_patches.items()))
-    name = band_file(patch_id, "B01")
+    name = f"{patch_id}_B01.tif"
     damaged = {**fake_patches, patch_id: {**files, name: b"II*\0"}}
     archive = write_archive(tmp_path, damaged)
     builder = with_release(archive)(data_dir=tmp_path / "data")
@@ -258,9 +256,8 @@ def test_the_archive_is_downloaded_and_verified(
     monkeypatch.setenv("no_proxy", "*")
     archive = write_archive(tmp_path, sample_patches)
     with serve(tmp_path) as address:
-        cls = with_release(archive, url=f"{address}/{archive.name}")
-        if not is_published:
-            cls.RELEASE = dataclasses.replace(cls.RELEASE, sha256="0" * 64)
+        changes = {} if is_published else {"digest": ANOTHER}
+        cls = with_release(archive, url=f"{address}/{archive.name}", **changes)
         builder = cls(data_dir=tmp_path / "data")
         if is_published:
             builder.download_and_prepare()
@@ -311,8 +308,7 @@ def test_a_damaged_download_is_noticed(
 ) -> None:
     """A downloaded archive that has changed since is refused while it is read."""
     archive = write_archive(tmp_path, sample_patches)
-    cls = with_release(archive)
-    cls.RELEASE = dataclasses.replace(cls.RELEASE, sha256="0" * 64)
+    cls = with_release(archive, digest=ANOTHER)
     downloads = tmp_path / "data" / "downloads" / "bigearthnet"
     downloads.mkdir(parents=True)
     archive.rename(downloads / archive.name)
@@ -394,7 +390,7 @@ _WRITE = "bigearthnet.engine.workers.write_shard"
     [
         (_DECODE, 4, 6, 5),
         (_WRITE, 3, 0, 3),
-        ("bigearthnet.bigearthnet_dataset_builder.write_records", 1, 0, 0),
+        ("bigearthnet.engine.pipeline.write_descriptions", 1, 0, 0),
         ("bigearthnet.bigearthnet_dataset_builder.set_splits", 1, 0, 0),
     ],
 )
@@ -456,7 +452,7 @@ def test_an_unfinished_build_of_the_command_is_not_mixed_in(
 ) -> None:
     """A workspace that is to become something else is refused, and kept."""
     options = BuildOptions(include_excluded=True, quiet=True, workers=1)
-    source = manual_folder / "downloads" / "manual" / V1.folder
+    source = manual_folder / "downloads" / "manual" / ARCHIVE.folder
     with pytest.MonkeyPatch.context() as context:
         interrupt(context, _WRITE, 2)
         with pytest.raises(KeyboardInterrupt):

@@ -99,6 +99,7 @@ def test_prepared_data_loads_without_our_package(
     build = """
         import sys
         from pathlib import Path
+        from bigearthnet.release import RELEASES
         from bigearthnet.schema.configs import get_config
         from bigearthnet.engine.options import BuildOptions
         from builder.build import build

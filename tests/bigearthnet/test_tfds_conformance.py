@@ -13,7 +13,7 @@ from unittest import mock
 import tensorflow_datasets as tfds
 
 from bigearthnet.bigearthnet_dataset_builder import Builder
-from bigearthnet.release import V1
+from bigearthnet.release import V1, Digest
 from builder.sample import write_sample
 
 
@@ -29,14 +29,18 @@ class OfficialSplitsTest(tfds.testing.DatasetBuilderTestCase):
         """Writes the sample as an archive that has been downloaded already."""
         cls._folder = tempfile.TemporaryDirectory()
         cls.EXAMPLE_DIR = Path(cls._folder.name) / "dummy"
-        archive = cls.EXAMPLE_DIR / "bigearthnet" / V1.filenames[0]
+        published = V1.archive("s2")
+        archive = cls.EXAMPLE_DIR / "bigearthnet" / published.filenames[0]
         archive.parent.mkdir(parents=True)
         sample = write_sample(Path(cls._folder.name))
         with tarfile.open(archive, "w:gz") as tar:
-            tar.add(sample, V1.folder)
-        sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
-        nbytes = archive.stat().st_size
-        release = dataclasses.replace(V1, sha256=sha256, nbytes=nbytes, num_patches=6)
+            tar.add(sample, published.folder)
+        small = dataclasses.replace(
+            published,
+            digest=Digest("sha256", hashlib.sha256(archive.read_bytes()).hexdigest()),
+            nbytes=archive.stat().st_size,
+        )
+        release = dataclasses.replace(V1, archives=(small,), num_patches=6)
         cls._release = mock.patch.object(Builder, "RELEASE", release)
         cls._release.start()
         super().setUpClass()

@@ -20,7 +20,6 @@ from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example
 from bigearthnet.schema.features import hf_features
-from bigearthnet.source.patch import metadata_file
 from bigearthnet.store import Store, open_store
 from builder.build import build
 from builder.card import make_header
@@ -217,7 +216,7 @@ def test_classes_are_counted(
     """The table of classes has the labels of the JSON files, split by split."""
     counts = {split: Counter[str]() for split in PATCHES["all_stores"]}
     for patch_id, files in sample_patches.items():
-        labels = json.loads(files[metadata_file(patch_id)])["labels"]
+        labels = json.loads(files[f"{patch_id}_labels_metadata.json"])["labels"]
         row = patch_index.find(patch_id)
         assert row is not None
         counts[SPLITS[patch_index.splits[row]]].update(labels)
@@ -279,7 +278,7 @@ def test_synthetic_patches_are_announced(
 ) -> None:
     """A card of made-up patches says so at its beginning, and no other card does."""
     patch_id, files = next(iter(fake_patches.items()))
-    name = metadata_file(patch_id)
+    name = f"{patch_id}_labels_metadata.json"
     synthetic = {**files, name: files[name].replace(b"FAKE", b"SYNTHETIC")}
     source = write_archive(tmp_path, {**fake_patches, patch_id: synthetic})
     options = BuildOptions(quiet=True, workers=1)

@@ -9,9 +9,9 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from bigearthnet.release import V1
 from bigearthnet.release.bands import BANDS
 from bigearthnet.release.nomenclature import CLC43
-from bigearthnet.source.patch import band_file
 from builder import demo
 from builder.loaders import LoadedPatch
 
@@ -39,7 +39,8 @@ def read_with_rasterio(folder: Path) -> dict[str, np.ndarray]:
 
     bands = {}
     for band in BANDS:
-        with rasterio.open(folder / band_file(folder.name, band.name)) as dataset:
+        file = V1.archive("s2").band_file(folder.name, band)
+        with rasterio.open(folder / file) as dataset:
             bands[band.name] = dataset.read(1)
     return bands
 

@@ -32,7 +32,6 @@ Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
 Member = tuple[str, bytes]
 
-S2 = S2
 ASIDE = BuildOptions(include_excluded=True, quiet=True, workers=1, max_bad=10)
 TOP = "BigEarthNet-v1.0"
 UNKNOWN = "S2A_MSIL2A_20170613T101031_99_99"
@@ -198,7 +197,7 @@ def test_such_a_build_agrees_with_itself_and_its_source(
     """What was set aside is no difference."""
     source, data_dir = spoilt
     options = {"decode": decode_with_rasterio} if decode == "rasterio" else {}
-    results = verify(data_dir, source=source, quiet=True, **options)  # type: ignore[arg-type]
+    results = verify(data_dir, sources={"s2": source}, quiet=True, **options)  # type: ignore[arg-type]
     checked = {r.check: r.checked for r in results if r.format == "tfrecord"}
 
     assert {} == {r.check: r.shown for r in results if r.num_differences}
@@ -268,7 +267,7 @@ def test_bad_patches_of_a_folder_are_set_aside(
     )
     assert {None} == {bad["offset"] for bad in found}
     assert [five, six] == table["patch_id"].to_pylist()
-    assert {} == differences(tmp_path / "data", source=source)
+    assert {} == differences(tmp_path / "data", sources={"s2": source})
 
 
 def test_an_entry_that_went_is_found(data_dir: Path) -> None:
@@ -312,7 +311,7 @@ def test_a_bad_patch_that_was_not_set_aside_is_found(
             if entry["patch_id"] == lacking
         ],
     )
-    (line,) = differences(data_dir, source=spoilt[0])["source spoilt.tar"]
+    (line,) = differences(data_dir, sources={"s2": spoilt[0]})["source spoilt.tar"]
 
     assert f"not set aside: {lacking}/{lacking}_B01.tif: missing file" in line
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bigearthnet.engine import stage_one, workers, workspace
+from bigearthnet.engine import pipeline, stage_one, workers, workspace
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import JournalError, OptionError, PatchError
@@ -25,7 +25,6 @@ S2 = get_config("s2", RELEASES)
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
 
-S2 = S2
 OPTIONS = BuildOptions(include_excluded=True, quiet=True, workers=1)
 ALL = ("tfrecord", "parquet", "arrow")
 
@@ -86,7 +85,7 @@ def hash_files(folder: Path) -> dict[str, str]:
     [
         (stage_one, "decode_patch", 5),
         (workers, "write_shard", 2),
-        (build_module, "write_records", 2),
+        (pipeline, "write_descriptions", 2),
         (build_module, "_complete_store", 3),
         (Path, "rename", 30),
         (build_module, "_copy_table", 1),
@@ -169,7 +168,7 @@ def test_a_changed_source_is_refused(
     before = hash_files(tmp_path / "data")
     change(source)
 
-    with pytest.raises(OptionError, match=rf"\(source: was .*{said}.*--restart"):
+    with pytest.raises(OptionError, match=rf"\(sources: was .*{said}.*--restart"):
         build_arrow(source, tmp_path / "data")
 
     assert before == hash_files(tmp_path / "data")
@@ -327,6 +326,6 @@ def test_the_command_says_that_it_goes_on(source: Path, tmp_path: Path) -> None:
     assert "limit: was null, is 2" in refused.stderr
     assert "--restart" in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert f"going on with the build in {folder}" in done.stderr
+    assert f"resuming the build in {folder}" in done.stderr
     assert "6 stored" in done.stdout
     assert not folder.exists()

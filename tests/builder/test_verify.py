@@ -82,7 +82,7 @@ def test_a_good_build_has_no_differences(
 ) -> None:
     """Every config agrees with itself, the lists and the source."""
     options = {"decode": decode_with_rasterio} if decode == "rasterio" else {}
-    results = verify(built, source=sample_folder, quiet=True, **options)  # type: ignore[arg-type]
+    results = verify(built, sources={"s2": sample_folder}, quiet=True, **options)  # type: ignore[arg-type]
 
     assert {"s2", "s2-random", "s2-rgb", "all"} == {result.store for result in results}
     assert 0 == sum(result.num_differences for result in results)
@@ -176,7 +176,7 @@ def test_a_changed_pixel_is_found_by_the_statistics_and_the_source(
         example["bands_20m"] = pixels
 
     rewrite(data_dir, change)
-    found = differences(data_dir, source=sample_folder)
+    found = differences(data_dir, sources={"s2": sample_folder})
 
     assert "statistics.json differs" in found["statistics"][0]
     assert (
@@ -195,7 +195,7 @@ def test_a_stored_patch_that_the_source_lacks_is_found(
     gone, *rest = sample_patches
     some = {patch_id: sample_patches[patch_id] for patch_id in rest}
     source = write_archive(tmp_path, some)
-    found = differences(data_dir, source=source)
+    found = differences(data_dir, sources={"s2": source})
 
     assert [f"{gone} is not in the source"] == found[f"source {source.name}"]
 
@@ -290,7 +290,7 @@ def test_a_damaged_source_is_named_by_rasterio_too(
     patch_id, files = next(iter(sample_patches.items()))
     name = f"{patch_id}_B05.tif"
     source = write_archive(tmp_path, {patch_id: {**files, name: b"nothing"}})
-    found = differences(data_dir, source=source, decode=decode_with_rasterio)
+    found = differences(data_dir, sources={"s2": source}, decode=decode_with_rasterio)
     (line,) = found[f"source {source.name}"]
 
     assert f"{patch_id}/{name}: rasterio cannot read it" in line

@@ -94,7 +94,7 @@ def test_good_stores_have_no_differences(
 ) -> None:
     """All formats agree with themselves, with each other and with the source."""
     options = {"decode": decode_with_rasterio} if decode == "rasterio" else {}
-    results = verify(all_stores, source=sample_folder, quiet=True, **options)  # type: ignore[arg-type]
+    results = verify(all_stores, sources={"s2": sample_folder}, quiet=True, **options)  # type: ignore[arg-type]
 
     assert 0 == sum(result.num_differences for result in results)
     assert [("parquet", 6), ("arrow", 6)] == [
@@ -126,7 +126,7 @@ def test_a_single_store_is_compared_with_the_source(
     """Without TFRecord, the next store takes its part."""
     shutil.rmtree(data_dir / "bigearthnet")
     change_table(data_dir, PARQUET, change_pixel)
-    found = differences(data_dir, source=sample_folder)
+    found = differences(data_dir, sources={"s2": sample_folder})
 
     assert "bands_20m" in found["parquet", f"source {sample_folder.name}"][0]
     assert "bands_20m" in found["arrow", "same as parquet"][0]
@@ -262,8 +262,8 @@ def test_a_damaged_offset_is_a_difference_and_no_crash(data_dir: Path) -> None:
 def test_a_source_that_is_not_there_is_noticed_first(data_dir: Path) -> None:
     """Hours of reading do not come before an error in an option."""
     (data_dir / ARROW).unlink()
-    with pytest.raises(OptionError, match=r"source: there is no .*nowhere"):
-        verify(data_dir, source=data_dir / "nowhere", quiet=True)
+    with pytest.raises(OptionError, match=r"source s2: there is no .*nowhere"):
+        verify(data_dir, sources={"s2": data_dir / "nowhere"}, quiet=True)
 
 
 @pytest.mark.parametrize(("package", "extra"), [("tensorflow", "tfds"), ("PIL", "hf")])

@@ -145,11 +145,13 @@ def test_every_json_of_the_right_form_is_read(
     own = {"labels": labels, "coordinates": coordinates, "tile_source": source}
     content = json.dumps(GOOD | own | more).encode()
 
-    found = parse_metadata(content, patch_id="P", file="F.json")
+    found, fields = parse_metadata(
+        content, patch_id="P", file="F.json", nomenclature=CLC43
+    )
 
-    assert set(labels) == set(CLC43.decode(found.labels))
-    assert numbers == list(found.coordinates)
-    assert source == found.tile_source
+    assert set(labels) == set(CLC43.decode(found))
+    assert numbers == [fields[f"coordinates/{key}"] for key in coordinates]
+    assert source == fields["tile_source"]
     assert metadata.check(content)
 
 
@@ -166,7 +168,7 @@ def test_any_value_in_place_of_another_is_read_or_refused(
 
     if not metadata.check(content):
         with pytest.raises(PatchError) as caught:
-            parse_metadata(content, patch_id="P", file="F.json")
+            parse_metadata(content, patch_id="P", file="F.json", nomenclature=CLC43)
         assert len(str(caught.value)) < 600
         assert str(caught.value).isprintable()
 

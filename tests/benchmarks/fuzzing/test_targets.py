@@ -99,8 +99,8 @@ def test_a_name_of_a_coordinate_system_is_no_pixel() -> None:
     tiff_file = next(seed for seed in tiff.make_seeds() if b"WGS 84" in seed)
     projected, local = (struct.pack("<4H", 1024, 0, 1, kind) for kind in (1, 4))
     odd = tiff_file.replace(projected, local).replace(b"zone", b"\xdb" * 4)
-    expected = geotiff.decode_band(tiff_file, BY_NAME["B01"], patch_id="P", file="F")
-    found = geotiff.decode_band(odd, BY_NAME["B01"], patch_id="P", file="F")
+    expected = geotiff.decode_band(tiff_file, BY_NAME["B01"], "uint16", "P", "F")
+    found = geotiff.decode_band(odd, BY_NAME["B01"], "uint16", "P", "F")
 
     assert tiff._read_with_rasterio(odd) is None
     assert tiff.check(odd)

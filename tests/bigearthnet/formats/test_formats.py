@@ -10,6 +10,8 @@ from bigearthnet.formats import FORMATS
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 
+S2 = get_config("s2", RELEASES)
+
 # Format and config → folder below the data directory.
 FOLDERS = {
     ("tfrecord", "s2"): "bigearthnet/s2/2.0.0",
@@ -40,7 +42,7 @@ def test_folders_are_those_that_readers_expect(form: str, config: str) -> None:
 )
 def test_shards_have_the_names_that_readers_expect(form: str, name: str) -> None:
     """Each format names its shards by split, number and count, below its folder."""
-    assert name == FORMATS[form].shard_file("test", 2, 32)
+    assert name == FORMATS[form].shard_file(S2, "test", 2, 32)
 
 
 def test_a_format_is_found_by_name() -> None:
@@ -59,4 +61,4 @@ def test_a_format_is_found_by_name() -> None:
 )
 def test_only_other_schemes_have_a_suffix(config: str, suffix: str) -> None:
     """Names of the official splits are plain, those of others end in the scheme."""
-    assert suffix == formats.scheme_suffix(get_config(config, RELEASES))
+    assert suffix == formats.tables_suffix(get_config(config, RELEASES))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from bigearthnet.loading.labels import (
     get_nomenclature,
     make_matrix,
     map_labels,
+    map_vectors,
 )
-from bigearthnet.release import RELEASES
-from bigearthnet.release.nomenclature import NOMENCLATURES
+from bigearthnet.release import RELEASES, V1
+from bigearthnet.release.nomenclature import BEN19, CLC43, NOMENCLATURES
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store import open_store
 
@@ -46,10 +48,10 @@ def test_labels_become_the_union_of_what_each_becomes(
     labels: str, names: list[str], expected: list[str]
 ) -> None:
     """A vector has 1 for each class that one of the labels becomes, else 0."""
-    clc43, target = NOMENCLATURES["clc43"], get_nomenclature(labels)
+    target = get_nomenclature(labels, V1)
     vector = np.zeros((1, 43), np.uint8)
-    vector[0, [clc43.labels.index(name) for name in names]] = 1
-    found = map_labels(vector, target)
+    vector[0, [CLC43.labels.index(name) for name in names]] = 1
+    found = map_labels(vector, CLC43, target)
 
     assert (1, len(target)) == found.shape
     assert "uint8" == found.dtype.name
@@ -57,6 +59,7 @@ def test_labels_become_the_union_of_what_each_becomes(
     assert sorted(expected) == sorted(
         target.labels[i] for i in np.flatnonzero(found.numpy()[0])
     )
+    np.testing.assert_array_equal(found, map_vectors(vector, CLC43, target))
 
 
 @pytest.mark.parametrize("labels", NOMENCLATURES)
@@ -66,10 +69,10 @@ def test_the_matrix_says_what_each_class_becomes(
     """Each row of the matrix has the class of the class table, or none."""
     column = {"ben19": "ben19_label", "clc_l": f"{labels[4:]}_label"}.get(labels[:5])
     expected = [row[column or "level3_label"] for row in class_table]
-    target = get_nomenclature(labels)
+    target = get_nomenclature(labels, V1)
     found = [
         "".join(target.labels[i] for i in np.flatnonzero(row))
-        for row in make_matrix(target)
+        for row in make_matrix(CLC43, target)
     ]
 
     assert expected == found
@@ -80,7 +83,23 @@ def test_unknown_labels_are_refused() -> None:
     expected = "clc43, ben19, clc_level2, clc_level1, .* got 'BEN19'"
 
     with pytest.raises(OptionError, match=expected):
-        get_nomenclature("BEN19")
+        get_nomenclature("BEN19", V1)
+
+
+def test_the_published_labels_are_the_default() -> None:
+    """Without a name, labels are those that the release is published with."""
+    other = dataclasses.replace(V1, label_sets=V1.label_sets[1:])
+
+    assert CLC43 == get_nomenclature(None, V1)
+    assert BEN19 == get_nomenclature(None, other)
+
+
+def test_labels_that_a_release_does_not_become_are_refused() -> None:
+    """Coarser labels become no finer ones: the error names labels and release."""
+    other = dataclasses.replace(V1, name="v9", label_sets=V1.label_sets[1:])
+
+    with pytest.raises(OptionError, match=r"'clc43' of release v9: no map from ben19"):
+        get_nomenclature("clc43", other)
 
 
 @pytest.mark.parametrize("form", STORES)
@@ -101,7 +120,7 @@ def test_unlabelled_patches_are_counted(
     """The count is that of the patches of the split without a label."""
     store = open_store(many_dir, S2, form)
 
-    assert expected == count_unlabelled(store, split, get_nomenclature(labels))
+    assert expected == count_unlabelled(store, split, get_nomenclature(labels, V1))
 
 
 def test_patches_that_are_not_stored_are_not_counted(
@@ -114,7 +133,7 @@ def test_patches_that_are_not_stored_are_not_counted(
     table = pq.read_table(path)
     # 10 of the 30 train patches have no label, in the order of the table.
     splits, lists = table["split"].to_pylist(), table["labels"].to_pylist()
-    kept = make_matrix(get_nomenclature("ben19")).any(axis=1)
+    kept = make_matrix(CLC43, BEN19).any(axis=1)
     empty = [
         row
         for row, (split, ids) in enumerate(zip(splits, lists, strict=True))
@@ -125,4 +144,4 @@ def test_patches_that_are_not_stored_are_not_counted(
     pq.write_table(table.set_column(place, "stored", stored), path)
 
     assert 10 == len(empty)
-    assert 6 == count_unlabelled(store, "train", get_nomenclature("ben19"))
+    assert 6 == count_unlabelled(store, "train", BEN19)

@@ -26,7 +26,7 @@ BANDS = ["bands_10m", "bands_20m", "bands_60m"]
 @pytest.fixture
 def reader(arrow_files: list[Path]) -> ArrowReader:
     """A reader of 25 patches in record batches of 4, 4, 2, 4, 4, 2, 4 and 1."""
-    return ArrowReader.map_files(arrow_files)
+    return ArrowReader.map_files(arrow_files, S2_COLUMNS)
 
 
 def assert_equal(expected: Arrays, found: Arrays) -> None:
@@ -249,7 +249,7 @@ def test_a_damaged_file_is_named(
     damaged.write_bytes(content[: int(keep * len(content))])
 
     with pytest.raises(ShardError, match=r"damaged\.arrow cannot be read"):
-        ArrowReader.map_files([arrow_files[0], damaged])
+        ArrowReader.map_files([arrow_files[0], damaged], S2_COLUMNS)
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
@@ -263,9 +263,9 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
         writer.write_table(pa.table({"a": pa.array([1], "int8")}))
 
     with pytest.raises(ShardError, match=r"text\.arrow cannot be read"):
-        ArrowReader.map_files([tmp_path / "text.arrow"])
+        ArrowReader.map_files([tmp_path / "text.arrow"], S2_COLUMNS)
     with pytest.raises(OptionError, match=r"no column of BigEarthNet.*\['a'\]"):
-        ArrowReader.map_files([tmp_path / "other.arrow"])
+        ArrowReader.map_files([tmp_path / "other.arrow"], S2_COLUMNS)
 
 
 def test_a_store_is_read_without_datasets(
@@ -277,7 +277,10 @@ def test_a_store_is_read_without_datasets(
         sys.modules["datasets"] = None
         from pathlib import Path
         from bigearthnet.huggingface import ArrowReader
-        reader = ArrowReader.map_files([Path(path) for path in sys.argv[1:]])
+        from bigearthnet.release import RELEASES
+        from bigearthnet.schema.configs import get_config
+        paths = [Path(path) for path in sys.argv[1:]]
+        reader = ArrowReader.map_files(paths, get_config("s2", RELEASES).columns)
         batch = reader.gather([3, 24])
         sums = [int(batch[f"bands_{size}m"].sum()) for size in (10, 20, 60)]
         print(*sums, *batch["patch_id"], *map(len, batch["labels"]))

@@ -37,8 +37,11 @@ BANDS = {
 def reader(request: Any) -> Reader:
     """A reader of 25 rows, of each format."""
     openers: dict[str, tuple[str, Callable[[list[Path]], Reader]]] = {
-        "arrow": ("arrow_files", ArrowReader.map_files),
-        "parquet": ("parquet_files", ParquetReader),
+        "arrow": (
+            "arrow_files",
+            lambda paths: ArrowReader.map_files(paths, S2_COLUMNS),
+        ),
+        "parquet": ("parquet_files", lambda paths: ParquetReader(paths, S2_COLUMNS)),
         "tfrecord": (
             "record_files",
             lambda paths: TFRecordReader(paths, (10, 10, 5), S2_COLUMNS),

@@ -7,7 +7,7 @@ from bigearthnet.errors import OptionError
 from bigearthnet.formats.columns import make_arrow_schema
 from bigearthnet.reading.batches import (
     choose_columns,
-    find_features,
+    find_stored_columns,
     make_generator,
 )
 from bigearthnet.release import RELEASES
@@ -21,7 +21,7 @@ def test_columns_of_others_are_left_out() -> None:
     stored = make_arrow_schema(S2_COLUMNS)
     names = ["bands_60m", "coordinates", "patch_id"]
     schema = pa.schema([("mine", pa.int64()), *(stored.field(name) for name in names)])
-    found = find_features(schema)
+    found = find_stored_columns(schema, S2_COLUMNS)
     expected = [
         "patch_id",
         "coordinates/ulx",
@@ -52,7 +52,7 @@ def test_columns_of_other_types_are_left_out(name: str, kind: pa.DataType) -> No
     """A column that was changed on the way is not taken for the stored one."""
     schema = pa.schema([("patch_id", pa.string()), (name, kind)])
 
-    assert ["patch_id"] == list(find_features(schema))
+    assert ["patch_id"] == list(find_stored_columns(schema, S2_COLUMNS))
 
 
 def test_stored_types_are_known_in_every_form() -> None:
@@ -61,8 +61,10 @@ def test_stored_types_are_known_in_every_form() -> None:
 
     names = [feature.name for feature in S2_COLUMNS]
 
-    assert names == list(find_features(make_arrow_schema(S2_COLUMNS)))
-    assert names == list(find_features(hf_features(S2_COLUMNS).arrow_schema))
+    assert names == list(find_stored_columns(make_arrow_schema(S2_COLUMNS), S2_COLUMNS))
+    assert names == list(
+        find_stored_columns(hf_features(S2_COLUMNS).arrow_schema, S2_COLUMNS)
+    )
 
 
 @pytest.mark.parametrize("names", [[], ["mine"]])
@@ -70,13 +72,13 @@ def test_a_table_without_our_columns_is_refused(names: list[str]) -> None:
     """The error names the columns that came."""
     schema = pa.schema([(name, pa.string()) for name in names])
     with pytest.raises(OptionError, match=r"no column of BigEarthNet"):
-        find_features(schema)
+        find_stored_columns(schema, S2_COLUMNS)
 
 
 def test_all_columns_are_the_default() -> None:
     """None is all columns, a list is the list."""
-    features = find_features(
-        pa.schema([("patch_id", pa.string()), ("epsg", pa.int32())])
+    features = find_stored_columns(
+        pa.schema([("patch_id", pa.string()), ("epsg", pa.int32())]), S2_COLUMNS
     )
 
     assert ["patch_id", "epsg"] == choose_columns(features, None)

@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 
 from bigearthnet.huggingface import ArrowReader
+from bigearthnet.release import RELEASES
+from bigearthnet.schema.configs import get_config
+
+S2_COLUMNS = get_config("s2", RELEASES).columns
 
 
 @pytest.fixture(scope="module")
 def reader(arrow_files: list[Path]) -> ArrowReader:
     """25 rows in three files of several record batches."""
-    return ArrowReader.map_files(arrow_files)
+    return ArrowReader.map_files(arrow_files, S2_COLUMNS)
 
 
 def test_new_arrays_can_be_taken_over_by_tensorflow(reader: ArrowReader) -> None:

@@ -10,6 +10,10 @@ from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.reading import parquet
 from bigearthnet.reading.arrow import ArrowReader
 from bigearthnet.reading.parquet import ParquetReader
+from bigearthnet.release import RELEASES
+from bigearthnet.schema.configs import get_config
+
+S2_COLUMNS = get_config("s2", RELEASES).columns
 
 Arrays = dict[str, np.ndarray]
 
@@ -38,10 +42,16 @@ def test_batches_equal_those_of_arrow(
     batch_size: int, parquet_files: list[Path], arrow_files: list[Path]
 ) -> None:
     """All columns of all batches are what ArrowReader reads, in the same types."""
-    names = [name for name in ParquetReader(parquet_files).features if name[-1] != "m"]
+    names = [
+        name
+        for name in ParquetReader(parquet_files, S2_COLUMNS).features
+        if name[-1] != "m"
+    ]
     names.append("bands_60m")
-    found = list(ParquetReader(parquet_files).batches(batch_size, names))
-    expected = list(ArrowReader.map_files(arrow_files).batches(batch_size, names))
+    found = list(ParquetReader(parquet_files, S2_COLUMNS).batches(batch_size, names))
+    expected = list(
+        ArrowReader.map_files(arrow_files, S2_COLUMNS).batches(batch_size, names)
+    )
 
     assert [flatten(batch) for batch in expected] == [flatten(batch) for batch in found]
 
@@ -50,7 +60,7 @@ def test_all_columns_equal_the_rows(
     parquet_files: list[Path], expected: Arrays
 ) -> None:
     """Without a choice, batches have every column, pixels included."""
-    reader = ParquetReader(parquet_files)
+    reader = ParquetReader(parquet_files, S2_COLUMNS)
     (batch,) = reader.batches(25)
 
     assert 25 == len(reader)
@@ -65,7 +75,9 @@ def test_shuffled_batches_keep_columns_together(
 ) -> None:
     """All columns of a shuffled batch are of the same patches; sizes stay."""
     names = ["patch_id", "bands_60m", "coordinates/uly", "multi_hot_43", "preview"]
-    batches = list(ParquetReader(parquet_files).batches(7, names, shuffle=True, seed=2))
+    batches = list(
+        ParquetReader(parquet_files, S2_COLUMNS).batches(7, names, shuffle=True, seed=2)
+    )
 
     assert [7, 7, 7, 4] == [len(batch["patch_id"]) for batch in batches]
     for batch in batches:
@@ -83,7 +95,7 @@ def test_shuffled_batches_are_complete_and_repeatable(
 ) -> None:
     """Each epoch and seed has its own order of all patches, in pools of any size."""
     monkeypatch.setattr(parquet, "_POOL_GROUPS", pool)
-    reader = ParquetReader(parquet_files)
+    reader = ParquetReader(parquet_files, S2_COLUMNS)
     orders = [
         read_ids(reader, shuffle=True, seed=seed, epoch=epoch)
         for seed, epoch in ((0, 0), (0, 1), (1, 0), (None, 0), (None, 0))
@@ -96,7 +108,7 @@ def test_shuffled_batches_are_complete_and_repeatable(
 
 def test_only_the_columns_asked_for_come(parquet_files: list[Path]) -> None:
     """Columns come in the order asked; one that is not there is an error."""
-    reader = ParquetReader(parquet_files)
+    reader = ParquetReader(parquet_files, S2_COLUMNS)
     names = ["epsg", "coordinates/lrx", "bands_60m", "coordinates/ulx"]
 
     assert names == list(next(reader.batches(2, names)))
@@ -109,7 +121,10 @@ def test_no_columns_are_refused(
     shuffle: bool, parquet_files: list[Path], arrow_files: list[Path]
 ) -> None:
     """An empty choice of columns is refused by both readers."""
-    for reader in (ArrowReader.map_files(arrow_files), ParquetReader(parquet_files)):
+    for reader in (
+        ArrowReader.map_files(arrow_files, S2_COLUMNS),
+        ParquetReader(parquet_files, S2_COLUMNS),
+    ):
         with pytest.raises(OptionError, match="no column: expected some of patch_id"):
             next(reader.batches(7, [], shuffle=shuffle))
 
@@ -120,7 +135,7 @@ def test_a_batch_size_below_one_is_refused(
 ) -> None:
     """The error names the size."""
     with pytest.raises(OptionError, match=f"at least 1, got {batch_size}"):
-        next(ParquetReader(parquet_files).batches(batch_size))
+        next(ParquetReader(parquet_files, S2_COLUMNS).batches(batch_size))
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.001, 0.5, 0.9, 0.9999])
@@ -133,7 +148,7 @@ def test_a_file_that_was_cut_is_named(
     damaged.write_bytes(content[: int(keep * len(content))])
 
     with pytest.raises(ShardError, match=r"damaged\.parquet cannot be read"):
-        ParquetReader([parquet_files[0], damaged])
+        ParquetReader([parquet_files[0], damaged], S2_COLUMNS)
 
 
 def test_a_damaged_column_is_named(parquet_files: list[Path], tmp_path: Path) -> None:
@@ -148,7 +163,7 @@ def test_a_damaged_column_is_named(parquet_files: list[Path], tmp_path: Path) ->
     content[start : start + 100] = bytes(100)
     damaged = tmp_path / "damaged.parquet"
     damaged.write_bytes(content)
-    reader = ParquetReader([parquet_files[0], damaged])
+    reader = ParquetReader([parquet_files[0], damaged], S2_COLUMNS)
 
     assert 20 == len(read_ids(reader))
     with pytest.raises(ShardError, match=r"damaged\.parquet cannot be read"):
@@ -161,7 +176,7 @@ def test_a_file_that_went_away_is_named(
     """A file that is deleted after it was opened is a ShardError that names it."""
     path = tmp_path / "gone.parquet"
     path.write_bytes(parquet_files[0].read_bytes())
-    reader = ParquetReader([path])
+    reader = ParquetReader([path], S2_COLUMNS)
     path.unlink()
 
     with pytest.raises(ShardError, match=r"gone\.parquet is missing"):
@@ -173,7 +188,7 @@ def test_row_groups_are_read_in_another_order_each_epoch(
 ) -> None:
     """Patches are mixed over the whole split, not within neighbouring row groups."""
     monkeypatch.setattr("bigearthnet.reading.parquet._POOL_GROUPS", 1)
-    reader = ParquetReader(parquet_files)
+    reader = ParquetReader(parquet_files, S2_COLUMNS)
     first_groups = {
         frozenset(next(batches)["patch_id"])
         for epoch in range(8)

@@ -9,6 +9,7 @@ from collections import Counter
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bigearthnet.errors import LabelError
@@ -23,6 +24,7 @@ from bigearthnet.release.nomenclature import (
     Nomenclature,
     decode_mask,
     encode_mask,
+    multi_hot,
     remap,
     remap_ids,
 )
@@ -286,6 +288,27 @@ def test_multi_hot_is_one_at_the_ids(ids: tuple[int, ...]) -> None:
 
     assert [int(i in ids) for i in range(19)] == vector.tolist()
     assert "uint8" == vector.dtype
+
+
+def test_multi_hot_of_lists_marks_the_ids_of_each_patch() -> None:
+    """Each row has 1 at its ids, in any order and repeated, and 0 elsewhere."""
+    found = multi_hot([[2, 0], [], [3], [1, 1]], 4)
+
+    assert np.uint8 == found.dtype
+    assert [[1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0]] == found.tolist()
+
+
+def test_multi_hot_of_nothing_has_no_rows() -> None:
+    """No patches are no rows; patches without labels are rows of zeros."""
+    assert (0, 43) == multi_hot([], 43).shape
+    assert np.zeros((2, 19)).tolist() == multi_hot([[], []], 19).tolist()
+
+
+@pytest.mark.parametrize("wrong", [-1, 19, 42])
+def test_multi_hot_refuses_ids_of_no_class(wrong: int) -> None:
+    """The error names the id and the range."""
+    with pytest.raises(LabelError, match=f"expected 0 to 18, got {wrong}"):
+        multi_hot([[3], [18, wrong]], 19)
 
 
 @pytest.mark.parametrize("ids", [(), (0,), (3, 18), tuple(range(43)), (0, 63)])
