@@ -28,14 +28,15 @@ def describe_facts() -> dict[str, Any]:
         table of splits and official lists.
     """
     return {
-        "clc43": _hash_lines(CLC43.labels),
-        "ben19": _hash_lines(BEN19.labels),
+        "clc43": hash_lines(CLC43.labels),
+        "ben19": hash_lines(BEN19.labels),
         "bands": [band.name for group in GROUPS for band in group.bands],
         "splits": _hash_table(V1.table),
     }
 
 
-def _hash_lines(lines: Sequence[str]) -> str:
+def hash_lines(lines: Sequence[str]) -> str:
+    """Returns the sha256 of lines joined by line feeds, in UTF-8."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
