@@ -21,7 +21,7 @@ from pathlib import Path
 
 from absl import flags
 
-from baselines.comparison.entries import group_runs, read_run
+from baselines.comparison.entries import group_evaluations, read_evaluation
 from baselines.comparison.gallery import make_gallery
 from baselines.comparison.markdown import (
     PICTURES,
@@ -35,7 +35,7 @@ from baselines.comparison.tables import make_headline_table
 from bigearthnet.errors import OptionError
 from bigearthnet.report.page import Block, render_page
 from bigearthnet.util import command
-from bigearthnet.util.files import DurableFile, write_json, write_text
+from bigearthnet.util.files import write_bytes, write_json, write_text
 from bigearthnet.util.options import check_seed
 
 TITLE = "Comparison of models on BigEarthNet"
@@ -82,18 +82,18 @@ def compare(
             compare_pairs(group, seed=seed),
             make_gallery(group, count=num_examples, seed=seed, data_dir=data_dir),
         )
-        for group in group_runs([read_run(w, split, labels) for w in workdirs])
+        for group in group_evaluations(
+            [read_evaluation(w, split, labels) for w in workdirs]
+        )
     ]
     _write(make_blocks(sections), sections, output)
     return sections
 
 
 def _write(blocks: Sequence[Block], sections: Sequence[Section], output: Path) -> None:
-    output.mkdir(parents=True, exist_ok=True)
+    (output / PICTURES).mkdir(parents=True, exist_ok=True)
     for name, content in list_pictures(blocks):
-        with DurableFile(output, f"{PICTURES}/{name}") as file:
-            file.write(content)
-            file.finish()
+        write_bytes(content, output / PICTURES / name)
     write_json(make_json(sections), output / "comparison.json")
     write_text(render_markdown(TITLE, blocks), output / "comparison.md")
     write_text(render_page(TITLE, blocks), output / "comparison.html")

@@ -16,7 +16,6 @@ Example:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,28 +25,23 @@ from absl import flags
 from baselines import workdir
 from baselines.decisions import DEFAULT_THRESHOLD, predict, tune_threshold
 from baselines.evaluations import Result, Subject
-from baselines.features import load_or_make_features
-from baselines.input_pipeline import (
-    PatchData,
-    StoreData,
-    clear_errors,
-    count_nbytes,
-)
-from baselines.levels import LEVELS, derive_level
+from baselines.frozen_features import load_or_make_features
+from baselines.input_pipeline import PatchData, StoreData, count_nbytes, unwrap_errors
+from baselines.levels import derive_level
 from baselines.results import evaluation_folder, write_results
+from baselines.results_text import format_results
 from baselines.scores import Scores
-from baselines.settings import NO_SPLIT, split_names
+from baselines.settings import NO_SPLIT, share_split, split_names
 from baselines.stored_rows import open_random_access
-from baselines.summary import format_results
 from baselines.trained import Trained, check_frozen_weights, load_trained_part
-from bigearthnet.release.nomenclature import CLC43, Nomenclature
+from bigearthnet.release.nomenclature import CLC43, CLC_LEVEL1, CLC_LEVEL2, Nomenclature
 from bigearthnet.util import command
 from bigearthnet.util.progress import Progress
 
 # Patches of a forward pass. One number for all, since float32 sums may depend on it.
 _BATCH_SIZE = 128
 # The levels that are derived from level 3.
-_DERIVED = (2, 1)
+_DERIVED = (CLC_LEVEL2, CLC_LEVEL1)
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,7 @@ class Data:
     Attributes:
         data_dir: The data directory of the build.
         weights_path: Checkpoint of inception_v2.
-        features_dir: Where its features are kept; None for a folder of the run's.
+        features_dir: Folder of its cached features; None for one in the workdir.
     """
 
     data_dir: Path
@@ -110,15 +104,14 @@ def evaluate(
         tuning = _score(trained, folder, data, validation, quiet)
     seconds = round(time.monotonic() - start, 3)
     results = []
-    for target in _list_targets(chosen.nomenclature):
-        subject = Subject.from_settings(
-            chosen,
+    derived = _DERIVED if chosen.nomenclature == CLC43 else ()
+    for target in (None, *derived):
+        subject = Subject.from_run(
+            trained.run,
             split=split,
             weights_sha256=trained.weights_sha256,
             synthetic_patches=store.manifest["patches"]["synthetic"],
             nomenclature=target,
-            frozen_weights=trained.run.frozen_weights,
-            trained_on_synthetic=trained.run.data["train"]["synthetic_patches"],
         )
         results.append(
             write_results(
@@ -144,11 +137,10 @@ def find_tuning_split(
         train_split: What was trained on; the model is too good there.
         split: What is evaluated.
     """
-    if validation_split == NO_SPLIT:
+    others = f"{train_split}+{split}"
+    if validation_split == NO_SPLIT or share_split(validation_split, others):
         return None
-    others = {*split_names(train_split), *split_names(split)}
-    is_apart = others.isdisjoint(split_names(validation_split))
-    return validation_split if is_apart else None
+    return validation_split
 
 
 def score_patches(trained: Trained, patches: PatchData, progress: Progress) -> Scores:
@@ -165,7 +157,7 @@ def score_patches(trained: Trained, patches: PatchData, progress: Progress) -> S
         lambda inputs: trained.model(inputs, training=False), reduce_retracing=True
     )
     labels, probabilities = [], []
-    with clear_errors():
+    with unwrap_errors():
         for inputs, truth in patches.batches(_BATCH_SIZE, seed=None):
             probabilities.append(forward(inputs).numpy())
             labels.append(truth.numpy())
@@ -192,24 +184,12 @@ def _score(
         return score_patches(trained, patches, progress)
 
 
-def _list_targets(learnt: Nomenclature) -> Iterator[Nomenclature | None]:
-    """Yields None for what was learnt, then what can be derived from it."""
-    yield None
-    if learnt == CLC43:
-        for level in _DERIVED:
-            yield LEVELS[level]
-
-
 def _derive(scores: Scores, target: Nomenclature | None) -> Scores:
     """Turns scores of level 3 into those of a coarser one; None changes nothing."""
     if target is None:
         return scores
-    level = next(level for level in _DERIVED if LEVELS[level] == target)
-    return Scores(
-        scores.patch_ids,
-        derive_level(scores.y_true, level),
-        derive_level(scores.probability, level),
-    )
+    labels = derive_level(scores.y_true, target)
+    return Scores(scores.patch_ids, labels, derive_level(scores.probability, target))
 
 
 def _tune(tuning: Scores | None, target: Nomenclature | None) -> float | None:
@@ -232,7 +212,7 @@ def _define_flags() -> None:
     )
     flags.DEFINE_string("weights_path", None, "TF-Slim checkpoint of inception_v2.")
     flags.DEFINE_string(
-        "features_dir", None, "Where its features are kept; in the workdir if not said."
+        "features_dir", None, "Folder of its features; by default in the workdir."
     )
 
 

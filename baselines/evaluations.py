@@ -1,4 +1,4 @@
-"""What an evaluation is: a model, some patches, what it says of them, and metrics."""
+"""An evaluation: a model, patches, the scores of each patch, and metrics."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from baselines.decisions import Labels, predict
 from baselines.metrics import Metrics
 from baselines.scores import Scores
-from baselines.settings import Settings
+from baselines.settings import Settings, share_split
+from baselines.workdir import Run
 from bigearthnet.release import RELEASES
 from bigearthnet.release.nomenclature import Nomenclature
 from bigearthnet.schema.configs import get_config
@@ -62,31 +64,26 @@ class Subject:
     trained_on_synthetic: int = 0
 
     @classmethod
-    def from_settings(
+    def from_run(
         cls,
-        settings: Settings,
+        run: Run,
         *,
         split: str,
         weights_sha256: str,
         synthetic_patches: int,
         nomenclature: Nomenclature | None = None,
-        frozen_weights: Mapping[str, Any] | None = None,
-        trained_on_synthetic: int = 0,
     ) -> Subject:
-        """Says what a model trained with some settings is evaluated on.
+        """Says what the model of a run is evaluated on.
 
         Args:
-            settings: The settings.
+            run: The run.
             split: Split to evaluate; several are joined by `+`.
             weights_sha256: Of the weights.
             synthetic_patches: Patches of the store that are made up.
             nomenclature: The classes of the scores; None for those that were learnt.
-            frozen_weights: What the frozen part holds, if there is one.
-            trained_on_synthetic: Patches of the store it was trained on that are made
-                up.
         """
+        settings = run.settings
         learnt = settings.nomenclature
-        scores = learnt if nomenclature is None else nomenclature
         return cls(
             model=settings.model,
             seed=settings.seed,
@@ -98,14 +95,14 @@ class Subject:
             split=split,
             train_split=settings.train_split,
             synthetic_patches=synthetic_patches,
-            nomenclature=scores,
+            nomenclature=nomenclature or learnt,
             shuffled_labels=settings.shuffle_labels,
-            derived_from=None if scores == learnt else learnt.name,
+            derived_from=learnt.name if nomenclature else None,
             chosen_on=(
                 settings.validation_split if settings.early_stopping_patience else None
             ),
-            frozen_weights=frozen_weights,
-            trained_on_synthetic=trained_on_synthetic,
+            frozen_weights=run.frozen_weights,
+            trained_on_synthetic=run.data["train"]["synthetic_patches"],
         )
 
     @property
@@ -116,16 +113,16 @@ class Subject:
     @property
     def seen_in_training(self) -> bool:
         """Whether patches were evaluated that the model was trained on."""
-        return _share_split(self.split, self.train_split)
+        return share_split(self.split, self.train_split)
 
     @property
     def weights_chosen_here(self) -> bool:
         """Whether patches were evaluated whose loss chose the weights."""
-        return self.chosen_on is not None and _share_split(self.split, self.chosen_on)
+        return self.chosen_on is not None and share_split(self.split, self.chosen_on)
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What must be said wherever the results are shown."""
+        """Warnings that have to stand wherever the results are shown."""
         remarks = []
         if self.synthetic_patches:
             remarks.append("SYNTHETIC patches")
@@ -165,7 +162,7 @@ class Result:
         metrics: The metrics at the threshold that was asked for.
         tuned: The metrics at a tuned threshold, or None.
         packages: Versions of packages.
-        run: Times and the like, which comparisons ignore.
+        run: Times and other facts that comparisons ignore.
     """
 
     subject: Subject
@@ -175,9 +172,9 @@ class Result:
     packages: Mapping[str, str] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
 
-
-def _share_split(one: str, other: str) -> bool:
-    return not set(one.split("+")).isdisjoint(other.split("+"))
+    def predict(self) -> Labels:
+        """Returns the classes predicted at the threshold, (patch, class), uint8."""
+        return predict(self.scores.probability, self.metrics.threshold)
 
 
 def _hash_settings(settings: Settings) -> str:

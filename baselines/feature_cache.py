@@ -99,7 +99,7 @@ class FeatureShards:
 
     Attributes:
         folder: Where they are.
-        num_shards: How many there are when all are.
+        num_shards: How many there are once all are written.
     """
 
     def __init__(self, folder: Path, num_patches: int, width: int, dtype: str) -> None:
@@ -125,12 +125,12 @@ class FeatureShards:
         return slice(start, min(start + SHARD_PATCHES, self._num_patches))
 
     def read_into(self, features: Array) -> list[int]:
-        """Reads all shards that there are.
+        """Reads all shards that exist.
 
-        One that is not what was written is reported and counts as missing.
+        A damaged one is reported and counts as missing.
 
         Args:
-            features: What `make_array` returned; filled as far as shards are there.
+            features: What `make_array` returned; filled from the shards that exist.
 
         Returns:
             Numbers of the missing shards.
@@ -196,5 +196,5 @@ def _name(shard: int) -> str:
 
 
 def _describe(features: Array, sha256: str) -> dict[str, Any]:
-    """Returns what the index says of a shard."""
+    """Returns the entry of a shard in the index."""
     return {"rows": len(features), "sha256": sha256}

@@ -1,8 +1,8 @@
 """Downloads TF-Slim's ImageNet weights of Inception-v2, verified, and unpacks them.
 
 41.6 MB, released by TF-Slim under Apache-2.0 in 2016. Beside the archive appears
-inception_v2.ckpt, which `baselines.train` takes as --weights_path. An
-interrupted download resumes when the command is run again.
+inception_v2.ckpt, which `baselines.train` takes as --weights_path. An interrupted
+download is resumed when the command is run again.
 
 Example:
   python -m baselines.fetch_weights --output=weights
@@ -74,7 +74,7 @@ def fetch_weights(
     mirror: str | None = None,
     quiet: bool = False,
 ) -> FileInfo:
-    """Downloads an archive of weights, or resumes, and unpacks its checkpoint.
+    """Downloads an archive of weights, or resumes its download, and unpacks it.
 
     Args:
         output: Folder for both; made if missing.

@@ -7,7 +7,6 @@ batches reads nothing.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from baselines.stored_rows import open_rows
 from bigearthnet.errors import ShardError
 from bigearthnet.loading.labels import map_vectors
 from bigearthnet.store import Store
+from bigearthnet.store.compatibility import hash_lines
 from bigearthnet.util.options import check_batch_size
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _FRACTION, _LABELS = 1, 2
 
 def hash_ids(patch_ids: Iterable[str]) -> str:
     """Returns the sha256 of the sorted ids, joined by newlines, in UTF-8."""
-    return hashlib.sha256("\n".join(sorted(patch_ids)).encode()).hexdigest()
+    return hash_lines(sorted(patch_ids))
 
 
 def draw_order(num_patches: int, seed: int | None, epoch: int) -> npt.NDArray[np.int64]:
@@ -210,8 +210,8 @@ def _draw_rows(total: int, fraction: float, seed: int) -> npt.NDArray[np.int64]:
 
 
 @contextlib.contextmanager
-def clear_errors() -> Iterator[None]:
-    """Makes what a reader raised within TensorFlow the error that it was again.
+def unwrap_errors() -> Iterator[None]:
+    """Raises again the error of a reader that TensorFlow wrapped in one of its own.
 
     Raises:
         ShardError: If a shard is damaged.

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from baselines.errors import ResultError
-from bigearthnet.release.nomenclature import (
-    CLC43,
-    CLC_LEVEL1,
-    CLC_LEVEL2,
-    Nomenclature,
-    remap,
-)
-from bigearthnet.util.options import look_up
+from bigearthnet.release.nomenclature import CLC43, Nomenclature, remap
 
 _Number = TypeVar("_Number", np.uint8, np.float32)
 
-LEVELS: Mapping[int, Nomenclature] = {1: CLC_LEVEL1, 2: CLC_LEVEL2, 3: CLC43}
-
 
 def derive_level(
-    values: npt.NDArray[_Number], level: int, source: Nomenclature = CLC43
+    values: npt.NDArray[_Number], target: Nomenclature, source: Nomenclature = CLC43
 ) -> npt.NDArray[_Number]:
     """Takes for each coarser class the highest value of its level-3 classes.
 
@@ -33,20 +23,16 @@ def derive_level(
 
     Args:
         values: Shape (patch, class), labels or probabilities.
-        level: 1, 2 or 3.
+        target: A level of CORINE Land Cover.
         source: The order of the classes of `values`: CLC43 or its alphabetical order.
 
     Returns:
-        Shape (patch, class) in the order of `LEVELS[level]`, of the same dtype.
+        Shape (patch, class) in the order of `target`, of the same dtype.
 
     Raises:
-        OptionError: If there is no such level.
-        LabelError: If the level cannot be derived from the source.
+        LabelError: If `target` cannot be derived from the source.
         ResultError: If the values are not of the source's classes.
     """
-    target = look_up(
-        {str(key): value for key, value in LEVELS.items()}, str(level), "level"
-    )
     if values.ndim != 2 or values.shape[1] != len(source):
         raise ResultError(
             f"expected shape (patch, {len(source)}), the classes of {source.name}, got "

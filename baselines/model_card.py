@@ -5,7 +5,7 @@ Everything in it comes from the workdir; nothing is claimed that was not evaluat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from baselines.comparison.paper import TABLE_4
@@ -98,7 +98,10 @@ def make_card(
         "Input and output": _describe_interface(run, difference),
         "Training": _describe_training(run, weights_sha256),
         "Results": _describe_results(results),
-        "Classes, in the order of the probabilities": _list_classes(run),
+        "Classes, in the order of the probabilities": "\n".join(
+            f"- {number}: {label}"
+            for number, label in enumerate(run.settings.nomenclature.labels)
+        ),
         "Limits": _LIMITS,
         "Licence": _describe_licence(run),
     }
@@ -244,15 +247,6 @@ def _format_result(result: Result) -> str:
         "; ".join([*subject.remarks, *derived]),
     ]
     return f"| {' | '.join(cells)} |"
-
-
-def _list_classes(run: Run) -> str:
-    return "\n".join(_number(run.settings.nomenclature.labels))
-
-
-def _number(labels: Sequence[str]) -> Iterator[str]:
-    for number, label in enumerate(labels):
-        yield f"- {number}: {label}"
 
 
 def _describe_licence(run: Run) -> str:

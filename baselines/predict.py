@@ -1,4 +1,4 @@
-"""Says what a trained model sees in single patches, as JSON and as pictures.
+"""Predicts the classes of single patches, as JSON and as pictures.
 
 Takes folders of patches as they are in the archive (12 TIFFs and a JSON). Prints a line
 of JSON for each: its labels, the predicted classes, and the probability of each class;
@@ -28,7 +28,7 @@ from bigearthnet.errors import OptionError
 from bigearthnet.release.bands import GROUPS
 from bigearthnet.release.nomenclature import CLC43, remap_ids
 from bigearthnet.util import command
-from bigearthnet.util.files import DurableFile
+from bigearthnet.util.files import write_bytes
 
 # Patches of a forward pass.
 _BATCH_SIZE = 64
@@ -37,7 +37,7 @@ _BATCH_SIZE = 64
 def predict(
     trained: Trained, folders: Sequence[Path], threshold: float = DEFAULT_THRESHOLD
 ) -> Iterator[tuple[Prediction, PatchFolder]]:
-    """Reads patches and yields what a model says of each, in their order.
+    """Reads patches and yields the prediction of each, in their order.
 
     Args:
         trained: A whole model; see `trained.load_trained_model`.
@@ -105,9 +105,7 @@ def _main(arguments: Sequence[str]) -> None:
     output.mkdir(parents=True, exist_ok=True)
     for prediction, patch in predict(trained, folders, threshold):
         picture = draw_prediction(prediction, patch.groups[GROUPS[0].name], remarks)
-        with DurableFile(output, f"{patch.patch_id}.png") as file:
-            file.write(picture)
-            file.finish()
+        write_bytes(picture, output / f"{patch.patch_id}.png")
         content = {**encode_prediction(prediction), "remarks": remarks}
         print(json.dumps(content, ensure_ascii=False), flush=True)
 

@@ -1,4 +1,4 @@
-"""Pictures of what a model says of a patch; needs matplotlib."""
+"""Pictures of the prediction for a patch; needs matplotlib."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SIDE_IN = 4.0
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of a patch.
+    """The prediction of a model for one patch.
 
     Attributes:
         patch_id: The patch.
@@ -68,7 +68,7 @@ def draw_prediction(
     Args:
         prediction: What a model says of it.
         bands_10m: Shape (band, y, x), uint16, digital numbers.
-        remarks: What must be said of the model.
+        remarks: Warnings about the model.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch

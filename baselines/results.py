@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from baselines.decisions import DEFAULT_THRESHOLD, patch_scores, predict
+from baselines.decisions import DEFAULT_THRESHOLD, patch_scores
 from baselines.errors import ResultError
 from baselines.evaluations import Result, Subject, Tuned
 from baselines.input_pipeline import hash_ids
@@ -27,6 +27,7 @@ from baselines.results_json import (
     encode_result,
 )
 from baselines.scores import SCORES, Scores, read_scores, write_scores
+from baselines.settings import share_split
 from baselines.workdir import EVALUATIONS
 from bigearthnet.release.nomenclature import Nomenclature
 from bigearthnet.util.files import read_json_object, write_json
@@ -72,7 +73,7 @@ def write_results(
         threshold: Threshold of the headline.
         tuned_threshold: Threshold of the second column; None for none.
         tuned_on: Split that it was tuned on.
-        run: Times and the like, which comparisons ignore.
+        run: Times and other facts that comparisons ignore.
 
     Raises:
         ResultError: If the scores are not valid or not of the subject's classes, the
@@ -135,7 +136,7 @@ def _check_arguments(subject: Subject, scores: Scores, tuned_on: str | None) -> 
             f"expected scores of the {expected} classes of {subject.nomenclature.name},"
             f" got {found} classes."
         )
-    if tuned_on and not set(tuned_on.split("+")).isdisjoint(subject.split.split("+")):
+    if tuned_on and share_split(tuned_on, subject.split):
         raise ResultError(
             f"the threshold was tuned on {tuned_on}, and {subject.split} is evaluated: "
             "expected other patches, validation for example."
@@ -143,7 +144,7 @@ def _check_arguments(subject: Subject, scores: Scores, tuned_on: str | None) -> 
 
 
 def _describe(subject: Subject) -> dict[str, Any]:
-    """Returns what scores.parquet says of itself."""
+    """Returns the metadata of scores.parquet."""
     return {
         "schema_version": SCHEMA_VERSION,
         "remarks": list(subject.remarks),
@@ -161,13 +162,12 @@ def _check_scores(result: Result, content: Mapping[str, Any], path: Path) -> Non
     scores, metrics = result.scores, result.metrics
     if hash_ids(scores.patch_ids) != content["data"]["ids_sha256"]:
         raise ResultError(f"{path}: {SCORES} holds other patches. Evaluate again.")
-    predicted = predict(scores.probability, metrics.threshold)
-    for name, values in patch_scores(scores.y_true, predicted).items():
-        said = getattr(metrics.per_patch, name)
-        if not np.isclose(values.mean(), said, rtol=0, atol=1e-9):
+    for name, values in patch_scores(scores.y_true, result.predict()).items():
+        stored = getattr(metrics.per_patch, name)
+        if not np.isclose(values.mean(), stored, rtol=0, atol=1e-9):
             raise ResultError(
-                f"{path}: {name} is {values.mean()} of {SCORES}, and {said} here. One "
-                "of them was changed: evaluate again."
+                f"{path}: {name} is {values.mean()} of {SCORES}, and {stored} here. "
+                "One of them was changed: evaluate again."
             )
 
 

@@ -20,6 +20,19 @@ from bigearthnet.util.options import look_up
 
 SCHEMA_VERSION = 1
 
+# Fields of `Subject` that stand in the file under `model` and `data`.
+_MODEL = (
+    "seed",
+    "settings_sha256",
+    "weights_sha256",
+    "weights_source",
+    "shuffled_labels",
+    "chosen_on",
+    "frozen_weights",
+    "trained_on_synthetic",
+)
+_DATA = ("config", "split_scheme", "split", "train_split")
+
 _AVERAGING = (
     "per_patch: of each patch, then the mean over patches; micro: over all decisions; "
     "macro_present, macro_all: of each class, then the mean over the classes that are "
@@ -61,26 +74,13 @@ def encode_result(result: Result, scores_sha256: str) -> dict[str, Any]:
         scores_sha256: Checksum of its `scores.parquet`.
     """
     subject, metrics = result.subject, result.metrics
-    labels = subject.nomenclature.labels
+    labels, fields = subject.nomenclature.labels, asdict(subject)
     return {
         "schema_version": SCHEMA_VERSION,
         "remarks": list(subject.remarks),
-        "model": {
-            "name": subject.model,
-            "seed": subject.seed,
-            "settings_sha256": subject.settings_sha256,
-            "weights_sha256": subject.weights_sha256,
-            "weights_source": subject.weights_source,
-            "shuffled_labels": subject.shuffled_labels,
-            "chosen_on": subject.chosen_on,
-            "frozen_weights": subject.frozen_weights and dict(subject.frozen_weights),
-            "trained_on_synthetic": subject.trained_on_synthetic,
-        },
+        "model": {"name": subject.model, **{k: fields[k] for k in _MODEL}},
         "data": {
-            "config": subject.config,
-            "split_scheme": subject.split_scheme,
-            "split": subject.split,
-            "train_split": subject.train_split,
+            **{k: fields[k] for k in _DATA},
             "patches": metrics.patches,
             "unlabelled_patches": metrics.unlabelled_patches,
             "synthetic_patches": subject.synthetic_patches,
@@ -157,8 +157,8 @@ def _decode_subject(content: Mapping[str, Any]) -> Subject:
     model, data, classes = (content[k] for k in ("model", "data", "nomenclature"))
     return Subject(
         model=model["name"],
-        **{k: v for k, v in model.items() if k != "name"},
-        **{k: data[k] for k in ("config", "split_scheme", "split", "train_split")},
+        **{k: model[k] for k in _MODEL},
+        **{k: data[k] for k in _DATA},
         synthetic_patches=data["synthetic_patches"],
         nomenclature=NOMENCLATURES[classes["name"]],
         derived_from=classes["derived_from"],

@@ -1,4 +1,4 @@
-"""`scores.parquet`: what a model says of every patch of a split.
+"""`scores.parquet`: labels and probabilities of every patch of a split.
 
 A row a patch: `patch_id` (string), `y_true` (fixed-size list of uint8, a class each)
 and `probability` (fixed-size list of float32). The class order stands in the metadata
@@ -77,7 +77,7 @@ def write_scores(scores: Scores, folder: Path, metadata: Mapping[str, Any]) -> s
     Args:
         scores: What to write.
         folder: Existing folder.
-        metadata: What the file says of itself.
+        metadata: Content of the metadata of its schema.
 
     Returns:
         The sha256 of the file.

@@ -6,7 +6,7 @@ Each field is a flag of `baselines.train`; what it means stands in its help, onc
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +83,7 @@ class Settings:
     inception_size: int = _field(224, "Pixels of a side for inception_v2.", least=32)
     weights: str = _field(
         "pretrained",
-        "Weights of inception_v2; random ones are for tests of the plumbing.",
+        "Weights of inception_v2; random ones only test that everything runs.",
         "pretrained",
         "random",
     )
@@ -135,9 +135,15 @@ class Settings:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             _check_value(field, getattr(self, field.name))
-        trained = split_names(self.train_split)
-        if self.validation_split != NO_SPLIT:
-            _check_apart(trained, split_names(self.validation_split))
+        train, validation = self.train_split, self.validation_split
+        split_names(train)
+        if validation != NO_SPLIT:
+            split_names(validation)
+            if share_split(train, validation):
+                raise OptionError(
+                    "validation_split: expected splits that train_split does not have, "
+                    f"got {validation} for validation and {train} for training."
+                )
         elif self.early_stopping_patience:
             raise OptionError("early_stopping_patience: needs a validation split.")
         _check_ranges(self)
@@ -189,7 +195,7 @@ class Settings:
 
 
 def split_names(joined: str) -> tuple[str, ...]:
-    """Takes `a+b` apart.
+    """Splits `a+b` into the names of splits.
 
     Raises:
         OptionError: If a name is not that of a split, or comes twice.
@@ -204,9 +210,14 @@ def split_names(joined: str) -> tuple[str, ...]:
     return names
 
 
+def share_split(one: str, other: str) -> bool:
+    """Whether two lists of splits, joined by +, have a split in common."""
+    return not set(one.split("+")).isdisjoint(other.split("+"))
+
+
 def define_flags() -> None:
     """Defines a flag for each field."""
-    define: dict[type, Callable[..., Any]] = {
+    define: dict[type, Any] = {
         bool: flags.DEFINE_bool,
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
@@ -246,15 +257,6 @@ def _check_value(field: dataclasses.Field[Any], value: Any) -> None:
         )
     if isinstance(value, int | float) and not least <= value < float("inf"):
         raise OptionError(f"{field.name}: expected at least {least}, got {value!r}.")
-
-
-def _check_apart(train: tuple[str, ...], validation: tuple[str, ...]) -> None:
-    shared = [name for name in validation if name in train]
-    if shared:
-        raise OptionError(
-            f"validation_split: expected splits that train_split does not have, got "
-            f"{', '.join(shared)} in both."
-        )
 
 
 def _check_ranges(settings: Settings) -> None:

@@ -1,8 +1,9 @@
-"""Is one model better than another, or did it meet the luckier patches?
+"""Tests whether one model is better than another, or only had luckier patches.
 
 Patches of one product (an acquisition of a tile) resemble each other, so that products,
-not patches, are the independent units: they are what is drawn again and what may change
-its sign. A paired t-test over patches, as it is often printed, stands beside, labelled.
+not patches, are the independent units: the bootstrap draws products, and the
+permutation test flips the signs of products. The common paired t-test over patches is
+added for comparison, labelled as such.
 """
 
 from __future__ import annotations
@@ -64,8 +65,6 @@ def compare_scores(
     products: npt.NDArray[np.int64],
     *,
     seed: int = 0,
-    num_draws: int = NUM_DRAWS,
-    num_flips: int = NUM_FLIPS,
 ) -> Difference:
     """Compares the scores of two models, patch by patch.
 
@@ -74,8 +73,6 @@ def compare_scores(
         other: The other model's, in the same order.
         products: Number of each patch's product; see `find_products`.
         seed: Seed of the draws and flips.
-        num_draws: Draws of the bootstrap.
-        num_flips: Flips of the test.
 
     Returns:
         The difference, not yet corrected for other tests; see `correct`.
@@ -92,16 +89,14 @@ def compare_scores(
     counts = np.bincount(products)
     sums = np.bincount(products, weights=differences).astype(np.float64)
     enough = len(counts) >= MIN_PRODUCTS
-    low, high = bootstrap_interval(sums, counts, seed=seed, num_draws=num_draws)
+    low, high = bootstrap_interval(sums, counts, seed=seed)
     return Difference(
         mean=float(differences.mean()),
         low=low,
         high=high,
         patches=len(differences),
         products=len(counts),
-        p_value=(
-            sign_flip_test(sums, seed=seed, num_flips=num_flips) if enough else None
-        ),
+        p_value=sign_flip_test(sums, seed=seed) if enough else None,
         p_holm=None,
         p_t_test=t_test(differences),
     )

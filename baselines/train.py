@@ -1,16 +1,16 @@
-"""Trains one of the paper's models, or goes on with a training that was stopped.
+"""Trains one of the paper's models, or resumes a training that was stopped.
 
 The flagfiles of the runs lie in baselines/flags/; --run=NAME takes one of them wherever
 the package is installed, and flags after it change it. A folder holds one run: the same
-command goes on where it stopped, to the same bits on the same machine; other settings
-are refused. WORKDIR then has
+command resumes it where it stopped, and ends with the same bits on the same machine;
+other settings are refused. WORKDIR then has
 
   settings.json       every flag, the hash of the patch ids, order of classes and bands,
                       scaling, versions of packages
   weights.weights.h5  the weights of the last epoch, or of the best one if early
                       stopping was asked for
   training.json       the loss of each epoch
-  checkpoints/, logs/ states to go on from; event files for TensorBoard
+  checkpoints/, logs/ states to resume from; event files for TensorBoard
 
 Example:
   python -m baselines.train --run=s_cnn_all --data_dir=data --workdir=runs/all_0
@@ -62,7 +62,7 @@ def train(
         data_dir: The data directory of the build.
         folder: The run's folder; made if missing.
         weights_path: Checkpoint of inception_v2.
-        features_dir: Where its features are kept; None for a folder of the run's.
+        features_dir: Folder of its cached features; None for one in the workdir.
         checkpoint_every_steps: Saves a state after as many steps, too.
         restart: Deletes what an earlier run left in the folder.
         quiet: Shows no progress.
@@ -72,7 +72,7 @@ def train(
         StoreError: If there is no store, or one of its files is missing.
         ShardError: If the store is damaged.
         WeightsError: If the weights of inception_v2 are missing or are others.
-        CheckpointError: If the state to go on from is damaged.
+        CheckpointError: If the state to resume from is damaged.
         CacheError: If kept features are of another network.
     """
     if checkpoint_every_steps < 0:
@@ -99,7 +99,7 @@ def train(
             return
         data: tuple[PatchData, PatchData | None] = (train_data, validation_data)
         if chosen.uses_features:
-            from baselines.features import load_or_make_features
+            from baselines.frozen_features import load_or_make_features
 
             load = functools.partial(
                 load_or_make_features,
@@ -122,7 +122,7 @@ def describe_run(
     *,
     weights_path: Path | None,
 ) -> Run:
-    """Returns what settings.json says of a run.
+    """Returns the description of a run that settings.json holds.
 
     Args:
         chosen: What to train, and how.
@@ -229,7 +229,7 @@ def _define_flags() -> None:
     flags.DEFINE_string("run", None, "Flagfile that comes with the package, by name.")
     flags.DEFINE_string("weights_path", None, "TF-Slim checkpoint of inception_v2.")
     flags.DEFINE_string(
-        "features_dir", None, "Where its features are kept; in the workdir if not said."
+        "features_dir", None, "Folder of its features; by default in the workdir."
     )
     flags.DEFINE_integer(
         "checkpoint_every_steps", 0, "Saves a state after as many steps, too."

@@ -1,4 +1,4 @@
-"""The training loop: epochs of compiled steps that can stop and go on anywhere."""
+"""The training loop: epochs of compiled steps; resumes at any step."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baselines.checkpoints import (
+from baselines.input_pipeline import PatchData, unwrap_errors
+from baselines.logs import Log, open_log
+from baselines.optimizers import choose_jit, make_optimizer, make_schedule
+from baselines.settings import Settings
+from baselines.steps import Steps
+from baselines.training_states import (
     State,
     copy_weights,
     load_state,
     save_state,
     set_weights,
 )
-from baselines.input_pipeline import PatchData, clear_errors
-from baselines.logs import Log, open_log
-from baselines.optimizers import choose_jit, make_optimizer, make_schedule
-from baselines.settings import Settings
-from baselines.steps import Steps
 from bigearthnet.errors import OptionError
 from bigearthnet.util.progress import Progress
 
@@ -101,13 +101,13 @@ class Trainer:
 
         Raises:
             CheckpointError: If the last state is damaged or of another model.
-            OptionError: If the loss is no number any more.
+            OptionError: If the loss is no longer finite.
             ShardError: If a shard is damaged.
             OSError: If a file cannot be written.
         """
         folder = outputs.checkpoints
         self.state = load_state(folder, self.model, self._optimizer) or State()
-        with open_log(outputs.logs) as log, clear_errors():
+        with open_log(outputs.logs) as log, unwrap_errors():
             while not self._is_done():
                 start = time.monotonic()
                 self._run_batches(outputs, log)
@@ -117,7 +117,7 @@ class Trainer:
             set_weights(self.model, self.state.best_weights)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what training.json says, but for weights; times under `times`."""
+        """Returns the content of training.json, without the checksum of the weights."""
         state, chosen = self.state, self._settings.early_stopping_patience > 0
         return {
             "steps": state.step,

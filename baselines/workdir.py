@@ -34,7 +34,7 @@ EVALUATIONS = "evaluations"
 FEATURES = "features"
 _LOCK = "lock"
 
-# Names of settings.json that hold orders, and what it says of each splits' patches.
+# Fields of settings.json that hold orders, and the fields that describe patches.
 _ORDERS = ("classes", "bands", "groups")
 _DATA = {"split": str, "patches": int, "ids_sha256": str, "synthetic_patches": int}
 

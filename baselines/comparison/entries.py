@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.comparison.paper import TABLE_4
-from baselines.decisions import METRICS, patch_scores, predict
+from baselines.decisions import METRICS, patch_scores
 from baselines.errors import ResultError
 from baselines.evaluations import Result, Subject
 from baselines.input_pipeline import hash_ids
@@ -27,7 +27,7 @@ from bigearthnet.util.options import look_up
 
 
 @dataclass(frozen=True)
-class Run:
+class Evaluation:
     """An evaluation of one workdir, its patches sorted by id.
 
     Attributes:
@@ -49,12 +49,17 @@ class Entry:
     """
 
     name: str
-    runs: tuple[Run, ...]
+    runs: tuple[Evaluation, ...]
 
     @property
     def subject(self) -> Subject:
         """What was evaluated, with the first seed."""
         return self.runs[0].result.subject
+
+    @property
+    def predicted(self) -> npt.NDArray[np.uint8]:
+        """The classes that the first seed's model predicts, (patch, class), uint8."""
+        return self.runs[0].result.predict()
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -74,7 +79,7 @@ class Entry:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What must be said beside its figures."""
+        """Warnings that have to stand beside its figures."""
         derived = self.subject.derived_from
         return (
             *self.subject.remarks,
@@ -96,20 +101,10 @@ class Entry:
         """
         return self.values(lambda metrics: getattr(metrics.classes[number], name))
 
-    def predict(self) -> npt.NDArray[np.uint8]:
-        """Says which classes the first seed's model predicts; (patch, class), uint8."""
-        result = self.runs[0].result
-        return predict(result.scores.probability, result.metrics.threshold)
-
     def patch_scores(self) -> dict[str, npt.NDArray[np.float64]]:
         """Returns each headline metric of each patch, as a mean over the seeds."""
-        scores = [
-            patch_scores(
-                run.result.scores.y_true,
-                predict(run.result.scores.probability, run.result.metrics.threshold),
-            )
-            for run in self.runs
-        ]
+        results = [run.result for run in self.runs]
+        scores = [patch_scores(r.scores.y_true, r.predict()) for r in results]
         return {name: np.mean([s[name] for s in scores], axis=0) for name in METRICS}
 
 
@@ -129,7 +124,7 @@ class Group:
         return self.entries[0].runs[0].result
 
 
-def read_run(workdir: Path, split: str, labels: str | None = None) -> Run:
+def read_evaluation(workdir: Path, split: str, labels: str | None = None) -> Evaluation:
     """Reads the evaluation of a workdir.
 
     Args:
@@ -161,10 +156,10 @@ def read_run(workdir: Path, split: str, labels: str | None = None) -> Run:
             f"{folder} holds an evaluation of {result.subject.split}, not of {split}. "
             "Was it renamed?"
         )
-    return Run(workdir, replace(result, scores=result.scores.sort()))
+    return Evaluation(workdir, replace(result, scores=result.scores.sort()))
 
 
-def group_runs(runs: Sequence[Run]) -> list[Group]:
+def group_evaluations(runs: Sequence[Evaluation]) -> list[Group]:
     """Puts seeds of a model together, and what may be compared into groups.
 
     Args:
@@ -186,7 +181,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     return groups
 
 
-def check_comparable(one: Run, other: Run) -> None:
+def check_comparable(one: Evaluation, other: Evaluation) -> None:
     """Refuses to compare runs that differ in more than the model.
 
     Raises:
@@ -230,8 +225,8 @@ def _describe(result: Result) -> dict[str, object]:
     }
 
 
-def _make_entries(runs: Sequence[Run]) -> tuple[Entry, ...]:
-    by_key: dict[tuple[object, ...], list[Run]] = {}
+def _make_entries(runs: Sequence[Evaluation]) -> tuple[Entry, ...]:
+    by_key: dict[tuple[object, ...], list[Evaluation]] = {}
     for run in sorted(runs, key=lambda run: run.result.subject.seed):
         subject = run.result.subject
         key = (
@@ -259,7 +254,7 @@ def _describe_variant(subject: Subject) -> str:
     return f"{settings}, checkpoint {checkpoint[:8]}" if checkpoint else settings
 
 
-def _check_seeds(runs: Sequence[Run]) -> None:
+def _check_seeds(runs: Sequence[Evaluation]) -> None:
     """Refuses a seed that comes twice: it would count as a repetition."""
     for one, other in itertools.pairwise(runs):
         seed = one.result.subject.seed

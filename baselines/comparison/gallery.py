@@ -55,7 +55,7 @@ def find_differing(group: Group) -> npt.NDArray[np.bool_]:
     Models with random weights do not count.
     """
     predicted = [
-        entry.predict()
+        entry.predicted
         for entry in group.entries
         if not entry.subject.has_random_weights
     ]
@@ -142,7 +142,7 @@ def _make_card(group: Group, row: int, pictures: Mapping[str, bytes]) -> Card:
     true = "; ".join(labels[i] for i in np.flatnonzero(truth)) or "none"
     lines = [("Labels", true)]
     lines += [
-        (_title(entry), _describe(labels, truth, entry.predict()[row]))
+        (_title(entry), _describe(labels, truth, entry.predicted[row]))
         for entry in group.entries
     ]
     return Card(patch, pictures.get(patch), tuple(lines))
@@ -155,13 +155,15 @@ def _title(entry: Entry) -> str:
 
 
 def _describe(
-    labels: Sequence[str], truth: npt.NDArray[np.uint8], said: npt.NDArray[np.uint8]
+    labels: Sequence[str],
+    truth: npt.NDArray[np.uint8],
+    predicted: npt.NDArray[np.uint8],
 ) -> str:
     """Says what was predicted rightly (✓), wrongly (✗), and what was missed."""
     parts: dict[str, list[str]] = defaultdict(list)
-    for label, is_true, is_said in zip(labels, truth, said, strict=True):
-        if is_true or is_said:
-            kind = "missed: " if not is_said else "✓ " if is_true else "✗ "
+    for label, is_true, is_found in zip(labels, truth, predicted, strict=True):
+        if is_true or is_found:
+            kind = "missed: " if not is_found else "✓ " if is_true else "✗ "
             parts[kind].append(label)
     texts = [
         f"{kind}{'; '.join(parts[kind])}"

@@ -7,12 +7,7 @@ from dataclasses import dataclass
 
 from baselines.comparison.entries import Group
 from baselines.decisions import METRICS
-from baselines.significance import (
-    Difference,
-    compare_scores,
-    correct,
-    find_products,
-)
+from baselines.significance import Difference, compare_scores, correct, find_products
 
 
 @dataclass(frozen=True)

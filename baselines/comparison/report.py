@@ -11,7 +11,7 @@ import numpy as np
 
 from baselines.comparison import tables
 from baselines.comparison.chart import draw_bars
-from baselines.comparison.entries import Entry, Group, Run
+from baselines.comparison.entries import Entry, Evaluation, Group
 from baselines.comparison.pairs import Pair
 from baselines.comparison.paper import SPLIT, TABLE_4, TITLE
 from baselines.decisions import METRICS
@@ -213,7 +213,7 @@ def _encode_entry(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _encode_run(run: Run) -> dict[str, Any]:
+def _encode_run(run: Evaluation) -> dict[str, Any]:
     result = run.result
     return {
         "seed": result.subject.seed,

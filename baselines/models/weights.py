@@ -24,7 +24,7 @@ WeightsRecord: TypeAlias = "dict[str, str | int]"
 
 
 def describe_weights(source: str, path: Path | None, seed: int) -> WeightsRecord:
-    """Says which weights are meant, for the records and for the key of cached features.
+    """Identifies weights, for settings.json and for the key of cached features.
 
     Args:
         source: `pretrained` or `random`.

@@ -60,10 +60,11 @@ def to_tf(
     chosen = choose_columns(reader.features, columns)
     for name in ragged:
         if name in chosen:
-            vectors = [f.name for f in reader.features.values() if len(f.shape) == 1]
+            shape = (len(reader.features[name].labels),)
+            vectors = [f.name for f in reader.features.values() if f.shape == shape]
             raise OptionError(
-                f"{name} has another length for each patch: ask for its vector "
-                f"instead, which is one of {', '.join(vectors)}."
+                f"{name} has another length for each patch: ask for "
+                f"{' or '.join(vectors) or 'a vector'} instead."
             )
     epochs = itertools.count()
     signature = {

@@ -26,13 +26,14 @@ def describe_meaning(config: Config) -> dict[str, Any]:
     """
     nomenclatures = [chosen.nomenclature for chosen in config.release.label_sets]
     return {
-        **{n.name: _hash_lines(n.labels) for n in nomenclatures},
+        **{n.name: hash_lines(n.labels) for n in nomenclatures},
         "bands": [band.name for group in config.groups for band in group.bands],
         "splits": hash_table(config.release),
     }
 
 
-def _hash_lines(lines: Sequence[str]) -> str:
+def hash_lines(lines: Sequence[str]) -> str:
+    """Returns the sha256 of lines joined by line feeds, in UTF-8."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -165,9 +165,14 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 
 def write_text(text: str, path: Path) -> None:
-    """Writes a text file in UTF-8; it appears whole and durable, or not at all."""
+    """Writes a text file in UTF-8; see `write_bytes`."""
+    write_bytes(text.encode(), path)
+
+
+def write_bytes(content: bytes | memoryview, path: Path) -> None:
+    """Writes a file; it appears whole and durable, or not at all."""
     with DurableFile(path.parent, path.name) as file:
-        file.write(text.encode())
+        file.write(content)
         file.finish()
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from baselines.evaluations import Subject
 from baselines.settings import Settings
+from baselines.workdir import Run
 from bigearthnet.release.nomenclature import CLC43, CLC_LEVEL1
 
 MakeSubject = Callable[..., Subject]
@@ -14,8 +15,9 @@ MakeSubject = Callable[..., Subject]
 
 def describe(settings: Settings, **changes: Any) -> Subject:
     """What a model of these settings is evaluated on."""
-    return Subject.from_settings(
-        settings,
+    run = Run(settings, {"train": {"synthetic_patches": 0}}, {}, None)
+    return Subject.from_run(
+        run,
         **{
             "split": "test",
             "weights_sha256": "a" * 64,

@@ -9,13 +9,13 @@ import pytest
 
 from baselines.input_pipeline import (
     StoreData,
-    clear_errors,
     draw_order,
     hash_ids,
+    unwrap_errors,
 )
 from baselines.settings import Settings
 from baselines.stored_rows import open_random_access
-from bigearthnet.errors import OptionError, ShardError, StoreError
+from bigearthnet.errors import ShardError
 from bigearthnet.loading import load
 from bigearthnet.schema.examples import Example
 
@@ -187,22 +187,6 @@ def test_arrow_and_tfrecord_give_the_same(many_shards: Path, tmp_path: Path) -> 
     )
 
 
-def test_parquet_alone_is_refused(many_shards: Path, tmp_path: Path) -> None:
-    """A store that has no random access leads to an error that says what to build."""
-    folder = keep_format(many_shards, tmp_path, "parquet")
-
-    with pytest.raises(OptionError, match=r"parquet.*build tfrecord or arrow"):
-        open_splits(folder)
-
-
-def test_a_missing_split_is_an_error(all_stores: Path, tmp_path: Path) -> None:
-    """A split that was not built is named, with those that are there."""
-    with pytest.raises(OptionError, match=r"'validation'.*expected one of train, test"):
-        open_splits(all_stores, "validation")
-    with pytest.raises(StoreError, match="no store"):
-        open_splits(tmp_path)
-
-
 def test_damage_found_while_reading_is_an_error_of_ours(
     many_shards: Path, tmp_path: Path
 ) -> None:
@@ -216,6 +200,6 @@ def test_damage_found_while_reading_is_an_error_of_ours(
 
     with (
         pytest.raises(ShardError, match=f"{path.name}.*wrong checksum"),
-        clear_errors(),
+        unwrap_errors(),
     ):
         read_ids(data, seed=None)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines.comparison.entries import Group, group_runs, read_run
+from baselines.comparison.entries import Group, group_evaluations, read_evaluation
 from baselines.decisions import METRICS
 from baselines.errors import ResultError
 from baselines.scores import Scores
@@ -20,7 +20,9 @@ MakeWorkdir = Callable[..., Path]
 
 def group(*workdirs: Path, split: str = "test", labels: str | None = None) -> Group:
     """The only group of some workdirs."""
-    (found,) = group_runs([read_run(workdir, split, labels) for workdir in workdirs])
+    (found,) = group_evaluations(
+        [read_evaluation(workdir, split, labels) for workdir in workdirs]
+    )
     return found
 
 
@@ -65,11 +67,11 @@ def test_frozen_checkpoints_are_entries_of_their_own(
     for seed, digest in enumerate(("1" * 64, "2" * 64)):
         frozen = {"source": "tf-slim", "sha256": digest}
         changes = {"model": "inception_v2", "seed": seed, "frozen_weights": frozen}
-        runs.append(read_run(make_workdir(digest[0], **changes), "test"))
+        runs.append(read_evaluation(make_workdir(digest[0], **changes), "test"))
         drawn = {"source": "random", "seed": seed}
         changes = {"model": "third", "seed": seed, "frozen_weights": drawn}
-        runs.append(read_run(make_workdir(f"r{seed}", **changes), "test"))
-    (group,) = group_runs(runs)
+        runs.append(read_evaluation(make_workdir(f"r{seed}", **changes), "test"))
+    (group,) = group_evaluations(runs)
 
     assert [1, 1, 2] == [len(entry.runs) for entry in group.entries]
     assert group.entries[1].name.endswith("checkpoint 22222222)")
@@ -113,10 +115,10 @@ def test_official_and_random_splits_are_groups_of_their_own(
 ) -> None:
     """Results of the two schemes are never put together, official ones come first."""
     random = make_workdir("a", split_scheme="random", config="s2-random")
-    runs = [read_run(w, "test") for w in (random, make_workdir("b"))]
+    runs = [read_evaluation(w, "test") for w in (random, make_workdir("b"))]
 
     assert ["official", "random"] == [
-        g.result.subject.split_scheme for g in group_runs(runs)
+        g.result.subject.split_scheme for g in group_evaluations(runs)
     ]
 
 
@@ -168,10 +170,10 @@ def test_a_workdir_of_another_split_is_refused(make_workdir: MakeWorkdir) -> Non
     """An evaluation that was moved to another split's folder is found out."""
     workdir = make_workdir("a", split="validation")
     with pytest.raises(ResultError, match="missing: the model was not evaluated"):
-        read_run(workdir, "test")
+        read_evaluation(workdir, "test")
     (workdir / "evaluations/validation").rename(workdir / "evaluations/test")
     with pytest.raises(ResultError, match="an evaluation of validation, not of test"):
-        read_run(workdir, "test")
+        read_evaluation(workdir, "test")
 
 
 def test_derived_and_learnt_levels_stand_side_by_side(
@@ -194,6 +196,6 @@ def test_classes_that_were_not_evaluated_are_refused(make_workdir: MakeWorkdir) 
     workdir = make_workdir("a")
 
     with pytest.raises(ResultError, match="no evaluation of test in clc_level2"):
-        read_run(workdir, "test", "clc_level2")
+        read_evaluation(workdir, "test", "clc_level2")
     with pytest.raises(OptionError, match="unknown nomenclature"):
-        read_run(workdir, "test", "level2")
+        read_evaluation(workdir, "test", "level2")

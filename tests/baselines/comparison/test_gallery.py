@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines.comparison.entries import Group, group_runs, read_run
+from baselines.comparison.entries import Group, group_evaluations, read_evaluation
 from baselines.comparison.gallery import (
     choose_examples,
     find_differing,
@@ -46,7 +46,9 @@ def make_group(make_workdir: MakeWorkdir) -> MakeGroup:
             options = {"split": SPLIT, "weights_source": source, **changes}
             workdirs.append(make_workdir(model, scores=scores, model=model, **options))
         split = changes.get("split", SPLIT)
-        (group,) = group_runs([read_run(workdir, split) for workdir in workdirs])
+        (group,) = group_evaluations(
+            [read_evaluation(workdir, split) for workdir in workdirs]
+        )
         return group
 
     return make

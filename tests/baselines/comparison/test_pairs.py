@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from baselines.comparison.entries import group_runs, read_run
+from baselines.comparison.entries import group_evaluations, read_evaluation
 from baselines.comparison.pairs import Pair, compare_pairs
 from baselines.decisions import METRICS
 from baselines.significance import holm
@@ -19,7 +19,7 @@ def compare(make_workdir: MakeWorkdir) -> Callable[..., list[Pair]]:
 
     def compare_models(**models: float) -> list[Pair]:
         runs = [
-            read_run(
+            read_evaluation(
                 make_workdir(
                     model,
                     model=model,
@@ -30,7 +30,7 @@ def compare(make_workdir: MakeWorkdir) -> Callable[..., list[Pair]]:
             )
             for model, quality in models.items()
         ]
-        (group,) = group_runs(runs)
+        (group,) = group_evaluations(runs)
         return compare_pairs(group)
 
     return compare_models
@@ -74,9 +74,9 @@ def test_patches_seen_in_training_are_left_out(
     """No statement is made from patches that trained a model or chose its weights."""
     changes = {"split": "excluded", use: "excluded"}
     runs = [
-        read_run(make_workdir(model, model=model, **changes), "excluded")
+        read_evaluation(make_workdir(model, model=model, **changes), "excluded")
         for model in ("a", "b")
     ]
-    (group,) = group_runs(runs)
+    (group,) = group_evaluations(runs)
 
     assert [] == compare_pairs(group)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines.comparison.entries import group_runs, read_run
+from baselines.comparison.entries import group_evaluations, read_evaluation
 from baselines.comparison.gallery import make_gallery
 from baselines.comparison.pairs import compare_pairs
 from baselines.comparison.report import Section, make_blocks, make_json
@@ -27,7 +27,9 @@ def make_sections(make_workdir: MakeWorkdir) -> MakeSections:
         workdirs = [
             make_workdir(str(n), split=split, **run) for n, run in enumerate(runs)
         ]
-        groups = group_runs([read_run(workdir, split) for workdir in workdirs])
+        groups = group_evaluations(
+            [read_evaluation(workdir, split) for workdir in workdirs]
+        )
         return [Section(g, compare_pairs(g), make_gallery(g, count=1)) for g in groups]
 
     return make

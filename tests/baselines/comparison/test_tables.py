@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from baselines.comparison import tables
-from baselines.comparison.entries import Group, group_runs, read_run
+from baselines.comparison.entries import Group, group_evaluations, read_evaluation
 from baselines.comparison.pairs import Pair, compare_pairs
 from baselines.comparison.paper import TABLE_4
 from baselines.scores import Scores
@@ -28,7 +28,9 @@ def make_group(make_workdir: MakeWorkdir) -> MakeGroup:
 
     def make(*runs: dict[str, Any]) -> Group:
         workdirs = [make_workdir(str(n), **run) for n, run in enumerate(runs)]
-        (group,) = group_runs([read_run(workdir, "test") for workdir in workdirs])
+        (group,) = group_evaluations(
+            [read_evaluation(workdir, "test") for workdir in workdirs]
+        )
         return group
 
     return make

@@ -53,6 +53,8 @@ def test_labels_become_the_union_of_what_each_becomes(
     vector[0, [CLC43.labels.index(name) for name in names]] = 1
     found = map_labels(vector, CLC43, target)
 
+    np.testing.assert_array_equal(found, map_vectors(vector, target), strict=False)
+    assert np.uint8 == map_vectors(vector, target).dtype
     assert (1, len(target)) == found.shape
     assert "uint8" == found.dtype.name
     assert {0, 1} >= set(np.unique(found))

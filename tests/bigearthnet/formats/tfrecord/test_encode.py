@@ -7,16 +7,14 @@ import numpy as np
 import pytest
 
 from bigearthnet.formats.tfrecord.encode import make_encoder
-from bigearthnet.release import RELEASES
+from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
-from bigearthnet.schema.examples import Example, get_make_example
+from bigearthnet.schema.examples import Example, assemble, get_make_example
 from bigearthnet.schema.features import Feature
 from bigearthnet.source.patch import RawPatch, decode_patch
 
-RGB_SCHEMA = get_config("s2-rgb", RELEASES).schema
-
-S2_SCHEMA = get_config("s2", RELEASES).schema
+ARCHIVE = V1.archive("s2")
 
 Patches = dict[str, dict[str, bytes]]
 
@@ -37,17 +35,20 @@ def encode_one(feature: Feature, value: Any) -> bytes:
     return make_encoder((feature,))({feature.name: value})
 
 
-@pytest.mark.parametrize("schema", [S2_SCHEMA, RGB_SCHEMA], ids=["s2", "rgb"])
+@pytest.mark.parametrize("name", ["s2", "s2-rgb"])
 def test_protobuf_gives_back_every_value(
-    schema: tuple[Feature, ...], sample_patches: Patches, patch_index: PatchIndex
+    name: str, sample_patches: Patches, patch_index: PatchIndex
 ) -> None:
     """TensorFlow's own parser finds each feature of real examples as it was."""
-    encode, make_example = make_encoder(schema), get_make_example(schema)
+    config = get_config(name, RELEASES)
+    encode = make_encoder(config.schema)
+    make_example = get_make_example(config, config.schema)
     for patch_id, files in sample_patches.items():
         row = patch_index.find(patch_id)
         assert row is not None
-        patch = decode_patch(RawPatch(row, patch_id, files))
-        example = make_example(patch, patch_index.facts(row))
+        raw = RawPatch(row, patch_id, files)
+        patch = decode_patch(raw, ARCHIVE, V1.nomenclature)
+        example = make_example(assemble(row, patch_index, [(ARCHIVE, patch)]))
         expected = {name: to_proto_values(value) for name, value in example.items()}
 
         assert expected == parse(encode(example))

@@ -6,7 +6,6 @@ features at hand, 100 epochs of the head take minutes.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -19,10 +18,11 @@ from baselines import feature_cache
 from baselines.errors import CacheError
 from baselines.feature_cache import FeatureShards, Key, open_cache
 from baselines.feature_data import FeatureData
-from baselines.input_pipeline import StoreData, clear_errors, count_nbytes
+from baselines.input_pipeline import StoreData, count_nbytes, unwrap_errors
 from baselines.models.inception_v2 import NUM_FEATURES
 from baselines.models.weights import WeightsRecord, describe_weights
 from baselines.settings import Settings, split_names
+from bigearthnet.store.compatibility import hash_lines
 from bigearthnet.util.progress import Progress
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def load_or_make_features(
 
 
 def make_network_key(settings: Settings, weights: WeightsRecord) -> Key:
-    """Returns all that decides the features of given pixels."""
+    """Returns all that decides the features of given pixels, but the pixels."""
     return {
         "format_version": FORMAT_VERSION,
         "network": settings.model,
@@ -96,7 +96,7 @@ def make_network_key(settings: Settings, weights: WeightsRecord) -> Key:
 
 
 def make_patches_key(data: StoreData) -> Key:
-    """Returns which patches of a store are meant, in which order, with which pixels.
+    """Identifies patches of a store, their order, and their pixels.
 
     Ids alone would not do: a synthetic store has the ids of real patches.
     """
@@ -105,13 +105,9 @@ def make_patches_key(data: StoreData) -> Key:
         "config": data.store.config.name,
         "split": data.split,
         "num_patches": data.num_patches,
-        "patch_ids_sha256": _hash_lines(data.patch_ids),
-        "pixels_sha256": _hash_lines([file["sha256"] for file in files]),
+        "patch_ids_sha256": hash_lines(data.patch_ids),
+        "pixels_sha256": hash_lines([file["sha256"] for file in files]),
     }
-
-
-def _hash_lines(lines: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _build_model(settings: Settings, weights_path: Path | None) -> keras.Model:
@@ -161,7 +157,7 @@ def _compute(
         _BATCH_SIZE, seed=None, start_batch=rows.start // _BATCH_SIZE
     )
     start = rows.start
-    with clear_errors():
+    with unwrap_errors():
         for inputs, _ in batches.take(-(-(rows.stop - start) // _BATCH_SIZE)):
             found = forward(inputs).numpy()
             with np.errstate(over="ignore"):  # found out where it is written

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from baselines import feature_cache, features
+from baselines import feature_cache, frozen_features
 from baselines.errors import CacheError, WeightsError
 from baselines.feature_data import FeatureData
 from baselines.input_pipeline import StoreData
@@ -47,7 +47,7 @@ HALF = dataclasses.replace(SETTINGS, features_dtype="float16")
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Six patches take three shards of two batches."""
     monkeypatch.setattr(feature_cache, "SHARD_PATCHES", 2)
-    monkeypatch.setattr(features, "_BATCH_SIZE", 1)
+    monkeypatch.setattr(frozen_features, "_BATCH_SIZE", 1)
 
 
 def build_fake(settings: Settings, _: Path | None) -> Callable[..., tf.Tensor]:
@@ -77,7 +77,9 @@ def load_real(all_stores: Path, tmp_path: Path) -> Load:
         data_dir = options.pop("data_dir", all_stores)
         data = open_data(settings, data_dir, options.pop("split", None))
         values = {"weights_path": None, "cache_dir": tmp_path / "cache", "quiet": True}
-        return features.load_or_make_features(settings, data, **(values | options))
+        return frozen_features.load_or_make_features(
+            settings, data, **(values | options)
+        )
 
     return load_features
 
@@ -85,7 +87,7 @@ def load_real(all_stores: Path, tmp_path: Path) -> Load:
 @pytest.fixture
 def load(load_real: Load, monkeypatch: pytest.MonkeyPatch) -> Load:
     """The same, with another network in place of Inception-v2."""
-    monkeypatch.setattr(features, "_build_model", build_fake)
+    monkeypatch.setattr(frozen_features, "_build_model", build_fake)
     return load_real
 
 
@@ -154,7 +156,7 @@ def test_features_are_computed_once(
     """A second run builds no network, and has the same features to the last bit."""
     first = load()
     assert ["00000.npy", "00001.npy", "00002.npy"] == computed
-    monkeypatch.delattr(features, "_build_model")
+    monkeypatch.delattr(frozen_features, "_build_model")
 
     again = load()
 
@@ -169,7 +171,9 @@ def test_a_run_that_ended_goes_on(
     expected = values(load(cache_dir=tmp_path / "whole"))
     computed.clear()
     with monkeypatch.context() as context:
-        context.setattr(features, "_compute", make_ending(features._compute, after=2))
+        context.setattr(
+            frozen_features, "_compute", make_ending(frozen_features._compute, after=2)
+        )
         with pytest.raises(KeyboardInterrupt):
             load()
     assert ["00000.npy"] == computed
@@ -346,7 +350,7 @@ def test_features_that_cannot_be_kept_are_refused(
     def build(*_: object) -> Callable[..., tf.Tensor]:
         return lambda inputs, training: tf.fill((1, 1024), np.float32(value))
 
-    monkeypatch.setattr(features, "_build_model", build)
+    monkeypatch.setattr(frozen_features, "_build_model", build)
 
     with pytest.raises(CacheError, match=f"patches 0 to 1 are too large for {dtype}"):
         load(dataclasses.replace(SETTINGS, features_dtype=dtype))

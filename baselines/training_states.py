@@ -1,4 +1,4 @@
-"""Exact states of training: what a run goes on from as if it had never stopped.
+"""Exact states of training, from which a run resumes as if it had never stopped.
 
 A state is one `.npz` file: every variable of model and optimizer (those of seed
 generators, too, which Keras's own savers leave out) and what the loop knows, as JSON.
@@ -12,7 +12,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.errors import CheckpointError
-from bigearthnet.util.files import DurableFile
+from bigearthnet.util.files import write_bytes
 
 if TYPE_CHECKING:
     import keras
@@ -75,7 +75,7 @@ def save_state(
         OSError: If the file cannot be written.
     """
     folder.mkdir(exist_ok=True)
-    known = {k: v for k, v in asdict(state).items() if k != "best_weights"}
+    known = {k: v for k, v in vars(state).items() if k != "best_weights"}
     variables = _list_variables(model, optimizer)
     head = {"version": _VERSION, "state": known, "variables": _describe(variables)}
     arrays: _Arrays = {"head": np.array(json.dumps(head))}
@@ -83,9 +83,7 @@ def save_state(
     arrays |= {f"best{i}": array for i, array in enumerate(state.best_weights)}
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **arrays)
-    with DurableFile(folder, f"step-{state.step:010}.npz") as file:
-        file.write(content.getbuffer())
-        file.finish()
+    write_bytes(content.getbuffer(), folder / f"step-{state.step:010}.npz")
     for path in _find(folder)[:-_KEPT]:
         path.unlink()
 
@@ -178,6 +176,6 @@ def _read(path: Path) -> tuple[State, list[Any], _Arrays]:
 
 def _make_error(path: Path, cause: object) -> CheckpointError:
     return CheckpointError(
-        f"{path} is damaged ({cause}). Delete it to go on from the state before it, or "
-        "begin again with --restart."
+        f"{path} is damaged ({cause}). Delete it to resume from the state before it, "
+        "or begin again with --restart."
     )

@@ -8,7 +8,7 @@ import pytest
 
 from baselines.evaluations import Result
 from baselines.results import evaluation_folder, read_results
-from baselines.summary import format_results
+from baselines.results_text import format_results
 from bigearthnet.release.nomenclature import CLC_LEVEL1
 
 MakeWorkdir = Callable[..., Path]

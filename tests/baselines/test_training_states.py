@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from baselines.checkpoints import (
+from baselines.errors import CheckpointError
+from baselines.training_states import (
     State,
     copy_weights,
     load_state,
     save_state,
     set_weights,
 )
-from baselines.errors import CheckpointError
 
 
 def make_pair(units: int = 3, seed: int = 1) -> tuple[keras.Model, keras.Optimizer]:

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from baselines.stored_rows import open_random_access, open_rows
+from bigearthnet.errors import OptionError, ShardError, StoreError
+from bigearthnet.store import PATCHES
+
+ALL = "train+validation+test+excluded"
+
+
+@pytest.mark.parametrize("form", ["arrow", "bigearthnet"])
+def test_ids_are_those_of_the_rows(
+    form: str, many_shards: Path, tmp_path: Path
+) -> None:
+    """Each row has the id that its shard holds, split after split."""
+    shutil.copytree(many_shards / form, tmp_path / form)
+    reader, ids = open_rows(open_random_access(tmp_path, "s2"), ALL)
+    stored = reader.gather(range(len(reader)), ["patch_id"])["patch_id"]
+
+    assert 6 == len(ids)
+    assert ids == [i.decode() if isinstance(i, bytes) else i for i in stored]
+
+
+def test_parquet_alone_is_refused(many_shards: Path, tmp_path: Path) -> None:
+    """A store that has no random access leads to an error that says what to build."""
+    shutil.copytree(many_shards / "huggingface", tmp_path / "huggingface")
+
+    with pytest.raises(OptionError, match=r"parquet.*build tfrecord or arrow"):
+        open_random_access(tmp_path, "s2")
+
+
+def test_what_is_missing_is_an_error(all_stores: Path, tmp_path: Path) -> None:
+    """A split that was not built is named, with those that are there."""
+    store = open_random_access(all_stores, "s2")
+
+    with pytest.raises(OptionError, match=r"'validation'.*expected one of train, test"):
+        open_rows(store, "validation")
+    with pytest.raises(StoreError, match="no store"):
+        open_random_access(tmp_path, "s2")
+
+
+def test_a_table_of_other_patches_is_refused(many_shards: Path, tmp_path: Path) -> None:
+    """Shards and the table of patches must have as many patches."""
+    shutil.copytree(many_shards / "arrow", tmp_path / "arrow")
+    store = open_random_access(tmp_path, "s2")
+    table = pq.read_table(store.folder / PATCHES)
+    pq.write_table(
+        table.filter(pc.equal(table["split"], "train")), store.folder / PATCHES
+    )
+
+    with pytest.raises(ShardError, match=r"hold 6 patches, its patches\.parquet"):
+        open_rows(store, ALL)
