@@ -82,7 +82,7 @@ class RecordIndex:
             ShardError: If it is damaged.
         """
         file = self.store.manifest["files"][self._files[row]]
-        return read_example(self.store, file, int(self._places[row]), self.schema)
+        return read_example(self.store, file, int(self._places[row]))
 
     def digest(self, archive: int, example: Example) -> npt.NDArray[np.uint8]:
         """Returns the digest of a part of an example; pictures count by pixels.
@@ -125,7 +125,7 @@ class RecordIndex:
                     yield f"{name} is not read, since it is damaged"
                     continue
                 try:
-                    for place, example in read_examples(self.store, file, self.schema):
+                    for place, example in read_examples(self.store, file):
                         yield self._check_record(number, place, split, example, last)
                         progress.add(1, self._patch_nbytes)
                 except ShardError as error:

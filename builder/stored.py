@@ -1,4 +1,4 @@
-"""Reads stored examples back, for checks: with TensorFlow's parser, not our encoder.
+"""Reads stored examples back, for checks.
 
 An example is read into the form of `schema.examples`, whatever its format, so that it
 can be compared with what a source or another store says, field by field.
@@ -7,82 +7,70 @@ can be compared with what a source or another store says, field by field.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from bigearthnet.errors import OptionError, ShardError
-from bigearthnet.formats.tfrecord.framing import RecordFile, read_records
+from bigearthnet.errors import ShardError
 from bigearthnet.reading import open_shards
 from bigearthnet.reading.batches import Batch, Reader
-from bigearthnet.schema.examples import Example, Value
+from bigearthnet.reading.parquet import ParquetReader
+from bigearthnet.schema.examples import Example
 from bigearthnet.schema.features import Feature
 from bigearthnet.schema.rgb import decode_image
 from bigearthnet.store import Store
 
-# Rows of a table that are turned into examples at once.
+# Rows of a table that are turned into examples at once. Records come one by one, so
+# that those before a damaged one are read.
 _ROWS = 100
 
 
 def read_examples(
-    store: Store, file: Mapping[str, Any], schema: tuple[Feature, ...]
+    store: Store, file: Mapping[str, Any]
 ) -> Iterator[tuple[int, Example]]:
     """Yields every example of a shard.
 
     Args:
         store: The store.
         file: What the manifest says of the shard.
-        schema: The stored features.
 
     Yields:
-        Number of the record, or of the row, and the example.
+        Number of the record, or of the row, and the example; images as pixels, shape
+        (y, x, channel), uint8.
 
     Raises:
         ShardError: If the file is damaged, or an example is not of the schema.
     """
-    path = store.folder / file["name"]
-    if not store.format.has_columns:
-        for number, data in enumerate(read_records(path, file["rows"])):
-            yield number, decode_example(data, schema, f"{path}, record {number}")
-        return
-    reader = _open_table(store, path, schema)
     first = 0
-    for batch in reader.batches(_ROWS):
-        rows = _make_examples(batch, schema)
-        yield from enumerate(rows, start=first)
-        first += len(rows)
+    rows = _ROWS if store.format.has_columns else 1
+    for batch in _open(store, file).batches(rows):
+        examples = _make_examples(batch, store.features)
+        yield from enumerate(examples, start=first)
+        first += len(examples)
 
 
-def read_example(
-    store: Store, file: Mapping[str, Any], number: int, schema: tuple[Feature, ...]
-) -> Example:
+def read_example(store: Store, file: Mapping[str, Any], number: int) -> Example:
     """Reads one example of a shard; see `read_examples`.
 
-    What comes before it is looked at, too, which is slow: meant for what differs.
+    Of Parquet, what comes before it is read, too, which is slow: meant for what
+    differs.
 
     Raises:
         ShardError: If the file is damaged, or the example is not of the schema.
     """
+    reader = _open(store, file)
+    if isinstance(reader, ParquetReader):
+        return next(found for row, found in read_examples(store, file) if row == number)
+    (example,) = _make_examples(reader.gather([number]), store.features)
+    return example
+
+
+def _open(store: Store, file: Mapping[str, Any]) -> Any:
     path = store.folder / file["name"]
-    if not store.format.has_columns:
-        records = RecordFile(path, file["rows"])
-        with records.open() as opened:
-            data = records.read_data(opened, number)
-        return decode_example(data, schema, f"{path}, record {number}")
-    first = 0
-    for batch in _open_table(store, path, schema).batches(_ROWS):
-        rows = _make_examples(batch, schema)
-        if number < first + len(rows):
-            return rows[number - first]
-        first += len(rows)
-    raise ShardError(f"{path} has no row {number}. Build again.")
-
-
-def _open_table(store: Store, path: Path, schema: tuple[Feature, ...]) -> Reader:
-    reader = open_shards(store.format.name, [path], [], schema)
-    missing = [f.name for f in schema if f.name not in reader.features]
+    reader: Reader = open_shards(
+        store.format.name, [path], [file["rows"]], store.features
+    )
+    missing = [f.name for f in store.features if f.name not in reader.features]
     if missing:
         raise ShardError(f"{path} has no column {missing[0]}. Build again.")
     return reader
@@ -104,63 +92,12 @@ def _make_examples(batch: Batch, schema: tuple[Feature, ...]) -> list[Example]:
     return [{name: c[row] for name, c in columns.items()} for row in range(count)]
 
 
-def decode_example(data: bytes, schema: tuple[Feature, ...], where: str) -> Example:
-    """Decodes a serialized tf.train.Example.
-
-    Args:
-        data: The serialized example.
-        schema: Its features.
-        where: Where it stands, for error messages.
-
-    Returns:
-        Feature name → value; an image as pixels, shape (y, x, channel), uint8.
-
-    Raises:
-        ShardError: If it is not an example of the schema.
-        OptionError: If TensorFlow is not installed.
-    """
-    try:
-        import tensorflow as tf
-        from google.protobuf.message import DecodeError
-    except ImportError as cause:
-        raise OptionError(
-            f"checking records needs TensorFlow ({cause}): install the extra [tfds]."
-        ) from None
-
-    try:
-        stored = tf.train.Example.FromString(data).features.feature
-        if stored.keys() != {feature.name for feature in schema}:
-            raise ValueError(f"features {sorted(stored)}")
-        return {f.name: _decode_value(f, stored[f.name]) for f in schema}
-    except (DecodeError, ValueError) as cause:
-        raise ShardError(f"{where}: not an example of the schema: {cause}.") from None
-
-
-def _decode_value(feature: Feature, stored: Any) -> Value:
-    if feature.kind == "classes":
-        return tuple(stored.int64_list.value)
-    if feature.kind in ("integer", "class"):
-        (number,) = stored.int64_list.value
-        return int(number)
-    if feature.kind == "bool":
-        (number,) = stored.int64_list.value
-        return bool(number)
-    (content,) = stored.bytes_list.value
-    if feature.kind == "text":
-        return str(content, "utf-8")
-    if feature.kind == "image":
-        return decode_image(content)
-    dtype = np.dtype(feature.dtype).newbyteorder("<")
-    tensor: npt.NDArray[np.uint16] = np.frombuffer(content, dtype)
-    return tensor.reshape(feature.shape)
-
-
 def compare_examples(expected: Example, stored: Example) -> Iterator[str]:
     """Yields one line for each feature that differs.
 
     Args:
         expected: What the source says; an image may be PNG bytes.
-        stored: What the store holds, as `decode_example` returns it.
+        stored: What the store holds, as `read_examples` yields it.
     """
     for name, value in expected.items():
         found = stored[name]

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
 from absl import flags
@@ -144,19 +143,8 @@ def verify(
 
 def _check_installed(stores: list[Store]) -> None:
     """Refuses to begin what would end in the middle."""
-    needed = {
-        "tfrecord": ("tensorflow", "tfds"),
-        "parquet": ("yaml", "hf"),
-        "arrow": ("PIL", "hf"),
-    }
-    for store in stores:
-        package, extra = needed[store.format.name]
-        for name in (package, "PIL"):
-            if find_spec(name) is None:
-                raise OptionError(
-                    f"checking {store.folder} needs {name}: install the extra "
-                    f"[{extra}]."
-                )
+    names = {"PIL", *("yaml" for s in stores if s.format.name == "parquet")}
+    command.check_packages("hf", *sorted(names))
 
 
 def summarize(results: list[CheckResult]) -> str:
