@@ -9,12 +9,18 @@ import pytest
 
 from baselines.patch_folders import read_patch_folder
 from bigearthnet.errors import PatchError
+from bigearthnet.release import V1
 from bigearthnet.release.bands import BY_NAME, split
 from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.source.limits import MAX_FILE_NBYTES
-from bigearthnet.source.patch import band_file, metadata_file
 
 PATCH = "S2A_MSIL2A_20170613T101031_87_48"
+ARCHIVE = V1.archive("s2")
+
+
+def band_file(name: str) -> str:
+    """The name of the file of a band."""
+    return ARCHIVE.band_file(PATCH, BY_NAME[name])
 
 
 @pytest.fixture
@@ -32,7 +38,7 @@ def test_a_real_patch_is_read_as_rasterio_reads_it(folder: Path) -> None:
 
     assert set(BY_NAME) == set(bands)
     for name, pixels in bands.items():
-        with rasterio.open(folder / band_file(PATCH, name)) as dataset:
+        with rasterio.open(folder / band_file(name)) as dataset:
             np.testing.assert_array_equal(dataset.read(1), pixels)
     assert PATCH == patch.patch_id
     assert "Non-irrigated arable land" in CLC43.decode(patch.labels)
@@ -45,12 +51,12 @@ def test_what_is_no_patch_is_refused(folder: Path, sample_folder: Path) -> None:
     with pytest.raises(PatchError, match="not a patch id"):
         read_patch_folder(sample_folder)
     with pytest.raises(PatchError, match="no folder at"):
-        read_patch_folder(folder / band_file(PATCH, "B02"))
+        read_patch_folder(folder / band_file("B02"))
 
 
 def test_a_missing_file_is_named(folder: Path) -> None:
     """A patch without one of its bands is incomplete."""
-    (folder / band_file(PATCH, "B8A")).unlink()
+    (folder / band_file("B8A")).unlink()
 
     with pytest.raises(PatchError, match=r"B8A\.tif: missing file"):
         read_patch_folder(folder)
@@ -58,7 +64,8 @@ def test_a_missing_file_is_named(folder: Path) -> None:
 
 def test_damaged_files_are_named(folder: Path) -> None:
     """A band that is no TIFF, a broken JSON and a file without end give an error."""
-    band, metadata = folder / band_file(PATCH, "B02"), folder / metadata_file(PATCH)
+    band = folder / band_file("B02")
+    metadata = folder / f"{PATCH}{ARCHIVE.metadata_suffix}"
     whole = metadata.read_bytes()
     metadata.write_bytes(whole[:50])
     with pytest.raises(PatchError, match="broken JSON"):
@@ -74,7 +81,7 @@ def test_damaged_files_are_named(folder: Path) -> None:
 
 def test_only_regular_files_are_read(folder: Path, tmp_path: Path) -> None:
     """A link, a pipe and a folder in place of a band are refused, without waiting."""
-    band = folder / band_file(PATCH, "B02")
+    band = folder / band_file("B02")
     band.rename(tmp_path / "B02.tif")
     band.symlink_to(tmp_path / "B02.tif")
     with pytest.raises(PatchError, match=r"B02\.tif: a symbolic link"):

@@ -79,7 +79,8 @@ def test_pictures_are_those_of_the_patches(
 
     assert {row["patch_id"] for row in sample_rows} == set(pictures)
     for row in sample_rows:
-        expected = to_rgb(np.asarray(row[GROUPS[0].name]))
+        blue, green, red, _ = np.asarray(row[GROUPS[0].name])
+        expected = to_rgb([red, green, blue])
         found = decode_image(pictures[str(row["patch_id"])])
         assert np.array_equal(expected, found)
 
