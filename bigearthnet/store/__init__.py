@@ -235,8 +235,13 @@ def read_store(folder: Path, releases: Sequence[Release]) -> Store:
             or splits than that has, or its statistics are of another build.
     """
     manifest = _read_json(folder / MANIFEST)
+    name = manifest.get("release")
+    if not isinstance(name, str):
+        raise ShardError(
+            f"{folder / MANIFEST} is damaged: it names no release. Build again."
+        )
     try:
-        release = find_release(manifest.get("release"), releases)
+        release = find_release(name, releases)
     except OptionError as cause:
         raise StoreError(f"{folder} is a store of an {cause}") from None
     config = _check_manifest(manifest, folder / MANIFEST, release)

@@ -96,7 +96,7 @@ def spoil(patches: Patches) -> tuple[list[Member], list[tuple[str, str, str, int
     starts = [sum(map(len, parts[:number])) for number in range(len(parts))]
     return [member for part in parts for member in part], [
         (tiff, "_B05.tif", "not a readable TIFF", starts[0]),
-        (scattered, "_B05.tif", "missing file: found 4 of 13", starts[1]),
+        (scattered, "_B08.tif", "missing file: found 4 of 13", starts[1]),
         (broken, "_labels_metadata.json", "broken JSON", starts[2]),
         (scattered, "_B05.tif", "comes twice, or its files do not", starts[3]),
         (UNKNOWN, "", "not a patch of the release", starts[5]),

@@ -17,10 +17,11 @@ from bigearthnet.formats.tfrecord.encode import make_encoder
 from bigearthnet.formats.tfrecord.framing import frame, read_records
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
+from bigearthnet.store import read_store
 from bigearthnet.util.files import hash_file
 from builder.build import build
 from builder.source_checks import decode_with_rasterio
-from builder.stored import decode_example
+from builder.stored import read_example
 from builder.verify import summarize, verify
 
 S2 = get_config("s2", RELEASES)
@@ -67,7 +68,7 @@ def rewrite(data_dir: Path, change: Callable[[dict[str, object]], None]) -> None
     manifest = json.loads((folder / "manifest.json").read_text())
     (file,) = [file for file in manifest["files"] if file["name"] == SHARD]
     records = list(read_records(folder / SHARD, file["rows"]))
-    example = decode_example(records[0], S2_SCHEMA, "test")
+    example = read_example(read_store(folder, RELEASES), file, 0)
     change(example)  # type: ignore[arg-type]
     records[0] = make_encoder(S2_SCHEMA)(example)
     (folder / SHARD).write_bytes(b"".join(p for r in records for p in frame(r)))
@@ -131,7 +132,7 @@ def test_missing_and_foreign_shards_are_found(data_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "match"),
     [
-        ("labels", (1, 2), "do not follow from labels"),
+        ("labels", (1, 2), "do not follow from (1, 2)"),
         ("labels", (5, 2), "not ascending CLC43 ids"),
         ("labels", (), "not ascending CLC43 ids"),
         ("country", 0, "country: expected 7, stored 0"),
@@ -197,7 +198,7 @@ def test_a_stored_patch_that_the_source_lacks_is_found(
     source = write_archive(tmp_path, some)
     found = differences(data_dir, sources={"s2": source})
 
-    assert [f"{gone} is not in the source"] == found[f"source {source.name}"]
+    assert [f"{gone} is not in the source {source}"] == found[f"source {source.name}"]
 
 
 def test_complete_counts_what_is_missing(data_dir: Path) -> None:

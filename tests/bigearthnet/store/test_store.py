@@ -226,6 +226,7 @@ def test_an_unknown_split_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
+        {"release": None},
         {"config": "rgb"},
         {"format": "lmdb"},
         {"splits": ["a"]},
@@ -259,6 +260,20 @@ def test_a_foreign_manifest_is_refused(change: dict[str, Any], tmp_path: Path) -
 
     with pytest.raises(ShardError, match=r"manifest\.json is damaged"):
         stores.read_store(folder, RELEASES)
+
+
+def test_a_store_of_an_unknown_release_is_refused(tmp_path: Path) -> None:
+    """A release that was not asked for is an error that names it and the store."""
+    folder = make_store(tmp_path, "parquet")
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(make_manifest("parquet", "s2") | {"release": "v9"}))
+
+    for read in (
+        lambda: stores.read_store(folder, RELEASES),
+        lambda: stores.find_stores(tmp_path, RELEASES),
+    ):
+        with pytest.raises(StoreError, match=f"{folder} is a store of .*release 'v9'"):
+            read()
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "statistics.json"])
