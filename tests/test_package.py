@@ -38,6 +38,7 @@ def test_the_wheel_holds_code_and_data(tmp_path: Path) -> None:
         "bigearthnet/CITATIONS.bib",
         "bigearthnet/TAGS.txt",
         "bigearthnet/checksums.tsv",
+        "bigearthnet/py.typed",
         "bigearthnet/data/clc_nomenclature.csv",
         "bigearthnet/data/patches_v1.parquet",
     } <= names
