@@ -5,6 +5,7 @@ from __future__ import annotations
 from clock import Clock, count_bytes, parse_arguments, report
 
 from bigearthnet.engine.options import BuildOptions
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from builder.build import build
 
@@ -17,7 +18,7 @@ def main() -> None:
         result = build(
             arguments.source,
             arguments.work / "data",
-            get_config("s2"),
+            get_config("s2", RELEASES),
             options,
             formats=arguments.formats.split(","),
         )
