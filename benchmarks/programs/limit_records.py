@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 from clock import BATCH_SIZE, Clock, parse_arguments, report
 
+from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store import open_store
 
@@ -24,7 +25,7 @@ def count_records(dataset: Any) -> int:
 def main() -> None:
     """Reads the train split; `--source` is the data directory."""
     arguments, clock = parse_arguments(), Clock()
-    store = open_store(arguments.source, get_config("s2"), "tfrecord")
+    store = open_store(arguments.source, get_config("s2", RELEASES), "tfrecord")
     names = [str(path) for path in store.shards("train")]
     records = tf.data.TFRecordDataset(names, buffer_size=2**23)
     dataset = records.batch(BATCH_SIZE).prefetch(tf.data.AUTOTUNE)

@@ -6,7 +6,7 @@ from typing import Any
 
 from clock import BATCH_SIZE, Clock, parse_arguments, report
 
-from bigearthnet.huggingface import ArrowReader, to_tf
+from bigearthnet import ArrowReader, to_tf
 
 _PASSES = 2
 _COLUMNS = ("bands_10m", "bands_20m", "bands_60m", "multi_hot_43")
