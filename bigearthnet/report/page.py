@@ -9,6 +9,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from bigearthnet.report.template import render_template
 
 
 @dataclass(frozen=True)
@@ -111,20 +114,12 @@ def render_page(title: str, blocks: Sequence[Block], language: str = "en") -> st
         blocks: What it shows, from top to bottom.
         language: Language of the texts, as in the attribute `lang`.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    template = Environment(
-        loader=PackageLoader("bigearthnet", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    ).get_template("page.html")
-    return template.render(
+    page = render_template(
+        Path(__file__).with_suffix(".html"),
         title=title,
         blocks=[(type(block).__name__, block) for block in blocks],
         language=language,
         b64encode=base64.b64encode,
         zip=zip,
     )
+    return f"{page}\n"
