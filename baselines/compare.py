@@ -116,7 +116,7 @@ def _define_flags() -> None:
 
 def _main() -> None:
     data_dir = command.optional_path_flag("data_dir")
-    command.check_packages("baselines", "sklearn", "scipy", "jsonschema")
+    command.check_packages("baselines", "sklearn", "scipy", "jinja2", "jsonschema")
     output = command.path_flag("output")
     sections = compare(
         [Path(workdir).expanduser() for workdir in flags.FLAGS.workdirs],

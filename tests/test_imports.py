@@ -25,7 +25,7 @@ ROOMS = (
 )
 # Rooms of one height, which do not import each other.
 APART = ({"download", "engine", "reading", "report"}, {"download", "loading", "report"})
-HEAVY = {"tensorflow", "datasets", "rasterio", "matplotlib"}
+HEAVY = {"tensorflow", "datasets", "rasterio", "matplotlib", "jinja2"}
 
 
 def walk_imports(source: str) -> Iterator[tuple[int, str]]:

@@ -34,6 +34,7 @@ def test_the_wheel_holds_code_and_data(tmp_path: Path) -> None:
 
     assert modules <= names
     assert {
+        "baselines/comparison/chart.svg",
         "bigearthnet/README.md",
         "bigearthnet/CITATIONS.bib",
         "bigearthnet/TAGS.txt",
@@ -41,6 +42,7 @@ def test_the_wheel_holds_code_and_data(tmp_path: Path) -> None:
         "bigearthnet/py.typed",
         "bigearthnet/data/clc_nomenclature.csv",
         "bigearthnet/data/patches_v1.parquet",
+        "bigearthnet/report/page.html",
     } <= names
     assert not [name for name in names if name.startswith("tests/")]
     assert wheel.stat().st_size < 5_000_000

@@ -31,8 +31,10 @@ def test_many_labels_are_drawn_on_several_sheets() -> None:
 def test_labels_are_escaped_and_cut_in_the_middle() -> None:
     """A label that is too long keeps its end, where the number of patches stands."""
     (svg,) = draw_bars([f"<{'very ' * 30}long> (1,234)"], {"a & b": [0.1]}, '"t"')
-    texts = [t.text or "" for t in ElementTree.fromstring(svg).iter("text")]
+    root = ElementTree.fromstring(svg)
+    texts = [t.text or "" for t in root.iter("text")]
 
+    assert ("img", '"t"') == (root.get("role"), root.get("aria-label"))
     assert "a & b" == texts[0]
     assert texts[1].startswith("<very")
     assert texts[1].endswith("(1,234)")
