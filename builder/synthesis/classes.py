@@ -105,7 +105,8 @@ def _signature(label: str) -> npt.NDArray[np.float64]:
         return _signature(partner) * _factors(nir, swir)
     row = _CLASSES[label]
     names = ("nir", "swir", "blue", "green", "red")
-    return BASES[row["base"]] * _factors(*(float(row[name]) for name in names))
+    factors = _factors(*(float(row[name]) for name in names))
+    return np.array(BASES[row["base"]]) * factors
 
 
 def _texture(label: str) -> Texture:
