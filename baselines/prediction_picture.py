@@ -13,7 +13,7 @@ import numpy.typing as npt
 from bigearthnet.release.bands import RGB, split
 from bigearthnet.schema import rgb
 
-# Bars that are drawn at least, and characters of a line of a label.
+# Least number of bars, and most characters in a line of a label.
 _NUM_BARS, _LINE_LENGTH = 8, 40
 # Colours of classes that a patch has and does not have; they differ in brightness, too.
 _TRUE, _FALSE = "#1b7837", "#c2a5cf"

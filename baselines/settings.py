@@ -1,6 +1,6 @@
 """`Settings`: everything that decides a trained model, as one value.
 
-Each field is a flag of `baselines.train`; what it means stands in its help, once.
+Each field is a flag of `baselines.train`; the flag's help says what it means.
 """
 
 from __future__ import annotations

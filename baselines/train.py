@@ -191,7 +191,7 @@ def _run_training(
 
 
 def expand_run(argv: Sequence[str]) -> list[str]:
-    """Replaces --run=NAME by the flagfile of that name, which comes with the package.
+    """Replaces --run=NAME by --flagfile= with the flagfile of that name.
 
     Args:
         argv: The command line.

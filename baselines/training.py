@@ -39,7 +39,8 @@ class Outputs:
     Attributes:
         checkpoints: Folder of the states. One is saved after each epoch.
         logs: Folder of the logs.
-        every_steps: Saves a state after as many steps, too; 0 for not.
+        every_steps: Also saves a state each time this many steps are done; 0 for
+            only after epochs.
         quiet: Shows no progress.
     """
 

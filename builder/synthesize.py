@@ -53,7 +53,7 @@ INCOMPLETE_SUFFIX = ".incomplete"
 _ZLIB_LEVEL = 6
 # zlib: a window of 15 bits, and 16 for a gzip header (time 0, no name).
 _GZIP = 15 + 16
-# Patches that may wait for the compressor; bounds the memory, evens out the pace.
+# Patches that may wait for the compressor; bounds the memory.
 _MAX_WAITING = 4
 
 

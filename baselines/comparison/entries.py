@@ -242,14 +242,14 @@ def _make_entries(runs: Sequence[Evaluation]) -> tuple[Entry, ...]:
 
 
 def _describe_variant(subject: Subject) -> str:
-    """Says what tells apart entries of one model."""
+    """Describes how an entry differs from others of the same model."""
     settings = f"settings {subject.settings_sha256[:8]}"
     checkpoint = (subject.frozen_weights or {}).get("sha256")
     return f"{settings}, checkpoint {checkpoint[:8]}" if checkpoint else settings
 
 
 def _check_seeds(runs: Sequence[Evaluation]) -> None:
-    """Refuses a seed that comes twice: it would count as a repetition."""
+    """Refuses the same seed twice: it would count as two independent runs."""
     for one, other in itertools.pairwise(runs):
         seed = one.result.subject.seed
         if seed == other.result.subject.seed:

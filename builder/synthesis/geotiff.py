@@ -1,4 +1,4 @@
-"""Writes one band of a synthetic patch as GDAL wrote those of the real archive."""
+"""Encodes one band of a synthetic patch as GDAL encoded those of the real archive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from builder.synthesis.files import Place
 
 
 def encode_tiff(pixels: npt.NDArray[np.uint16], band: Band, place: Place) -> bytes:
-    """Encodes one band of a patch, laid out as the real archive does.
+    """Encodes one band of a patch, laid out like the files of the real archive.
 
     Args:
         pixels: Digital numbers, shape (y, x) == `band.shape`, uint16.
