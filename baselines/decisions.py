@@ -28,7 +28,7 @@ THRESHOLD_GRID = tuple(number / 100 for number in range(1, 100))
 
 
 def check_scores(y_true: npt.NDArray[Any], probability: npt.NDArray[Any]) -> None:
-    """Refuses labels and scores that metrics cannot be computed of.
+    """Refuses labels and scores from which metrics cannot be computed.
 
     Raises:
         ResultError: If the labels are not uint8 of shape (patch, class), 0 or 1, with

@@ -106,6 +106,10 @@ def evaluate(
     results = []
     derived = _DERIVED if chosen.nomenclature == CLC43 else ()
     for target in (None, *derived):
+        tuned_threshold = None
+        if tuning is not None:
+            found = _derive(tuning, target)
+            tuned_threshold = tune_threshold(found.y_true, found.probability)
         subject = Subject.from_run(
             trained.run,
             split=split,
@@ -119,7 +123,7 @@ def evaluate(
                 subject,
                 _derive(scores, target),
                 threshold=threshold,
-                tuned_threshold=_tune(tuning, target),
+                tuned_threshold=tuned_threshold,
                 tuned_on=tuned_on or NO_SPLIT,
                 run={"seconds": seconds},
             )
@@ -190,14 +194,6 @@ def _derive(scores: Scores, target: Nomenclature | None) -> Scores:
         return scores
     labels = derive_level(scores.y_true, target)
     return Scores(scores.patch_ids, labels, derive_level(scores.probability, target))
-
-
-def _tune(tuning: Scores | None, target: Nomenclature | None) -> float | None:
-    """Tunes a threshold for some classes; None without patches to tune it on."""
-    if tuning is None:
-        return None
-    scores = _derive(tuning, target)
-    return tune_threshold(scores.y_true, scores.probability)
 
 
 def _define_flags() -> None:

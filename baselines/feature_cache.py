@@ -33,9 +33,9 @@ Array: TypeAlias = "npt.NDArray[Any]"
 
 KEY = "key.json"
 INDEX = "index.json"
-# 8 MB of float32 a shard; half a minute of work is all that a killed run loses.
+# 8 MB of float32 a shard; a run that is killed loses half a minute of work at most.
 SHARD_PATCHES = 2048
-# Seconds between two looks whether another run is done.
+# Seconds between two tries to take the lock.
 _LOCK_INTERVAL_S = 0.2
 # Hexadecimal digits of a key's hash in the name of its folder.
 _HASH_DIGITS = 16

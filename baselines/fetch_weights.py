@@ -33,7 +33,7 @@ class WeightsRelease:
         nbytes: Size of the archive in bytes.
         sha384: Checksum of the archive, hexadecimal.
         member: Name of the checkpoint within it.
-        max_nbytes: What the checkpoint has at most, in bytes.
+        max_nbytes: Largest size of the checkpoint that is accepted, in bytes.
     """
 
     urls: tuple[str, ...]
@@ -108,7 +108,7 @@ def extract_member(archive: Path, name: str, max_nbytes: int) -> FileInfo:
     Args:
         archive: The archive.
         name: Name of the file, at the top of the archive.
-        max_nbytes: What the file has at most, in bytes.
+        max_nbytes: Largest size of the file that is accepted, in bytes.
 
     Returns:
         What was written, under that name.

@@ -94,7 +94,7 @@ class PatchData(ABC):
             batch_size: Patches of a batch.
             seed: Seed of the order, see `draw_order`; None for the stored order.
             epoch: Number of the epoch, from 0.
-            start_batch: Leaves out as many batches, without reading them.
+            start_batch: Number of the first batch; those before it are not read.
 
         Returns:
             Data set of what `read` returns.

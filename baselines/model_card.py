@@ -6,6 +6,7 @@ Everything in it comes from the workdir; nothing is claimed that was not evaluat
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 from baselines.comparison.paper import TABLE_4
@@ -123,27 +124,25 @@ def find_warnings(run: Run, results: Sequence[Result]) -> dict[str, str]:
         results: Its evaluations.
     """
     settings = run.settings
-    evaluated_on = sum(result.subject.synthetic_patches for result in results)
-    trained_on = run.data["train"]["synthetic_patches"]
-    verbs = [
-        *(["trained"] if trained_on else []),
-        *(["evaluated"] if evaluated_on else []),
-    ]
-    warnings = {
-        "SYNTHETIC patches": f"it was {' and '.join(verbs)} on a store with patches "
-        "that are made up, and says nothing about the Earth.",
-        "RANDOM frozen weights": "it can only show that the program runs.",
-        "SHUFFLED labels": "it was trained on the labels of other patches, to check "
-        "that it learns nothing from them.",
-        "Trained on the test split": "an overfitting check, not a result.",
-    }
-    applies = (
-        bool(verbs),
-        settings.uses_features and settings.weights == "random",
-        settings.shuffle_labels,
-        "test" in split_names(settings.train_split),
-    )
-    return {k: v for (k, v), y in zip(warnings.items(), applies, strict=True) if y}
+    verbs = ["trained"] if run.data["train"]["synthetic_patches"] else []
+    if any(result.subject.synthetic_patches for result in results):
+        verbs.append("evaluated")
+    warnings = {}
+    if verbs:
+        warnings["SYNTHETIC patches"] = (
+            f"it was {' and '.join(verbs)} on a store with patches that are made up, "
+            "and says nothing about the Earth."
+        )
+    if settings.uses_features and settings.weights == "random":
+        warnings["RANDOM frozen weights"] = "it can only show that the program runs."
+    if settings.shuffle_labels:
+        warnings["SHUFFLED labels"] = (
+            "it was trained on the labels of other patches, to check that it learns "
+            "nothing from them."
+        )
+    if "test" in split_names(settings.train_split):
+        warnings["Trained on the test split"] = "an overfitting check, not a result."
+    return warnings
 
 
 def _describe_model(run: Run) -> str:
@@ -236,14 +235,12 @@ Of each patch, then the mean over patches; 0/0 = 0."""
 def _format_result(result: Result) -> str:
     subject, metrics = result.subject, result.metrics
     derived = [f"derived from {subject.derived_from}"] if subject.derived_from else []
-    averages = metrics.per_patch
-    figures = (averages.precision, averages.recall, averages.f1, averages.f2)
     cells = [
         f"{subject.split_scheme}, {subject.split}",
         subject.nomenclature.name,
         f"{metrics.threshold:g}",
         f"{metrics.patches:,}",
-        *(f"{figure:.4f}" for figure in figures),
+        *(f"{figure:.4f}" for figure in astuple(metrics.per_patch)),
         "; ".join([*subject.remarks, *derived]),
     ]
     return f"| {' | '.join(cells)} |"

@@ -53,7 +53,7 @@ def read_patch_folder(folder: Path) -> PatchFolder:
         )
     PatchId.parse(patch_id)
     files = {name: _read_file(folder, name) for name in _ARCHIVE.file_names(patch_id)}
-    raw = RawPatch(0, patch_id, files)  # its row is of no use here
+    raw = RawPatch(0, patch_id, files)  # the row of the table is not used here
     patch = decode_patch(raw, _ARCHIVE, V1.nomenclature)
     return PatchFolder(patch_id, patch.groups(_ARCHIVE), patch.labels)
 

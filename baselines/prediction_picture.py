@@ -13,7 +13,7 @@ import numpy.typing as npt
 from bigearthnet.release.bands import RGB, split
 from bigearthnet.schema import rgb
 
-# Bars that are drawn at least, and characters of a line of a label.
+# Least number of bars, and most characters in a line of a label.
 _NUM_BARS, _LINE_LENGTH = 8, 40
 # Colours of classes that a patch has and does not have; they differ in brightness, too.
 _TRUE, _FALSE = "#1b7837", "#c2a5cf"
@@ -51,13 +51,6 @@ class Prediction:
         return [int(number) for number in order if shown[number]]
 
 
-def _pick_channels(
-    bands_10m: npt.NDArray[np.uint16],
-) -> list[npt.NDArray[np.uint16]]:
-    pixels = split({"bands_10m": bands_10m})
-    return [pixels[band] for band in RGB]
-
-
 def draw_prediction(
     prediction: Prediction,
     bands_10m: npt.NDArray[np.uint16],
@@ -77,7 +70,8 @@ def draw_prediction(
     height = max(_SIDE_IN, 0.45 * len(numbers)) + 1
     figure = Figure(figsize=(3 * _SIDE_IN, height), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.2))
-    left.imshow(rgb.to_rgb(_pick_channels(bands_10m)), interpolation="nearest")
+    pixels = split({"bands_10m": bands_10m})
+    left.imshow(rgb.to_rgb([pixels[band] for band in RGB]), interpolation="nearest")
     left.set(xticks=[], yticks=[], title=prediction.patch_id)
     values = prediction.probability[numbers]
     colours = [_TRUE if prediction.is_true[n] else _FALSE for n in numbers]

@@ -1,12 +1,9 @@
-"""`results.json` ↔ `Result`, and the JSON schema that says what each field means."""
+"""`results.json` ↔ `Result`; its JSON schema says what each field means."""
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ from baselines.errors import ResultError
 from baselines.evaluations import Result, Subject, Tuned
 from baselines.input_pipeline import hash_ids
 from baselines.metrics import Metrics
+from baselines.schemas import find_problem
 from baselines.scores import SCORES, Scores
 from bigearthnet.release.nomenclature import NOMENCLATURES, Nomenclature
 from bigearthnet.util.options import look_up
@@ -40,29 +38,16 @@ _AVERAGING = (
 )
 
 
-@functools.cache
-def load_schema() -> Mapping[str, Any]:
-    """Loads the JSON schema of `results.json`."""
-    path = resources.files("baselines") / "schemas" / "results.schema.json"
-    schema: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return schema
-
-
 def check_schema(content: Any, path: Path) -> None:
     """Refuses what is not of the schema.
 
     Raises:
         ResultError: If a field is missing, unknown or of another type; it is named.
     """
-    import jsonschema
-
-    validator = jsonschema.Draft202012Validator(load_schema())
-    error = jsonschema.exceptions.best_match(validator.iter_errors(content))
-    if error is not None:
-        where = "/".join(map(str, error.absolute_path)) or "the whole"
+    if problem := find_problem(content, "results"):
         raise ResultError(
-            f"{path}: not results of schema version {SCHEMA_VERSION}: {where}: "
-            f"{error.message[:200]}. Evaluate again."
+            f"{path}: not results of schema version {SCHEMA_VERSION}: {problem}. "
+            "Evaluate again."
         )
 
 

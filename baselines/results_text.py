@@ -60,12 +60,9 @@ def _list_averages(results: Sequence[Result]) -> Iterator[str]:
             f"{r.tuned.metrics.threshold:g}" for r in results if r.tuned
         )
         yield f"* at thresholds tuned on {tuned.split} for F1 per patch: {thresholds}"
-    figures = {
-        "average precision, micro": first.average_precision_micro,
-        "average precision, macro, present classes": first.average_precision_macro,
-    }
-    for title, value in figures.items():
-        yield _format(title, [_show(value)])
+    micro, macro = first.average_precision_micro, first.average_precision_macro
+    yield _format("average precision, micro", [_show(micro)])
+    yield _format("average precision, macro, present classes", [_show(macro)])
 
 
 def _list_figures(result: Result, name: str) -> list[str]:

@@ -43,7 +43,7 @@ class Scores:
     probability: Probabilities
 
     def check(self) -> None:
-        """Refuses what cannot be scores.
+        """Checks that labels and scores are valid.
 
         Raises:
             ResultError: If shapes, types or values are not as documented, or a patch

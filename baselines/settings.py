@@ -1,6 +1,6 @@
 """`Settings`: everything that decides a trained model, as one value.
 
-Each field is a flag of `baselines.train`; what it means stands in its help, once.
+Each field is a flag of `baselines.train`; the flag's help says what it means.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args, get_type_hints
 
 from absl import flags
 
@@ -17,16 +17,15 @@ from bigearthnet.release import V1
 from bigearthnet.release.bands import BANDS, GROUPS, RGB
 from bigearthnet.release.nomenclature import NOMENCLATURES, Nomenclature
 
-MODELS = ("s_cnn_rgb", "s_cnn_all", "inception_v2")
 # Value of `validation_split` for training without one.
 NO_SPLIT = "none"
 # The largest that NumPy's global generator takes, which Keras seeds, too.
 _MAX_SEED = 2**32 - 1
 
 
-def _field(default: Any, description: str, *choices: str, least: float = 0) -> Any:
-    """Describes a field: its flag's help, and which values have a meaning."""
-    metadata = {"help": description, "choices": choices, "least": least}
+def _field(default: Any, description: str, least: float = 0) -> Any:
+    """Describes a field: its flag's help, and the lowest number that has a meaning."""
+    metadata = {"help": description, "least": least}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -38,13 +37,12 @@ class Settings:
         OptionError: If a value has no meaning.
     """
 
-    model: str = _field("s_cnn_all", "Which model to train.", *MODELS)
+    model: Literal["s_cnn_rgb", "s_cnn_all", "inception_v2"] = _field(
+        "s_cnn_all", "Which model to train."
+    )
 
-    config: str = _field(
-        "s2",
-        "s2 for the official splits, s2-random for the paper's protocol.",
-        "s2",
-        "s2-random",
+    config: Literal["s2", "s2-random"] = _field(
+        "s2", "s2 for the official splits, s2-random for the paper's protocol."
     )
     train_split: str = _field(
         "train", f"Splits to train on, joined by +: {', '.join(V1.splits)}."
@@ -54,8 +52,8 @@ class Settings:
         f"Splits whose loss is shown after each epoch, joined by +, or {NO_SPLIT}.",
     )
     fraction: float = _field(1.0, "Part of the train patches to use, drawn by seed.")
-    labels: str = _field(
-        "clc43", "Classes to learn.", "clc43", "ben19", "clc_level2", "clc_level1"
+    labels: Literal["clc43", "ben19", "clc_level2", "clc_level1"] = _field(
+        "clc43", "Classes to learn."
     )
     shuffle_labels: bool = _field(
         False,
@@ -63,35 +61,27 @@ class Settings:
         "nothing beyond the frequency of classes.",
     )
 
-    statistics: str = _field(
+    statistics: Literal["stored", "published"] = _field(
         "stored",
         "Mean and deviation of bands: of the train split, as the build stored them, "
         "or the published ones. Without meaning for inception_v2.",
-        "stored",
-        "published",
     )
-    upsampling: str = _field(
+    upsampling: Literal["bicubic", "bicubic_tf1"] = _field(
         "bicubic",
         "How 20 and 60 m bands become 120 × 120: with half-pixel centres, or as "
         "TensorFlow 1 did it, which shifts them.",
-        "bicubic",
-        "bicubic_tf1",
     )
     rgb_max: int = _field(
         2000, "Digital number that is full brightness to inception_v2.", least=1
     )
     inception_size: int = _field(224, "Pixels of a side for inception_v2.", least=32)
-    weights: str = _field(
+    weights: Literal["pretrained", "random"] = _field(
         "pretrained",
         "Weights of inception_v2; random ones only test that everything runs.",
-        "pretrained",
-        "random",
     )
-    features_dtype: str = _field(
+    features_dtype: Literal["float32", "float16"] = _field(
         "float32",
         "How the features of inception_v2 are kept; float16 takes half the space.",
-        "float32",
-        "float16",
     )
 
     fc_units: int = _field(128, "Units of the fully connected layer.", least=1)
@@ -105,14 +95,12 @@ class Settings:
 
     epochs: int = _field(100, "Epochs to train.", least=1)
     batch_size: int = _field(128, "Patches of a batch, over all devices.", least=1)
-    optimizer: str = _field("sgd", "Optimizer.", "sgd", "adam")
+    optimizer: Literal["sgd", "adam"] = _field("sgd", "Optimizer.")
     learning_rate: float = _field(0.01, "Learning rate.")
     momentum: float = _field(0.9, "Momentum of sgd; without meaning for adam.")
-    schedule: str = _field(
+    schedule: Literal["constant", "cosine"] = _field(
         "constant",
         "Learning rate after the warm-up: the same, or a half cosine down to 0.",
-        "constant",
-        "cosine",
     )
     warmup_steps: int = _field(0, "Steps in which the learning rate rises from 0.")
     early_stopping_patience: int = _field(
@@ -124,8 +112,8 @@ class Settings:
         False,
         "Computes in bfloat16; on a GPU that has none, in float16 with a scaled loss.",
     )
-    jit_compile: str = _field(
-        "auto", "XLA: auto for on where one GPU is visible.", "auto", "on", "off"
+    jit_compile: Literal["auto", "on", "off"] = _field(
+        "auto", "XLA: auto for on where one GPU is visible."
     )
     deterministic: bool = _field(
         True, "Only operations that give the same bits each time; slower on a GPU."
@@ -226,8 +214,8 @@ def define_flags() -> None:
     for field in dataclasses.fields(Settings):
         name, text = field.name, field.metadata["help"]
         default: Any = field.default
-        if choices := field.metadata["choices"]:
-            flags.DEFINE_enum(name, default, list(choices), text)
+        if choices := _find_choices(name):
+            flags.DEFINE_enum(name, default, choices, text)
         else:
             define[type(default)](name, default, text)
 
@@ -238,16 +226,19 @@ def from_flags() -> Settings:
     Raises:
         OptionError: If a value has no meaning.
     """
-    values: dict[str, Any] = {
-        field.name: flags.FLAGS[field.name].value
-        for field in dataclasses.fields(Settings)
-    }
+    names = [field.name for field in dataclasses.fields(Settings)]
+    values: dict[str, Any] = {name: flags.FLAGS[name].value for name in names}
     return Settings(**values)
+
+
+def _find_choices(name: str) -> list[str]:
+    """Returns the values that a field may have; none where there is no list of them."""
+    return list(get_args(get_type_hints(Settings)[name]))
 
 
 def _check_value(field: dataclasses.Field[Any], value: Any) -> None:
     """Checks type, choice and lower bound; bounds above are in `_check_ranges`."""
-    choices, least = field.metadata["choices"], field.metadata["least"]
+    choices, least = _find_choices(field.name), field.metadata["least"]
     if type(value) is not type(field.default):
         kind = type(field.default).__name__
         raise OptionError(f"{field.name}: expected {kind}, got {value!r}.")
@@ -260,17 +251,14 @@ def _check_value(field: dataclasses.Field[Any], value: Any) -> None:
 
 
 def _check_ranges(settings: Settings) -> None:
-    if settings.seed > _MAX_SEED:
-        raise OptionError(f"seed: expected at most {_MAX_SEED}, got {settings.seed}.")
-    if not 0 < settings.fraction <= 1:
-        raise OptionError(
-            f"fraction: expected more than 0, at most 1, got {settings.fraction!r}."
-        )
-    for name in ("dropout_conv", "dropout_fc", "momentum"):
-        value = getattr(settings, name)
-        if value >= 1:
-            raise OptionError(f"{name}: expected less than 1, got {value!r}.")
-    if settings.learning_rate <= 0:
-        raise OptionError(
-            f"learning_rate: expected more than 0, got {settings.learning_rate!r}."
-        )
+    parts = ("dropout_conv", "dropout_fc", "momentum")
+    ranges = {
+        "seed": (settings.seed <= _MAX_SEED, f"at most {_MAX_SEED}"),
+        "fraction": (0 < settings.fraction <= 1, "more than 0, at most 1"),
+        "learning_rate": (settings.learning_rate > 0, "more than 0"),
+        **{name: (getattr(settings, name) < 1, "less than 1") for name in parts},
+    }
+    for name, (is_good, expected) in ranges.items():
+        if not is_good:
+            value = getattr(settings, name)
+            raise OptionError(f"{name}: expected {expected}, got {value!r}.")

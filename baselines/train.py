@@ -23,23 +23,25 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from absl import flags
 
 from baselines import settings, workdir
+from baselines.frozen_features import load_or_make_features
 from baselines.input_pipeline import PatchData, StoreData
+from baselines.models import build_trained_part
 from baselines.models.preprocessing import choose_statistics
+from baselines.models.weights import describe_weights
+from baselines.optimizers import choose_policy, choose_strategy
 from baselines.settings import NO_SPLIT, Settings
 from baselines.stored_rows import open_random_access
+from baselines.training import Outputs, Trainer, check_options
 from baselines.workdir import Run
 from bigearthnet.errors import OptionError
 from bigearthnet.util import command
 from bigearthnet.util.files import write_json
 from bigearthnet.util.options import check_tensorflow
-
-if TYPE_CHECKING:
-    from baselines.training import Outputs, Trainer
 
 _FLAGS_FOLDER = Path(__file__).parent / "flags"
 
@@ -80,9 +82,6 @@ def train(
             f"checkpoint_every_steps: expected 0 or more, got {checkpoint_every_steps}."
         )
     check_tensorflow("baselines.train")
-    from baselines.optimizers import choose_strategy
-    from baselines.training import Outputs, check_options
-
     outputs = Outputs(
         folder / workdir.CHECKPOINTS,
         folder / workdir.LOGS,
@@ -99,8 +98,6 @@ def train(
             return
         data: tuple[PatchData, PatchData | None] = (train_data, validation_data)
         if chosen.uses_features:
-            from baselines.frozen_features import load_or_make_features
-
             load = functools.partial(
                 load_or_make_features,
                 chosen,
@@ -139,8 +136,6 @@ def describe_run(
         "validation": validation_data and _describe_data(validation_data),
     }
     if chosen.uses_features:
-        from baselines.models.weights import describe_weights
-
         weights = describe_weights(chosen.weights, weights_path, chosen.seed)
         clipped = {"formula": "2 * clip(DN / rgb_max, 0, 1) - 1"}
         return Run(chosen, data, {**clipped, "rgb_max": chosen.rgb_max}, weights)
@@ -179,10 +174,6 @@ def _run_training(
     import keras
     import tensorflow as tf
 
-    from baselines.models import build_trained_part
-    from baselines.optimizers import choose_policy, choose_strategy
-    from baselines.training import Trainer
-
     chosen = run.settings
     keras.utils.set_random_seed(chosen.seed)
     if chosen.deterministic:
@@ -200,7 +191,7 @@ def _run_training(
 
 
 def expand_run(argv: Sequence[str]) -> list[str]:
-    """Replaces --run=NAME by the flagfile of that name, which comes with the package.
+    """Replaces --run=NAME by --flagfile= with the flagfile of that name.
 
     Args:
         argv: The command line.

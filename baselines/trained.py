@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from baselines import workdir
 from baselines.errors import WeightsError
+from baselines.models import build_model, build_trained_part
+from baselines.models.weights import describe_weights
 from baselines.workdir import Run
 from bigearthnet.util.options import check_tensorflow
 
@@ -53,8 +55,6 @@ def load_trained_part(folder: Path) -> Trained:
     """
     run = workdir.read_run(folder)
     check_tensorflow("a trained model")
-    from baselines.models import build_trained_part
-
     _make_deterministic(run)
     model = build_trained_part(run.settings, run.statistics)
     digest = workdir.load_trained_weights(model, folder)
@@ -79,8 +79,6 @@ def load_trained_model(folder: Path, weights_path: Path | None = None) -> Traine
     """
     run = workdir.read_run(folder)
     check_tensorflow("a trained model")
-    from baselines.models import build_model
-
     check_frozen_weights(run, folder, weights_path)
     _make_deterministic(run)
     model = build_model(run.settings, run.statistics, weights_path=weights_path)
@@ -102,8 +100,6 @@ def check_frozen_weights(run: Run, folder: Path, weights_path: Path | None) -> N
     """
     if run.frozen_weights is None:
         return
-    from baselines.models.weights import describe_weights
-
     settings = run.settings
     found = describe_weights(settings.weights, weights_path, settings.seed)
     if found != run.frozen_weights:

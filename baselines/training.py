@@ -39,7 +39,8 @@ class Outputs:
     Attributes:
         checkpoints: Folder of the states. One is saved after each epoch.
         logs: Folder of the logs.
-        every_steps: Saves a state after as many steps, too; 0 for not.
+        every_steps: Also saves a state each time this many steps are done; 0 for
+            only after epochs.
         quiet: Shows no progress.
     """
 
@@ -229,21 +230,18 @@ def check_options(
     Raises:
         OptionError: If the settings and the data do not go together.
     """
-    _check_last_batch(settings, train, strategy.num_replicas_in_sync)
+    devices = strategy.num_replicas_in_sync
+    last = train.num_patches % settings.batch_size or settings.batch_size
+    if settings.batch_norm and last < devices:
+        # Batch normalization has no mean on a device without patches.
+        raise OptionError(
+            f"batch_size: the last batch of {train.num_patches:,} patches has {last}, "
+            f"fewer than the {devices} devices, and batch normalization needs one for "
+            "each. Expected another batch size."
+        )
     make_schedule(settings, settings.epochs * _count_batches(settings, train))
     choose_jit(settings, strategy)
 
 
 def _count_batches(settings: Settings, train: PatchData) -> int:
     return -(-train.num_patches // settings.batch_size)
-
-
-def _check_last_batch(settings: Settings, data: PatchData, devices: int) -> None:
-    """Refuses a device without patches, whose batch normalization has no mean."""
-    last = data.num_patches % settings.batch_size or settings.batch_size
-    if settings.batch_norm and last < devices:
-        raise OptionError(
-            f"batch_size: the last batch of {data.num_patches:,} patches has {last}, "
-            f"fewer than the {devices} devices, and batch normalization needs one for "
-            "each. Expected another batch size."
-        )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 _PATTERN = "step-*.npz"
-# States that are kept; the one before the last is there if a disk loses the last.
+# States that are kept: two, in case the last one is damaged.
 _KEPT = 2
 # npz holds no bfloat16; weights are float32 whatever the precision of layers.
 _Arrays = dict[str, npt.NDArray[Any]]
@@ -148,7 +148,7 @@ def _list_variables(model: keras.Model, optimizer: keras.Optimizer) -> list[Any]
 
 
 def _describe(variables: Sequence[Any]) -> list[list[Any]]:
-    """Returns name, shape and type of each; numbers that Keras adds are left out."""
+    """Returns name, shape and type of each variable."""
     return [[v.name, list(v.shape), str(v.dtype)] for v in variables]
 
 

@@ -5,21 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baselines.errors import WeightsError
+from baselines.schemas import find_problem
 from baselines.settings import Settings
 from bigearthnet.errors import OptionError
-from bigearthnet.util.files import (
-    hash_file,
-    read_json_object,
-    sync_folder,
-    write_json,
-)
+from bigearthnet.util.files import hash_file, read_json_object, sync_folder, write_json
 from bigearthnet.util.locks import try_lock
 
 if TYPE_CHECKING:
@@ -34,13 +30,12 @@ EVALUATIONS = "evaluations"
 FEATURES = "features"
 _LOCK = "lock"
 
-# Fields of settings.json that hold orders, and the fields that describe patches.
+# Fields of settings.json whose order the weights depend on.
 _ORDERS = ("classes", "bands", "groups")
-_DATA = {"split": str, "patches": int, "ids_sha256": str, "synthetic_patches": int}
 
-# Keras takes a name of weights by its end.
+# Keras tells the format of a file of weights by the end of its name.
 _UNFINISHED_WEIGHTS = f"unfinished.{WEIGHTS}"
-# Those whose versions change the bits of a training.
+# Packages whose versions change the bits of a training.
 _DECISIVE_PACKAGES = ("keras", "numpy", "tensorflow")
 _PACKAGES = ("bigearthnet", *_DECISIVE_PACKAGES)
 
@@ -85,7 +80,7 @@ class Run:
 
 
 def start_run(folder: Path, run: Run, *, restart: bool) -> None:
-    """Makes a run's folder, or finds that it is the same run's.
+    """Describes a run in its folder, or checks that the folder holds the same run.
 
     Args:
         folder: The folder; made if missing.
@@ -100,16 +95,12 @@ def start_run(folder: Path, run: Run, *, restart: bool) -> None:
         _clear(folder)
     path, content = folder / SETTINGS, run.to_json()
     if path.is_file():
-        differences = _compare(_read_json(path), json.loads(json.dumps(content)))
-        if (folder / TRAINING).is_file():  # there is nothing left to compute
-            differences = {
-                name: text
-                for name, text in differences.items()
-                if not name.startswith("packages.")
-            }
-        if differences:
+        # Nothing is left to compute where training has finished.
+        packages = () if (folder / TRAINING).is_file() else _DECISIVE_PACKAGES
+        ours = json.loads(json.dumps(content))
+        if differences := _compare(_read_json(path), ours, packages):
             raise OptionError(
-                f"{folder} holds another run: {'; '.join(differences.values())}. "
+                f"{folder} holds another run: {'; '.join(differences)}. "
                 "Expected the same settings, data and versions of packages, another "
                 "--workdir, or --restart to delete it."
             )
@@ -141,26 +132,22 @@ def read_run(folder: Path) -> Run:
         OptionError: If its settings are of another version.
     """
     content = _read_json(folder / SETTINGS)
-    try:
-        _check_types(content)
-        run = Run(
-            Settings.from_json(content["settings"]),
-            content["data"],
-            content["scaling"],
-            content["frozen_weights"],
-        )
-        written = {name: content[name] for name in _ORDERS}
-    except (AttributeError, KeyError, TypeError) as cause:
-        raise WeightsError(
-            f"{folder / SETTINGS} is damaged ({cause}): train again."
-        ) from None
+    if problem := find_problem(content, "settings"):
+        raise WeightsError(f"{folder / SETTINGS} is damaged ({problem}): train again.")
+    run = Run(
+        Settings.from_json(content["settings"]),
+        content["data"],
+        content["scaling"],
+        content["frozen_weights"],
+    )
     ours = run.to_json()
-    for name, values in written.items():
-        if values != ours[name]:
+    for name in _ORDERS:
+        if content[name] != ours[name]:
             raise WeightsError(
                 f"{folder}: the {name} of these weights are not in our order: expected "
-                f"{', '.join(ours[name][:3])}, ... got {', '.join(values[:3])}, ... "
-                "Train again, or use the version that trained them."
+                f"{', '.join(ours[name][:3])}, ... got "
+                f"{', '.join(content[name][:3])}, ... Train again, or use the version "
+                "that trained them."
             )
     return run
 
@@ -208,34 +195,6 @@ def load_trained_weights(model: keras.Model, folder: Path) -> str:
     return found
 
 
-def _check_types(content: Mapping[str, Any]) -> None:
-    """Refuses a settings.json whose values are not what `Run.to_json` made.
-
-    Raises:
-        KeyError: If a name is missing.
-        TypeError: If a value is of another type.
-    """
-    train, validation = (content["data"][k] for k in ("train", "validation"))
-    for described in [train, *([] if validation is None else [validation])]:
-        for name, kind in _DATA.items():
-            _check_type(f"data: {name}", described[name], kind)
-    _check_type("scaling: formula", content["scaling"]["formula"], str)
-    for values in content["scaling"].get("statistics", {}).values():
-        for name in ("mean", "std"):
-            _check_type(f"scaling: {name}", values[name], float | int)
-    _check_type("settings", content["settings"], dict)
-    _check_type("frozen_weights", content["frozen_weights"], dict | None)
-    for name in _ORDERS:
-        _check_type(name, content[name], list)
-        for value in content[name]:
-            _check_type(name, value, str)
-
-
-def _check_type(name: str, value: object, kind: Any) -> None:
-    if not isinstance(value, kind):
-        raise TypeError(f"{name}: got {value!r}")
-
-
 def _clear(folder: Path) -> None:
     """Deletes what runs write, and nothing else; settings go first."""
     for name in (SETTINGS, TRAINING, WEIGHTS, _UNFINISHED_WEIGHTS):
@@ -245,19 +204,17 @@ def _clear(folder: Path) -> None:
             shutil.rmtree(folder / name)
 
 
-def _compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
-    """Returns name → what is there and here, for each value that decides a run."""
+def _compare(
+    old: Mapping[str, Any], new: Mapping[str, Any], packages: Sequence[str]
+) -> list[str]:
+    """Says which values differ; of the versions of packages, only of those named."""
     one, other = _flatten(old), _flatten(new)
-    return {
-        name: f"{name} is {one.get(name)!r} there, {other.get(name)!r} here"
+    ignored = {f"packages.{name}" for name in _PACKAGES if name not in packages}
+    return [
+        f"{name} is {one.get(name)!r} there, {other.get(name)!r} here"
         for name in dict.fromkeys([*one, *other])
-        if one.get(name) != other.get(name) and _is_decisive(name)
-    }
-
-
-def _is_decisive(name: str) -> bool:
-    group, _, package = name.partition(".")
-    return group != "packages" or package in _DECISIVE_PACKAGES
+        if name not in ignored and one.get(name) != other.get(name)
+    ]
 
 
 def _flatten(content: Mapping[str, Any], path: str = "") -> dict[str, Any]:

@@ -9,8 +9,8 @@ What it is made of: each patch is a mosaic of regions, one signature and one tex
 class, so that labels can be learned from pixels. Eight pairs of classes share texture
 and visible bands and differ in the infrared alone (`builder/synthesis/classes.py`).
 
-The bytes depend on --num_patches and --seed (and on the versions of numpy and zlib);
-those of a patch on the seed and its id.
+The bytes depend on --num_patches and --seed (and on the versions of numpy, zlib and
+GDAL); those of a patch on the seed and its id.
 
 Example:
   python -m builder.synthesize --output=synthetic.tar.gz --num_patches=1000
@@ -53,7 +53,7 @@ INCOMPLETE_SUFFIX = ".incomplete"
 _ZLIB_LEVEL = 6
 # zlib: a window of 15 bits, and 16 for a gzip header (time 0, no name).
 _GZIP = 15 + 16
-# Patches that may wait for the compressor; bounds the memory, evens out the pace.
+# Patches that may wait for the compressor; bounds the memory.
 _MAX_WAITING = 4
 
 

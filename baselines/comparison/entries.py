@@ -138,7 +138,6 @@ def read_evaluation(workdir: Path, split: str, labels: str | None = None) -> Eva
         OptionError: If there is no such nomenclature.
     """
     folder = evaluation_folder(workdir, split)
-    result = None
     if labels is not None:
         wanted = look_up(NOMENCLATURES, labels, "nomenclature")
         derived = evaluation_folder(workdir, split, wanted)
@@ -189,26 +188,21 @@ def check_comparable(one: Evaluation, other: Evaluation) -> None:
             both workdirs and the difference.
     """
     ours, theirs = _describe(one.result), _describe(other.result)
-    problem = next(
-        (
-            f"{what}: {ours[what]} and {theirs[what]}"
-            for what in ours
-            if ours[what] != theirs[what]
-        ),
-        None,
-    )
-    if problem is None:
-        labels, others = one.result.scores.y_true, other.result.scores.y_true
-        rows = np.flatnonzero((labels != others).any(axis=1))
+    problems = [
+        f"{what}: {ours[what]} and {theirs[what]}"
+        for what in ours
+        if ours[what] != theirs[what]
+    ]
+    if not problems:
+        scores, labels = one.result.scores, other.result.scores.y_true
+        rows = np.flatnonzero((scores.y_true != labels).any(axis=1))
         if len(rows):
-            problem = (
-                f"labels of {len(rows):,} patches, "
-                f"{one.result.scores.patch_ids[rows[0]]} for example"
-            )
-    if problem is not None:
+            example = scores.patch_ids[rows[0]]
+            problems = [f"labels of {len(rows):,} patches, {example} for example"]
+    if problems:
         raise ResultError(
             f"{one.workdir} and {other.workdir} must not be compared: they differ in "
-            f"{problem}. Evaluate both in the same way."
+            f"{problems[0]}. Evaluate both in the same way."
         )
 
 
@@ -248,14 +242,14 @@ def _make_entries(runs: Sequence[Evaluation]) -> tuple[Entry, ...]:
 
 
 def _describe_variant(subject: Subject) -> str:
-    """Says what tells apart entries of one model."""
+    """Describes how an entry differs from others of the same model."""
     settings = f"settings {subject.settings_sha256[:8]}"
     checkpoint = (subject.frozen_weights or {}).get("sha256")
     return f"{settings}, checkpoint {checkpoint[:8]}" if checkpoint else settings
 
 
 def _check_seeds(runs: Sequence[Evaluation]) -> None:
-    """Refuses a seed that comes twice: it would count as a repetition."""
+    """Refuses the same seed twice: it would count as two independent runs."""
     for one, other in itertools.pairwise(runs):
         seed = one.result.subject.seed
         if seed == other.result.subject.seed:

@@ -159,7 +159,7 @@ def _describe(
     truth: npt.NDArray[np.uint8],
     predicted: npt.NDArray[np.uint8],
 ) -> str:
-    """Says what was predicted rightly (✓), wrongly (✗), and what was missed."""
+    """Lists the labels predicted correctly (✓), wrongly (✗), and those missed."""
     parts: dict[str, list[str]] = defaultdict(list)
     for label, is_true, is_found in zip(labels, truth, predicted, strict=True):
         if is_true or is_found:

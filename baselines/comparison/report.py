@@ -1,4 +1,4 @@
-"""Groups of models → all that a comparison shows: blocks of a page, plain values."""
+"""Groups of models → the blocks of a comparison's page, and its JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class Section:
 
     Attributes:
         group: The models.
-        pairs: Every pair of them and metric; empty for fewer than two.
+        pairs: Comparisons of every two models by every metric; empty if there are
+            fewer than two models.
         examples: Example patches.
     """
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 
 from baselines.comparison.entries import Entry, Group
 from baselines.comparison.pairs import Pair
 from baselines.comparison.paper import SPLIT, TABLE_4, TITLE, PaperRow
-from baselines.decisions import METRICS
 from baselines.evaluations import Subject
-from baselines.metrics import Averages, Metrics
+from baselines.metrics import Averages
 from baselines.significance import MIN_PRODUCTS, NUM_FLIPS, T_TEST_LABEL
 from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.report.page import Table
@@ -27,22 +26,25 @@ _FORMATS = {
 }
 _TITLES = {"precision": "P", "recall": "R", "f1": "F1", "f2": "F2"}
 
-_OTHER_METRICS: dict[str, Callable[[Metrics], float | None]] = {
-    "average precision, micro": lambda m: m.average_precision_micro,
-    "average precision, macro over present classes": (
-        lambda m: m.average_precision_macro
-    ),
-    "label ranking average precision": lambda m: m.ranking.lrap,
-    "ranking loss": lambda m: m.ranking.ranking_loss,
-    "coverage (classes)": lambda m: m.ranking.coverage,
-    "one-error": lambda m: m.ranking.one_error,
-    "Hamming loss": lambda m: m.hamming_loss,
-    "subset accuracy": lambda m: m.subset_accuracy,
-}
 _AVERAGES = {
     "micro": "micro",
     "macro_present": "macro over present classes",
     "macro_all": "macro over all classes",
+}
+# Title of each metric that is not a headline → where it stands in `Metrics`.
+_OTHER_METRICS = {
+    f"{title}, {average}": f"{field}.{name}"
+    for field, average in _AVERAGES.items()
+    for name, title in _TITLES.items()
+} | {
+    "average precision, micro": "average_precision_micro",
+    "average precision, macro over present classes": "average_precision_macro",
+    "label ranking average precision": "ranking.lrap",
+    "ranking loss": "ranking.ranking_loss",
+    "coverage (classes)": "ranking.coverage",
+    "one-error": "ranking.one_error",
+    "Hamming loss": "hamming_loss",
+    "subset accuracy": "subset_accuracy",
 }
 
 
@@ -96,9 +98,8 @@ def make_tuned_table(group: Group) -> Table | None:
     """Makes the table of results at tuned thresholds; None if there is none."""
     rows = []
     for entry in group.entries:
-        tuned = [run.result.tuned for run in entry.runs]
-        chosen = [t for t in tuned if t is not None]
-        if len(chosen) < len(tuned) or not chosen:
+        chosen = [run.result.tuned for run in entry.runs if run.result.tuned]
+        if len(chosen) < len(entry.runs):
             continue
         averages = [t.metrics.per_patch for t in chosen]
         thresholds = dict.fromkeys(f"{t.metrics.threshold:g}" for t in chosen)
@@ -129,15 +130,10 @@ def make_tuned_table(group: Group) -> Table | None:
 
 def make_metrics_table(group: Group) -> Table:
     """Makes the table of all other metrics, a column for each model."""
-    rows: list[tuple[str, ...]] = []
-    for field, title in _AVERAGES.items():
-        for name in METRICS:
-            get = attrgetter(f"{field}.{name}")
-            cells = [format_values(entry.values(get)) for entry in group.entries]
-            rows.append((f"{_TITLES[name]}, {title}", *cells))
-    for title, get_metric in _OTHER_METRICS.items():
-        cells = [format_values(entry.values(get_metric)) for entry in group.entries]
-        rows.append((title, *cells))
+    rows = [
+        (title, *(format_values(e.values(attrgetter(path))) for e in group.entries))
+        for title, path in _OTHER_METRICS.items()
+    ]
     return Table(
         f"Other metrics: {describe_split(group.result.subject)} split",
         ("Metric", *(entry.name for entry in group.entries)),

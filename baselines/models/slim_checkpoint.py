@@ -48,7 +48,7 @@ def load_slim_checkpoint(model: keras.Model, path: Path) -> None:
 
 
 def hash_checkpoint(path: Path) -> str:
-    """Returns the sha256 of a checkpoint: of its index and data files, in a row.
+    """Returns the sha256 of a checkpoint: of its files, one after the other.
 
     Args:
         path: See `load_slim_checkpoint`.

@@ -1,4 +1,4 @@
-"""Place, metadata and tar members of a patch, as the real archive has them."""
+"""Place, metadata and tar members of a patch, in the form of the real archive."""
 
 from __future__ import annotations
 

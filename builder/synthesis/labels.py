@@ -1,7 +1,7 @@
 """Draws label sets with the imbalance of the real archive.
 
 Labels of a patch are drawn independently of its place and of each other: which
-classes meet, and where, says nothing about the real archive.
+classes occur together, and where, says nothing about the real archive.
 """
 
 from __future__ import annotations

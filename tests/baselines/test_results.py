@@ -14,7 +14,7 @@ from baselines.errors import ResultError
 from baselines.evaluations import Subject
 from baselines.metrics import compute_metrics
 from baselines.results import evaluation_folder, read_results, write_results
-from baselines.results_json import load_schema
+from baselines.schemas import load_schema
 from baselines.scores import Scores
 from bigearthnet.release.nomenclature import BEN19, CLC43, CLC_LEVEL2
 from bigearthnet.util.files import hash_file
@@ -71,8 +71,8 @@ def test_the_json_says_what_a_reader_needs(folder: Path) -> None:
     """Split, ids, counts, threshold and class order stand in the file itself."""
     content = read_json(folder)
 
-    jsonschema.Draft202012Validator.check_schema(load_schema())
-    jsonschema.validate(content, load_schema())
+    jsonschema.Draft202012Validator.check_schema(load_schema("results"))
+    jsonschema.validate(content, load_schema("results"))
     assert ("official", "test", 120) == tuple(
         content["data"][k] for k in ("split_scheme", "split", "patches")
     )

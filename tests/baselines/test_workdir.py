@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
 from baselines import workdir
 from baselines.errors import WeightsError
 from baselines.models import build_trained_part
+from baselines.schemas import load_schema
 from baselines.settings import Settings
 from baselines.workdir import Run
 from bigearthnet.errors import OptionError
@@ -45,11 +47,13 @@ def finish(folder: Path) -> str:
 
 
 def test_a_run_comes_back(tmp_path: Path) -> None:
-    """What was written is read again, with every flag, class and band."""
+    """What was written is of the schema, and is read again with every flag and band."""
     run = make_run(model="s_cnn_rgb", seed=5)
     workdir.start_run(tmp_path, run, restart=False)
     content = json.loads((tmp_path / workdir.SETTINGS).read_text(encoding="utf-8"))
 
+    jsonschema.Draft202012Validator.check_schema(load_schema("settings"))
+    jsonschema.validate(content, load_schema("settings"))
     assert run == workdir.read_run(tmp_path)
     assert STATISTICS == workdir.read_run(tmp_path).statistics
     assert 43 == len(content["classes"])
