@@ -26,8 +26,8 @@ from bigearthnet.errors import OptionError
 from bigearthnet.release import V1, Archive, Release
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.schema.configs import Config, get_config, list_configs
-from bigearthnet.schema.examples import assemble, get_make_example, nest
-from bigearthnet.schema.features import tfds_features
+from bigearthnet.schema.examples import assemble, get_make_example
+from bigearthnet.schema.features import nest, tfds_features
 from bigearthnet.source import open_source
 from bigearthnet.source.patch import Patch, decode_patch
 from bigearthnet.store import MANIFEST, read_store

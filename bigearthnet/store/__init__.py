@@ -53,8 +53,7 @@ class Store:
     @property
     def features(self) -> tuple[Feature, ...]:
         """The stored features."""
-        has_columns = self.format.has_columns
-        return self.config.columns if has_columns else self.config.schema
+        return self.format.features(self.config)
 
     @property
     def splits(self) -> tuple[str, ...]:

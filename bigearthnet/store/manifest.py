@@ -132,8 +132,7 @@ def make_manifest(
 def _writer_versions(config: Config, form: str) -> dict[str, str]:
     """Versions of the packages whose version the stored bytes may depend on."""
     packages = ["pyarrow"]
-    schema = config.columns if FORMATS[form].has_columns else config.schema
-    if any(feature.kind == "image" for feature in schema):
+    if any(feature.kind == "image" for feature in FORMATS[form].features(config)):
         packages.append("pillow")
     return {package: metadata.version(package) for package in packages}
 
