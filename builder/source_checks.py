@@ -66,13 +66,15 @@ def _check_source(
     bad: list[PatchError] = []
     with (
         open_source(path, archive) as opened,
-        Progress(f"{path.name}", total_nbytes=opened.nbytes, quiet=quiet) as progress,
+        Progress(
+            f"{path.name}", total_nbytes=opened.members.nbytes, quiet=quiet
+        ) as progress,
     ):
         raws = opened.patches(
             records.patches, on_bad=lambda error, *_: bad.append(error)
         )
         for count, raw in enumerate(raws, start=1):
-            progress.update(count, opened.position)
+            progress.update(count, opened.members.position)
             if not missing[raw.row]:
                 continue
             missing[raw.row] = False

@@ -75,8 +75,8 @@ def fill_spool(
             work,
             index,
             lane=lane,
-            nbytes=opened.nbytes,
-            sha256=opened.digests.get("sha256"),
+            nbytes=opened.members.nbytes,
+            sha256=opened.members.digests.get("sha256"),
             quarantine=found,
         )
 
@@ -126,10 +126,10 @@ def spool_patches(
 
     num_stored = 0
     nomenclature = patches.release.nomenclature
-    with Progress("spool", total_nbytes=source.nbytes, quiet=quiet) as progress:
+    with Progress("spool", total_nbytes=source.members.nbytes, quiet=quiet) as progress:
         raws = source.patches(patches, on_bad=set_aside)
         for number, raw in enumerate(raws, start=1):
-            progress.update(number, source.position)
+            progress.update(number, source.members.position)
             if not is_first and not wanted[raw.row]:
                 continue
             try:
@@ -182,7 +182,7 @@ def _check_source(opened: Source, source: JobSource, num_read: int) -> None:
     expected = source.digest
     if expected is None:
         return
-    found = opened.digests.get(expected.algorithm)
+    found = opened.members.digests.get(expected.algorithm)
     if found not in (None, expected.hexdigest):
         raise ChecksumError(
             f"{opened.path} is not the published file: expected {expected.algorithm} "
