@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -46,7 +45,7 @@ from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.store import PATCHES, read_store
 from bigearthnet.store.result import BuildResult
 from bigearthnet.util import command
-from bigearthnet.util.files import DurableFile, sync_folder
+from bigearthnet.util.files import sync_folder, write_bytes
 from builder.summary import summarize
 
 
@@ -142,8 +141,7 @@ def build(
     _check_installed(formats)
     folder = workspace_folder(data_dir, config)
     with open_workspace(folder, identify_build(job), restart=restart) as work:
-        if not work.is_published:  # asked here, where no other build can finish
-            _refuse_existing(targets)
+        work.check_targets(targets)  # here, where no other build can finish
         if work.is_continued and not options.quiet:
             print(f"resuming the build in {folder}", file=sys.stderr)
         for target in targets.values():
@@ -157,34 +155,20 @@ def build(
     return result
 
 
-def _refuse_existing(targets: Mapping[str, Path]) -> None:
-    for target in targets.values():
-        if target.exists():
-            raise OptionError(
-                f"{target} is there already. Delete it to build it again, or choose "
-                "another data_dir."
-            )
-
-
 def _copy_table(store: Path, copy: Path, config: Config) -> None:
     """Copies a store's table of patches to the top of the data directory."""
     # Another configuration, of the same table, may be finished at the same time.
-    name = f"{PREFIX}{config.name}-{copy.name}"
-    with DurableFile(copy.parent, name) as file:
-        file.write((store / PATCHES).read_bytes())
-        file.finish()
-    (copy.parent / name).rename(copy)
+    unfinished = copy.with_name(f"{PREFIX}{config.name}-{copy.name}")
+    write_bytes((store / PATCHES).read_bytes(), unfinished)
+    unfinished.rename(copy)
     sync_folder(copy.parent)
 
 
 def _check_installed(formats: Sequence[str]) -> None:
     if "tfrecord" in formats:
         _load_tfds_builder()
-    if "parquet" in formats and find_spec("yaml") is None:
-        raise OptionError(
-            "the card of Parquet shards needs PyYAML: install the extra [hf]; see the "
-            "README."
-        )
+    if "parquet" in formats:
+        command.check_packages("hf", "yaml")  # of the card
 
 
 def _load_tfds_builder() -> ModuleType:
