@@ -31,8 +31,7 @@ def estimate_patches(source: Source, num_patches: int) -> int:
     """
     archive = source.archive
     if source.members.nbytes is None:
-        levels = archive.levels
-        if levels:  # several folders of patches, as in the archive
+        if archive.levels:  # several folders of patches, as in the archive
             return num_patches
         return len(os.listdir(source.path))
     if source.members.is_compressed:

@@ -14,6 +14,7 @@ from typing import Any
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import JournalError
+from bigearthnet.source import Source
 from bigearthnet.store.quarantine import BadPatch
 from bigearthnet.util.files import DurableFile
 
@@ -55,31 +56,25 @@ class SpooledSource:
 
 
 def save_spooled(
-    work: Workspace,
-    index: SpoolIndex,
-    *,
-    lane: str,
-    nbytes: int | None,
-    sha256: str | None,
-    quarantine: tuple[BadPatch, ...],
+    work: Workspace, index: SpoolIndex, source: Source, bad: tuple[BadPatch, ...]
 ) -> SpooledSource:
     """Records a source as spooled; its buckets must be synchronised before.
 
     Args:
         work: The workspace.
         index: The index of the spool, filled.
-        lane: See `SpooledSource`, as for the other arguments.
-        nbytes: Size of the source file.
-        sha256: Its checksum.
-        quarantine: The bad patches that were set aside.
+        source: The opened source, read to its end.
+        bad: Its bad patches, which were set aside.
 
     Raises:
         OSError: If it cannot be written.
     """
+    lane, members = source.archive.name, source.members
     with DurableFile(work.spool(lane), _INDEX) as file:
         file.write(index.dump())
         saved = file.finish()  # which makes the names of the buckets durable, too
-    spooled = SpooledSource(lane, nbytes, sha256, quarantine, saved.sha256)
+    sha256 = members.digests.get("sha256")
+    spooled = SpooledSource(lane, members.nbytes, sha256, bad, saved.sha256)
     work.journal.append(spooled.encode())
     return spooled
 

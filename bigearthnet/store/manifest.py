@@ -29,6 +29,7 @@ from bigearthnet.store import (
 from bigearthnet.store.compatibility import describe_meaning
 from bigearthnet.store.quarantine import write_quarantine
 from bigearthnet.store.result import BuildResult
+from bigearthnet.store.statistics import STATISTICS_SPLIT
 from bigearthnet.util.files import DurableFile, hash_file, write_json
 
 _PATCHES_SCHEMA = pa.schema(
@@ -39,9 +40,6 @@ _PATCHES_SCHEMA = pa.schema(
         pa.field("stored", pa.bool_(), nullable=False),
     ]
 )
-
-# The split whose statistics are stored.
-STATISTICS_SPLIT = "train"
 
 # Rows of a row group of patches.parquet.
 _ROW_GROUP = 65_536

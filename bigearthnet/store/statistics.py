@@ -12,6 +12,9 @@ import numpy.typing as npt
 
 from bigearthnet.release.bands import BandGroup, order_bands
 
+# The split whose statistics are stored.
+STATISTICS_SPLIT = "train"
+
 # Floats are summed as whole multiples of this part of a unit, so that sums are exact
 # and do not depend on their order: of backscatter, 0.00002 dB.
 _FLOAT_SCALE = 2**16

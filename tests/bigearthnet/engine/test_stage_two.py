@@ -57,7 +57,7 @@ def plan(split: str, *places: Sequence[tuple[int, int, int]]) -> ShardPlan:
     """A shard whose records are in these buckets of each source."""
     rows = np.arange(len(places[0]))
     stored = np.array([np.array(source, PLACE) for source in places])
-    return ShardPlan(split, 0, 1, rows, stored, False)
+    return ShardPlan(split, 0, 1, rows, stored)
 
 
 def write_files(folder: Path) -> None:
