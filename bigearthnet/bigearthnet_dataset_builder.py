@@ -15,7 +15,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from bigearthnet.download import Expected, fetch
+from bigearthnet.download import fetch
 from bigearthnet.engine.identity import identify_build
 from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.leftovers import remove_finished, remove_leftovers
@@ -160,9 +160,7 @@ class Builder(  # type: ignore[call-arg]
         if again:
             path.unlink(missing_ok=True)
         if not path.exists():
-            digest = archive.digest
-            expected = Expected(archive.nbytes, digest.algorithm, digest.hexdigest)
-            fetch([archive.url], path, expected)
+            fetch([archive.url], path, archive.nbytes, archive.digest)
         return path
 
     def _split_generators(
