@@ -27,7 +27,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 
 from absl import flags
 
@@ -165,21 +164,10 @@ def _copy_table(store: Path, copy: Path, config: Config) -> None:
 
 
 def _check_installed(formats: Sequence[str]) -> None:
-    if "tfrecord" in formats:
-        _load_tfds_builder()
+    if "tfrecord" in formats:  # TFDS imports the second without declaring it
+        command.check_packages("tfds", "tensorflow_datasets", "importlib_resources")
     if "parquet" in formats:
         command.check_packages("hf", "yaml")  # of the card
-
-
-def _load_tfds_builder() -> ModuleType:
-    try:
-        from bigearthnet import bigearthnet_dataset_builder
-    except ImportError as cause:
-        raise OptionError(
-            f"TFRecord shards need TensorFlow Datasets ({cause}): "
-            "install the extra [tfds]; see the README."
-        ) from None
-    return bigearthnet_dataset_builder
 
 
 def _complete_store(
@@ -188,12 +176,12 @@ def _complete_store(
     """Writes what the readers of a format expect beside the shards."""
     release = result.config.release
     if form == "tfrecord":
-        tfds_builder = _load_tfds_builder()
-        base = tfds_builder.Builder
-        fields = {"RELEASE": release, "__module__": base.__module__}
-        builder = type("Builder", (base,), fields)
+        from bigearthnet.bigearthnet_dataset_builder import Builder, set_splits
+
+        fields = {"RELEASE": release, "__module__": Builder.__module__}
+        builder = type("Builder", (Builder,), fields)
         info = builder(data_dir=data_dir, config=result.config.name).info
-        tfds_builder.set_splits(info, folder, result.shards)
+        set_splits(info, folder, result.shards)
         info.write_to_directory(folder)
     elif form == "parquet":
         from builder.card import write_card

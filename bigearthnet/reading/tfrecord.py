@@ -141,7 +141,7 @@ class TFRecordReader:
                         collector.add(row, record, start, stop)
             except ExampleError as cause:
                 raise file.damaged(number, str(cause)) from None
-        return {name: collector.take() for name, collector in collectors.items()}
+        return {name: collector.array for name, collector in collectors.items()}
 
     def _read(
         self, rows: npt.NDArray[np.int64], record: Scratch

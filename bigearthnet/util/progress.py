@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from types import TracebackType
 
 from tqdm import tqdm
 
@@ -126,13 +125,8 @@ class Progress:
         print(line, file=sys.stderr, flush=True)
         self._last_line = now
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
-        elif not self._quiet and error is None:
+        elif not self._quiet and kind is None:
             self._print_line()

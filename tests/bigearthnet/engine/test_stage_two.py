@@ -41,7 +41,7 @@ def make_sums() -> BandSums:
     }
     for _ in range(3):
         sums.add_pixels(pixels)
-    sums._squares = [2**70 + 1, *sums._squares[1:]]
+    sums._sums[1, 0] = 2**70 + 1
     return sums
 
 
