@@ -38,7 +38,7 @@ from bigearthnet.engine.pipeline import run
 from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS, get_format, tables_suffix
-from bigearthnet.release import RELEASES
+from bigearthnet.release import RELEASES, Archive
 from bigearthnet.release.splits import COUNTRIES
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.store import PATCHES, read_store
@@ -76,31 +76,15 @@ def patches_file(data_dir: Path, config: Config) -> Path:
     return data_dir / f"{name.stem}{tables_suffix(config)}{name.suffix}"
 
 
-def make_job(
-    sources: Mapping[str, Path],
-    config: Config,
-    options: BuildOptions,
-    formats: Sequence[str],
-) -> Job:
-    """Describes a build.
+def make_source(archive: Archive, path: Path) -> JobSource:
+    """Returns a source; a file named like the published one must have its checksum.
 
     Args:
-        sources: Name of each archive of the configuration → an archive or a folder. A
-            file that has the name of the published one must have its checksum, too.
-        config: What to store.
-        options: Selection and workers.
-        formats: Names of the formats to write; see `formats.FORMATS`.
-
-    Raises:
-        OptionError: If a source is missing, or of no use.
+        archive: The published archive that it is, or is laid out like.
+        path: An archive or a folder.
     """
-    made = []
-    for name, path in sources.items():
-        archive = config.release.archive(name)
-        is_published = path.is_file() and path.name in archive.filenames
-        digest = archive.digest if is_published else None
-        made.append(JobSource(archive, path, digest))
-    return Job(config, tuple(made), tuple(formats), options)
+    is_published = path.is_file() and path.name in archive.filenames
+    return JobSource(archive, path, archive.digest if is_published else None)
 
 
 def build(
@@ -136,7 +120,9 @@ def build(
     targets = find_targets(data_dir, config, formats)
     if isinstance(source, Path):
         source = {config.archives[0].name: source}
-    job = make_job(source, config, options, formats)
+    archive = config.release.archive
+    sources = tuple(make_source(archive(name), path) for name, path in source.items())
+    job = Job(config, sources, tuple(formats), options)
     _check_installed(formats)
     folder = workspace_folder(data_dir, config)
     with open_workspace(folder, identify_build(job), restart=restart) as work:
