@@ -32,7 +32,7 @@ _MOST_PREVIEW_ERROR = 8
 
 
 class RecordIndex:
-    """Where each patch's example stands; filled by `check`.
+    """Where the example of each patch is stored; filled by `check`.
 
     Attributes:
         store: The store.

@@ -49,7 +49,7 @@ def fetch(
         retries: How often and after which waits a failed request is repeated; counted
             from zero again whenever the server has sent further bytes of the file.
         timeout_s: Seconds to wait for a connection, and for more bytes.
-        quiet: Shows neither progress nor what servers do wrong.
+        quiet: Shows neither progress nor failed requests.
 
     Raises:
         OptionError: If a URL or the digest is invalid.

@@ -104,7 +104,7 @@ class PartFile:
         return self.total - self.nbytes
 
     def recover(self, quiet: bool) -> None:
-        """Takes over what an earlier run left, and hashes it.
+        """Resumes from what an earlier run left, which is hashed.
 
         Raises:
             DiskSpaceError: If the rest of the file does not fit on the disk.
@@ -136,7 +136,7 @@ class PartFile:
         self.shown.update(0, self.nbytes)
 
     def clear(self) -> None:
-        """Throws away what was received."""
+        """Discards the bytes received."""
         os.ftruncate(self._file, 0)
         self.hash, self.nbytes = hashlib.new(self.digest.algorithm), 0
 

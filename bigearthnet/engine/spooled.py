@@ -29,7 +29,7 @@ class SpooledSource:
     """A source that was read to its end, and whose spool is durable.
 
     Attributes:
-        lane: Which of the sources of the build it is.
+        lane: Name of its archive.
         nbytes: Size of the source file; None for a folder.
         sha256: Its checksum; None for a folder, or if it was not read to its end
             because of a limit.
@@ -85,10 +85,10 @@ def load_spooled(work: Workspace, index: SpoolIndex, lane: str) -> SpooledSource
     Args:
         work: The workspace.
         index: The empty index to fill.
-        lane: Which of the sources of the build it is.
+        lane: Name of the archive of the source.
 
     Returns:
-        What is known of the source; None if it has to be read.
+        The entry of the source; None if it has to be read.
 
     Raises:
         JournalError: If the index is not what the journal says.

@@ -57,7 +57,7 @@ class Workspace:
         lock: Descriptor of the lock; processes of the build inherit it, so that no
             other build begins while one of them is running.
         is_continued: Whether an earlier run has finished a part of the build.
-        is_over: Whether the workspace is not needed any more.
+        is_over: Whether the workspace can be deleted.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""The formats of stores: where each lies in a data directory, and how it is called.
+"""The formats of stores: their folders in a data directory, and names of shards.
 
 The names of folders and shards are those that the readers of each format expect:
 TensorFlow Datasets, the Hugging Face hub, `datasets.load_from_disk`.

@@ -106,7 +106,7 @@ def open_file(path: Path, **options: object) -> Iterator[pq.ParquetFile]:
 
 
 def read_footer(path: Path) -> pq.FileMetaData:
-    """Reads what a Parquet file says of itself.
+    """Reads the footer of a Parquet file.
 
     Raises:
         ShardError: If it is not a Parquet file.

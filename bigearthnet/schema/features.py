@@ -1,4 +1,4 @@
-"""The schema of a stored example, said once; each store's own types derive from it.
+"""The schema of a stored example; the types of each format derive from it.
 
 A change of names, types, shapes or class orders is a new major version of the dataset.
 """

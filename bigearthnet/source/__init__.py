@@ -83,7 +83,7 @@ class Source(contextlib.AbstractContextManager["Source"]):
             _report(error, on_bad, row, None)
 
     def close(self) -> None:
-        """Lets go of files and processes."""
+        """Closes files and ends processes."""
         self.members.close()
 
     def __exit__(self, *_: object) -> None:

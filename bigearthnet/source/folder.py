@@ -91,7 +91,7 @@ class FolderMembers:
             yield path, entry.name, content
 
     def close(self) -> None:
-        """Has nothing to let go of."""
+        """Does nothing: no file stays open."""
 
 
 def read_patch_file(entry: os.DirEntry[str] | Path, patch_id: str) -> bytes:

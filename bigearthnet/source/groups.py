@@ -1,4 +1,4 @@
-"""The files of a source → groups that stand together, and what is wrong with them."""
+"""Groups the files of a source by patch folder, and finds what is wrong with them."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Members(Protocol):
         """Yields every file; for a folder that is listed, its path, no name, b""."""
 
     def close(self) -> None:
-        """Lets go of files and processes."""
+        """Closes files and ends processes."""
 
 
 @dataclass
 class Group:
-    """The files of a folder that stand together.
+    """Files of one folder that follow one another in the source.
 
     Attributes:
         folder: Path of the folder.
@@ -72,7 +72,7 @@ class Group:
             Whether this file is the problem.
 
         Raises:
-            ArchiveError: If there is no end of files.
+            ArchiveError: If the folder has too many files.
         """
         files = self.files
         if self.problem is not None:
@@ -102,9 +102,9 @@ class Group:
 def group_files(
     members: Members, note_folder: Callable[[str], None]
 ) -> Iterator[Group]:
-    """Collects the files of a folder for as long as they stand together.
+    """Collects the files of a folder for as long as they follow one another.
 
-    A group that is found to be bad comes at once, and what follows of it is dropped.
+    A group with a problem is yielded at once, and its further files are dropped.
 
     Args:
         members: The files.

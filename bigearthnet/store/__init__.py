@@ -1,4 +1,4 @@
-"""Finds the stores of a data directory, and reads what they say of themselves.
+"""Finds the stores of a data directory, and reads their manifests and statistics.
 
 A store is one finished folder of shards of one configuration in one format.
 """
@@ -220,7 +220,7 @@ def find_store(
 
 
 def read_store(folder: Path, releases: Sequence[Release]) -> Store:
-    """Reads what a store says of itself.
+    """Reads the manifest and the statistics of a store, and checks them.
 
     Args:
         folder: The store.

@@ -1,4 +1,4 @@
-"""What a finished build says of itself: files, patches, statistics, provenance.
+"""Describes a finished store: files, patches, statistics, provenance.
 
 `manifest.json` and `patches.parquet` depend on the patches (and on the versions of the
 writing packages) alone; `provenance.json` holds everything else.

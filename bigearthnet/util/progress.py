@@ -74,7 +74,7 @@ class Progress:
         return self
 
     def update(self, patches: int, nbytes: int) -> None:
-        """Says how far the stage is.
+        """Sets how far the stage is.
 
         Args:
             patches: Patches done so far.
@@ -92,7 +92,7 @@ class Progress:
             self._print_line()
 
     def add(self, patches: int, nbytes: int) -> None:
-        """Says how much was done since the last call; any thread may call it."""
+        """Adds what was done since the last call; any thread may call it."""
         with self._lock:
             self.update(self._patches + patches, self._nbytes + nbytes)
 
