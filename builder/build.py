@@ -204,7 +204,7 @@ def _define_flags() -> None:
     flags.DEFINE_integer(
         "max_bad", 100, "More bad patches than these end the build all the same."
     )
-    flags.DEFINE_bool("restart", False, "Give up an unfinished build, and begin anew.")
+    flags.DEFINE_bool("restart", False, "Discard an unfinished build, and start again.")
     flags.DEFINE_integer("workers", count_workers(), "Processes that write shards.")
 
 

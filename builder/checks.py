@@ -132,8 +132,9 @@ def check_patch_table(store: Store, records: RecordIndex) -> Iterator[str | None
         return
     stored = np.zeros(len(records.patches), np.bool_)
     table = pq.ParquetFile(path)
-    if table.metadata.num_rows != store.manifest["patches"].get("rows"):
-        yield f"{path} has {table.metadata.num_rows} rows, the manifest says otherwise"
+    num_rows, expected = table.metadata.num_rows, store.manifest["patches"].get("rows")
+    if num_rows != expected:
+        yield f"{path} has {num_rows} rows, manifest {expected}"
     for entry in (e for b in table.iter_batches() for e in b.to_pylist()):
         row = records.patches.find(entry["patch_id"])
         if row is None or records.patches.split(row) != entry["split"]:
@@ -143,7 +144,7 @@ def check_patch_table(store: Store, records: RecordIndex) -> Iterator[str | None
         if entry["stored"] and encode_mask(entry["labels"]) != records.labels[row]:
             yield f"{entry['patch_id']}: the table has other labels than the record"
         elif entry["stored"] != records.found[row]:
-            yield f"{entry['patch_id']}: stored is {entry['stored']}, which is wrong"
+            yield f"{entry['patch_id']}: the table has a wrong value of `stored`"
         else:
             yield None
     for stray in np.flatnonzero(records.found & ~stored):

@@ -41,7 +41,7 @@ class LoadedPatch:
         split: Name of its split.
         patch_id: The patch id.
         bands: Band name → shape (y, x), uint16, digital numbers.
-        fields: What else was loaded and stands in the patch's JSON.
+        fields: What else was loaded and is also in the patch's JSON.
     """
 
     split: str

@@ -108,7 +108,7 @@ class TableBuilder:
         self._rows += 1
 
     def take(self) -> pa.Table:
-        """Returns the table of the examples, and begins anew.
+        """Returns the table of the examples added since the last call.
 
         Its tensors are valid until the next example is added.
         """

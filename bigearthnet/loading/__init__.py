@@ -86,7 +86,7 @@ def load(
     Raises:
         OptionError: If an option has no meaning, or TensorFlow is not installed.
         StoreError: If the data directory does not hold what is asked for.
-        ShardError: If what a store says of itself cannot be read.
+        ShardError: If a JSON file of a store cannot be read.
     """
     check_tensorflow("bigearthnet.load")
     from bigearthnet.loading import labels as label_maps

@@ -24,7 +24,7 @@ from bigearthnet.source.tar import TarMembers
 __all__ = ["Member", "Members", "OnBad", "Source", "open_source"]
 
 # Called with what is wrong with a patch, its row in the release's table if it has one,
-# and where it stands in the decompressed source, if that is a file.
+# and where it is in the decompressed source, if that is a file.
 OnBad = Callable[[PatchError, int | None, int | None], None]
 
 

@@ -24,7 +24,7 @@ class Members(Protocol):
         position: Bytes of the source file read so far; of a folder, of its files.
         digests: Checksums of the source file by algorithm, once it was read to its
             end; empty before, and for a folder.
-        offset: Where the header of the latest file stands in the decompressed source;
+        offset: Where the header of the latest file is in the decompressed source;
             None for a folder.
     """
 
@@ -52,7 +52,7 @@ class Group:
 
     Attributes:
         folder: Path of the folder.
-        offset: Where the first of them stands in the decompressed source; None in a
+        offset: Where the first of them is in the decompressed source; None in a
             folder.
         files: File name → content.
         problem: The first thing that is wrong with them as a group, if any.
@@ -80,7 +80,7 @@ class Group:
             if self.num_dropped > limits.MAX_FOLDER_FILES:
                 raise ArchiveError(
                     f"more than {limits.MAX_FOLDER_FILES} files in {self.folder!r}: "
-                    "this is no archive of patches."
+                    "this is no archive of patches. Check the source."
                 )
         elif isinstance(content, PatchError):
             self.problem = content

@@ -19,13 +19,13 @@ from bigearthnet.source.metadata import parse_metadata
 
 @dataclass(frozen=True)
 class RawPatch:
-    """The files of one complete patch, as they stand in the source.
+    """The files of one complete patch, as they are in the source.
 
     Attributes:
         row: Row of the patch in the release's table.
         name: What the archive calls the patch.
         files: File name → content: bands and JSON, in the source's order.
-        offset: Where its first file's header stands in the decompressed source, in
+        offset: Where the header of its first file is in the decompressed source, in
             bytes; None in a folder.
     """
 

@@ -45,7 +45,7 @@ class TarParser:
     """The regular files of a decompressed tar stream.
 
     Attributes:
-        offset: Where the header of the latest member stands in the stream, in bytes.
+        offset: Where the header of the latest member is in the stream, in bytes.
     """
 
     def __init__(self, blocks: Blocks, name: str) -> None:
@@ -162,7 +162,13 @@ class TarParser:
 
 
 class TarMembers(TarParser):
-    """The regular files of a tar file, plain or compressed; see `Members`."""
+    """The regular files of a tar file, plain or compressed; see `Members`.
+
+    Attributes:
+        nbytes: Size of the file in bytes.
+        is_compressed: Whether the file is compressed.
+        digests: Checksums of the file by algorithm, once it was read to its end.
+    """
 
     def __init__(self, path: Path, algorithm: str) -> None:
         """Opens the file.
@@ -176,26 +182,13 @@ class TarMembers(TarParser):
         """
         self._file = BlockReader(path, algorithm)
         super().__init__(self._file, str(path))
-
-    @property
-    def nbytes(self) -> int | None:
-        """Size of the file in bytes."""
-        return self._file.nbytes
-
-    @property
-    def is_compressed(self) -> bool:
-        """Whether the file is compressed."""
-        return self._file.codec != "none"
+        self.nbytes, self.is_compressed = self._file.nbytes, self._file.codec != "none"
+        self.digests: Mapping[str, str] = self._file.digests  # filled at its end
 
     @property
     def position(self) -> int:
         """Bytes of the file read so far."""
         return self._file.position
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """Checksums of the file by algorithm, once it was read to its end."""
-        return self._file.digests
 
     def close(self) -> None:
         """Closes the file."""

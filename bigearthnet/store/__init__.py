@@ -270,7 +270,7 @@ def _check_manifest(
     except (KeyError, TypeError, AttributeError, OptionError):
         good = False
     if not good:
-        raise ShardError(f"{path} is damaged: not a manifest of ours. Build again.")
+        raise ShardError(f"{path} is damaged: it is not a valid manifest. Build again.")
     return config
 
 

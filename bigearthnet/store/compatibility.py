@@ -76,5 +76,5 @@ def check_compatibility(
         raise StoreError(
             f"the statistics of {where} are of {statistics.get('num_patches')} patches "
             f"of {statistics.get('split')}: expected {split['rows']}. They belong to "
-            "another build."
+            "another build. Build it again."
         )
