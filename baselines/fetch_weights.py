@@ -19,7 +19,8 @@ from pathlib import Path
 from absl import flags
 
 from baselines.errors import WeightsError
-from bigearthnet.download import Expected, fetch
+from bigearthnet.download import fetch
+from bigearthnet.release import Digest
 from bigearthnet.util import command
 from bigearthnet.util.files import DurableFile, FileInfo
 
@@ -93,12 +94,8 @@ def fetch_weights(
         OSError: If a file cannot be written.
     """
     archive = output / release.filename
-    fetch(
-        [*([mirror] if mirror else []), *release.urls],
-        archive,
-        Expected(release.nbytes, "sha384", release.sha384),
-        quiet=quiet,
-    )
+    urls = [*([mirror] if mirror else []), *release.urls]
+    fetch(urls, archive, release.nbytes, Digest("sha384", release.sha384), quiet=quiet)
     return extract_member(archive, release.member, release.max_nbytes)
 
 

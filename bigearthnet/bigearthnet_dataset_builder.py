@@ -15,7 +15,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from bigearthnet.download import Expected, fetch
+from bigearthnet.download import fetch
 from bigearthnet.engine.identity import identify_build
 from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.leftovers import remove_finished, remove_leftovers
@@ -26,8 +26,8 @@ from bigearthnet.errors import OptionError
 from bigearthnet.release import V1, Archive, Release
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.schema.configs import Config, get_config, list_configs
-from bigearthnet.schema.examples import assemble, get_make_example, nest
-from bigearthnet.schema.features import tfds_features
+from bigearthnet.schema.examples import assemble, get_make_example
+from bigearthnet.schema.features import nest, tfds_features
 from bigearthnet.source import open_source
 from bigearthnet.source.patch import Patch, decode_patch
 from bigearthnet.store import MANIFEST, read_store
@@ -120,10 +120,9 @@ class Builder(  # type: ignore[call-arg]
     def _find_sources(
         self, dl_manager: tfds.download.DownloadManager, again: bool = False
     ) -> tuple[JobSource, ...]:
-        """Returns the sources, and what is to be checked while they are read.
+        """Returns the sources; those missing in the manual folder are downloaded.
 
-        An archive is hashed, a folder counted. What is not in the manual folder is
-        downloaded.
+        While they are read, an archive is hashed and the patches of a folder counted.
         """
         try:
             manual = Path(dl_manager.manual_dir)
@@ -147,22 +146,20 @@ class Builder(  # type: ignore[call-arg]
         return JobSource(archive, path, digest=archive.digest)
 
     def _download(self, archive: Archive, download_dir: Path, again: bool) -> Path:
-        """Downloads an archive, going on where an earlier call was ended.
+        """Downloads an archive, or resumes its download.
 
-        An archive that is there already is taken as it is: what is read is hashed.
+        An archive that exists is not verified here: it is hashed when it is read.
 
         Args:
             archive: The archive.
             download_dir: TFDS's folder of downloads.
-            again: Whether to download an archive that is there already.
+            again: Whether to download an archive that exists once more.
         """
         path = download_dir / self.name / archive.filenames[0]
         if again:
             path.unlink(missing_ok=True)
         if not path.exists():
-            digest = archive.digest
-            expected = Expected(archive.nbytes, digest.algorithm, digest.hexdigest)
-            fetch([archive.url], path, expected)
+            fetch([archive.url], path, archive.nbytes, archive.digest)
         return path
 
     def _split_generators(
@@ -227,7 +224,7 @@ _describe_release(Builder)
 def refuse_options(
     file_format: str, download_config: tfds.download.DownloadConfig
 ) -> None:
-    """Refuses what the engine cannot honour, rather than to ignore it.
+    """Refuses options that the engine cannot fulfil, instead of ignoring them.
 
     Raises:
         OptionError: If an option asks for anything but the published shards.

@@ -48,7 +48,7 @@ class LabelError(BigEarthNetError, ValueError):
 
 
 class OptionError(BigEarthNetError, ValueError):
-    """Raised when an option asks for what cannot be done; the message says why."""
+    """Raised when an option is invalid or cannot be fulfilled."""
 
 
 class DiskSpaceError(BigEarthNetError, OSError):
@@ -60,15 +60,15 @@ class DownloadError(BigEarthNetError, OSError):
 
 
 class JournalError(BigEarthNetError, OSError):
-    """Raised when what an unfinished build says of itself is damaged."""
+    """Raised when the journal or a spool of an unfinished build is damaged."""
 
 
 class QuarantineError(BigEarthNetError, ValueError):
-    """Raised when a source has more bad patches than were to be set aside."""
+    """Raised when a source has more bad patches than a build may set aside."""
 
 
 class ShardError(BigEarthNetError, ValueError):
-    """Raised when a stored shard is not what its writer wrote."""
+    """Raised when a stored file is damaged or missing."""
 
     @classmethod
     def unreadable(cls, path: object, cause: Exception) -> ShardError:
@@ -87,4 +87,4 @@ class ShardError(BigEarthNetError, ValueError):
 
 
 class StoreError(BigEarthNetError, OSError):
-    """Raised when a data directory does not hold the shards that are asked for."""
+    """Raised when a store is missing, or was written by another version."""

@@ -1,6 +1,6 @@
 """Makes `tfds.load("bigearthnet")` find our builder instead of TFDS's built-in.
 
-Ours stands in front of TFDS's own providers, so that it is found in any order of
+Our provider comes before those of TFDS, so that it is found in any order of
 imports, and the built-in can still be imported beside it.
 """
 

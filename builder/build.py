@@ -26,9 +26,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 
 from absl import flags
 
@@ -40,13 +38,13 @@ from bigearthnet.engine.pipeline import run
 from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS, get_format, tables_suffix
-from bigearthnet.release import RELEASES
+from bigearthnet.release import RELEASES, Archive
 from bigearthnet.release.splits import COUNTRIES
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.store import PATCHES, read_store
 from bigearthnet.store.result import BuildResult
 from bigearthnet.util import command
-from bigearthnet.util.files import DurableFile, sync_folder
+from bigearthnet.util.files import sync_folder, write_bytes
 from builder.summary import summarize
 
 
@@ -78,31 +76,15 @@ def patches_file(data_dir: Path, config: Config) -> Path:
     return data_dir / f"{name.stem}{tables_suffix(config)}{name.suffix}"
 
 
-def make_job(
-    sources: Mapping[str, Path],
-    config: Config,
-    options: BuildOptions,
-    formats: Sequence[str],
-) -> Job:
-    """Describes a build.
+def make_source(archive: Archive, path: Path) -> JobSource:
+    """Returns a source; a file named like the published one must have its checksum.
 
     Args:
-        sources: Name of each archive of the configuration → an archive or a folder. A
-            file that has the name of the published one must have its checksum, too.
-        config: What to store.
-        options: Selection and workers.
-        formats: Names of the formats to write; see `formats.FORMATS`.
-
-    Raises:
-        OptionError: If a source is missing, or of no use.
+        archive: The published archive that it is, or is laid out like.
+        path: An archive or a folder.
     """
-    made = []
-    for name, path in sources.items():
-        archive = config.release.archive(name)
-        is_published = path.is_file() and path.name in archive.filenames
-        digest = archive.digest if is_published else None
-        made.append(JobSource(archive, path, digest))
-    return Job(config, tuple(made), tuple(formats), options)
+    is_published = path.is_file() and path.name in archive.filenames
+    return JobSource(archive, path, archive.digest if is_published else None)
 
 
 def build(
@@ -138,12 +120,13 @@ def build(
     targets = find_targets(data_dir, config, formats)
     if isinstance(source, Path):
         source = {config.archives[0].name: source}
-    job = make_job(source, config, options, formats)
+    archive = config.release.archive
+    sources = tuple(make_source(archive(name), path) for name, path in source.items())
+    job = Job(config, sources, tuple(formats), options)
     _check_installed(formats)
     folder = workspace_folder(data_dir, config)
     with open_workspace(folder, identify_build(job), restart=restart) as work:
-        if not work.is_published:  # asked here, where no other build can finish
-            _refuse_existing(targets)
+        work.check_targets(targets)  # here, where no other build can finish
         if work.is_continued and not options.quiet:
             print(f"resuming the build in {folder}", file=sys.stderr)
         for target in targets.values():
@@ -157,45 +140,20 @@ def build(
     return result
 
 
-def _refuse_existing(targets: Mapping[str, Path]) -> None:
-    for target in targets.values():
-        if target.exists():
-            raise OptionError(
-                f"{target} is there already. Delete it to build it again, or choose "
-                "another data_dir."
-            )
-
-
 def _copy_table(store: Path, copy: Path, config: Config) -> None:
     """Copies a store's table of patches to the top of the data directory."""
     # Another configuration, of the same table, may be finished at the same time.
-    name = f"{PREFIX}{config.name}-{copy.name}"
-    with DurableFile(copy.parent, name) as file:
-        file.write((store / PATCHES).read_bytes())
-        file.finish()
-    (copy.parent / name).rename(copy)
+    unfinished = copy.with_name(f"{PREFIX}{config.name}-{copy.name}")
+    write_bytes((store / PATCHES).read_bytes(), unfinished)
+    unfinished.rename(copy)
     sync_folder(copy.parent)
 
 
 def _check_installed(formats: Sequence[str]) -> None:
-    if "tfrecord" in formats:
-        _load_tfds_builder()
-    if "parquet" in formats and find_spec("yaml") is None:
-        raise OptionError(
-            "the card of Parquet shards needs PyYAML: install the extra [hf]; see the "
-            "README."
-        )
-
-
-def _load_tfds_builder() -> ModuleType:
-    try:
-        from bigearthnet import bigearthnet_dataset_builder
-    except ImportError as cause:
-        raise OptionError(
-            f"TFRecord shards need TensorFlow Datasets ({cause}): "
-            "install the extra [tfds]; see the README."
-        ) from None
-    return bigearthnet_dataset_builder
+    if "tfrecord" in formats:  # TFDS imports the second without declaring it
+        command.check_packages("tfds", "tensorflow_datasets", "importlib_resources")
+    if "parquet" in formats:
+        command.check_packages("hf", "yaml")  # of the card
 
 
 def _complete_store(
@@ -204,12 +162,12 @@ def _complete_store(
     """Writes what the readers of a format expect beside the shards."""
     release = result.config.release
     if form == "tfrecord":
-        tfds_builder = _load_tfds_builder()
-        base = tfds_builder.Builder
-        fields = {"RELEASE": release, "__module__": base.__module__}
-        builder = type("Builder", (base,), fields)
+        from bigearthnet.bigearthnet_dataset_builder import Builder, set_splits
+
+        fields = {"RELEASE": release, "__module__": Builder.__module__}
+        builder = type("Builder", (Builder,), fields)
         info = builder(data_dir=data_dir, config=result.config.name).info
-        tfds_builder.set_splits(info, folder, result.shards)
+        set_splits(info, folder, result.shards)
         info.write_to_directory(folder)
     elif form == "parquet":
         from builder.card import write_card
@@ -246,7 +204,7 @@ def _define_flags() -> None:
     flags.DEFINE_integer(
         "max_bad", 100, "More bad patches than these end the build all the same."
     )
-    flags.DEFINE_bool("restart", False, "Give up an unfinished build, and begin anew.")
+    flags.DEFINE_bool("restart", False, "Discard an unfinished build, and start again.")
     flags.DEFINE_integer("workers", count_workers(), "Processes that write shards.")
 
 

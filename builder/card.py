@@ -6,7 +6,7 @@ people. Everything in it comes from the store itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -141,15 +141,15 @@ def _make_text(store: Store) -> str:
         _describe_loading(store),
         "## Splits",
         f"Split scheme: {store.manifest['split_scheme']}.",
-        "\n".join(_split_table(store)),
+        _split_table(store),
         "## Columns",
-        "\n".join(_column_table(store)),
+        _column_table(store),
         "## Classes",
         _describe_classes(store),
-        "\n".join(_class_table(store)),
+        _class_table(store),
         "## Bands",
         "Mean and standard deviation of digital numbers over the train split.",
-        "\n".join(_band_table(store)),
+        _band_table(store),
         "## Cite",
         f"```bibtex\n{citation.strip()}\n```",
         "## Licence",
@@ -168,7 +168,7 @@ def _describe_loading(store: Store) -> str:
         short = len(left_out) > len(names)
         text = f"only {_quote(names)}" if short else f"all but {_quote(left_out)}"
         mark = " (default)" if view == default else ""
-        rows.append(f"| `{view}`{mark} | {text if left_out else 'everything'} |")
+        rows.append((f"`{view}`{mark}", text if left_out else "everything"))
     return f"""```python
 from datasets import load_dataset
 
@@ -176,9 +176,7 @@ folder = "..."  # this folder, or the name of this repository on a hub
 train = load_dataset(folder, "{default}", split="train", streaming=True)
 ```
 
-| config | columns |
-| --- | --- |
-{chr(10).join(rows)}
+{_table("ll", ("config", "columns"), rows)}
 
 All of them read the same files. Without `streaming=True`, `datasets` first copies
 every split of a config into its cache, about 165 kB a patch. For arrays, choose columns
@@ -210,31 +208,25 @@ def _make_warnings(store: Store) -> Iterator[str]:
         yield f"Without a patch, and so left out: {', '.join(missing)}."
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[object, ...]]) -> Iterator[str]:
-    yield f"| {' | '.join(header)} |"
-    yield f"| {' | '.join(['---'] + ['---:'] * (len(header) - 1))} |"
-    for row in rows:
-        yield f"| {' | '.join(map(str, row))} |"
+def _table(
+    alignment: str, header: Sequence[str], rows: Iterable[Sequence[object]]
+) -> str:
+    """Formats a Markdown table, columns aligned left (`l`) or right (`r`)."""
+    marks = [{"l": "---", "r": "---:"}[side] for side in alignment]
+    lines = (header, marks, *rows)
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def _split_table(store: Store) -> Iterator[str]:
-    splits = store.manifest["splits"]
-    yield from _table(
-        ("split", "patches", "shards", "MB"),
-        [
-            (
-                name,
-                f"{split['rows']:,}",
-                split["shards"],
-                f"{split['bytes'] / 1e6:,.1f}",
-            )
-            for name, split in splits.items()
-        ],
-    )
+def _split_table(store: Store) -> str:
+    rows = [
+        (name, f"{split['rows']:,}", split["shards"], f"{split['bytes'] / 1e6:,.1f}")
+        for name, split in store.manifest["splits"].items()
+    ]
+    return _table("lrrr", ("split", "patches", "shards", "MB"), rows)
 
 
-def _column_table(store: Store) -> Iterator[str]:
-    """Yields what each column means and takes, which says what a choice saves."""
+def _column_table(store: Store) -> str:
+    """Returns what each column means and takes, which says what a choice saves."""
     sizes = column_sizes(store.folder / f["name"] for f in store.manifest["files"])
     num_patches = sum(store.num_patches(split) for split in store.splits)
     meanings: dict[str, str] = {}
@@ -242,10 +234,11 @@ def _column_table(store: Store) -> Iterator[str]:
         group, _, field = feature.name.partition("/")
         text = f"{field}: {feature.description}" if field else feature.description
         meanings[group] = f"{meanings[group]}; {text}" if group in meanings else text
-    yield "| column | meaning | kB a patch |"
-    yield "| --- | --- | ---: |"
-    for name, meaning in meanings.items():
-        yield f"| `{name}` | {meaning} | {sizes[name] / num_patches / 1e3:.2f} |"
+    rows = [
+        (f"`{name}`", meaning, f"{sizes[name] / num_patches / 1e3:.2f}")
+        for name, meaning in meanings.items()
+    ]
+    return _table("llr", ("column", "meaning", "kB a patch"), rows)
 
 
 def _describe_classes(store: Store) -> str:
@@ -258,7 +251,7 @@ def _describe_classes(store: Store) -> str:
     return f"{text}."
 
 
-def _class_table(store: Store) -> Iterator[str]:
+def _class_table(store: Store) -> str:
     first, *others = [s.nomenclature for s in store.config.release.label_sets]
     counts = {
         split: np.bincount(
@@ -267,22 +260,22 @@ def _class_table(store: Store) -> Iterator[str]:
         for split in store.splits
     }
     names = [n.name.upper() for n in (first, *others)]
-    yield f"| id | {' | '.join(names)} | {' | '.join(counts)} |"
-    columns = [*["---"] * len(names), *["---:"] * len(counts)]
-    yield f"| ---: | {' | '.join(columns)} |"
+    rows = []
     for number, label in enumerate(first.labels):
         coarser = []
         for other in others:
             target = remap(first, other)[number]
             coarser.append("–" if target is None else other.labels[target])
         cells = [f"{count[number]:,}" for count in counts.values()]
-        yield f"| {' | '.join([str(number), label, *coarser, *cells])} |"
+        rows.append((number, label, *coarser, *cells))
+    alignment = f"r{'l' * len(names)}{'r' * len(counts)}"
+    return _table(alignment, ("id", *names, *counts), rows)
 
 
-def _band_table(store: Store) -> Iterator[str]:
+def _band_table(store: Store) -> str:
     bands = store.statistics["bands"]
     groups = [group for group in store.config.groups if not group.is_map]
-    rows: list[tuple[object, ...]] = [
+    rows = [
         (
             band.name,
             band.resolution_m,
@@ -292,4 +285,5 @@ def _band_table(store: Store) -> Iterator[str]:
         )
         for band in order_bands(groups)
     ]
-    yield from _table(("band", "resolution (m)", "wavelength (nm)", "mean", "sd"), rows)
+    header = ("band", "resolution (m)", "wavelength (nm)", "mean", "sd")
+    return _table("lrrrr", header, rows)

@@ -50,17 +50,28 @@ def check_files(store: Store, damaged: set[str]) -> Iterator[str | None]:
 
 def check_counts(store: Store, records: RecordIndex) -> Iterator[str | None]:
     """Checks that examples, manifest and the format's metadata count the same."""
+    lengths = {split: store.rows(split) for split in store.splits}
     if store.format.name == "tfrecord":
-        yield from _check_tfds_counts(store, records)
-        return
-    for split in sorted({*store.splits, *records.counts}):
+        try:
+            lengths = _read_shard_lengths(store)
+        except (OSError, ValueError, KeyError, TypeError) as cause:
+            yield f"dataset_info.json cannot be read: {cause!r}"
+            return
+    for split in sorted({*store.splits, *lengths, *records.counts}):
         found, counted = records.counts.get(split, 0), store.num_patches(split)
-        yield (
-            None if found == counted else f"{split}: {found} rows, manifest {counted}"
-        )
-    yield from (
-        _check_card(store) if store.format.name == "parquet" else _check_dict(store)
-    )
+        if found != counted:
+            yield f"{split}: {found} rows, manifest {counted}"
+        elif lengths.get(split) != store.rows(split):
+            yield (
+                f"{split}: {found} records in shards of {store.rows(split)}, "
+                f"dataset_info.json says {lengths.get(split)}"
+            )
+        else:
+            yield None
+    if store.format.name == "parquet":
+        yield from _check_card(store)
+    elif store.format.name == "arrow":
+        yield from _check_dict(store)
 
 
 def _check_card(store: Store) -> Iterator[str | None]:
@@ -93,27 +104,13 @@ def _check_dict(store: Store) -> Iterator[str | None]:
         yield None if found == expected else f"{name} is of another build"
 
 
-def _check_tfds_counts(store: Store, records: RecordIndex) -> Iterator[str | None]:
-    try:
-        info = json.loads((store.folder / "dataset_info.json").read_text())
-        shard_lengths = {
-            split["name"]: [int(length) for length in split["shardLengths"]]
-            for split in info["splits"]
-        }
-    except (OSError, ValueError, KeyError, TypeError) as cause:
-        yield f"dataset_info.json cannot be read: {cause!r}"
-        return
-    splits = store.manifest["splits"]
-    for split in sorted({*splits, *shard_lengths, *records.counts}):
-        listed = [f["rows"] for f in store.manifest["files"] if f["split"] == split]
-        found, counted = records.counts.get(split, 0), splits.get(split, {"rows": 0})
-        if not (shard_lengths.get(split) == listed and found == counted["rows"]):
-            yield (
-                f"{split}: {found} records, manifest {counted['rows']} in {listed}, "
-                f"dataset_info {shard_lengths.get(split)}"
-            )
-        else:
-            yield None
+def _read_shard_lengths(store: Store) -> dict[str, list[int]]:
+    """Returns split → examples of each shard, as TensorFlow Datasets has them."""
+    info = json.loads((store.folder / "dataset_info.json").read_text())
+    return {
+        split["name"]: [int(length) for length in split["shardLengths"]]
+        for split in info["splits"]
+    }
 
 
 def check_statistics(store: Store, records: RecordIndex) -> Iterator[str | None]:
@@ -135,8 +132,9 @@ def check_patch_table(store: Store, records: RecordIndex) -> Iterator[str | None
         return
     stored = np.zeros(len(records.patches), np.bool_)
     table = pq.ParquetFile(path)
-    if table.metadata.num_rows != store.manifest["patches"].get("rows"):
-        yield f"{path} has {table.metadata.num_rows} rows, the manifest says otherwise"
+    num_rows, expected = table.metadata.num_rows, store.manifest["patches"].get("rows")
+    if num_rows != expected:
+        yield f"{path} has {num_rows} rows, manifest {expected}"
     for entry in (e for b in table.iter_batches() for e in b.to_pylist()):
         row = records.patches.find(entry["patch_id"])
         if row is None or records.patches.split(row) != entry["split"]:
@@ -146,7 +144,7 @@ def check_patch_table(store: Store, records: RecordIndex) -> Iterator[str | None
         if entry["stored"] and encode_mask(entry["labels"]) != records.labels[row]:
             yield f"{entry['patch_id']}: the table has other labels than the record"
         elif entry["stored"] != records.found[row]:
-            yield f"{entry['patch_id']}: stored is {entry['stored']}, which is wrong"
+            yield f"{entry['patch_id']}: the table has a wrong value of `stored`"
         else:
             yield None
     for stray in np.flatnonzero(records.found & ~stored):

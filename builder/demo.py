@@ -12,14 +12,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from absl import flags, logging
 
 from bigearthnet.engine.options import BuildOptions
-from bigearthnet.errors import OptionError, ShardError
+from bigearthnet.errors import ShardError
 from bigearthnet.release import V1
 from bigearthnet.release.bands import BANDS, GROUPS
 from bigearthnet.release.nomenclature import CLC43
@@ -76,7 +75,8 @@ def run(output: Path) -> bool:
     Raises:
         OptionError: If the extra `[demo]` is not installed.
     """
-    _check_installed()
+    needed = ("matplotlib", "tensorflow", "tensorflow_datasets", "datasets", "yaml")
+    command.check_packages("demo", *needed)
     _silence_libraries()
     for leftover in ("sample", "data", "cache"):
         shutil.rmtree(output / leftover, ignore_errors=True)
@@ -103,16 +103,6 @@ def run(output: Path) -> bool:
     agree &= not any(result.num_differences for result in checked)
     print("everything agrees, to the last bit" if agree else "SOMETHING DIFFERS")
     return agree
-
-
-def _check_installed() -> None:
-    needed = ("matplotlib", "tensorflow", "tensorflow_datasets", "datasets", "yaml")
-    for package in needed:
-        if find_spec(package) is None:
-            raise OptionError(
-                f"the demonstration needs {package}: install the extra [demo], or run "
-                "make demo."
-            )
 
 
 def _silence_libraries() -> None:

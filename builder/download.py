@@ -18,7 +18,7 @@ from pathlib import Path
 from absl import flags
 from urllib3 import Retry
 
-from bigearthnet.download import RETRIES, Expected, fetch
+from bigearthnet.download import RETRIES, fetch
 from bigearthnet.release import RELEASES, Archive
 from bigearthnet.util import command
 
@@ -49,10 +49,8 @@ def download(
     Raises:
         OptionError, ChecksumError, DownloadError, DiskSpaceError: See `download.fetch`.
     """
-    path, digest = output / archive.filenames[0], archive.digest
-    expected = Expected(archive.nbytes, digest.algorithm, digest.hexdigest)
-    urls = (*mirrors, archive.url)
-    fetch(urls, path, expected, retries=retries, quiet=quiet)
+    path, urls = output / archive.filenames[0], (*mirrors, archive.url)
+    fetch(urls, path, archive.nbytes, archive.digest, retries=retries, quiet=quiet)
     return path
 
 

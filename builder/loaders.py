@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.release import RELEASES
+from bigearthnet import ArrowReader, load
+from bigearthnet.release import V1
 from bigearthnet.release.bands import GROUPS, split
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store import open_store
@@ -27,6 +29,7 @@ _FIELDS = (
     "tile_source",
     "acquisition_date",
 )
+_CONFIG = get_config("s2", [V1])
 _COORDINATES = ("ulx", "uly", "lrx", "lry")
 
 
@@ -38,7 +41,7 @@ class LoadedPatch:
         split: Name of its split.
         patch_id: The patch id.
         bands: Band name → shape (y, x), uint16, digital numbers.
-        fields: What else was loaded and stands in the patch's JSON.
+        fields: What else was loaded and is also in the patch's JSON.
     """
 
     split: str
@@ -64,10 +67,7 @@ def load_tfds(data_dir: Path, cache_dir: Path) -> Iterator[LoadedPatch]:
     """Loads every split with TensorFlow Datasets."""
     import tensorflow_datasets as tfds
 
-    loaded = tfds.load("bigearthnet", data_dir=data_dir)
-    for name, dataset in loaded.items():
-        for example in tfds.as_numpy(dataset):
-            yield _make_patch(name, example)
+    yield from _read_splits(tfds.as_numpy(tfds.load("bigearthnet", data_dir=data_dir)))
 
 
 def load_view(
@@ -76,31 +76,33 @@ def load_view(
     """Loads every split of one config of the Parquet store with `datasets`."""
     import datasets
 
-    folder = open_store(data_dir, get_config("s2", RELEASES), "parquet").folder
-    return datasets.load_dataset(
-        str(folder), view, streaming=streaming, cache_dir=str(cache_dir)
+    folder, cache = str(data_dir / "huggingface"), str(cache_dir)
+    return datasets.load_dataset(folder, view, streaming=streaming, cache_dir=cache)
+
+
+def load_datasets(
+    data_dir: Path, cache_dir: Path, *, streaming: bool = False
+) -> Iterator[LoadedPatch]:
+    """Loads every split of the Parquet store, through the cache of `datasets`.
+
+    Args:
+        data_dir: The data directory.
+        cache_dir: Folder of the cache.
+        streaming: Reads the shards themselves instead.
+    """
+    yield from _read_splits(
+        load_view(data_dir, cache_dir, "s2-43", streaming=streaming)
     )
-
-
-def load_datasets(data_dir: Path, cache_dir: Path) -> Iterator[LoadedPatch]:
-    """Loads every split of the Parquet store, through the cache of `datasets`."""
-    yield from _read_dict(load_view(data_dir, cache_dir, "s2-43"))
-
-
-def load_streaming(data_dir: Path, cache_dir: Path) -> Iterator[LoadedPatch]:
-    """Streams every split of the Parquet store."""
-    yield from _read_dict(load_view(data_dir, cache_dir, "s2-43", streaming=True))
 
 
 def load_from_disk(data_dir: Path, cache_dir: Path) -> Iterator[LoadedPatch]:
     """Maps every split of the Arrow store with `datasets`."""
     import datasets
 
-    folder = open_store(data_dir, get_config("s2", RELEASES), "arrow").folder
-    yield from _read_dict(datasets.load_from_disk(str(folder)))
+    yield from _read_splits(datasets.load_from_disk(str(data_dir / "arrow")))
 
 
-def _read_dict(splits: Mapping[str, Any]) -> Iterator[LoadedPatch]:
+def _read_splits(splits: Mapping[str, Any]) -> Iterator[LoadedPatch]:
     for name, dataset in splits.items():
         for row in dataset:
             yield _make_patch(name, row)
@@ -108,9 +110,7 @@ def _read_dict(splits: Mapping[str, Any]) -> Iterator[LoadedPatch]:
 
 def load_arrow(data_dir: Path, cache_dir: Path) -> Iterator[LoadedPatch]:
     """Maps every split of the Arrow store without `datasets`."""
-    from bigearthnet.huggingface import ArrowReader
-
-    for name in open_store(data_dir, get_config("s2", RELEASES), "arrow").splits:
+    for name in open_store(data_dir, _CONFIG, "arrow").splits:
         for batch in ArrowReader.open(name, data_dir).batches(4):
             for row in range(len(batch["patch_id"])):
                 example: dict[str, Any] = {n: v[row] for n, v in batch.items()}
@@ -120,37 +120,30 @@ def load_arrow(data_dir: Path, cache_dir: Path) -> Iterator[LoadedPatch]:
                 yield _make_patch(name, example)
 
 
-def make_load(store: str) -> Callable[[Path, Path], Iterator[LoadedPatch]]:
-    """Returns what loads every split of a store with `bigearthnet.load`."""
-
-    def load_batches(data_dir: Path, cache_dir: Path) -> Iterator[LoadedPatch]:
-        import bigearthnet
-        from bigearthnet.huggingface import ArrowReader
-
-        for name in open_store(data_dir, get_config("s2", RELEASES), store).splits:
-            # Batches of images have no names; all stores have the same order.
-            named = ArrowReader.open(name, data_dir)
-            ids = iter(named.gather(range(len(named)), ["patch_id"])["patch_id"])
-            dataset = bigearthnet.load(
-                name, data_dir, image_size=None, batch_size=4, store=store
-            )
-            for groups, labels in dataset.as_numpy_iterator():
-                for row, vector in enumerate(labels):
-                    bands = split({n: pixels[row] for n, pixels in groups.items()})
-                    fields = {"labels": np.flatnonzero(vector).tolist()}
-                    yield LoadedPatch(name, next(ids), bands, fields)
-
-    return load_batches
+def load_batches(
+    data_dir: Path, cache_dir: Path, *, store: str
+) -> Iterator[LoadedPatch]:
+    """Loads every split of a store with `bigearthnet.load`."""
+    for name in open_store(data_dir, _CONFIG, store).splits:
+        # Batches of images have no names; all stores have the same order.
+        named = ArrowReader.open(name, data_dir)
+        ids = iter(named.gather(range(len(named)), ["patch_id"])["patch_id"])
+        dataset = load(name, data_dir, image_size=None, batch_size=4, store=store)
+        for groups, labels in dataset.as_numpy_iterator():
+            for row, vector in enumerate(labels):
+                bands = split({n: pixels[row] for n, pixels in groups.items()})
+                fields = {"labels": np.flatnonzero(vector).tolist()}
+                yield LoadedPatch(name, next(ids), bands, fields)
 
 
 # The line that people write → what does it.
 LOADERS: Mapping[str, Callable[[Path, Path], Iterator[LoadedPatch]]] = {
     "tfds.load": load_tfds,
     "datasets.load_dataset": load_datasets,
-    "datasets.load_dataset, streaming": load_streaming,
+    "datasets.load_dataset, streaming": partial(load_datasets, streaming=True),
     "datasets.load_from_disk": load_from_disk,
     "huggingface.ArrowReader": load_arrow,
-    "bigearthnet.load, TFRecord": make_load("tfrecord"),
-    "bigearthnet.load, Parquet": make_load("parquet"),
-    "bigearthnet.load, Arrow": make_load("arrow"),
+    "bigearthnet.load, TFRecord": partial(load_batches, store="tfrecord"),
+    "bigearthnet.load, Parquet": partial(load_batches, store="parquet"),
+    "bigearthnet.load, Arrow": partial(load_batches, store="arrow"),
 }

@@ -15,13 +15,12 @@ from bigearthnet.release.bands import split as split_bands
 from bigearthnet.release.nomenclature import encode_mask, remap_ids
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import Config
-from bigearthnet.schema.examples import Example
 from bigearthnet.schema.features import Feature
 from bigearthnet.schema.rgb import decode_image, to_rgb
 from bigearthnet.store import Store
 from bigearthnet.store.statistics import BandSums
 from bigearthnet.util.progress import Progress
-from builder.stored import read_example, read_examples
+from builder.stored import Stored, read_example, read_examples
 
 _NOWHERE = -1
 
@@ -33,7 +32,7 @@ _MOST_PREVIEW_ERROR = 8
 
 
 class RecordIndex:
-    """Where each patch's example stands; filled by `check`.
+    """Where the example of each patch is stored; filled by `check`.
 
     Attributes:
         store: The store.
@@ -75,7 +74,7 @@ class RecordIndex:
         """True for each patch of the release that has a record."""
         return self._files != _NOWHERE
 
-    def read(self, row: int) -> Example:
+    def read(self, row: int) -> Stored:
         """Reads the example of a patch that was found.
 
         Raises:
@@ -84,7 +83,7 @@ class RecordIndex:
         file = self.store.manifest["files"][self._files[row]]
         return read_example(self.store, file, int(self._places[row]))
 
-    def digest(self, archive: int, example: Example) -> npt.NDArray[np.uint8]:
+    def digest(self, archive: int, example: Stored) -> npt.NDArray[np.uint8]:
         """Returns the digest of a part of an example; pictures count by pixels.
 
         Args:
@@ -136,7 +135,7 @@ class RecordIndex:
         file: int,
         place: int,
         split: str,
-        example: Example,
+        example: Stored,
         last: dict[str, bytes],
     ) -> str | None:
         patch_id = str(example["patch_id"])
@@ -150,10 +149,8 @@ class RecordIndex:
         for number in range(len(self.compared)):
             self.digests[number, row] = self.digest(number, example)
         first = self.patches.release.label_sets[0]
-        labels = example[first.ids]
-        assert isinstance(labels, tuple)
         known = range(len(first.nomenclature))
-        self.labels[row] = encode_mask(i for i in labels if i in known)
+        self.labels[row] = encode_mask(i for i in example[first.ids] if i in known)
         key, before = hash_key(split, patch_id), last.get(split, b"")
         last[split] = key
         if key < before:
@@ -179,7 +176,7 @@ def _divide(config: Config) -> list[tuple[Feature, ...]]:
 
 
 def _check_facts(
-    example: Example, split: str, row: int, patches: PatchIndex
+    example: Stored, split: str, row: int, patches: PatchIndex
 ) -> Iterator[str]:
     if patches.split(row) != split:
         yield f"belongs to {patches.split(row)}, stored in {split}"
@@ -188,19 +185,16 @@ def _check_facts(
             yield f"{name}: expected {value!r}, stored {example[name]!r}"
 
 
-def _image_bytes(image: object) -> bytes:
+def _image_bytes(image: bytes | npt.NDArray[np.uint8]) -> bytes:
     """Returns the pixels of a picture, be it a file or an array."""
-    pixels = decode_image(image) if isinstance(image, bytes) else image
-    assert isinstance(pixels, np.ndarray)
-    return pixels.tobytes()
+    return (decode_image(image) if isinstance(image, bytes) else image).tobytes()
 
 
-def _check_preview(example: Example, config: Config) -> Iterator[str]:
+def _check_preview(example: Stored, config: Config) -> Iterator[str]:
     """Compares a preview, which is lossy, with the bands that it was made of."""
     if "preview" not in example:
         return
     preview = example["preview"]
-    assert isinstance(preview, np.ndarray)
     bands = split_bands(example, config.groups)
     expected = to_rgb([bands[name].astype(np.uint16) for name in config.release.rgb])
     if preview.shape != expected.shape:
@@ -211,10 +205,9 @@ def _check_preview(example: Example, config: Config) -> Iterator[str]:
         yield f"preview shows something else: it differs by {error:.1f} of 255 levels"
 
 
-def _check_labels(example: Example, row: int, patches: PatchIndex) -> Iterator[str]:
+def _check_labels(example: Stored, row: int, patches: PatchIndex) -> Iterator[str]:
     first, *others = patches.release.label_sets
     labels = example[first.ids]
-    assert isinstance(labels, tuple)
     known = range(len(first.nomenclature))
     title = first.nomenclature.name.upper()
     is_ascending = list(labels) == sorted(set(labels))

@@ -13,8 +13,7 @@ from bigearthnet.release.bands import Band
 from bigearthnet.release.nomenclature import Nomenclature
 from bigearthnet.schema.examples import Example, assemble, get_make_example
 from bigearthnet.source import open_source
-from bigearthnet.source.metadata import parse_metadata
-from bigearthnet.source.patch import Patch, RawPatch
+from bigearthnet.source.patch import Patch, RawPatch, decode_patch
 from bigearthnet.store import QUARANTINE
 from bigearthnet.store.quarantine import read_quarantine
 from bigearthnet.util.progress import Progress
@@ -66,13 +65,15 @@ def _check_source(
     bad: list[PatchError] = []
     with (
         open_source(path, archive) as opened,
-        Progress(f"{path.name}", total_nbytes=opened.nbytes, quiet=quiet) as progress,
+        Progress(
+            f"{path.name}", total_nbytes=opened.members.nbytes, quiet=quiet
+        ) as progress,
     ):
         raws = opened.patches(
             records.patches, on_bad=lambda error, *_: bad.append(error)
         )
         for count, raw in enumerate(raws, start=1):
-            progress.update(count, opened.position)
+            progress.update(count, opened.members.position)
             if not missing[raw.row]:
                 continue
             missing[raw.row] = False
@@ -105,37 +106,22 @@ def _make_part(
 def decode_with_rasterio(
     raw: RawPatch, archive: Archive, nomenclature: Nomenclature
 ) -> Patch:
-    """Decodes a patch with rasterio alone; as `patch.decode_patch` otherwise.
+    """Decodes a patch with rasterio alone; otherwise like `patch.decode_patch`.
 
     Raises:
         PatchError: If a band or the JSON is damaged, or not what the release holds.
     """
-    pixels = tuple(
-        _read_with_rasterio(raw, archive, band, group.dtype)
-        for group in archive.groups
-        for band in group.bands
-    )
-    file = archive.metadata_file(raw.name)
-    if file is None:
-        return Patch(pixels)
-    labels, fields = parse_metadata(
-        raw.files[file], patch_id=raw.name, file=file, nomenclature=nomenclature
-    )
-    return Patch(pixels, labels, fields)
+    return decode_patch(raw, archive, nomenclature, read=_read_with_rasterio)
 
 
 def _read_with_rasterio(
-    raw: RawPatch, archive: Archive, band: Band, dtype: str
+    tiff: bytes, band: Band, dtype: str, patch_id: str, file: str
 ) -> bytes:
     from rasterio.errors import RasterioError
     from rasterio.io import MemoryFile
 
-    file = archive.band_file(raw.name, band)
     try:
-        with (
-            MemoryFile(raw.files[file]) as memory,
-            memory.open(driver="GTiff") as dataset,
-        ):
+        with MemoryFile(tiff) as memory, memory.open(driver="GTiff") as dataset:
             kinds, shape = dataset.dtypes, dataset.shape
             if kinds == (dtype,) and shape == band.shape:
                 little_endian = np.dtype(dtype).newbyteorder("<")
@@ -143,4 +129,4 @@ def _read_with_rasterio(
             problem = f"expected {dtype} of {band.shape}, got {kinds} of {shape}"
     except RasterioError as cause:
         problem = f"rasterio cannot read it ({str(cause)[:80]})"
-    raise PatchError(problem, patch_id=raw.name, file=file)
+    raise PatchError(problem, patch_id=patch_id, file=file)

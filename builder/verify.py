@@ -56,7 +56,7 @@ class CheckResult:
     def run(self, findings: Iterator[str | None]) -> None:
         """Takes one item for each thing checked: None, or the difference.
 
-        An error of ours ends the check and counts as a difference.
+        An error of this package ends the check and counts as a difference.
         """
         try:
             for finding in findings:
@@ -98,7 +98,7 @@ def verify(
 
     Raises:
         StoreError: If there is no store.
-        ShardError: If what a store says of itself cannot be read.
+        ShardError: If a JSON file of a store cannot be read.
         OptionError: If the source is not there, or a package that is needed is not
             installed.
     """

@@ -17,10 +17,11 @@ from urllib3 import Retry
 from urllib3.exceptions import HTTPError, InvalidHeader, ProtocolError
 
 from bigearthnet.download.http import TemporaryError, check_url, open_rest
-from bigearthnet.download.part import PIECE_NBYTES, Expected, PartFile, check_file
+from bigearthnet.download.part import PIECE_NBYTES, PartFile, check_digest, check_file
 from bigearthnet.errors import ChecksumError, DownloadError, OptionError
+from bigearthnet.release import Digest
 
-__all__ = ["RETRIES", "DownloadError", "Expected", "fetch"]
+__all__ = ["RETRIES", "DownloadError", "fetch"]
 
 # Waits 0, 2, 4, ... seconds, four minutes in all, if the server does not ask for more.
 RETRIES = Retry(8, backoff_factor=1, backoff_max=120, retry_after_max=120)
@@ -29,7 +30,8 @@ RETRIES = Retry(8, backoff_factor=1, backoff_max=120, retry_after_max=120)
 def fetch(
     urls: Sequence[str],
     path: Path,
-    expected: Expected,
+    nbytes: int,
+    digest: Digest,
     *,
     retries: Retry = RETRIES,
     timeout_s: float = 60.0,
@@ -42,14 +44,15 @@ def fetch(
     Args:
         urls: Where the file is (http or https), the best first.
         path: The file to make; its folder is made if missing.
-        expected: Size and digest of the file.
+        nbytes: Size of the file in bytes.
+        digest: Its digest, of an algorithm that hashlib has.
         retries: How often and after which waits a failed request is repeated; counted
             from zero again whenever the server has sent further bytes of the file.
         timeout_s: Seconds to wait for a connection, and for more bytes.
-        quiet: Shows neither progress nor what servers do wrong.
+        quiet: Shows neither progress nor failed requests.
 
     Raises:
-        OptionError: If a URL is invalid.
+        OptionError: If a URL or the digest is invalid.
         ChecksumError: If the file that is there, or what a server sent, has another
             digest. What was received is removed; what was there is not.
         DownloadError: If no server gives the file; what was received is kept for the
@@ -57,19 +60,20 @@ def fetch(
         DiskSpaceError: If the file does not fit on the disk.
         OSError: If it cannot be written.
     """
+    check_digest(digest)
     for url in urls:
         check_url(url)
     if not urls:
         raise OptionError(f"no URL to download {path.name} from.")
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(PartFile(path, expected)) as part:
+        with contextlib.closing(PartFile(path, nbytes, digest)) as part:
             if not path.exists():  # else another download has just finished
                 part.recover(quiet)
                 with part.shown:
                     _fetch_from_any(urls, part, retries, timeout_s)
                 return
-    check_file(path, expected, quiet)
+    check_file(path, digest, quiet)
 
 
 def _fetch_from_any(
@@ -110,12 +114,12 @@ def _fetch_from(
             if part.nbytes > furthest:
                 left, furthest = retries, part.nbytes
             left = _wait(url, part, left, error)
-    found, expected = part.hash.hexdigest(), part.expected
-    if found == expected.digest:
+    found, digest = part.hash.hexdigest(), part.digest
+    if found == digest.hexdigest:
         part.finish()
         return
     part.clear()
-    problem = f"expected {expected.algorithm} {expected.digest}, got {found}"
+    problem = f"expected {digest.algorithm} {digest.hexdigest}, got {found}"
     if not (is_resumed and may_restart):
         raise ChecksumError(f"{problem}; what was received is removed")
     # The bytes of several responses are wrong together: nobody knows which of them.
@@ -153,7 +157,7 @@ def _receive(url: str, part: PartFile, timeout_s: float) -> bool:
     Returns:
         Whether the response was the rest of the file, not all of it.
     """
-    response = open_rest(url, part.nbytes, part.expected.nbytes, timeout_s)
+    response = open_rest(url, part.nbytes, part.total, timeout_s)
     with contextlib.closing(response):
         if response.status == 200:
             part.clear()

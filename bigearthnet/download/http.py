@@ -1,4 +1,4 @@
-"""The rest of a file from an HTTP server: ranges, redirects and proxies.
+"""Requests the rest of a file from an HTTP server: ranges, redirects, proxies.
 
 Source: RFC 9110, HTTP Semantics (14 range requests, 15 status codes).
 """
@@ -23,7 +23,7 @@ _MAX_REDIRECTS = 10
 
 
 class TemporaryError(HTTPError):
-    """Raised when a server answers with a status that may be another one later.
+    """Raised when a server answers with a status that a retry may change.
 
     Its arguments are the status in words, and what Retry-After says ("0" if nothing).
     """

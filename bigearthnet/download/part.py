@@ -6,10 +6,10 @@ import hashlib
 import os
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from bigearthnet.errors import ChecksumError, DiskSpaceError, DownloadError, OptionError
+from bigearthnet.release import Digest
 from bigearthnet.util.files import sync_folder, write_all
 from bigearthnet.util.locks import try_lock
 from bigearthnet.util.progress import Progress
@@ -18,47 +18,33 @@ from bigearthnet.util.progress import Progress
 PIECE_NBYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What a file should be.
-
-    Attributes:
-        nbytes: Size in bytes.
-        algorithm: Name of the digest's algorithm, as `hashlib` has it.
-        digest: The digest, in lower-case hexadecimal.
-    """
-
-    nbytes: int
-    algorithm: str
-    digest: str
-
-    def __post_init__(self) -> None:
-        """Checks that the digest is one of its algorithm.
-
-        Raises:
-            OptionError: If it is not.
-        """
-        is_known = self.algorithm in hashlib.algorithms_guaranteed
-        size = hashlib.new(self.algorithm).digest_size if is_known else 0
-        if not size or not re.fullmatch(f"[0-9a-f]{{{2 * size}}}", self.digest):
-            raise OptionError(
-                f"{self.digest!r} is no digest of {self.algorithm}: expected "
-                f"{2 * size} hexadecimal digits, as hashlib's algorithm has."
-            )
-
-
-def check_file(path: Path, expected: Expected, quiet: bool) -> None:
-    """Checks a whole file.
+def check_digest(digest: Digest) -> None:
+    """Checks that a digest is one of its algorithm.
 
     Raises:
-        ChecksumError: If it is another.
+        OptionError: If it is not.
+    """
+    is_known = digest.algorithm in hashlib.algorithms_guaranteed
+    size = hashlib.new(digest.algorithm).digest_size if is_known else 0
+    if not size or not re.fullmatch(f"[0-9a-f]{{{2 * size}}}", digest.hexdigest):
+        raise OptionError(
+            f"{digest.hexdigest!r} is no digest of {digest.algorithm}: expected "
+            f"{2 * size} hexadecimal digits, as hashlib's algorithm has."
+        )
+
+
+def check_file(path: Path, digest: Digest, quiet: bool) -> None:
+    """Checks that a file which exists is the expected one.
+
+    Raises:
+        ChecksumError: If it has another digest.
         OSError: If it cannot be read.
     """
     with path.open("rb", buffering=0) as file:
-        found = hash_file(file.fileno(), path, expected.algorithm, quiet).hexdigest()
-    if found != expected.digest:
+        found = hash_file(file.fileno(), path, digest.algorithm, quiet).hexdigest()
+    if found != digest.hexdigest:
         raise ChecksumError(
-            f"{path} exists: expected {expected.algorithm} {expected.digest}, "
+            f"{path} exists: expected {digest.algorithm} {digest.hexdigest}, "
             f"found {found}. Remove it, or download to another folder."
         )
 
@@ -77,27 +63,32 @@ def hash_file(file: int, path: Path, algorithm: str, quiet: bool) -> hashlib._Ha
 class PartFile:
     """What was received of a file, as `<name>.part`, to be closed.
 
-    Whether its bytes are of the expected file is decided by the digest alone, once none
-    is missing.
+    Whether its bytes are those of the expected file is decided by the digest alone,
+    once none is missing.
 
     Attributes:
+        path: The unfinished file.
+        target: The file that it becomes.
+        total: Expected size in bytes.
+        digest: Expected digest.
         nbytes: Bytes that were received.
         hash: Hash of them.
         shown: Progress of the download; from `recover` on.
     """
 
-    def __init__(self, target: Path, expected: Expected) -> None:
+    def __init__(self, target: Path, total: int, digest: Digest) -> None:
         """Opens and locks the file.
 
         Args:
-            target: The file it is to be, in an existing folder.
-            expected: What that should be.
+            target: The file that it becomes, in an existing folder.
+            total: Expected size in bytes.
+            digest: Expected digest.
 
         Raises:
             DownloadError: If another process downloads the same file.
             OSError: If it cannot be opened.
         """
-        self.target, self.expected = target, expected
+        self.target, self.total, self.digest = target, total, digest
         self.path = target.with_name(f"{target.name}.part")
         # Not through a link, which could lead to a file of somebody else's choice.
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
@@ -105,20 +96,20 @@ class PartFile:
         if not try_lock(self._file, self.path):
             os.close(self._file)
             raise DownloadError(f"{target} is being downloaded by another process.")
-        self.hash, self.nbytes = hashlib.new(expected.algorithm), 0
+        self.hash, self.nbytes = hashlib.new(digest.algorithm), 0
 
     @property
     def missing(self) -> int:
         """Bytes that were not received yet."""
-        return self.expected.nbytes - self.nbytes
+        return self.total - self.nbytes
 
     def recover(self, quiet: bool) -> None:
-        """Takes over what an earlier run left, and hashes it.
+        """Resumes from what an earlier run left, which is hashed.
 
         Raises:
             DiskSpaceError: If the rest of the file does not fit on the disk.
         """
-        self.hash = hash_file(self._file, self.path, self.expected.algorithm, quiet)
+        self.hash = hash_file(self._file, self.path, self.digest.algorithm, quiet)
         self.nbytes = os.fstat(self._file).st_size
         if self.missing < 0:
             self.clear()
@@ -126,9 +117,11 @@ class PartFile:
             raise DiskSpaceError(
                 f"{self.path} needs {self.missing:,} bytes more, {free:,} are free."
             )
-        title, total = f"download {self.target.name}", self.expected.nbytes
         self.shown = Progress(
-            title, total_nbytes=total, first_nbytes=self.nbytes, quiet=quiet
+            f"download {self.target.name}",
+            total_nbytes=self.total,
+            first_nbytes=self.nbytes,
+            quiet=quiet,
         )
 
     def append(self, piece: bytes) -> None:
@@ -143,9 +136,9 @@ class PartFile:
         self.shown.update(0, self.nbytes)
 
     def clear(self) -> None:
-        """Throws away what was received."""
+        """Discards the bytes received."""
         os.ftruncate(self._file, 0)
-        self.hash, self.nbytes = hashlib.new(self.expected.algorithm), 0
+        self.hash, self.nbytes = hashlib.new(self.digest.algorithm), 0
 
     def finish(self) -> None:
         """Makes the file durable and gives it its name.

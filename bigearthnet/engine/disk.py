@@ -30,14 +30,13 @@ def estimate_patches(source: Source, num_patches: int) -> int:
         num_patches: Patches of the release, which its published archive holds.
     """
     archive = source.archive
-    if source.nbytes is None:
-        levels = archive.levels
-        if levels:  # several folders of patches, as in the archive
+    if source.members.nbytes is None:
+        if archive.levels:  # several folders of patches, as in the archive
             return num_patches
         return len(os.listdir(source.path))
-    if source.is_compressed:
-        return int(source.nbytes * num_patches / archive.nbytes) + 1
-    return int(source.nbytes // (archive.pixel_nbytes * _TAR_SHARE)) + 1
+    if source.members.is_compressed:
+        return int(source.members.nbytes * num_patches / archive.nbytes) + 1
+    return int(source.members.nbytes // (archive.pixel_nbytes * _TAR_SHARE)) + 1
 
 
 def check_space(

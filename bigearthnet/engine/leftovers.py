@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -10,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bigearthnet.errors import OptionError
-from bigearthnet.util.files import make_folder, sync_folder
+from bigearthnet.util.files import make_folder, read_json_object, sync_folder
 from bigearthnet.util.locks import try_lock
 
 # TFDS's own prefix of unfinished folders; it never reads from there.
@@ -93,10 +92,9 @@ def remove_finished(folder: Path, formats: Sequence[str]) -> None:
         formats: Names of the formats; their stores are finished.
     """
     try:
-        found = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
-        if found["formats"] == sorted(formats):
+        if read_json_object(folder / IDENTITY)["formats"] == sorted(formats):
             remove_workspace(folder)
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError):
         return  # in use, missing, damaged, or of something else
 
 

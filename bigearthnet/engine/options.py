@@ -46,12 +46,10 @@ class BuildOptions:
         Raises:
             OptionError: If a value is invalid.
         """
-        if self.limit is not None and self.limit < 1:
-            raise OptionError(f"limit: expected at least 1, got {self.limit}.")
-        if self.max_bad is not None and self.max_bad < 1:
-            raise OptionError(f"max_bad: expected at least 1, got {self.max_bad}.")
-        if self.workers < 1:
-            raise OptionError(f"workers: expected at least 1, got {self.workers}.")
+        for name in ("limit", "max_bad", "workers"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise OptionError(f"{name}: expected at least 1, got {value}.")
         for country in self.countries:
             if country not in COUNTRIES:
                 raise OptionError(

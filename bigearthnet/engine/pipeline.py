@@ -20,7 +20,7 @@ from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import OptionError, QuarantineError
 from bigearthnet.release.patch_index import PatchIndex, load_index
 from bigearthnet.schema.examples import get_make_example
-from bigearthnet.store.manifest import STATISTICS_SPLIT, write_descriptions
+from bigearthnet.store.manifest import write_descriptions
 from bigearthnet.store.quarantine import BadPatch
 from bigearthnet.store.result import BuildResult, SourceInfo
 from bigearthnet.store.statistics import BandSums
@@ -73,7 +73,7 @@ def encode(job: Job, work: Workspace) -> BuildResult:
         # A patch is stored only if all sources have it, and counts as read only then.
         stored = np.logical_and.reduce([index.stored for index in indices])
         read = indices[0].read & (stored | ~indices[0].stored)
-        plans = plan_shards(indices, stored, patches, STATISTICS_SPLIT)
+        plans = plan_shards(indices, stored, patches)
         if not plans:
             work.is_over = True
             raise OptionError(

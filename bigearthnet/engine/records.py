@@ -1,4 +1,4 @@
-"""The record of a patch in the spool; private to the engine, no older than a build.
+"""The record of a patch in the spool; no other version of the package reads it.
 
 JSON of labels and fields, if the archive has any, and the pixels. What the release's
 table says of a patch is not repeated: the row of the patch tells it.

@@ -26,7 +26,7 @@ from bigearthnet.release.patch_index import PatchIndex, load_index
 from bigearthnet.schema.examples import assemble, get_make_example
 from bigearthnet.source.patch import Patch
 from bigearthnet.store.result import ShardInfo
-from bigearthnet.store.statistics import BandSums
+from bigearthnet.store.statistics import STATISTICS_SPLIT, BandSums
 from bigearthnet.util.files import DurableFile
 
 
@@ -42,7 +42,6 @@ class ShardPlan:
             (record,).
         places: Where their records are in the spool of each source: structured array
             of PLACE_DTYPE, shape (source, record).
-        with_statistics: Whether to sum up the shard's pixels.
     """
 
     split: str
@@ -50,7 +49,6 @@ class ShardPlan:
     count: int
     rows: npt.NDArray[np.intp]
     places: npt.NDArray[np.void]
-    with_statistics: bool
 
     @property
     def name(self) -> str:
@@ -66,7 +64,6 @@ def plan_shards(
     indices: Sequence[SpoolIndex],
     stored: npt.NDArray[np.bool_],
     patches: PatchIndex,
-    statistics_split: str,
 ) -> list[ShardPlan]:
     """Cuts every split that has patches into shards.
 
@@ -74,7 +71,6 @@ def plan_shards(
         indices: The filled index of each source.
         stored: True for each patch to store, shape (patch,); all sources have it.
         patches: The release's patches in the wanted split scheme.
-        statistics_split: The split whose pixels are summed up.
     """
     plans = []
     for code, split in enumerate(patches.release.splits):
@@ -87,10 +83,7 @@ def plan_shards(
             places = np.empty((len(indices), len(chosen)), PLACE_DTYPE)
             for source, index in enumerate(indices):
                 places[source] = index.locate(chosen)
-            is_counted = split == statistics_split
-            plans.append(
-                ShardPlan(split, number, len(bounds), chosen, places, is_counted)
-            )
+            plans.append(ShardPlan(split, number, len(bounds), chosen, places))
     return plans
 
 
@@ -167,7 +160,7 @@ def write_shard(
             example = make_example(patch)
             for writer in writers:
                 writer.add(example)
-            if plan.with_statistics:
+            if plan.split == STATISTICS_SPLIT:
                 sums.add_pixels(patch.groups)
             on_patch(nbytes)
         for writer in writers:

@@ -35,7 +35,12 @@ def bucket_path(folder: Path, split: str, bucket: int) -> Path:
 
 
 class SpoolWriter:
-    """Appends records to the buckets of a folder; a context manager."""
+    """Appends records to the buckets of a folder; a context manager.
+
+    Attributes:
+        index: The index that is filled.
+        patches: The release's patches in the wanted split scheme.
+    """
 
     def __init__(self, folder: Path, index: SpoolIndex, patches: PatchIndex) -> None:
         """Begins a spool.
@@ -46,7 +51,7 @@ class SpoolWriter:
             patches: The release's patches in the wanted split scheme.
         """
         self._folder = folder
-        self._index, self._patches = index, patches
+        self.index, self.patches = index, patches
         self._bits = choose_bucket_bits(len(patches.release.splits))
         # Split and number of each bucket → its descriptor, and its bytes so far.
         self._files: dict[tuple[str, int], int] = {}
@@ -62,8 +67,8 @@ class SpoolWriter:
         Raises:
             OSError: If it cannot be written.
         """
-        split = self._patches.split(row)
-        key = hash_key(split, self._patches.patch_id(row))
+        split = self.patches.split(row)
+        key = hash_key(split, self.patches.patch_id(row))
         bucket = key[0] >> (8 - self._bits)
         pieces = encode_record(patch)
         nbytes = sum(map(len, pieces))
@@ -75,7 +80,7 @@ class SpoolWriter:
             )
             self._ends[place] = 0
         write_all(self._files[place], pieces, nbytes, path)
-        self._index.add_record(row, key, bucket, self._ends[place], nbytes)
+        self.index.add_record(row, key, bucket, self._ends[place], nbytes)
         self._ends[place] += nbytes
 
     def sync(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import JournalError
+from bigearthnet.source import Source
 from bigearthnet.store.quarantine import BadPatch
 from bigearthnet.util.files import DurableFile
 
@@ -28,7 +29,7 @@ class SpooledSource:
     """A source that was read to its end, and whose spool is durable.
 
     Attributes:
-        lane: Which of the sources of the build it is.
+        lane: Name of its archive.
         nbytes: Size of the source file; None for a folder.
         sha256: Its checksum; None for a folder, or if it was not read to its end
             because of a limit.
@@ -55,31 +56,25 @@ class SpooledSource:
 
 
 def save_spooled(
-    work: Workspace,
-    index: SpoolIndex,
-    *,
-    lane: str,
-    nbytes: int | None,
-    sha256: str | None,
-    quarantine: tuple[BadPatch, ...],
+    work: Workspace, index: SpoolIndex, source: Source, bad: tuple[BadPatch, ...]
 ) -> SpooledSource:
     """Records a source as spooled; its buckets must be synchronised before.
 
     Args:
         work: The workspace.
         index: The index of the spool, filled.
-        lane: See `SpooledSource`, as for the other arguments.
-        nbytes: Size of the source file.
-        sha256: Its checksum.
-        quarantine: The bad patches that were set aside.
+        source: The opened source, read to its end.
+        bad: Its bad patches, which were set aside.
 
     Raises:
         OSError: If it cannot be written.
     """
+    lane, members = source.archive.name, source.members
     with DurableFile(work.spool(lane), _INDEX) as file:
         file.write(index.dump())
         saved = file.finish()  # which makes the names of the buckets durable, too
-    spooled = SpooledSource(lane, nbytes, sha256, quarantine, saved.sha256)
+    sha256 = members.digests.get("sha256")
+    spooled = SpooledSource(lane, members.nbytes, sha256, bad, saved.sha256)
     work.journal.append(spooled.encode())
     return spooled
 
@@ -90,10 +85,10 @@ def load_spooled(work: Workspace, index: SpoolIndex, lane: str) -> SpooledSource
     Args:
         work: The workspace.
         index: The empty index to fill.
-        lane: Which of the sources of the build it is.
+        lane: Name of the archive of the source.
 
     Returns:
-        What is known of the source; None if it has to be read.
+        The entry of the source; None if it has to be read.
 
     Raises:
         JournalError: If the index is not what the journal says.

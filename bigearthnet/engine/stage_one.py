@@ -49,69 +49,46 @@ def fill_spool(
     quarantine = None
     if options.max_bad is not None:
         quarantine = Quarantine(options.max_bad, len(bad))
-    lane = source.archive.name
     with (
         open_source(source.path, source.archive) as opened,
-        SpoolWriter(work.begin_spool(lane), index, patches) as writer,
+        SpoolWriter(work.begin_spool(source.archive.name), index, patches) as writer,
     ):
         disk.check_space(
             opened, work.folder, job, job.config.archives[number:], int(wanted.sum())
         )
-        spool_patches(
-            opened,
-            writer,
-            index,
-            patches,
-            wanted=wanted,
-            is_first=number == 0,
-            limit=options.limit if number == 0 else None,
-            quarantine=quarantine,
-            quiet=options.quiet,
-        )
+        spool_patches(opened, writer, wanted, options, quarantine, number == 0)
         found = () if quarantine is None else tuple(quarantine.patches)
         _check_source(opened, source, int(index.read.sum()) + len(found))
         writer.sync()
-        return save_spooled(
-            work,
-            index,
-            lane=lane,
-            nbytes=opened.nbytes,
-            sha256=opened.digests.get("sha256"),
-            quarantine=found,
-        )
+        return save_spooled(work, index, opened, found)
 
 
 def spool_patches(
     source: Source,
     writer: SpoolWriter,
-    index: SpoolIndex,
-    patches: PatchIndex,
-    *,
     wanted: npt.NDArray[np.bool_],
-    is_first: bool = True,
-    limit: int | None = None,
+    options: BuildOptions,
     quarantine: Quarantine | None = None,
-    quiet: bool = False,
+    is_first: bool = True,
 ) -> None:
     """Reads and checks every patch, and spools those to be stored.
 
     Args:
         source: An opened source.
         writer: Writes the spool.
-        index: The writer's index.
-        patches: The release's patches in the wanted split scheme.
         wanted: True for each row of the table that is to be stored, shape (patch,).
+        options: How many patches to store, and whether to show progress.
+        quarantine: Takes the bad patches; None to end with the first.
         is_first: Whether the source says which patches there are. Of another one, all
             that are wanted must be there, and others are left alone, good or bad.
-        limit: Stops after as many stored patches; None for all.
-        quarantine: Takes the bad patches; None to end with the first.
-        quiet: Shows no progress.
 
     Raises:
         ArchiveError: If the source cannot be read to its end.
         PatchError: If a patch is damaged, missing or not part of the release.
         QuarantineError: If there are too many of them to be set aside.
     """
+    index, patches = writer.index, writer.patches
+    limit = options.limit if is_first else None
     aside: set[int] = set()
 
     def set_aside(error: PatchError, row: int | None, offset: int | None) -> None:
@@ -126,10 +103,12 @@ def spool_patches(
 
     num_stored = 0
     nomenclature = patches.release.nomenclature
-    with Progress("spool", total_nbytes=source.nbytes, quiet=quiet) as progress:
+    with Progress(
+        "spool", total_nbytes=source.members.nbytes, quiet=options.quiet
+    ) as progress:
         raws = source.patches(patches, on_bad=set_aside)
         for number, raw in enumerate(raws, start=1):
-            progress.update(number, source.position)
+            progress.update(number, source.members.position)
             if not is_first and not wanted[raw.row]:
                 continue
             try:
@@ -182,7 +161,7 @@ def _check_source(opened: Source, source: JobSource, num_read: int) -> None:
     expected = source.digest
     if expected is None:
         return
-    found = opened.digests.get(expected.algorithm)
+    found = opened.members.digests.get(expected.algorithm)
     if found not in (None, expected.hexdigest):
         raise ChecksumError(
             f"{opened.path} is not the published file: expected {expected.algorithm} "

@@ -1,4 +1,4 @@
-"""Stage two: writes the shards that are missing, and deletes the spool on the way."""
+"""Stage two: writes the shards that are missing, and deletes buckets after use."""
 
 from __future__ import annotations
 

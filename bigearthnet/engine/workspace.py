@@ -31,7 +31,13 @@ from bigearthnet.engine.leftovers import (
 )
 from bigearthnet.errors import JournalError, OptionError
 from bigearthnet.schema.configs import Config
-from bigearthnet.util.files import make_folder, sync_folder, sync_tree, write_json
+from bigearthnet.util.files import (
+    make_folder,
+    read_json_object,
+    sync_folder,
+    sync_tree,
+    write_json,
+)
 
 _JOURNAL = "journal.jsonl"
 
@@ -51,7 +57,7 @@ class Workspace:
         lock: Descriptor of the lock; processes of the build inherit it, so that no
             other build begins while one of them is running.
         is_continued: Whether an earlier run has finished a part of the build.
-        is_over: Whether the workspace is not needed any more.
+        is_over: Whether the workspace can be deleted.
     """
 
     folder: Path
@@ -87,6 +93,23 @@ class Workspace:
         """Whether all stores are finished; some may have been renamed already."""
         return bool(self.journal.find("publish"))
 
+    def check_targets(self, targets: Mapping[str, Path]) -> None:
+        """Checks that no store of another build stands where those of this one go.
+
+        Args:
+            targets: Name of each format → its final folder.
+
+        Raises:
+            OptionError: If one of these exists and is not of this build.
+        """
+        for form, target in targets.items():
+            is_ours = self.is_published and not (self.folder / form).exists()
+            if target.exists() and not is_ours:
+                raise OptionError(
+                    f"{target} is there already. Delete it to build it again, or "
+                    "choose another data_dir."
+                )
+
     def publish(self, targets: Mapping[str, Path]) -> None:
         """Renames the finished stores to their final folders, or resumes doing so.
 
@@ -94,18 +117,11 @@ class Workspace:
             targets: Name of each format → its final folder, on the same disk.
 
         Raises:
-            OptionError: If one of these exists and is not of this build.
+            OptionError: See `check_targets`.
             OSError: If a store cannot be renamed.
         """
-        begun = self.is_published
-        for form, target in targets.items():
-            is_there = (self.folder / form).exists()
-            if target.exists() and (is_there or not begun):
-                raise OptionError(
-                    f"{target} is there already. Delete it to build it again, or "
-                    "choose another data_dir."
-                )
-        if not begun:
+        self.check_targets(targets)
+        if not self.is_published:
             sync_tree(self.folder)
             self.journal.append({"kind": "publish"})
         for form, target in targets.items():
@@ -171,9 +187,8 @@ def open_workspace(
 
 def _check_identity(path: Path, identity: Mapping[str, Any]) -> None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        assert isinstance(found, dict)
-    except (ValueError, AssertionError):
+        found = read_json_object(path)
+    except ValueError:
         raise JournalError(
             f"{path} is damaged: it is not a JSON object. Build again with --restart, "
             f"or delete {path.parent} and build again."

@@ -7,7 +7,6 @@ once for all column formats.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from bigearthnet.formats import FORMATS
 from bigearthnet.formats.tfrecord.encode import make_encoder
@@ -16,19 +15,6 @@ from bigearthnet.schema.configs import Config
 from bigearthnet.schema.examples import Example
 from bigearthnet.schema.features import Feature
 from bigearthnet.util.files import DurableFile
-
-
-class Writer(Protocol):
-    """Writes the examples of one shard."""
-
-    def add(self, example: Example) -> None:
-        """Takes an example, which may be written later."""
-
-    def close(self) -> None:
-        """Writes what is buffered. The caller finishes the files."""
-
-    def abandon(self) -> None:
-        """Discards what is buffered; does nothing once it is closed."""
 
 
 class TFRecordWriter:
@@ -66,7 +52,7 @@ class TableWriter:
         """
         from bigearthnet.formats import arrow, columns, parquet
 
-        sinks: dict[str, Callable[..., columns.TableSink]] = {
+        sinks: dict[str, Callable[..., parquet.ParquetSink | arrow.ArrowSink]] = {
             "parquet": parquet.ParquetSink,
             "arrow": arrow.ArrowSink,
         }
@@ -101,14 +87,19 @@ class TableWriter:
             file.data_nbytes += table.nbytes
 
 
-def make_writers(files: Mapping[str, DurableFile], config: Config) -> list[Writer]:
+def make_writers(
+    files: Mapping[str, DurableFile], config: Config
+) -> list[TFRecordWriter | TableWriter]:
     """Makes the writers of one shard.
+
+    Each takes examples (`add`), writes what is buffered (`close`), or discards it after
+    an error (`abandon`). The caller finishes the files.
 
     Args:
         files: Name of each format → its file.
         config: What to store.
     """
-    writers: list[Writer] = []
+    writers: list[TFRecordWriter | TableWriter] = []
     if "tfrecord" in files:
         writers.append(TFRecordWriter(files["tfrecord"], config.schema))
     tables = {name: file for name, file in files.items() if FORMATS[name].has_columns}

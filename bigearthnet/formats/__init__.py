@@ -1,4 +1,4 @@
-"""The formats of stores: where each lies in a data directory, and how it is called.
+"""The formats of stores: their folders in a data directory, and names of shards.
 
 The names of folders and shards are those that the readers of each format expect:
 TensorFlow Datasets, the Hugging Face hub, `datasets.load_from_disk`.
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bigearthnet.release.model import scheme_suffix
 from bigearthnet.schema.configs import Config
+from bigearthnet.schema.features import Feature
 from bigearthnet.util.options import look_up
 
 
@@ -44,6 +45,10 @@ class Format:
             version=config.release.data_version,
             suffix=tables_suffix(config),
         )
+
+    def features(self, config: Config) -> tuple[Feature, ...]:
+        """Returns the features that a store of a configuration has in this format."""
+        return config.columns if self.has_columns else config.schema
 
     def patch_nbytes(self, config: Config) -> int:
         """Returns the most bytes that a stored patch takes, on average."""

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from bigearthnet.errors import ShardError
-from bigearthnet.schema.examples import Example, nest
-from bigearthnet.schema.features import Feature, hf_types
+from bigearthnet.schema.examples import Example
+from bigearthnet.schema.features import Feature, hf_types, nest
 
 # Rows of a Parquet row group and of an Arrow record batch: 16 MB of pixels. A reader
 # that wants one row reads its group, and streaming readers keep a group in memory.
@@ -29,23 +29,10 @@ _EXTENSION = "datasets.features.features.Array3DExtensionType"
 EXTENSION_KEY = b"ARROW:extension:name"
 
 
-class TableSink(Protocol):
-    """Writes tables of one schema to a file."""
-
-    def write_table(self, table: pa.Table) -> None:
-        """Writes a table as one row group or record batch."""
-
-    def close(self) -> None:
-        """Writes what stands at the end of the file; does not close the file."""
-
-    def abandon(self) -> None:
-        """Writes no more, whatever happens."""
-
-
 def make_arrow_schema(schema: tuple[Feature, ...]) -> pa.Schema:
     """Returns the Arrow schema of a table, with the types of `datasets` in it.
 
-    Equal to `features.hf_features(schema).arrow_schema` once it is read back in a
+    Equal to the `arrow_schema` of `datasets.Features` once it is read back in a
     process that has `datasets` (tested).
     """
     types: dict[str, Any] = {feature.name: arrow_type(feature) for feature in schema}
@@ -121,7 +108,7 @@ class TableBuilder:
         self._rows += 1
 
     def take(self) -> pa.Table:
-        """Returns the table of the examples, and begins anew.
+        """Returns the table of the examples added since the last call.
 
         Its tensors are valid until the next example is added.
         """

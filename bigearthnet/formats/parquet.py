@@ -6,6 +6,7 @@ The bytes depend on the version of pyarrow, which the manifest records.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -85,18 +86,33 @@ def _leaves(path: str, kind: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
         yield path, kind
 
 
-def read_footer(path: Path) -> pq.FileMetaData:
-    """Reads what a Parquet file says of itself.
+@contextmanager
+def open_file(path: Path, **options: object) -> Iterator[pq.ParquetFile]:
+    """Opens a Parquet file; a context manager.
+
+    Args:
+        path: The file.
+        **options: Of `pyarrow.parquet.ParquetFile`.
 
     Raises:
-        ShardError: If it is not a Parquet file.
+        ShardError: If the file is damaged or missing, also when it is read.
     """
     try:
         # Mapped, since pyarrow would expand a ~ at the beginning of a path.
         with pa.memory_map(str(path)) as file:
-            return pq.read_metadata(file)
+            yield pq.ParquetFile(file, **options)
     except (pa.ArrowException, OSError) as cause:
         raise ShardError.unreadable(path, cause) from None
+
+
+def read_footer(path: Path) -> pq.FileMetaData:
+    """Reads the footer of a Parquet file.
+
+    Raises:
+        ShardError: If it is not a Parquet file.
+    """
+    with open_file(path) as file:
+        return file.metadata
 
 
 def read_row_group(
@@ -113,14 +129,9 @@ def read_row_group(
     Raises:
         ShardError: If the file is damaged.
     """
-    try:
-        with pa.memory_map(str(path)) as mapped:
-            file = pq.ParquetFile(
-                mapped, metadata=footer, page_checksum_verification=True
-            )
-            return file.read_row_group(group, columns=columns)
-    except (pa.ArrowException, OSError) as cause:
-        raise ShardError.unreadable(path, cause) from None
+    options = {"metadata": footer, "page_checksum_verification": True}
+    with open_file(path, **options) as file:
+        return file.read_row_group(group, columns=columns)
 
 
 def column_sizes(paths: Iterable[Path]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from bigearthnet.reading.batches import Reader
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import Feature
-from bigearthnet.store import Store, default_data_dir, open_store
+from bigearthnet.store import Store, open_store
 from bigearthnet.util.options import check_batch_size, check_seed, check_tensorflow
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def load(
     Raises:
         OptionError: If an option has no meaning, or TensorFlow is not installed.
         StoreError: If the data directory does not hold what is asked for.
-        ShardError: If what a store says of itself cannot be read.
+        ShardError: If a JSON file of a store cannot be read.
     """
     check_tensorflow("bigearthnet.load")
     from bigearthnet.loading import labels as label_maps
@@ -99,8 +99,7 @@ def load(
     check_seed(seed)
     source = chosen.release.nomenclature
     target = label_maps.get_nomenclature(labels, chosen.release)
-    folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
-    opened = open_store(folder, chosen, store)
+    opened = open_store(data_dir, chosen, store)
     vector = chosen.release.label_sets[0].vector
     columns = [*images.columns, vector]
     reader = _open_split(opened, split)

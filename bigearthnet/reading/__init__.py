@@ -60,7 +60,7 @@ def open_shards(
 
     Raises:
         ShardError: If one of them is damaged.
-        OptionError: If none of a table's columns is ours.
+        OptionError: If no column of a table is one of the schema.
     """
     if form == "tfrecord":
         from bigearthnet.reading.tfrecord import TFRecordReader

@@ -58,7 +58,7 @@ class ArrowReader:
             indices: Rows to offer, in this order; None for all.
 
         Raises:
-            OptionError: If none of the columns is ours.
+            OptionError: If no column is one of the configuration's.
         """
         self.features = find_stored_columns(table.schema, columns)
         self._batches = table.to_batches() or [_make_empty(table.schema)]
@@ -106,7 +106,7 @@ class ArrowReader:
 
         Raises:
             ShardError: If a file is not an Arrow stream.
-            OptionError: If none of the columns is ours.
+            OptionError: If no column is one of the configuration's.
         """
         reader = cls(pa.concat_tables([map_table(path) for path in paths]), columns)
         reader._paths = tuple(paths)

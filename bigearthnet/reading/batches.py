@@ -59,7 +59,7 @@ def find_stored_columns(
         columns: The columns of the configuration.
 
     Raises:
-        OptionError: If none of the columns is ours.
+        OptionError: If no column is one of the configuration's.
     """
     from bigearthnet.formats.columns import arrow_type
 
@@ -117,7 +117,7 @@ class Column(NamedTuple):
 
 
 def find_column(features: Mapping[str, Feature], name: str) -> Column:
-    """Returns what a name stands for: a stored feature, or a single band of one.
+    """Returns the column of a name: a stored feature, or a single band of one.
 
     Raises:
         OptionError: If there is no such column.

@@ -24,7 +24,7 @@ class ChunkedColumn:
         recycler: Recycler,
         band: int | None = None,
     ) -> None:
-        """Takes the chunks; bands, vectors and numbers are made views at once.
+        """Takes the chunks; bands, vectors and numbers become views at once.
 
         Args:
             chunks: The column of each record batch, at least one.

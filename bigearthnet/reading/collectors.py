@@ -36,7 +36,13 @@ class Scratch:
 
 
 class Collector(Protocol):
-    """Collects the values of one feature."""
+    """Collects the values of one feature.
+
+    Attributes:
+        array: The values, shape (row, …); complete once every row was added.
+    """
+
+    array: npt.NDArray[Any]
 
     def add(self, row: int, record: Scratch, start: int, stop: int) -> None:
         """Takes the value of a row; rows come in order.
@@ -50,9 +56,6 @@ class Collector(Protocol):
         Raises:
             ExampleError: If it is not of the feature.
         """
-
-    def take(self) -> npt.NDArray[Any]:
-        """Returns the values of all rows, shape (row, …)."""
 
 
 def make_collector(column: Column, rows: int, recycler: Recycler) -> Collector:
@@ -70,11 +73,11 @@ class _Tensors:
         feature, stored = column.feature, column.stored
         dtype = np.dtype(feature.dtype).newbyteorder("<")
         self._name = stored.name
-        self._array = recycler.take((rows, *feature.shape), dtype.str)
+        self.array = recycler.take((rows, *feature.shape), dtype.str)
         self._stored_nbytes = math.prod(stored.shape) * dtype.itemsize
         self._nbytes = math.prod(feature.shape) * dtype.itemsize
         self._first = self._nbytes * (column.band or 0)
-        flat = self._array.reshape(-1).view(np.uint8)
+        flat = self.array.reshape(-1).view(np.uint8)
         self._bytes = flat.reshape(rows, self._nbytes)
 
     def add(self, row: int, record: Scratch, start: int, stop: int) -> None:
@@ -87,48 +90,36 @@ class _Tensors:
         start += self._first
         self._bytes[row] = record.array[start : start + self._nbytes]
 
-    def take(self) -> npt.NDArray[Any]:
-        """Returns the tensors."""
-        return self._array
-
 
 class _Strings:
     def __init__(self, feature: Feature, rows: int) -> None:
         self._name, self._is_text = feature.name, feature.kind == "text"
-        self._array = np.empty(rows, object)
+        self.array = np.empty(rows, object)
 
     def add(self, row: int, record: Scratch, start: int, stop: int) -> None:
         """Copies a picture, or decodes a text; see `Collector.add`."""
         start, stop = find_bytes(record.view, start, stop)
         content = bytes(record.view[start:stop])
         try:
-            self._array[row] = str(content, "utf-8") if self._is_text else content
+            self.array[row] = str(content, "utf-8") if self._is_text else content
         except UnicodeDecodeError:
             raise ExampleError(f"has a {self._name} that is no UTF-8") from None
-
-    def take(self) -> npt.NDArray[Any]:
-        """Returns objects: str or bytes."""
-        return self._array
 
 
 class _Integers:
     def __init__(self, feature: Feature, rows: int) -> None:
         self._name, self._is_list = feature.name, feature.kind == "classes"
-        self._array = np.empty(rows, object if self._is_list else feature.dtype)
+        self.array = np.empty(rows, object if self._is_list else feature.dtype)
 
     def add(self, row: int, record: Scratch, start: int, stop: int) -> None:
         """Decodes one integer, or a list of class ids; see `Collector.add`."""
         numbers = read_integers(record.view, start, stop)
         if self._is_list:
-            self._array[row] = np.array(numbers, np.int64)
+            self.array[row] = np.array(numbers, np.int64)
             return
         try:
-            (self._array[row],) = numbers
+            (self.array[row],) = numbers
         except (ValueError, OverflowError):
             raise ExampleError(
-                f"has {numbers} of {self._name}, not one {self._array.dtype}"
+                f"has {numbers} of {self._name}, not one {self.array.dtype}"
             ) from None
-
-    def take(self) -> npt.NDArray[Any]:
-        """Returns integers, or objects: arrays of int64."""
-        return self._array

@@ -44,7 +44,7 @@ class ParquetReader:
 
         Raises:
             ShardError: If one of them is not a Parquet file.
-            OptionError: If none of the columns is ours.
+            OptionError: If no column is one of the configuration's.
         """
         self._paths = paths
         self._footers = [read_footer(path) for path in paths]

@@ -1,7 +1,7 @@
 """Reads TFRecord shards, in order or in any other, only the features asked for.
 
 A record is read into memory that stays in the processor's cache, and its pixels are
-copied once, to where they stand in the batch. TensorFlow copies them into a record, a
+copied once, to their place in the batch. TensorFlow copies them into a record, a
 feature and a tensor, one after the other; it is the oracle in the tests.
 """
 
@@ -91,7 +91,7 @@ class TFRecordReader:
         Raises:
             OptionError: If there is no such configuration or split.
             StoreError: If the store, or one of its files, is not there.
-            ShardError: If what the store says of itself is damaged.
+            ShardError: If a JSON file of the store is damaged.
         """
         store = find_store(data_dir, config, "tfrecord", release)
         return cls(store.shards(split), store.rows(split), store.features)
@@ -141,7 +141,7 @@ class TFRecordReader:
                         collector.add(row, record, start, stop)
             except ExampleError as cause:
                 raise file.damaged(number, str(cause)) from None
-        return {name: collector.take() for name, collector in collectors.items()}
+        return {name: collector.array for name, collector in collectors.items()}
 
     def _read(
         self, rows: npt.NDArray[np.int64], record: Scratch

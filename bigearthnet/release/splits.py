@@ -45,7 +45,7 @@ TRAIN_FRACTION = 3, 5
 TRAIN_VALIDATION_FRACTION = 4, 5
 
 
-def load_table(release: Release, scheme: str, *, seed: int = 0) -> pa.Table:
+def load_table(release: Release, scheme: str) -> pa.Table:
     """Loads one row for every patch id of a release, sorted by patch id.
 
     Args:
@@ -53,8 +53,7 @@ def load_table(release: Release, scheme: str, *, seed: int = 0) -> pa.Table:
         scheme: `official`, the published lists (patches with snow, cloud or without a
             BEN19 label are `excluded`), or `random`, the paper's protocol: the
             patches without snow and cloud, sorted by the sha256 of
-            `"{seed}:{patch_id}"`, cut at 60 % and 80 %.
-        seed: Seed of the random scheme; without meaning for the official one.
+            `"0:{patch_id}"`, cut at 60 % and 80 %.
 
     Returns:
         Table of columns `patch_id` (string), `split`, `season`, `country`
@@ -65,19 +64,12 @@ def load_table(release: Release, scheme: str, *, seed: int = 0) -> pa.Table:
         OptionError: If the release has no such scheme.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     facts = read_table(release)
-    patch_ids = join_ids(facts, release.ids)
     split = get_split(facts, scheme)
-    if scheme == "random" and seed != 0:
-        filtered = pc.invert(
-            pc.or_(facts["contains_seasonal_snow"], facts["contains_cloud_or_shadow"])
-        )
-        split = draw_random_split(patch_ids, filtered.to_numpy(), seed)
     return pa.table(
         {
-            "patch_id": patch_ids,
+            "patch_id": join_ids(facts, release.ids),
             "split": _named(split, release.splits),
             "season": _named(facts["season"].to_numpy(), SEASONS),
             "country": _named(facts["country"].to_numpy(), COUNTRIES),

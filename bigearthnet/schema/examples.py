@@ -126,14 +126,3 @@ def _make_labels(label_sets: tuple[LabelSet, ...], labels: tuple[int, ...]) -> E
         vector.flags.writeable = False
         made |= {chosen.ids: ids, chosen.vector: vector}
     return made
-
-
-def nest(example: Mapping[str, object]) -> dict[str, object]:
-    """Turns `a/b` names into nested dicts, as TensorFlow Datasets takes examples."""
-    nested: dict[str, object] = {}
-    for name, value in example.items():
-        group, _, field = name.rpartition("/")
-        parent = nested.setdefault(group, {}) if group else nested
-        assert isinstance(parent, dict)
-        parent[field] = value
-    return nested

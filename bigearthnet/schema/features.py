@@ -1,11 +1,11 @@
-"""The schema of a stored example, said once; each store's own types derive from it.
+"""The schema of a stored example; the types of each format derive from it.
 
 A change of names, types, shapes or class orders is a new major version of the dataset.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +14,6 @@ from bigearthnet.release.bands import IMAGE_SIZE, BandGroup
 from bigearthnet.release.splits import COUNTRIES, SEASONS
 
 if TYPE_CHECKING:
-    import datasets
     import tensorflow_datasets as tfds
 
 Kind = Literal["tensor", "image", "text", "integer", "bool", "class", "classes"]
@@ -147,66 +146,53 @@ def _picture(release: Release, name: str, encoding: str) -> Feature:
     )
 
 
+def nest(values: Mapping[str, object]) -> dict[str, object]:
+    """Turns `a/b` names into nested dicts, as TFDS and `datasets` take them."""
+    nested: dict[str, object] = {}
+    for name, value in values.items():
+        group, _, field = name.rpartition("/")
+        parent = nested.setdefault(group, {}) if group else nested
+        assert isinstance(parent, dict)
+        parent[field] = value
+    return nested
+
+
 def tfds_features(schema: tuple[Feature, ...]) -> tfds.features.FeaturesDict:
-    """Says a schema in the types of TensorFlow Datasets, stock ones only.
+    """Returns a schema in the types of TensorFlow Datasets, stock ones only.
 
     Prepared data is thereby readable in a process that never imports this package.
     """
     import tensorflow_datasets as tfds
 
-    nested: dict[str, object] = {}
-    for feature in schema:
-        group, _, field = feature.name.rpartition("/")
-        parent = nested.setdefault(group, {}) if group else nested
-        assert isinstance(parent, dict)
-        parent[field] = _tfds_feature(feature)
-    return tfds.features.FeaturesDict(nested)
+    return tfds.features.FeaturesDict(
+        nest({feature.name: _tfds_feature(feature) for feature in schema})
+    )
 
 
 def _tfds_feature(feature: Feature) -> object:
     import numpy as np
     import tensorflow_datasets as tfds
 
-    dtype = np.dtype(feature.dtype).type
+    types, doc = tfds.features, feature.description
+    dtype, shape = np.dtype(feature.dtype).type, feature.shape
     match feature.kind:
         case "tensor":
-            return tfds.features.Tensor(
-                shape=feature.shape,
-                dtype=dtype,
-                encoding="bytes",
-                doc=feature.description,
-            )
+            return types.Tensor(shape=shape, dtype=dtype, encoding="bytes", doc=doc)
         case "image":
-            return tfds.features.Image(
-                shape=feature.shape,
-                dtype=dtype,
-                encoding_format="png",
-                doc=feature.description,
-            )
+            return types.Image(shape=shape, dtype=dtype, encoding_format="png", doc=doc)
         case "text":
-            return tfds.features.Text(doc=feature.description)
+            return types.Text(doc=doc)
         case "class":
-            return tfds.features.ClassLabel(
-                names=list(feature.labels), doc=feature.description
-            )
+            return types.ClassLabel(names=list(feature.labels), doc=doc)
         case "classes":
-            return tfds.features.Sequence(
-                tfds.features.ClassLabel(names=list(feature.labels)),
-                doc=feature.description,
-            )
+            label = types.ClassLabel(names=list(feature.labels))
+            return types.Sequence(label, doc=doc)
         case _:
-            return tfds.features.Scalar(dtype=dtype, doc=feature.description)
-
-
-def hf_features(schema: tuple[Feature, ...]) -> datasets.Features:
-    """Says a schema in the types of Hugging Face `datasets`."""
-    import datasets
-
-    return datasets.Features.from_dict(hf_types(schema))
+            return types.Scalar(dtype=dtype, doc=doc)
 
 
 def hf_types(schema: tuple[Feature, ...]) -> dict[str, object]:
-    """Says a schema in the JSON form that `datasets` keeps its types in.
+    """Returns a schema in the JSON form that `datasets` keeps its types in.
 
     Shards carry it and are written without `datasets`, so that their bytes do not
     depend on its version; `datasets` is the oracle in the tests.
@@ -214,13 +200,7 @@ def hf_types(schema: tuple[Feature, ...]) -> dict[str, object]:
     Returns:
         Feature name → type; a group such as `coordinates` is a dict of its fields.
     """
-    types: dict[str, object] = {}
-    for feature in schema:
-        group, _, field = feature.name.rpartition("/")
-        parent = types.setdefault(group, {}) if group else types
-        assert isinstance(parent, dict)
-        parent[field] = _hf_type(feature)
-    return types
+    return nest({feature.name: _hf_type(feature) for feature in schema})
 
 
 def _hf_type(feature: Feature) -> dict[str, object]:

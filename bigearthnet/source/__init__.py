@@ -8,9 +8,8 @@ patch and file.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -25,39 +24,21 @@ from bigearthnet.source.tar import TarMembers
 __all__ = ["Member", "Members", "OnBad", "Source", "open_source"]
 
 # Called with what is wrong with a patch, its row in the release's table if it has one,
-# and where it stands in the decompressed source, if that is a file.
+# and where it is in the decompressed source, if that is a file.
 OnBad = Callable[[PatchError, int | None, int | None], None]
 
 
 class Source(contextlib.AbstractContextManager["Source"]):
-    """An opened source; see `open_source`."""
+    """An opened source; see `open_source`.
+
+    Attributes:
+        path: The file or folder.
+        archive: The published archive that it is, or is laid out like.
+        members: Its files; they know its size, position and checksums.
+    """
 
     def __init__(self, path: Path, archive: Archive, members: Members) -> None:
-        self.path, self.archive = path, archive
-        self._members = members
-
-    @property
-    def nbytes(self) -> int | None:
-        """Size of the source file in bytes; None for a folder."""
-        return self._members.nbytes
-
-    @property
-    def is_compressed(self) -> bool:
-        """Whether the source is a compressed file."""
-        return self._members.is_compressed
-
-    @property
-    def position(self) -> int:
-        """Bytes of the source file read so far, before decompression."""
-        return self._members.position
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """Checksums of the source file once read to its end, by algorithm.
-
-        `sha256`, and the one that the archive was published with; none of a folder.
-        """
-        return self._members.digests
+        self.path, self.archive, self.members = path, archive, members
 
     def patches(
         self,
@@ -86,7 +67,7 @@ class Source(contextlib.AbstractContextManager["Source"]):
             if row is not None:
                 listed[row] = 1
 
-        for group in group_files(self._members, note_folder):
+        for group in group_files(self.members, note_folder):
             name = group.folder.rpartition("/")[2]
             row = names.find(name)
             error = find_problem(group, self.archive, name or str(self.path), row, seen)
@@ -102,15 +83,10 @@ class Source(contextlib.AbstractContextManager["Source"]):
             _report(error, on_bad, row, None)
 
     def close(self) -> None:
-        """Lets go of files and processes."""
-        self._members.close()
+        """Closes files and ends processes."""
+        self.members.close()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

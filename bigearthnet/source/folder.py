@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import os
 import stat
@@ -92,7 +91,7 @@ class FolderMembers:
             yield path, entry.name, content
 
     def close(self) -> None:
-        """Has nothing to let go of."""
+        """Does nothing: no file stays open."""
 
 
 def read_patch_file(entry: os.DirEntry[str] | Path, patch_id: str) -> bytes:
@@ -118,13 +117,13 @@ def read_patch_file(entry: os.DirEntry[str] | Path, patch_id: str) -> bytes:
         raise error("a symbolic link: expected a regular file. Put a copy there.")
     if not _is_file(entry):
         raise error("not a regular file.")
-    with open(entry, "rb", buffering=0, opener=_open) as file:
+    with open(entry, "rb", opener=_open) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise error("not a regular file.")
         if status.st_size > MAX_FILE_NBYTES:
             raise error(f"larger than {MAX_FILE_NBYTES} bytes.")
-        return _read_up_to(file, status.st_size)
+        return file.read(status.st_size)
 
 
 def _is_file(entry: os.DirEntry[str] | Path) -> bool:
@@ -133,14 +132,6 @@ def _is_file(entry: os.DirEntry[str] | Path) -> bool:
 
 def _open(path: str, flags: int) -> int:
     return os.open(path, _OPEN_FLAGS)
-
-
-def _read_up_to(file: io.FileIO, size: int) -> bytes:
-    """Reads a file to its end, or as far as its first `size` bytes."""
-    content = file.read(size)
-    while len(content) < size and (piece := file.read(size - len(content))):
-        content += piece
-    return content
 
 
 def find_root(path: Path, archive: Archive) -> Path:

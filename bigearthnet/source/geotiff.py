@@ -114,7 +114,7 @@ def decode_band(
 def _find_extent(
     structure: bytes, nbytes: int, size_px: int, dtype: str
 ) -> tuple[int, int] | None:
-    """Finds where the pixels stand in a TIFF that the fast path understands.
+    """Finds where the pixels are in a TIFF that the fast path understands.
 
     Args:
         structure: The file, or as many of its first bytes as hold its structure.

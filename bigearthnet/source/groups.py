@@ -1,4 +1,4 @@
-"""The files of a source → groups that stand together, and what is wrong with them."""
+"""Groups the files of a source by patch folder, and finds what is wrong with them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Members(Protocol):
         position: Bytes of the source file read so far; of a folder, of its files.
         digests: Checksums of the source file by algorithm, once it was read to its
             end; empty before, and for a folder.
-        offset: Where the header of the latest file stands in the decompressed source;
+        offset: Where the header of the latest file is in the decompressed source;
             None for a folder.
     """
 
@@ -43,16 +43,16 @@ class Members(Protocol):
         """Yields every file; for a folder that is listed, its path, no name, b""."""
 
     def close(self) -> None:
-        """Lets go of files and processes."""
+        """Closes files and ends processes."""
 
 
 @dataclass
 class Group:
-    """The files of a folder that stand together.
+    """Files of one folder that follow one another in the source.
 
     Attributes:
         folder: Path of the folder.
-        offset: Where the first of them stands in the decompressed source; None in a
+        offset: Where the first of them is in the decompressed source; None in a
             folder.
         files: File name → content.
         problem: The first thing that is wrong with them as a group, if any.
@@ -72,7 +72,7 @@ class Group:
             Whether this file is the problem.
 
         Raises:
-            ArchiveError: If there is no end of files.
+            ArchiveError: If the folder has too many files.
         """
         files = self.files
         if self.problem is not None:
@@ -80,7 +80,7 @@ class Group:
             if self.num_dropped > limits.MAX_FOLDER_FILES:
                 raise ArchiveError(
                     f"more than {limits.MAX_FOLDER_FILES} files in {self.folder!r}: "
-                    "this is no archive of patches."
+                    "this is no archive of patches. Check the source."
                 )
         elif isinstance(content, PatchError):
             self.problem = content
@@ -102,9 +102,9 @@ class Group:
 def group_files(
     members: Members, note_folder: Callable[[str], None]
 ) -> Iterator[Group]:
-    """Collects the files of a folder for as long as they stand together.
+    """Collects the files of a folder for as long as they follow one another.
 
-    A group that is found to be bad comes at once, and what follows of it is dropped.
+    A group with a problem is yielded at once, and its further files are dropped.
 
     Args:
         members: The files.

@@ -1,6 +1,6 @@
-"""Blocks of a tar file → what they say; no I/O.
+"""Parses the headers of tar members; no I/O.
 
-A plain ustar or GNU header of a regular file is taken apart by hand, its checksum
+A plain ustar or GNU header of a regular file is parsed by hand, its checksum
 verified; any other header is parsed by `tarfile.TarInfo`.
 
 Source of the format: POSIX.1-2001 pax interchange format; GNU tar manual, "Basic Tar
@@ -54,7 +54,7 @@ def parse_header(header: bytes) -> tuple[str, int, bytes]:
         one that is not UTF-8.
 
     Raises:
-        TarDamage: If the checksum is wrong, or a number or name no number or name.
+        TarDamage: If the checksum is wrong, or a number or the name is invalid.
     """
     if header.isascii() and _PLAIN_NUMBERS.fullmatch(header, 100, 156):
         # The checksum is the sum of all bytes, its own field taken as spaces. The low

@@ -16,7 +16,7 @@ _END_NBYTES = 2**20
 
 
 def identify_source(path: Path, archive: Archive) -> dict[str, Any]:
-    """Returns what a source is known by, without reading all of it.
+    """Returns what identifies a source, without reading all of it.
 
     Args:
         path: An archive, or a folder of patches or its parent.

@@ -1,4 +1,4 @@
-"""Bounds on what a source may make us hold in memory, and do for nothing."""
+"""Limits on the memory and the work that a damaged or hostile source can cause."""
 
 # Largest file of a patch that is read, in bytes; the archive's largest has 29,192.
 MAX_FILE_NBYTES = 2**20

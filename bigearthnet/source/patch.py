@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.release import Archive
+from bigearthnet.release.bands import Band
 from bigearthnet.release.nomenclature import Nomenclature
 from bigearthnet.source.geotiff import read_pixels
 from bigearthnet.source.metadata import parse_metadata
@@ -18,13 +19,13 @@ from bigearthnet.source.metadata import parse_metadata
 
 @dataclass(frozen=True)
 class RawPatch:
-    """The files of one complete patch, as they stand in the source.
+    """The files of one complete patch, as they are in the source.
 
     Attributes:
         row: Row of the patch in the release's table.
         name: What the archive calls the patch.
         files: File name → content: bands and JSON, in the source's order.
-        offset: Where its first file's header stands in the decompressed source, in
+        offset: Where the header of its first file is in the decompressed source, in
             bytes; None in a folder.
     """
 
@@ -78,13 +79,19 @@ def _little_endian(dtype: str) -> np.dtype[Any]:
     return np.dtype(dtype).newbyteorder("<")
 
 
-def decode_patch(raw: RawPatch, archive: Archive, nomenclature: Nomenclature) -> Patch:
+def decode_patch(
+    raw: RawPatch,
+    archive: Archive,
+    nomenclature: Nomenclature,
+    read: Callable[[bytes, Band, str, str, str], bytes | memoryview] = read_pixels,
+) -> Patch:
     """Decodes and checks every file of a patch.
 
     Args:
         raw: The patch's files.
         archive: The archive that they are of.
         nomenclature: The vocabulary that the labels must come from.
+        read: Reads the pixels of one file; arguments and errors as in `read_pixels`.
 
     Returns:
         The patch at native resolution.
@@ -94,7 +101,7 @@ def decode_patch(raw: RawPatch, archive: Archive, nomenclature: Nomenclature) ->
     """
     pixels = tuple(
         [
-            read_pixels(raw.files[name], band, group.dtype, raw.name, name)
+            read(raw.files[name], band, group.dtype, raw.name, name)
             for group in archive.groups
             for band in group.bands
             for name in [archive.band_file(raw.name, band)]

@@ -41,61 +41,11 @@ class Blocks(Protocol):
         """Reads at least one byte, or returns b"" at the end of the stream."""
 
 
-class TarMembers:
-    """The regular files of a tar file, plain or compressed; see `Members`."""
-
-    def __init__(self, path: Path, algorithm: str) -> None:
-        """Opens the file.
-
-        Args:
-            path: The file.
-            algorithm: Checksum to compute beside sha256.
-
-        Raises:
-            ArchiveError: If the file is not a tar file, or cannot be decompressed.
-        """
-        self._blocks = BlockReader(path, algorithm)
-        self._parser = TarParser(self._blocks, str(path))
-
-    @property
-    def nbytes(self) -> int | None:
-        """Size of the file in bytes."""
-        return self._blocks.nbytes
-
-    @property
-    def is_compressed(self) -> bool:
-        """Whether the file is compressed."""
-        return self._blocks.codec != "none"
-
-    @property
-    def position(self) -> int:
-        """Bytes of the file read so far."""
-        return self._blocks.position
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """Checksums of the file by algorithm, once it was read to its end."""
-        return self._blocks.digests
-
-    @property
-    def offset(self) -> int | None:
-        """Where the header of the latest member stands in the decompressed file."""
-        return self._parser.offset
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._blocks.close()
-
-    def __iter__(self) -> Iterator[tuple[str, str, bytes]]:
-        """Yields the members; see `TarParser`."""
-        return iter(self._parser)
-
-
 class TarParser:
     """The regular files of a decompressed tar stream.
 
     Attributes:
-        offset: Where the header of the latest member stands in the stream, in bytes.
+        offset: Where the header of the latest member is in the stream, in bytes.
     """
 
     def __init__(self, blocks: Blocks, name: str) -> None:
@@ -209,6 +159,40 @@ class TarParser:
                     f"more than {limits.MAX_PADDING_NBYTES} zeros follow the end of "
                     "the archive"
                 )
+
+
+class TarMembers(TarParser):
+    """The regular files of a tar file, plain or compressed; see `Members`.
+
+    Attributes:
+        nbytes: Size of the file in bytes.
+        is_compressed: Whether the file is compressed.
+        digests: Checksums of the file by algorithm, once it was read to its end.
+    """
+
+    def __init__(self, path: Path, algorithm: str) -> None:
+        """Opens the file.
+
+        Args:
+            path: The file.
+            algorithm: Checksum to compute beside sha256.
+
+        Raises:
+            ArchiveError: If the file is not a tar file, or cannot be decompressed.
+        """
+        self._file = BlockReader(path, algorithm)
+        super().__init__(self._file, str(path))
+        self.nbytes, self.is_compressed = self._file.nbytes, self._file.codec != "none"
+        self.digests: Mapping[str, str] = self._file.digests  # filled at its end
+
+    @property
+    def position(self) -> int:
+        """Bytes of the file read so far."""
+        return self._file.position
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
 
 
 def _check_file_name(name: str, folder: str, file: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Finds the stores of a data directory, and reads what they say of themselves.
+"""Finds the stores of a data directory, and reads their manifests and statistics.
 
 A store is one finished folder of shards of one configuration in one format.
 """
@@ -53,8 +53,7 @@ class Store:
     @property
     def features(self) -> tuple[Feature, ...]:
         """The stored features."""
-        has_columns = self.format.has_columns
-        return self.config.columns if has_columns else self.config.schema
+        return self.format.features(self.config)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -111,16 +110,12 @@ def read_labels(store: Store, split: str) -> pa.ListArray:
     Raises:
         ShardError: If the table of patches is missing or damaged.
     """
-    import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
-    path = store.folder / PATCHES
-    try:
-        with path.open("rb") as file:
-            table = pq.read_table(file, columns=["labels", "split", "stored"])
-    except (OSError, pa.ArrowException) as cause:
-        raise ShardError.unreadable(path, cause) from None
+    from bigearthnet.formats.parquet import open_file
+
+    with open_file(store.folder / PATCHES) as file:
+        table = file.read(columns=["labels", "split", "stored"])
     table = table.filter(pc.and_(table["stored"], pc.equal(table["split"], split)))
     return table["labels"].combine_chunks()
 
@@ -165,11 +160,13 @@ def find_stores(data_dir: Path, releases: Sequence[Release]) -> list[Store]:
 _PREFERRED = ("tfrecord", "arrow", "parquet")
 
 
-def open_store(data_dir: Path, config: Config, form: str | None = None) -> Store:
+def open_store(
+    data_dir: Path | str | None, config: Config, form: str | None = None
+) -> Store:
     """Opens the store of a configuration.
 
     Args:
-        data_dir: The data directory.
+        data_dir: The data directory; None for that of TensorFlow Datasets.
         config: The configuration.
         form: Name of the format; None for the first that is there: TFRecord, Arrow,
             Parquet.
@@ -185,6 +182,7 @@ def open_store(data_dir: Path, config: Config, form: str | None = None) -> Store
         raise OptionError(
             f"config {config.name} has no {form} store: expected tfrecord."
         )
+    data_dir = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
     # Absolute, so that a later change of the working directory does no harm.
     folders = [f.store_folder(data_dir.absolute(), config) for f in forms]
     for folder in folders:
@@ -218,12 +216,11 @@ def find_store(
         ShardError: If its JSON files cannot be read.
     """
     chosen = get_config(config, RELEASES if release is None else [release])
-    folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
-    return open_store(folder, chosen, form)
+    return open_store(data_dir, chosen, form)
 
 
 def read_store(folder: Path, releases: Sequence[Release]) -> Store:
-    """Reads what a store says of itself.
+    """Reads the manifest and the statistics of a store, and checks them.
 
     Args:
         folder: The store.
@@ -278,7 +275,7 @@ def _check_manifest(
     except (KeyError, TypeError, AttributeError, OptionError):
         good = False
     if not good:
-        raise ShardError(f"{path} is damaged: not a manifest of ours. Build again.")
+        raise ShardError(f"{path} is damaged: it is not a valid manifest. Build again.")
     return config
 
 

@@ -1,8 +1,8 @@
-"""Whether a store means what this package takes it to mean.
+"""Checks that a store was written with the classes, bands and splits of this package.
 
-A store says which orders of classes and bands, which splits and which version of the
-data it was written with. A reader refuses one that was written with others: its labels
-would mean something else.
+Its manifest names the orders of classes and bands, the splits and the version of the
+data that it was written with. Readers refuse a store that was written with others: its
+labels would mean something else.
 """
 
 from __future__ import annotations
@@ -76,5 +76,5 @@ def check_compatibility(
         raise StoreError(
             f"the statistics of {where} are of {statistics.get('num_patches')} patches "
             f"of {statistics.get('split')}: expected {split['rows']}. They belong to "
-            "another build."
+            "another build. Build it again."
         )

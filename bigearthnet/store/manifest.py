@@ -1,4 +1,4 @@
-"""What a finished build says of itself: files, patches, statistics, provenance.
+"""Describes a finished store: files, patches, statistics, provenance.
 
 `manifest.json` and `patches.parquet` depend on the patches (and on the versions of the
 writing packages) alone; `provenance.json` holds everything else.
@@ -29,6 +29,7 @@ from bigearthnet.store import (
 from bigearthnet.store.compatibility import describe_meaning
 from bigearthnet.store.quarantine import write_quarantine
 from bigearthnet.store.result import BuildResult
+from bigearthnet.store.statistics import STATISTICS_SPLIT
 from bigearthnet.util.files import DurableFile, hash_file, write_json
 
 _PATCHES_SCHEMA = pa.schema(
@@ -39,9 +40,6 @@ _PATCHES_SCHEMA = pa.schema(
         pa.field("stored", pa.bool_(), nullable=False),
     ]
 )
-
-# The split whose statistics are stored.
-STATISTICS_SPLIT = "train"
 
 # Rows of a row group of patches.parquet.
 _ROW_GROUP = 65_536
@@ -132,8 +130,7 @@ def make_manifest(
 def _writer_versions(config: Config, form: str) -> dict[str, str]:
     """Versions of the packages whose version the stored bytes may depend on."""
     packages = ["pyarrow"]
-    schema = config.columns if FORMATS[form].has_columns else config.schema
-    if any(feature.kind == "image" for feature in schema):
+    if any(feature.kind == "image" for feature in FORMATS[form].features(config)):
         packages.append("pillow")
     return {package: metadata.version(package) for package in packages}
 

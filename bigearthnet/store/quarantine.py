@@ -18,7 +18,7 @@ class BadPatch:
         patch_id: The patch, or the folder that should be one.
         file: The file within it; None where the whole patch is meant.
         reason: What is wrong.
-        offset: Where the header of its first file stands in the decompressed source,
+        offset: Where the header of its first file is in the decompressed source,
             in bytes; None in a folder.
     """
 
@@ -51,7 +51,7 @@ class Quarantine:
 
         Args:
             error: What is wrong with it.
-            offset: Where it stands; see `BadPatch`.
+            offset: Where it is; see `BadPatch`.
 
         Raises:
             QuarantineError: If there are too many.

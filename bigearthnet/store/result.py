@@ -1,4 +1,4 @@
-"""What a build read and wrote; what its stores say of themselves is made of it."""
+"""The result of a build: what was read and written; manifests are made of it."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -11,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.release.bands import BandGroup, order_bands
+
+# The split whose statistics are stored.
+STATISTICS_SPLIT = "train"
 
 # Floats are summed as whole multiples of this part of a unit, so that sums are exact
 # and do not depend on their order: of backscatter, 0.00002 dB.
@@ -35,9 +38,9 @@ class BandSums:
         self.num_patches = 0
         self._groups = tuple(group for group in groups if not group.is_map)
         count = sum(len(group.bands) for group in self._groups)
-        # Python integers, so that sums over any number of patches are exact.
-        self._sums = [0] * count
-        self._squares = [0] * count
+        # Python integers, so that sums over any number of patches are exact: of the
+        # pixels and of their squares, shape (2, band).
+        self._sums = np.zeros((2, count), object)
 
     def add_pixels(self, groups: Mapping[str, npt.NDArray[Any]]) -> None:
         """Adds the pixels of one patch.
@@ -45,31 +48,24 @@ class BandSums:
         Args:
             groups: Name of each group → shape (band, y, x), of the group's dtype.
         """
-        sums: list[int] = []
-        squares: list[int] = []
+        sums: tuple[list[int], list[int]] = [], []
         for group in self._groups:
             pixels = groups[group.name]
             add = _sum_floats if pixels.dtype.kind == "f" else _sum_integers
-            for found, part in zip(add(pixels), (sums, squares), strict=True):
+            for part, found in zip(sums, add(pixels), strict=True):
                 part += found
-        self._sums = _add(self._sums, sums)
-        self._squares = _add(self._squares, squares)
+        self._sums += np.array(sums, object)
         self.num_patches += 1
 
     def add(self, other: BandSums) -> None:
         """Adds the sums of other patches."""
         self.num_patches += other.num_patches
-        self._sums = _add(self._sums, other._sums)
-        self._squares = _add(self._squares, other._squares)
+        self._sums += other._sums
 
     def encode(self) -> dict[str, object]:
         """Returns the sums as JSON; integers as text, so that none is rounded."""
-        sums, squares = map(str, self._sums), map(str, self._squares)
-        return {
-            "num_patches": self.num_patches,
-            "sums": list(sums),
-            "squares": list(squares),
-        }
+        sums, squares = ([str(number) for number in row] for row in self._sums)
+        return {"num_patches": self.num_patches, "sums": sums, "squares": squares}
 
     @classmethod
     def decode(
@@ -78,8 +74,8 @@ class BandSums:
         """Inverse of `encode`."""
         sums = cls(groups)
         sums.num_patches = content["num_patches"]
-        sums._sums = list(map(int, content["sums"]))
-        sums._squares = list(map(int, content["squares"]))
+        for row, name in enumerate(("sums", "squares")):
+            sums._sums[row] = list(map(int, content[name]))
         return sums
 
     def to_json(self, split: str) -> dict[str, object]:
@@ -101,8 +97,8 @@ class BandSums:
         for band in order_bands(self._groups) if self.num_patches else ():
             index = order.index(band.name)
             _, count, scale = stored[index]
-            total = Fraction(self._sums[index], scale)
-            square = Fraction(self._squares[index], scale**2)
+            total = Fraction(self._sums[0, index], scale)
+            square = Fraction(self._sums[1, index], scale**2)
             count *= self.num_patches
             mean = total / count
             made[band.name] = {
@@ -141,10 +137,6 @@ def _sum_floats(pixels: npt.NDArray[Any]) -> tuple[list[int], list[int]]:
         )
     ]
     return whole.sum(axis=1).tolist(), squares
-
-
-def _add(one: Iterable[int], other: Iterable[int]) -> list[int]:
-    return [a + b for a, b in zip(one, other, strict=True)]
 
 
 def _to_text(number: Fraction) -> str:

@@ -59,8 +59,8 @@ def run(
     """Defines the flags, parses the command line, runs a command, and exits.
 
     `--help` shows the command's module docstring and its flags. The exit status is 0
-    after `--help`, 1 after an error of ours, of the operating system or of an operation
-    of TensorFlow, whose message alone is shown.
+    after `--help`, 1 after an error of this package, of the operating system or of an
+    operation of TensorFlow, whose message alone is shown.
 
     Args:
         main: The command; returns its exit status, None meaning 0.

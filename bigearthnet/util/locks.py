@@ -21,7 +21,7 @@ def try_lock(file: int, path: Path) -> bool:
         path: Its path.
 
     Returns:
-        Whether the file is locked, and still goes by its path.
+        Whether the file is locked, and is still the one at its path.
 
     Raises:
         OSError: If the system cannot tell.

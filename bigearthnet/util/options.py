@@ -1,4 +1,4 @@
-"""Checks of options that several functions take; what has no meaning is refused."""
+"""Checks of options that several functions take; invalid values are refused."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _Value = TypeVar("_Value")
 
 
 def look_up(options: Mapping[str, _Value], name: str, what: str) -> _Value:
-    """Returns what goes by a name.
+    """Returns the value of a name.
 
     Args:
         options: All that there is, by name.
         name: The name.
-        what: What is looked for, for the error.
+        what: What the names are of, for the error message.
 
     Raises:
         OptionError: If there is nothing of that name.
@@ -32,7 +32,7 @@ def look_up(options: Mapping[str, _Value], name: str, what: str) -> _Value:
 
 
 def check_batch_size(batch_size: int) -> None:
-    """Refuses a batch size that has no meaning.
+    """Refuses an invalid batch size.
 
     Raises:
         OptionError: If it is not an integer of at least 1.
@@ -42,7 +42,7 @@ def check_batch_size(batch_size: int) -> None:
 
 
 def check_seed(seed: int | None) -> None:
-    """Refuses a seed that has no meaning.
+    """Refuses an invalid seed.
 
     Raises:
         OptionError: If it is neither None nor an integer of at least 0.
@@ -56,7 +56,7 @@ def _is_integer(value: object) -> bool:
 
 
 def check_tensorflow(what: str) -> None:
-    """Refuses what needs TensorFlow where that is not installed.
+    """Checks that TensorFlow is installed.
 
     Args:
         what: Name of the function that needs it.

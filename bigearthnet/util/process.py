@@ -2,7 +2,7 @@
 
 `multiprocessing` would run the user's main script again in each child, and fail where
 that script has no `__main__` guard; forking is unsafe beside TensorFlow's threads. A
-script of ours in a fresh interpreter has neither trouble.
+script of this package in a fresh interpreter has neither problem.
 """
 
 from __future__ import annotations

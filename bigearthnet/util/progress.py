@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from types import TracebackType
 
 from tqdm import tqdm
 
@@ -75,7 +74,7 @@ class Progress:
         return self
 
     def update(self, patches: int, nbytes: int) -> None:
-        """Says how far the stage is.
+        """Sets how far the stage is.
 
         Args:
             patches: Patches done so far.
@@ -93,7 +92,7 @@ class Progress:
             self._print_line()
 
     def add(self, patches: int, nbytes: int) -> None:
-        """Says how much was done since the last call; any thread may call it."""
+        """Adds what was done since the last call; any thread may call it."""
         with self._lock:
             self.update(self._patches + patches, self._nbytes + nbytes)
 
@@ -126,13 +125,8 @@ class Progress:
         print(line, file=sys.stderr, flush=True)
         self._last_line = now
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
-        elif not self._quiet and error is None:
+        elif not self._quiet and kind is None:
             self._print_line()

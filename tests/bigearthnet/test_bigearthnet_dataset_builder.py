@@ -20,7 +20,7 @@ import rasterio
 import tensorflow_datasets as tfds
 
 from bigearthnet.bigearthnet_dataset_builder import Builder
-from bigearthnet.download import Expected, fetch
+from bigearthnet.download import fetch
 from bigearthnet.engine.job import JobSource
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import (
@@ -282,10 +282,10 @@ def test_a_download_is_kept(
     downloaded = tmp_path / "data" / "downloads" / "bigearthnet" / archive.name
     fetched: list[Path] = []
 
-    def fetch_and_note(urls: list[str], path: Path, expected: Expected) -> None:
+    def fetch_and_note(urls: list[str], path: Path, nbytes: int, d: Digest) -> None:
         assert not path.exists()
         fetched.append(path)
-        fetch(urls, path, expected)
+        fetch(urls, path, nbytes, d)
 
     monkeypatch.setattr("bigearthnet.bigearthnet_dataset_builder.fetch", fetch_and_note)
     with serve(tmp_path) as address:

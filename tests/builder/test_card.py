@@ -19,7 +19,7 @@ from bigearthnet.release.nomenclature import BEN19, CLC43
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example
-from bigearthnet.schema.features import hf_features
+from bigearthnet.schema.features import hf_types
 from bigearthnet.store import Store, open_store
 from builder.build import build
 from builder.card import make_header
@@ -82,7 +82,9 @@ def test_datasets_loads_every_view(
     view: str, streaming: bool, store: Store, tmp_path: Path
 ) -> None:
     """`load_dataset` gives each view its splits, columns, declared types and rows."""
-    types = hf_features(S2_COLUMNS)
+    import datasets
+
+    types = datasets.Features.from_dict(hf_types(S2_COLUMNS))
     found = load(store, tmp_path, view, streaming)
 
     assert {name: store.num_patches(name) for name in store.splits} == {

@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 # Tags, that is field number << 3 | wire type 2, of messages, strings and bytes.
 _FIRST, _SECOND, _THIRD = 0x0A, 0x12, 0x1A
-# Of Feature: which list it is. Floats, which are the second, are not ours.
+# Of Feature: which list it is. The second, of floats, is not used.
 _BYTES_LIST, _INT64_LIST = _FIRST, _THIRD
 
 # Bits that there is room for in the ten bytes that an integer may take.
@@ -99,12 +99,12 @@ def _open(
 ) -> tuple[int, int]:
     """Returns where the content of a field starts and ends, of a tag that must come."""
     if position + 1 >= end or data[position] != tag:
-        raise ExampleError("is not an example as it was written")
+        raise ExampleError("is not a valid example")
     start, nbytes = position + 2, data[position + 1]
     if nbytes > 0x7F:
         nbytes, start = decode_varint(data, position + 1, end)
     if start + nbytes > end:
-        raise ExampleError("is not an example as it was written")
+        raise ExampleError("is not a valid example")
     return start, start + nbytes
 
 
@@ -131,4 +131,4 @@ def decode_varint(data: bytes | memoryview, position: int, end: int) -> tuple[in
         number |= (byte & 0x7F) << shift
         if byte < 0x80 and number < 2**64:
             return number, position
-    raise ExampleError("is not an example as it was written")
+    raise ExampleError("is not a valid example")

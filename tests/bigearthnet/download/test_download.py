@@ -24,8 +24,9 @@ from urllib3 import Retry
 from urllib3.exceptions import SSLError
 
 from bigearthnet import download
-from bigearthnet.download import DownloadError, Expected, fetch
+from bigearthnet.download import DownloadError, fetch
 from bigearthnet.errors import ChecksumError, DiskSpaceError, OptionError
+from bigearthnet.release import Digest
 
 # The server and a handler of `conftest`, which cannot be imported.
 Server = Any
@@ -45,15 +46,12 @@ def get(
     """Downloads the server's file from paths of it (`/file`)."""
     if urls is None:
         urls = [server.url(name) for name in paths or ("/file",)]
-    expected = {
-        "nbytes": len(server.content),
-        "algorithm": "sha256",
-        "digest": hashlib.sha256(server.content).hexdigest(),
-    }
-    for name in expected.keys() & kwargs.keys():
-        expected[name] = kwargs.pop(name)
+    nbytes = kwargs.pop("nbytes", len(server.content))
+    algorithm = kwargs.pop("algorithm", "sha256")
+    expected = hashlib.sha256(server.content).hexdigest()
+    digest = Digest(algorithm, kwargs.pop("digest", expected))
     options = {"retries": RETRIES, "quiet": True} | kwargs
-    fetch(urls, path, Expected(**expected), **options)
+    fetch(urls, path, nbytes, digest, **options)
 
 
 def give(**kwargs: Any) -> Act:
@@ -528,9 +526,10 @@ def test_a_killed_download_goes_on(server: Server, tmp_path: Path) -> None:
     digest = hashlib.sha256(server.content).hexdigest()
     code = (
         "import sys; from pathlib import Path\n"
-        "from bigearthnet.download import Expected, fetch\n"
-        f"expected = Expected({len(server.content)}, 'sha256', {digest!r})\n"
-        f"fetch([{server.url()!r}], Path(sys.argv[1]), expected, quiet=True)"
+        "from bigearthnet.download import fetch\n"
+        "from bigearthnet.release import Digest\n"
+        f"digest, nbytes = Digest('sha256', {digest!r}), {len(server.content)}\n"
+        f"fetch([{server.url()!r}], Path(sys.argv[1]), nbytes, digest, quiet=True)"
     )
     child = subprocess.Popen([sys.executable, "-c", code, str(path)])
     deadline = time.monotonic() + 60

@@ -32,9 +32,8 @@ WriteArchive = Callable[..., Path]
 @contextmanager
 def fake_source(nbytes: int | None, is_compressed: bool = True) -> Iterator[Any]:
     """A source that has a size, and nothing else."""
-    yield types.SimpleNamespace(
-        nbytes=nbytes, is_compressed=is_compressed, path=None, archive=ARCHIVE
-    )
+    members = types.SimpleNamespace(nbytes=nbytes, is_compressed=is_compressed)
+    yield types.SimpleNamespace(members=members, path=None, archive=ARCHIVE)
 
 
 def check_space(

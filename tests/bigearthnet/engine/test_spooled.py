@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -61,9 +62,11 @@ FILLED = {
 def save(work: Workspace, lane: str, index: SpoolIndex) -> SpooledSource:
     """Saves what is known of a source."""
     work.begin_spool(lane)
-    return save_spooled(
-        work, index, lane=lane, nbytes=2**40, sha256=None, quarantine=BAD
+    source: Any = SimpleNamespace(
+        archive=SimpleNamespace(name=lane),
+        members=SimpleNamespace(nbytes=2**40, digests={}),
     )
+    return save_spooled(work, index, source, BAD)
 
 
 def test_a_source_comes_back_from_json() -> None:

@@ -41,7 +41,7 @@ def make_sums() -> BandSums:
     }
     for _ in range(3):
         sums.add_pixels(pixels)
-    sums._squares = [2**70 + 1, *sums._squares[1:]]
+    sums._sums[1, 0] = 2**70 + 1
     return sums
 
 
@@ -57,7 +57,7 @@ def plan(split: str, *places: Sequence[tuple[int, int, int]]) -> ShardPlan:
     """A shard whose records are in these buckets of each source."""
     rows = np.arange(len(places[0]))
     stored = np.array([np.array(source, PLACE) for source in places])
-    return ShardPlan(split, 0, 1, rows, stored, False)
+    return ShardPlan(split, 0, 1, rows, stored)
 
 
 def write_files(folder: Path) -> None:

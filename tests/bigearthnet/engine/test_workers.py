@@ -37,15 +37,8 @@ def spooled(
         open_source(sample_folder, ARCHIVE) as source,
         SpoolWriter(spool, index, patch_index) as writer,
     ):
-        spool_patches(
-            source,
-            writer,
-            index,
-            patch_index,
-            wanted=patch_index.splits < 4,
-            quiet=True,
-        )
-    return plan_shards([index], index.stored, patch_index, "train"), spool, output
+        spool_patches(source, writer, patch_index.splits < 4, BuildOptions(quiet=True))
+    return plan_shards([index], index.stored, patch_index), spool, output
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from bigearthnet.reading.batches import (
 )
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
+from bigearthnet.schema.features import hf_types
 
 S2_COLUMNS = get_config("s2", RELEASES).columns
 
@@ -57,14 +58,13 @@ def test_columns_of_other_types_are_left_out(name: str, kind: pa.DataType) -> No
 
 def test_stored_types_are_known_in_every_form() -> None:
     """All columns are found whether or not `datasets` makes them extension types."""
-    from bigearthnet.schema.features import hf_features
+    import datasets
 
+    types = datasets.Features.from_dict(hf_types(S2_COLUMNS))
     names = [feature.name for feature in S2_COLUMNS]
 
     assert names == list(find_stored_columns(make_arrow_schema(S2_COLUMNS), S2_COLUMNS))
-    assert names == list(
-        find_stored_columns(hf_features(S2_COLUMNS).arrow_schema, S2_COLUMNS)
-    )
+    assert names == list(find_stored_columns(types.arrow_schema, S2_COLUMNS))
 
 
 @pytest.mark.parametrize("names", [[], ["mine"]])

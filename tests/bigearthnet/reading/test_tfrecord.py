@@ -262,7 +262,7 @@ def write_changed(path: Path, change: Callable[[Any], None]) -> TFRecordReader:
             lambda f: f["epsg"].int64_list.value.__setitem__(0, 2**31),
             r"has \[2147483648\] of epsg, not one int32",
         ),
-        (lambda f: f["epsg"].bytes_list.value.append(b""), "is not an example"),
+        (lambda f: f["epsg"].bytes_list.value.append(b""), "is not a valid example"),
     ],
 )
 def test_an_example_of_another_schema_is_refused(

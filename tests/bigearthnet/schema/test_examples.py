@@ -207,13 +207,6 @@ def test_the_picture_is_a_png_of_the_stretch(fake: PatchContent) -> None:
     assert np.array_equal(rgb.to_rgb(red_green_blue(fake)), pixels)
 
 
-def test_nest_makes_groups_of_slashes() -> None:
-    """`a/b` becomes field `b` of the group `a`; other names stay."""
-    nested = examples.nest({"a/b": 1, "c": 2, "a/d": 3})
-
-    assert {"a": {"b": 1, "d": 3}, "c": 2} == nested
-
-
 def test_vectors_that_patches_share_are_read_only(fake: PatchContent) -> None:
     """Nobody can alter the labels of other patches through those of one."""
     make = examples.get_make_example(S2, S2.schema)

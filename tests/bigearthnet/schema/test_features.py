@@ -178,7 +178,7 @@ def test_datasets_has_types_for_every_kind() -> None:
         }
     )
 
-    found = features.hf_features(schema)
+    found = datasets.Features.from_dict(features.hf_types(schema))
 
     assert expected == found
     assert list(expected) == list(found)
@@ -187,9 +187,10 @@ def test_datasets_has_types_for_every_kind() -> None:
 
 def test_datasets_knows_the_columns() -> None:
     """A few columns have the types, shapes and class names that a user expects."""
+    import datasets
     from datasets import Array3D, ClassLabel, Image, List, Value
 
-    found = features.hf_features(S2_COLUMNS)
+    found = datasets.Features.from_dict(features.hf_types(S2_COLUMNS))
 
     assert Array3D(shape=(6, 60, 60), dtype="uint16") == found["bands_20m"]
     assert List(ClassLabel(names=list(CLC43.labels))) == found["labels"]
@@ -208,8 +209,16 @@ def test_types_are_as_datasets_writes_them(name: str) -> None:
 
     Its keys, too, come in the same order, since they become bytes of the shards.
     """
-    expected = features.hf_features(ALL_SCHEMAS[name]).to_dict()
+    import datasets
 
     types = features.hf_types(ALL_SCHEMAS[name])
+    expected = datasets.Features.from_dict(types).to_dict()
 
     assert json.dumps(expected) == json.dumps(types)
+
+
+def test_nest_makes_groups_of_slashes() -> None:
+    """`a/b` becomes field `b` of the group `a`; other names stay."""
+    nested = features.nest({"a/b": 1, "c": 2, "a/d": 3})
+
+    assert {"a": {"b": 1, "d": 3}, "c": 2} == nested
