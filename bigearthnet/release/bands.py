@@ -6,6 +6,8 @@ major version of the dataset.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,15 +69,15 @@ class BandGroup:
         """Height and width of every band of the group in pixels."""
         return self.bands[0].size_px
 
-    @property
+    @functools.cached_property
     def shape(self) -> tuple[int, int, int]:
         """Shape (band, y, x) of the group's array."""
         return (len(self.bands), self.size_px, self.size_px)
 
-    @property
+    @functools.cached_property
     def nbytes(self) -> int:
         """Bytes of the group's pixels."""
-        return int(np.dtype(self.dtype).itemsize * np.prod(self.shape))
+        return np.dtype(self.dtype).itemsize * math.prod(self.shape)
 
 
 # Side of a patch in metres (Sumbul et al., 2019, section 2).

@@ -6,6 +6,7 @@ and sent to another process.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -71,7 +72,7 @@ class Archive:
         metadata = self.metadata_file(name)
         return (*names, *([] if metadata is None else [metadata]))
 
-    @property
+    @functools.cached_property
     def pixel_nbytes(self) -> int:
         """Bytes of the pixels of a patch."""
         return sum(group.nbytes for group in self.groups)

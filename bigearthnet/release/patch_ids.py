@@ -33,23 +33,11 @@ class IdCodec:
 
     def join(self, prefix: str, column: int, row: int) -> str:
         """Puts an id together."""
-        return f"{prefix}_{column:0{self.digits}}_{row:0{self.digits}}"
+        return f"{prefix}_{self.write_number(column)}_{self.write_number(row)}"
 
-    def take_apart(self, text: str) -> tuple[str, int, int] | None:
-        """Returns prefix, column and row; None if `join` would not give the text."""
-        prefix, _, row = text.rpartition("_")
-        prefix, _, column = prefix.rpartition("_")
-        parsed = self._parse_number(column), self._parse_number(row)
-        if parsed[0] is None or parsed[1] is None:
-            return None
-        return prefix, parsed[0], parsed[1]
-
-    def _parse_number(self, text: str) -> int | None:
-        """Returns a number as it stands in ids, of up to three digits."""
-        if not (0 < len(text) <= 3 and text.isascii() and text.isdigit()):
-            return None
-        number = int(text)
-        return number if f"{number:0{self.digits}}" == text else None
+    def write_number(self, number: int) -> str:
+        """Returns a column or row as it stands in ids."""
+        return f"{number:0{self.digits}}"
 
 
 @functools.cache

@@ -40,6 +40,9 @@ class Names:
         self._prefixes: list[str] = encoded.dictionary.to_pylist()
         self._prefix_codes = encoded.indices.to_numpy()
         self._columns, self._rows = table["column"].to_numpy(), table["row"].to_numpy()
+        # Numbers as they stand in names; writing and parsing each would take longer.
+        self._texts = [ids.write_number(number) for number in range(_MOST_PATCHES)]
+        self._numbers = {text: number for number, text in enumerate(self._texts)}
 
     @functools.cached_property
     def _codes(self) -> dict[str, int]:
@@ -55,17 +58,20 @@ class Names:
 
     def find(self, name: str) -> int | None:
         """Returns the row of a name, or None if the table does not have it."""
-        parts = self._ids.take_apart(name)
-        code = None if parts is None else self._codes.get(parts[0])
-        if parts is None or code is None or max(parts[1:]) >= _MOST_PATCHES:
+        rest, _, row = name.rpartition("_")
+        prefix, _, column = rest.rpartition("_")
+        try:
+            place = self._codes[prefix], self._numbers[column], self._numbers[row]
+        except KeyError:
             return None
-        found = int(self._places[code, parts[1], parts[2]])
+        found = int(self._places[place])
         return None if found == _UNKNOWN else found
 
     def name(self, row: int) -> str:
         """Returns the name of a row."""
         prefix = self._prefixes[self._prefix_codes[row]]
-        return self._ids.join(prefix, self._columns[row], self._rows[row])
+        texts = self._texts[self._columns[row]], self._texts[self._rows[row]]
+        return f"{prefix}_{texts[0]}_{texts[1]}"
 
     def take(self, rows: npt.NDArray[np.intp]) -> pa.Array:
         """Returns the names of some rows, shape (row,), string."""

@@ -119,8 +119,8 @@ def _sum_integers(pixels: npt.NDArray[Any]) -> tuple[list[int], list[int]]:
     # Exact in float64: a band has at most 14,400 squares under 2**32. Line by line,
     # since OpenBLAS starts threads for longer products, which take far more time.
     lines = pixels.astype(np.float64)
-    sums = np.vecdot(lines, np.ones(lines.shape[-1])).sum(axis=1)
-    squares = np.vecdot(lines, lines).sum(axis=1)
+    sums = np.add.reduce(lines.reshape(len(lines), -1), axis=1)
+    squares = np.add.reduce(np.vecdot(lines, lines), axis=1)
     return list(map(int, sums.tolist())), list(map(int, squares.tolist()))
 
 

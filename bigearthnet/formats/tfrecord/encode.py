@@ -30,6 +30,8 @@ def encode_varint(number: int) -> bytes:
     Args:
         number: Of 64 bits; negative ones become their two's complement.
     """
+    if 0 <= number < len(_ONE_BYTE):
+        return _ONE_BYTE[number]
     number &= 0xFFFF_FFFF_FFFF_FFFF
     encoded = bytearray()
     while number > 0x7F:
@@ -39,9 +41,13 @@ def encode_varint(number: int) -> bytes:
     return bytes(encoded)
 
 
+# The integers of one byte, which are most of them.
+_ONE_BYTE = [bytes((number,)) for number in range(0x80)]
+
+
 def _open_field(number: int, nbytes: int) -> bytes:
     """Returns what stands before the content of a length-delimited field."""
-    return encode_varint(number << 3 | _LENGTH_DELIMITED) + encode_varint(nbytes)
+    return _ONE_BYTE[number << 3 | _LENGTH_DELIMITED] + encode_varint(nbytes)
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -6,8 +6,8 @@ import pytest
 
 from bigearthnet.errors import OptionError
 from bigearthnet.release import V1
-from bigearthnet.release.patch_ids import S1_IDS
-from bigearthnet.release.patch_index import PatchIndex, load_index
+from bigearthnet.release.patch_ids import S1_IDS, IdCodec
+from bigearthnet.release.patch_index import Names, PatchIndex, load_index
 from bigearthnet.release.splits import COUNTRIES, SEASONS, load_table
 
 NUM_PATCHES = 590_326
@@ -144,3 +144,23 @@ def test_an_unknown_scheme_is_refused() -> None:
     """A scheme that does not exist is an error that shows it."""
     with pytest.raises(OptionError, match="got 'paper'"):
         load_index(V1, "paper")
+
+
+@pytest.mark.parametrize(("digits", "name"), [(1, "a_b_9_7"), (2, "a_b_09_07")])
+def test_a_name_is_written_in_one_way(digits: int, name: str) -> None:
+    """A name is found as the archive writes it, and in no other way."""
+    ids = IdCodec(r".*", name, "prefix", digits)
+    table = pa.table(
+        {
+            "prefix": pa.array(["a_b", "a_b"]).dictionary_encode(),
+            "column": pa.array([1, 9], pa.uint8()),
+            "row": pa.array([2, 7], pa.uint8()),
+        }
+    )
+    names = Names(table, ids)
+    others = ["a_b_9_7", "a_b_09_7", "a_b_9_07", "a_b_009_07", "a_b_09_07", "a_b_9_+7"]
+    others += ["a_b_9_", "a_b_9", "", "9", "a_b_9_1000", "a_b_9_\u0667", "a_b_8_7"]
+
+    assert 1 == names.find(name)
+    assert name == names.name(1)
+    assert {None} == {names.find(other) for other in others if other != name}
