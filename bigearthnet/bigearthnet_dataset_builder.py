@@ -184,7 +184,8 @@ class Builder(  # type: ignore[call-arg]
         parts = [(source.archive, dict(self._read(source, split))) for source in others]
         for row, patch in self._read(first, split):
             others_of_row = [(archive, found[row]) for archive, found in parts]
-            content = assemble(row, patches, [(first.archive, patch), *others_of_row])
+            (facts,) = patches.describe([row])
+            content = assemble(facts, [(first.archive, patch), *others_of_row])
             example = nest(make_example(content))
             if isinstance(png := example.get("image"), bytes):
                 example["image"] = io.BytesIO(png)  # TFDS takes it as it is

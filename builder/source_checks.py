@@ -99,7 +99,8 @@ def _make_part(
         return {**patch.groups(archive)}
     schema = records.compared[0]
     make_example = get_make_example(records.store.config, schema)
-    example = make_example(assemble(row, records.patches, [(archive, patch)]))
+    (facts,) = records.patches.describe([row])
+    example = make_example(assemble(facts, [(archive, patch)]))
     return {feature.name: example[feature.name] for feature in schema}
 
 

@@ -133,7 +133,9 @@ def make_rows(patches: Patches, index: PatchIndex) -> list[Example]:
         row = index.find(patch_id)
         assert row is not None
         patch = decode_patch(RawPatch(row, patch_id, files), ARCHIVE, V1.nomenclature)
-        rows.append(make_row(assemble(row, index, [(ARCHIVE, patch)])))
+        rows.append(
+            make_row(assemble(next(iter(index.describe([row]))), [(ARCHIVE, patch)]))
+        )
     return rows
 
 

@@ -1,7 +1,7 @@
-"""The engine: builds the shards of a store from a source, in two stages.
+"""The engine: builds the shards of a store from its sources, in two stages.
 
-    source ──► stage_one.fill_spool ──► spool ──► stage_two.write_shards ──► shards
+    sources ──► stage_one.fill_spool ──► spool ──► stage_two.write_shards ──► shards
 
-`pipeline.encode` runs both. The bytes of a shard depend on its patches alone: not on
+`pipeline.run` runs both. The bytes of a shard depend on its patches alone: not on
 the kind of the source, its order, the number of workers, or an interruption.
 """

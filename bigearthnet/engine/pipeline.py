@@ -80,7 +80,7 @@ def encode(job: Job, work: Workspace) -> BuildResult:
                 f"no patch to store: {job.sources[0].path} holds {int(read.sum())} "
                 "patches, none of them in a split or country that was asked for."
             )
-        shards = write_shards(plans, pool, work, job)
+        shards = write_shards(plans, pool, work, job, patches)
     sums = BandSums(job.config.groups)
     for shard in shards:
         sums.add(shard.sums)

@@ -11,12 +11,15 @@ import json
 from bigearthnet.release import Archive
 from bigearthnet.source.patch import Patch
 
+# Made once: `json.dumps` makes an encoder for each call that has options.
+_encode_json = json.JSONEncoder(separators=(",", ":")).encode
+
 
 def encode_record(patch: Patch) -> tuple[bytes | memoryview, ...]:
     """Returns the pieces of a spool record: metadata, then the pixels."""
     if not patch.labels and not patch.fields:
         return patch.pixels
-    metadata = json.dumps([patch.labels, patch.fields], separators=(",", ":"))
+    metadata = _encode_json([patch.labels, patch.fields])
     return metadata.encode(), *patch.pixels
 
 

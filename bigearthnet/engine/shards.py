@@ -22,7 +22,7 @@ from bigearthnet.engine.spool import bucket_path
 from bigearthnet.engine.spool_index import PLACE_DTYPE, SpoolIndex
 from bigearthnet.engine.writers import make_writers
 from bigearthnet.formats import FORMATS
-from bigearthnet.release.patch_index import PatchIndex, load_index
+from bigearthnet.release.patch_index import PatchDescriptions, PatchIndex
 from bigearthnet.schema.examples import assemble, get_make_example
 from bigearthnet.source.patch import Patch
 from bigearthnet.store.result import ShardInfo
@@ -87,76 +87,76 @@ def plan_shards(
     return plans
 
 
-def read_spools(
-    plan: ShardPlan, spools: Sequence[Path], job: Job
-) -> Iterator[tuple[int, list[Patch]]]:
-    """Yields row and parts of every patch of a shard, in order.
+@dataclass(frozen=True)
+class ShardTask:
+    """All that it takes to write a shard, as a value for another process.
 
-    Args:
-        plan: The shard.
-        spools: Folder of the spool of each source.
+    Attributes:
         job: The build.
+        plan: The shard.
+        facts: What the release's table says of each of its patches.
+        spools: Folder of the spool of each source.
+        outputs: Name of each format → existing folder of its store.
+    """
+
+    job: Job
+    plan: ShardPlan
+    facts: PatchDescriptions
+    spools: Sequence[Path]
+    outputs: Mapping[str, Path]
+
+
+def read_spools(task: ShardTask) -> Iterator[list[Patch]]:
+    """Yields the parts of every patch of a shard, in order.
 
     Raises:
         OSError: If a bucket cannot be read.
     """
-    archives = job.config.archives
+    plan, archives = task.plan, task.job.config.archives
     with ExitStack() as stack:
         files: list[dict[int, int]] = []
-        for source, spool in enumerate(spools):
+        for source, spool in enumerate(task.spools):
             files.append({})
             for bucket in plan.buckets(source):
                 path = bucket_path(spool, plan.split, bucket)
                 files[source][bucket] = os.open(path, os.O_RDONLY)
                 stack.callback(os.close, files[source][bucket])
-        places = zip(*plan.places.tolist(), strict=True)
-        for row, parts in zip(plan.rows.tolist(), places, strict=True):
-            yield (
-                row,
-                [
-                    decode_record(os.pread(opened[bucket], nbytes, offset), archive)
-                    for (bucket, nbytes, offset), opened, archive in zip(
-                        parts, files, archives, strict=True
-                    )
-                ],
-            )
+        for places in zip(*plan.places.tolist(), strict=True):
+            yield [
+                decode_record(os.pread(opened[bucket], nbytes, offset), archive)
+                for (bucket, nbytes, offset), opened, archive in zip(
+                    places, files, archives, strict=True
+                )
+            ]
 
 
 def write_shard(
-    job: Job,
-    plan: ShardPlan,
-    spools: Sequence[Path],
-    outputs: Mapping[str, Path],
-    on_patch: Callable[[int], None] = lambda nbytes: None,
+    task: ShardTask, on_patch: Callable[[int], None] = lambda nbytes: None
 ) -> ShardInfo:
     """Writes one shard; each file appears whole and durable, or not at all.
 
     Args:
-        job: The build.
-        plan: The shard.
-        spools: Folder of the spool of each source.
-        outputs: Name of each format → existing folder of its store.
+        task: The shard.
         on_patch: Called after each patch with the bytes of its pixels.
 
     Raises:
         OSError: If a file cannot be read or written.
     """
-    config = job.config
-    archives, make_example = config.archives, get_make_example(config, job.schema)
-    patches = load_index(config.release, config.choice.scheme)
+    plan, config = task.plan, task.job.config
+    archives, make_example = config.archives, get_make_example(config, task.job.schema)
     sums = BandSums(config.groups)
     nbytes = sum(archive.pixel_nbytes for archive in archives)
     with ExitStack() as stack:
         files = {}
-        for form, folder in outputs.items():
+        for form, folder in task.outputs.items():
             shard_file = FORMATS[form].shard_file
             name = shard_file(config, plan.split, plan.number, plan.count)
             files[form] = stack.enter_context(DurableFile(folder, name))
         writers = make_writers(files, config)
         for writer in writers:
             stack.callback(writer.abandon)
-        for row, parts in read_spools(plan, spools, job):
-            patch = assemble(row, patches, zip(archives, parts, strict=True))
+        for facts, parts in zip(task.facts, read_spools(task), strict=True):
+            patch = assemble(facts, zip(archives, parts, strict=True))
             example = make_example(patch)
             for writer in writers:
                 writer.add(example)

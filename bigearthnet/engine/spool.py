@@ -53,8 +53,8 @@ class SpoolWriter:
         self._folder = folder
         self.index, self.patches = index, patches
         self._bits = choose_bucket_bits(len(patches.release.splits))
-        # Split and number of each bucket → its descriptor, and its bytes so far.
-        self._files: dict[tuple[str, int], int] = {}
+        # Split and number of each bucket → descriptor and path, and its bytes so far.
+        self._files: dict[tuple[str, int], tuple[int, Path]] = {}
         self._ends: dict[tuple[str, int], int] = {}
 
     def append(self, row: int, patch: Patch) -> None:
@@ -73,13 +73,13 @@ class SpoolWriter:
         pieces = encode_record(patch)
         nbytes = sum(map(len, pieces))
         place = split, bucket
-        path = bucket_path(self._folder, *place)
         if place not in self._files:
-            self._files[place] = os.open(
-                path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666
-            )
+            path = bucket_path(self._folder, *place)
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            self._files[place] = file, path
             self._ends[place] = 0
-        write_all(self._files[place], pieces, nbytes, path)
+        file, path = self._files[place]
+        write_all(file, pieces, nbytes, path)
         self.index.add_record(row, key, bucket, self._ends[place], nbytes)
         self._ends[place] += nbytes
 
@@ -89,14 +89,14 @@ class SpoolWriter:
         Raises:
             OSError: If it cannot be synchronised.
         """
-        for file in self._files.values():
+        for file, _ in self._files.values():
             os.fsync(file)
 
     def __enter__(self) -> SpoolWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for file in self._files.values():
+        for file, _path in self._files.values():
             os.close(file)
         self._files.clear()
 

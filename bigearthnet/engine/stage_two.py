@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from bigearthnet.engine.job import Job
-from bigearthnet.engine.shards import ShardPlan
+from bigearthnet.engine.shards import ShardPlan, ShardTask
 from bigearthnet.engine.spool import bucket_path
 from bigearthnet.engine.workers import WorkerPool
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import JournalError
 from bigearthnet.release.bands import BandGroup
+from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.store.result import ShardInfo
 from bigearthnet.store.statistics import BandSums
 from bigearthnet.util.files import FileInfo
@@ -26,6 +27,7 @@ def write_shards(
     pool: WorkerPool,
     work: Workspace,
     job: Job,
+    patches: PatchIndex,
 ) -> tuple[ShardInfo, ...]:
     """Writes all shards that an earlier run has not written.
 
@@ -34,6 +36,7 @@ def write_shards(
         pool: Writes them.
         work: The workspace, with the spools of all sources.
         job: The build.
+        patches: The release's patches in the wanted split scheme.
 
     Returns:
         What was written, in the order of `plans`.
@@ -52,8 +55,12 @@ def write_shards(
     buckets = Buckets(todo, spools)
     buckets.check()
     total = sum(len(plan.rows) for plan in todo)
+
+    def make_task(plan: ShardPlan) -> ShardTask:
+        return ShardTask(job, plan, patches.describe(plan.rows), spools, outputs)
+
     with Progress("shards", total_patches=total, quiet=job.options.quiet) as progress:
-        for plan, shard in pool.write_shards(job, todo, spools, outputs, progress.add):
+        for plan, shard in pool.write_shards(todo, make_task, progress.add):
             work.journal.append(encode_entry(plan, shard))
             buckets.release(plan)
             written[plan.name] = shard

@@ -35,7 +35,7 @@ def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
 
     while True:
         try:
-            job, plan, spools, outputs = pickle.load(stdin)
+            task = pickle.load(stdin)
         except EOFError:
             return
         done = [0, 0]
@@ -49,7 +49,7 @@ def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
                 done[:] = 0, 0
 
         try:
-            result = write_shard(job, plan, spools, outputs, count)
+            result = write_shard(task, count)
         except Exception as error:  # the parent raises it
             send("error", error)
         else:

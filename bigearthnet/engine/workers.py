@@ -9,13 +9,11 @@ from __future__ import annotations
 import io
 import pickle
 import queue
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path
 
 from bigearthnet.engine import worker
-from bigearthnet.engine.job import Job
-from bigearthnet.engine.shards import ShardPlan, write_shard
+from bigearthnet.engine.shards import ShardPlan, ShardTask, write_shard
 from bigearthnet.errors import BigEarthNetError
 from bigearthnet.store.result import ShardInfo
 from bigearthnet.util import process
@@ -43,21 +41,14 @@ class Worker:
         self._input = self._process.stdin
         self._output = io.BufferedReader(self._process.stdout)  # type: ignore[type-var]
 
-    def write(
-        self,
-        job: Job,
-        plan: ShardPlan,
-        spools: Sequence[Path],
-        outputs: Mapping[str, Path],
-        on_progress: OnProgress,
-    ) -> ShardInfo:
+    def write(self, task: ShardTask, on_progress: OnProgress) -> ShardInfo:
         """Writes one shard; arguments and errors as in `shards.write_shard`.
 
         Raises:
             WorkerError: If the process ended.
         """
         try:
-            message = pickle.dumps((job, plan, spools, outputs))
+            message = pickle.dumps(task)
             while message:
                 message = message[self._input.write(message) or 0 :]
             while True:
@@ -70,7 +61,7 @@ class Worker:
                 on_progress(*value)
         except (EOFError, BrokenPipeError, pickle.UnpicklingError):
             raise WorkerError(
-                f"the process that wrote {plan.name} ended (status "
+                f"the process that wrote {task.plan.name} ended (status "
                 f"{self._process.wait()}); it may have run out of memory. Build again "
                 "to resume, with fewer --workers if it was the memory."
             ) from None
@@ -100,19 +91,15 @@ class WorkerPool:
 
     def write_shards(
         self,
-        job: Job,
         plans: Sequence[ShardPlan],
-        spools: Sequence[Path],
-        outputs: Mapping[str, Path],
+        make_task: Callable[[ShardPlan], ShardTask],
         on_progress: OnProgress,
     ) -> Iterator[tuple[ShardPlan, ShardInfo]]:
         """Writes shards and yields each as it is finished.
 
         Args:
-            job: The build.
             plans: The shards.
-            spools: Folder of the spool of each source.
-            outputs: Name of each format → existing folder of its store.
+            make_task: Called with each of them when its turn has come.
             on_progress: Called from any thread, one at a time.
 
         Raises:
@@ -121,10 +108,7 @@ class WorkerPool:
         """
         if not self._workers:
             for plan in plans:
-                shard = write_shard(
-                    job, plan, spools, outputs, lambda n: on_progress(1, n)
-                )
-                yield plan, shard
+                yield plan, write_shard(make_task(plan), lambda n: on_progress(1, n))
             return
         free: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for idle in self._workers:
@@ -133,7 +117,7 @@ class WorkerPool:
         def write(plan: ShardPlan) -> ShardInfo:
             chosen = free.get()
             try:
-                return chosen.write(job, plan, spools, outputs, on_progress)
+                return chosen.write(make_task(plan), on_progress)
             finally:
                 free.put(chosen)
 

@@ -68,9 +68,14 @@ class Archive:
 
     def file_names(self, name: str) -> tuple[str, ...]:
         """Returns the names of all files of a patch: its bands and its JSON."""
-        names = [self.band_file(name, b) for group in self.groups for b in group.bands]
-        metadata = self.metadata_file(name)
-        return (*names, *([] if metadata is None else [metadata]))
+        return tuple([name + suffix for suffix in self._suffixes])
+
+    @functools.cached_property
+    def _suffixes(self) -> tuple[str, ...]:
+        bands = [
+            self.band_file("", band) for group in self.groups for band in group.bands
+        ]
+        return (*bands, *([self.metadata_suffix] if self.metadata_suffix else []))
 
     @functools.cached_property
     def pixel_nbytes(self) -> int:

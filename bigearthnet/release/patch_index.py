@@ -7,12 +7,15 @@ it is asked for.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.release.model import Release
+from bigearthnet.release.nomenclature import decode_mask
 from bigearthnet.release.patch_ids import S1_IDS, IdCodec
 from bigearthnet.release.splits import get_split, join_ids, read_table
 
@@ -76,6 +79,45 @@ class Names:
     def take(self, rows: npt.NDArray[np.intp]) -> pa.Array:
         """Returns the names of some rows, shape (row,), string."""
         return join_ids(self._table.take(rows), self._ids)
+
+
+class PatchFacts(NamedTuple):
+    """What the table of a release says of one patch.
+
+    Attributes:
+        patch_id: The patch id.
+        labels: Ascending class ids; empty where they stand in the patch's JSON.
+        fields: Name of each field of the release that the table has → its value.
+    """
+
+    patch_id: str
+    labels: tuple[int, ...]
+    fields: dict[str, int | bool | str]
+
+
+@dataclass(frozen=True)
+class PatchDescriptions:
+    """What the table of a release says of some patches; for another process, too.
+
+    Attributes:
+        patch_ids: The patch ids.
+        masks: Class ids as bit masks; None where they stand in the patches' JSON.
+        fields: Name of each field of the release that the table has → its values.
+    """
+
+    patch_ids: list[str]
+    masks: list[int] | None
+    fields: dict[str, list[int | bool | str]]
+
+    def __iter__(self) -> Iterator[PatchFacts]:
+        """Yields one patch after the other."""
+        masks = self.masks or [0] * len(self.patch_ids)
+        columns = self.fields.values()
+        for patch_id, mask, *values in zip(
+            self.patch_ids, masks, *columns, strict=True
+        ):
+            fields = dict(zip(self.fields, values, strict=True))
+            yield PatchFacts(patch_id, decode_mask(mask), fields)
 
 
 class PatchIndex:
@@ -143,6 +185,15 @@ class PatchIndex:
         if "s1_name" in self.release.fields:
             facts["s1_name"] = self.names(S1_IDS).name(row)
         return facts
+
+    def describe(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> PatchDescriptions:
+        """Returns all that the table says of some patches."""
+        chosen = np.asarray(rows)
+        fields = {name: all_[chosen].tolist() for name, all_ in self._columns.items()}
+        if "s1_name" in self.release.fields:
+            fields["s1_name"] = self.names(S1_IDS).take(chosen).to_pylist()
+        masks = None if self.labels is None else self.labels[chosen].tolist()
+        return PatchDescriptions(self.patch_ids(chosen).to_pylist(), masks, fields)
 
 
 @functools.lru_cache(maxsize=2)

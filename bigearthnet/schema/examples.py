@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from bigearthnet.errors import OptionError
 from bigearthnet.release import Archive, LabelSet
-from bigearthnet.release.nomenclature import decode_mask, remap_ids
-from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.release.nomenclature import remap_ids
+from bigearthnet.release.patch_index import PatchFacts
 from bigearthnet.schema import rgb
 from bigearthnet.schema.configs import Config
 from bigearthnet.schema.features import Feature
@@ -41,26 +41,20 @@ class PatchContent:
     groups: Mapping[str, npt.NDArray[Any]]
 
 
-def assemble(
-    row: int, patches: PatchIndex, parts: Iterable[tuple[Archive, Patch]]
-) -> PatchContent:
-    """Puts together what archives and table say of a patch.
+def assemble(facts: PatchFacts, parts: Iterable[tuple[Archive, Patch]]) -> PatchContent:
+    """Puts together what table and archives say of a patch.
 
     Args:
-        row: Row of the patch in the release's table.
-        patches: The patches of the release.
+        facts: What the release's table says of it.
         parts: What each archive of the configuration holds of it.
     """
-    labels: tuple[int, ...] = ()
-    fields: dict[str, str | int | bool] = {**patches.facts(row)}
+    labels, fields = facts.labels, facts.fields
     groups: dict[str, npt.NDArray[Any]] = {}
     for archive, patch in parts:
         labels = labels or patch.labels
-        fields |= patch.fields
+        fields = {**fields, **patch.fields}
         groups |= patch.groups(archive)
-    if patches.labels is not None:
-        labels = decode_mask(int(patches.labels[row]))
-    return PatchContent(patches.patch_id(row), labels, fields, groups)
+    return PatchContent(facts.patch_id, labels, fields, groups)
 
 
 MakeExample: TypeAlias = "Callable[[PatchContent], Example]"

@@ -15,6 +15,11 @@ from bigearthnet.release.bands import BandGroup, order_bands
 # The split whose statistics are stored.
 STATISTICS_SPLIT = "train"
 
+# Pixels that are summed up at once: a part of every band, and short, since OpenBLAS
+# starts threads for longer products, which take far more time.
+_LINE_PX = 400
+_ONES = np.ones(_LINE_PX)
+
 # Floats are summed as whole multiples of this part of a unit, so that sums are exact
 # and do not depend on their order: of backscatter, 0.00002 dB.
 _FLOAT_SCALE = 2**16
@@ -36,8 +41,13 @@ class BandSums:
             groups: The groups whose pixels are summed; maps among them are left out.
         """
         self.num_patches = 0
-        self._groups = tuple(group for group in groups if not group.is_map)
+        measured = [group for group in groups if not group.is_map]
+        self._integers = [group for group in measured if "float" not in group.dtype]
+        self._floats = [group for group in measured if "float" in group.dtype]
+        self._groups = (*self._integers, *self._floats)
         count = sum(len(group.bands) for group in self._groups)
+        lines = [g.size_px**2 // _LINE_PX for g in self._integers for _ in g.bands]
+        self._first_lines = np.cumsum([0, *lines[:-1]])
         # Python integers, so that sums over any number of patches are exact: of the
         # pixels and of their squares, shape (2, band).
         self._sums = np.zeros((2, count), object)
@@ -49,13 +59,25 @@ class BandSums:
             groups: Name of each group → shape (band, y, x), of the group's dtype.
         """
         sums: tuple[list[int], list[int]] = [], []
-        for group in self._groups:
-            pixels = groups[group.name]
-            add = _sum_floats if pixels.dtype.kind == "f" else _sum_integers
-            for part, found in zip(sums, add(pixels), strict=True):
+        if self._integers:
+            sums = self._sum_integers([groups[group.name] for group in self._integers])
+        for group in self._floats:
+            for part, found in zip(sums, _sum_floats(groups[group.name]), strict=True):
                 part += found
         self._sums += np.array(sums, object)
         self.num_patches += 1
+
+    def _sum_integers(
+        self, groups: Sequence[npt.NDArray[Any]]
+    ) -> tuple[list[int], list[int]]:
+        """Returns sum and sum of squares of each band, of up to 16 bits a pixel."""
+        # Exact in float64: a band has at most 14,400 squares under 2**32.
+        lines = np.concatenate([g.reshape(-1, _LINE_PX) for g in groups], dtype=float)
+        sums, squares = (
+            np.add.reduceat(np.vecdot(lines, other), self._first_lines).tolist()
+            for other in (_ONES, lines)
+        )
+        return list(map(int, sums)), list(map(int, squares))
 
     def add(self, other: BandSums) -> None:
         """Adds the sums of other patches."""
@@ -110,22 +132,12 @@ class BandSums:
         return {"split": split, "num_patches": self.num_patches, "bands": made}
 
 
-def _sum_integers(pixels: npt.NDArray[Any]) -> tuple[list[int], list[int]]:
-    """Returns sum and sum of squares of each band of up to 16 bits a pixel.
+def _sum_floats(pixels: npt.NDArray[Any]) -> tuple[list[int], list[int]]:
+    """Returns the same of floats, in units of 1 / _FLOAT_SCALE.
 
     Args:
-        pixels: Shape (band, y, x).
+        pixels: Shape (band, y, x), floats below `geotiff.MAX_FLOAT`.
     """
-    # Exact in float64: a band has at most 14,400 squares under 2**32. Line by line,
-    # since OpenBLAS starts threads for longer products, which take far more time.
-    lines = pixels.astype(np.float64)
-    sums = np.add.reduce(lines.reshape(len(lines), -1), axis=1)
-    squares = np.add.reduce(np.vecdot(lines, lines), axis=1)
-    return list(map(int, sums.tolist())), list(map(int, squares.tolist()))
-
-
-def _sum_floats(pixels: npt.NDArray[Any]) -> tuple[list[int], list[int]]:
-    """The same of floats below `geotiff.MAX_FLOAT`, in units of 1 / _FLOAT_SCALE."""
     bands = pixels.astype(np.float64).reshape(len(pixels), -1)
     whole = np.rint(bands * _FLOAT_SCALE).astype(np.int64)
     squares = [

@@ -176,7 +176,7 @@ def test_a_stored_patch_takes_no_more_than_estimated(
         row = patch_index.find(patch_id)
         assert row is not None
         patch = decode_patch(RawPatch(row, patch_id, files), ARCHIVE, V1.nomenclature)
-        content = assemble(row, patch_index, [(ARCHIVE, patch)])
+        content = assemble(next(iter(patch_index.describe([row]))), [(ARCHIVE, patch)])
         spooled = sum(map(len, encode_record(patch)))
         stored = len(encode(make(content))) + RECORD_OVERHEAD
 

@@ -62,9 +62,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         noted.decoded += 1
         return decode(*arguments)
 
-    def note_shard(job: Any, plan: Any, *rest: Any) -> Any:
-        noted.written.append(plan.name)
-        return write(job, plan, *rest)
+    def note_shard(task: Any, *rest: Any) -> Any:
+        noted.written.append(task.plan.name)
+        return write(task, *rest)
 
     monkeypatch.setattr(Journal, "append", note_entry)
     monkeypatch.setattr(stage_one, "decode_patch", note_patch)

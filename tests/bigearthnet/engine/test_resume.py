@@ -110,11 +110,11 @@ def interrupt_shards(
 ) -> list[str]:
     """Interrupts stage two at a shard; returns the names of those written before."""
     with (
-        watch(workers, "write_shard", end_at, late=late) as plans,
+        watch(workers, "write_shard", end_at, late=late) as tasks,
         pytest.raises(KeyboardInterrupt),
     ):
         run(source, folder, **options)
-    return [plan.name for _, plan, *_ in plans[:-1]]
+    return [task.plan.name for task, *_ in tasks[:-1]]
 
 
 def hash_files(folder: Path) -> dict[str, str]:
@@ -260,11 +260,11 @@ def test_no_shard_is_written_twice(
         first = interrupt_shards(source, folder, number, late=late, formats=formats)
         states = find_states(folder / "work")
         with (
-            watch(workers, "write_shard") as plans,
+            watch(workers, "write_shard") as tasks,
             watch(stage_one, "open_source") as opened,
         ):
             result = run(source, folder, formats=formats)
-        second = [plan.name for _, plan, *_ in plans]
+        second = [task.plan.name for task, *_ in tasks]
         kept = states.items() & find_states(folder / "out").items()
 
         assert [] == opened
@@ -326,12 +326,12 @@ def test_a_finished_build_that_was_not_published_goes_on(
         run(source, tmp_path / "again")
     states = find_states(tmp_path / "again" / "work")
     with (
-        watch(workers, "write_shard") as plans,
+        watch(workers, "write_shard") as tasks,
         watch(stage_one, "open_source") as opened,
     ):
         result = run(source, tmp_path / "again")
 
-    assert [[], []] == [plans, opened]
+    assert [[], []] == [tasks, opened]
     assert expected == describe(result)
     assert states == find_states(tmp_path / "again" / "out")
     assert hash_files(tmp_path / "expected") == hash_files(tmp_path / "again")

@@ -9,7 +9,7 @@ import pytest
 
 from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.options import BuildOptions
-from bigearthnet.engine.shards import ShardPlan, plan_shards, write_shard
+from bigearthnet.engine.shards import ShardPlan, ShardTask, plan_shards, write_shard
 from bigearthnet.engine.spool import SpoolWriter
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.stage_one import spool_patches
@@ -48,27 +48,39 @@ def job(sample_folder: Path) -> Job:
     return Job(S2, (JobSource(ARCHIVE, sample_folder),), ("tfrecord",), options)
 
 
+@pytest.fixture
+def make_task(
+    job: Job, spooled: tuple[list[ShardPlan], Path, Path], patch_index: PatchIndex
+) -> Callable[[ShardPlan, Path], ShardTask]:
+    """Makes the task of a shard that goes to a folder."""
+    _, spool, _ = spooled
+
+    def make(plan: ShardPlan, output: Path) -> ShardTask:
+        facts = patch_index.describe(plan.rows)
+        return ShardTask(job, plan, facts, [spool], {"tfrecord": output})
+
+    return make
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_processes_write_what_this_process_writes(
     workers: int,
-    job: Job,
+    make_task: Callable[[ShardPlan, Path], ShardTask],
     spooled: tuple[list[ShardPlan], Path, Path],
     tmp_path: Path,
 ) -> None:
     """A pool yields each plan with the shard that `write_shard` makes of it."""
-    plans, spool, output = spooled
-    (tmp_path / "expected").mkdir()
-    outputs = {"tfrecord": tmp_path / "expected"}
-    expected = {p.name: write_shard(job, p, [spool], outputs) for p in plans}
+    plans, _, output = spooled
+    folder = tmp_path / "expected"
+    folder.mkdir()
+    expected = {plan.name: write_shard(make_task(plan, folder)) for plan in plans}
     progress: list[tuple[int, int]] = []
     with WorkerPool(workers) as pool:
         written = {
             plan.name: shard
             for plan, shard in pool.write_shards(
-                job,
                 plans,
-                [spool],
-                {"tfrecord": output},
+                lambda plan: make_task(plan, output),
                 on_progress=lambda *done: progress.append(done),
             )
         }
@@ -87,34 +99,33 @@ def test_processes_write_what_this_process_writes(
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_in_a_process_is_raised_here(
     workers: int,
-    job: Job,
+    make_task: Callable[[ShardPlan, Path], ShardTask],
     spooled: tuple[list[ShardPlan], Path, Path],
     tmp_path: Path,
 ) -> None:
     """What goes wrong in a worker is the caller's error, and ends the others."""
-    plans, spool, _ = spooled
+    plans, _, _ = spooled
     with WorkerPool(workers) as pool, pytest.raises(FileNotFoundError, match="nowhere"):
         list(
             pool.write_shards(
-                job,
                 plans,
-                [spool],
-                {"tfrecord": tmp_path / "nowhere"},
+                lambda plan: make_task(plan, tmp_path / "nowhere"),
                 on_progress=lambda patches, nbytes: None,
             )
         )
 
 
 def test_a_killed_process_is_an_error(
-    job: Job, spooled: tuple[list[ShardPlan], Path, Path]
+    make_task: Callable[[ShardPlan, Path], ShardTask],
+    spooled: tuple[list[ShardPlan], Path, Path],
 ) -> None:
     """A worker that is killed ends the build with a reason, not with silence."""
-    plans, spool, output = spooled
+    plans, _, output = spooled
     worker = Worker()
     os.kill(worker._process.pid, signal.SIGKILL)
     ignore: Callable[[int, int], None] = lambda patches, nbytes: None  # noqa: E731
 
     with pytest.raises(WorkerError, match=f"{plans[0].name} ended"):
-        worker.write(job, plans[0], [spool], {"tfrecord": output}, ignore)
+        worker.write(make_task(plans[0], output), ignore)
 
     worker.close()

@@ -127,7 +127,9 @@ def test_a_real_example_is_its_files(
     assert row is not None
 
     patch = decode_patch(RawPatch(row, PATCH_ID, files), ARCHIVE, V1.nomenclature)
-    example = make_example(examples.assemble(row, patch_index, [(ARCHIVE, patch)]))
+    example = make_example(
+        examples.assemble(next(iter(patch_index.describe([row]))), [(ARCHIVE, patch)])
+    )
     expected = {
         "patch_id": PATCH_ID,
         "s1_name": "S1A_IW_GRDH_1SDV_20180204T043253_35VPK_57_38",

@@ -48,7 +48,9 @@ def test_protobuf_gives_back_every_value(
         assert row is not None
         raw = RawPatch(row, patch_id, files)
         patch = decode_patch(raw, ARCHIVE, V1.nomenclature)
-        example = make_example(assemble(row, patch_index, [(ARCHIVE, patch)]))
+        example = make_example(
+            assemble(next(iter(patch_index.describe([row]))), [(ARCHIVE, patch)])
+        )
         expected = {name: to_proto_values(value) for name, value in example.items()}
 
         assert expected == parse(encode(example))
