@@ -117,7 +117,7 @@ def decode_with_rasterio(
 
 def _read_with_rasterio(
     tiff: bytes, band: Band, dtype: str, patch_id: str, file: str
-) -> bytes:
+) -> tuple[bytes, None]:
     from rasterio.errors import RasterioError
     from rasterio.io import MemoryFile
 
@@ -126,7 +126,7 @@ def _read_with_rasterio(
             kinds, shape = dataset.dtypes, dataset.shape
             if kinds == (dtype,) and shape == band.shape:
                 little_endian = np.dtype(dtype).newbyteorder("<")
-                return bytes(dataset.read(1).astype(little_endian).tobytes())
+                return dataset.read(1).astype(little_endian).tobytes(), None
             problem = f"expected {dtype} of {band.shape}, got {kinds} of {shape}"
     except RasterioError as cause:
         problem = f"rasterio cannot read it ({str(cause)[:80]})"

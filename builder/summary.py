@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store import QUARANTINE
 from bigearthnet.store.result import BuildResult
 from builder.table import format_table
@@ -43,6 +44,7 @@ def summarize(result: BuildResult, targets: Mapping[str, Path]) -> str:
             f"{targets[next(iter(targets))] / QUARANTINE}"
         )
     for source in result.sources:
+        lines += _describe_places(source.places)
         if source.nbytes is not None and source.sha256 is None:
             lines.append(
                 f"{source.filename} was not read to its end, so that its checksum is "
@@ -52,6 +54,20 @@ def summarize(result: BuildResult, targets: Mapping[str, Path]) -> str:
     if absent:
         lines.append(f"without a patch, and so left out: {', '.join(absent)}")
     return "\n".join(lines)
+
+
+def _describe_places(places: PlaceCounts) -> Iterator[str]:
+    """Says what is doubtful about where patches lie."""
+    if places.shifted:
+        yield (
+            f"patches whose bands lie up to {places.max_shift_m:g} m from where their "
+            f"JSON says, which is less than a pixel: {places.shifted:,}"
+        )
+    if places.unplaced:
+        yield (
+            "patches with bands that do not say where they lie, so that this was not "
+            f"compared: {places.unplaced:,}"
+        )
 
 
 def _describe_columns(folder: Path, result: BuildResult) -> str:

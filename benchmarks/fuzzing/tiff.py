@@ -44,18 +44,18 @@ def check(data: bytes, slow_part: int = SLOW_PART) -> bool:
     Raises:
         Finding: If rasterio reads other pixels, or none.
     """
-    extent = geotiff._find_extent(data, len(data), _BAND.size_px, "uint16")
+    layout = geotiff._find_layout(data, len(data), _BAND.size_px, "uint16")
     checksum = zlib.crc32(data)
-    if extent is None and checksum % slow_part:
+    if layout is None and checksum % slow_part:
         return gdal._find_problem(data, _BAND) is None
     try:
         found = geotiff.decode_band(data, _BAND, "uint16", "P", "F.tif")
     except PatchError:
-        if extent is not None:
-            raise Finding(f"the fast path refuses {extent}") from None
+        if layout is not None:
+            raise Finding(f"the fast path refuses {layout}") from None
         return False
-    if extent is not None:
-        checksum = zlib.crc32(data[: extent[0]] + data[extent[1] :])
+    if layout is not None:
+        checksum = zlib.crc32(data[: layout[0]] + data[layout[1] :])
         if checksum in _asked:
             return True
         _asked.add(checksum)

@@ -15,6 +15,7 @@ from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import JournalError
 from bigearthnet.source import Source
+from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store.quarantine import BadPatch
 from bigearthnet.util.files import DurableFile
 
@@ -35,6 +36,7 @@ class SpooledSource:
             because of a limit.
         quarantine: The bad patches that were set aside.
         index_sha256: Checksum of the index.
+        places: How well its good patches agree about where they lie.
     """
 
     lane: str
@@ -42,6 +44,7 @@ class SpooledSource:
     sha256: str | None
     quarantine: tuple[BadPatch, ...]
     index_sha256: str
+    places: PlaceCounts
 
     def encode(self) -> dict[str, Any]:
         """Returns the entry of the journal."""
@@ -52,11 +55,16 @@ class SpooledSource:
         """Inverse of `encode`."""
         fields = {name: value for name, value in entry.items() if name != "kind"}
         bad = tuple(BadPatch(**patch) for patch in entry["quarantine"])
-        return cls(**{**fields, "quarantine": bad})
+        places = PlaceCounts(**entry["places"])
+        return cls(**{**fields, "quarantine": bad, "places": places})
 
 
 def save_spooled(
-    work: Workspace, index: SpoolIndex, source: Source, bad: tuple[BadPatch, ...]
+    work: Workspace,
+    index: SpoolIndex,
+    source: Source,
+    bad: tuple[BadPatch, ...],
+    places: PlaceCounts,
 ) -> SpooledSource:
     """Records a source as spooled; its buckets must be synchronised before.
 
@@ -65,6 +73,7 @@ def save_spooled(
         index: The index of the spool, filled.
         source: The opened source, read to its end.
         bad: Its bad patches, which were set aside.
+        places: How well the others agree about where they lie.
 
     Raises:
         OSError: If it cannot be written.
@@ -74,7 +83,7 @@ def save_spooled(
         file.write(index.dump())
         saved = file.finish()  # which makes the names of the buckets durable, too
     sha256 = members.digests.get("sha256")
-    spooled = SpooledSource(lane, members.nbytes, sha256, bad, saved.sha256)
+    spooled = SpooledSource(lane, members.nbytes, sha256, bad, saved.sha256, places)
     work.journal.append(spooled.encode())
     return spooled
 

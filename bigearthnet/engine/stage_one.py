@@ -19,7 +19,7 @@ from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.release.splits import COUNTRIES
 from bigearthnet.source import Source, open_source
 from bigearthnet.source.metadata import SYNTHETIC
-from bigearthnet.source.patch import decode_patch
+from bigearthnet.source.patch import PlaceCounts, decode_patch
 from bigearthnet.store.quarantine import BadPatch, Quarantine
 from bigearthnet.util.progress import Progress
 
@@ -56,11 +56,11 @@ def fill_spool(
         disk.check_space(
             opened, work.folder, job, job.config.archives[number:], int(wanted.sum())
         )
-        spool_patches(opened, writer, wanted, options, quarantine, number == 0)
+        places = spool_patches(opened, writer, wanted, options, quarantine, number == 0)
         found = () if quarantine is None else tuple(quarantine.patches)
         _check_source(opened, source, int(index.read.sum()) + len(found))
         writer.sync()
-        return save_spooled(work, index, opened, found)
+        return save_spooled(work, index, opened, found, places)
 
 
 def spool_patches(
@@ -70,7 +70,7 @@ def spool_patches(
     options: BuildOptions,
     quarantine: Quarantine | None = None,
     is_first: bool = True,
-) -> None:
+) -> PlaceCounts:
     """Reads and checks every patch, and spools those to be stored.
 
     Args:
@@ -81,6 +81,9 @@ def spool_patches(
         quarantine: Takes the bad patches; None to end with the first.
         is_first: Whether the source says which patches there are. Of another one, all
             that are wanted must be there, and others are left alone, good or bad.
+
+    Returns:
+        How well the good patches agree about where they lie.
 
     Raises:
         ArchiveError: If the source cannot be read to its end.
@@ -101,7 +104,7 @@ def spool_patches(
             index.add_bad(row)
             aside.add(row)
 
-    num_stored = 0
+    num_stored, places = 0, PlaceCounts()
     nomenclature = patches.release.nomenclature
     with Progress(
         "spool", total_nbytes=source.members.nbytes, quiet=options.quiet
@@ -118,20 +121,26 @@ def spool_patches(
                 continue
             is_synthetic = SYNTHETIC in str(patch.fields.get("tile_source"))
             index.add_read(raw.row, patch.labels, is_synthetic)
+            places.add(patch)
             if wanted[raw.row]:
                 writer.append(raw.row, patch)
                 num_stored += 1
             if num_stored == limit:
                 break
-    for row in () if is_first else np.flatnonzero(wanted & ~index.stored).tolist():
-        if row not in aside:
-            name = patches.names(source.archive.ids).name(row)
-            lacking = PatchError(
-                f"missing in {source.path}: expected it, since another source has the "
-                f"patch {patches.patch_id(row)}.",
-                patch_id=name,
-            )
-            set_aside(lacking, row, None)
+    if not is_first:
+        for row in np.flatnonzero(wanted & ~index.stored).tolist():
+            if row not in aside:
+                set_aside(_lacking(source, patches, row), row, None)
+    return places
+
+
+def _lacking(source: Source, patches: PatchIndex, row: int) -> PatchError:
+    """Returns the error for a patch that an earlier source has, and this one lacks."""
+    return PatchError(
+        f"missing in {source.path}: expected it, since another source has the patch "
+        f"{patches.patch_id(row)}.",
+        patch_id=patches.names(source.archive.ids).name(row),
+    )
 
 
 def choose_rows(patches: PatchIndex, options: BuildOptions) -> npt.NDArray[np.bool_]:

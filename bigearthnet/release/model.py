@@ -78,6 +78,11 @@ class Archive:
         return (*bands, *([self.metadata_suffix] if self.metadata_suffix else []))
 
     @functools.cached_property
+    def resolution_m(self) -> int:
+        """Pixel size of its finest band, in metres."""
+        return min(band.resolution_m for group in self.groups for band in group.bands)
+
+    @functools.cached_property
     def pixel_nbytes(self) -> int:
         """Bytes of the pixels of a patch."""
         return sum(group.nbytes for group in self.groups)

@@ -1,4 +1,4 @@
-"""Bytes of an unusual GeoTIFF → its pixels, by GDAL, after a check of its structure.
+"""Bytes of an unusual GeoTIFF → its pixels and place, by GDAL, after a check.
 
 GDAL reads what the archive does not hold but a re-encoded copy may: other byte order,
 BigTIFF, tiles, lossless compression. Before it sees a byte, the structure is read here:
@@ -10,9 +10,11 @@ Source: TIFF Revision 6.0 (Adobe, 1992), section 2; the BigTIFF design (libtiff)
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,6 +22,7 @@ import numpy.typing as npt
 
 from bigearthnet.errors import PatchError
 from bigearthnet.release.bands import Band
+from bigearthnet.source.georeference import Georeference
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -45,7 +48,7 @@ _MAX_METADATA_NBYTES: Final = 2**16
 
 def read_with_gdal(
     tiff: bytes, band: Band, dtype: str, *, patch_id: str, file: str
-) -> npt.NDArray[Any]:
+) -> tuple[npt.NDArray[Any], Georeference | None]:
     """Reads any valid GeoTIFF of one band of the expected type and shape.
 
     Args:
@@ -56,7 +59,8 @@ def read_with_gdal(
         file: The file's name, for error messages.
 
     Returns:
-        Array of axes (y, x), shape `band.shape`, little-endian.
+        Array of axes (y, x), shape `band.shape`, little-endian; where it lies, None if
+        the file does not say it.
 
     Raises:
         PatchError: If the bytes are not such a file, or need too much to find out.
@@ -72,24 +76,77 @@ def read_with_gdal(
     problem = _find_problem(tiff, band)
     if problem is not None:
         raise error(problem)
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
-    from rasterio.io import MemoryFile
+    from rasterio.errors import RasterioError
 
     try:
-        with (
-            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
-            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
-            MemoryFile(tiff) as memory,
-            memory.open(driver="GTiff", sharing=False) as dataset,
-        ):
+        with _open(tiff) as dataset:
             little_endian = np.dtype(dtype).newbyteorder("<")
             pixels = _read_checked(dataset, band, dtype)
-            return pixels.astype(little_endian, copy=False)
+            place = _find_place(dataset)
+            return pixels.astype(little_endian, copy=False), place
     except ValueError as cause:
         raise error(str(cause)[:200]) from None
     except RasterioError as cause:
         raise error(f"damaged TIFF: {str(cause)[:120]}") from None
+
+
+def read_georeference(tiff: bytes, band: Band) -> Georeference | None:
+    """Reads where a band lies.
+
+    Args:
+        tiff: Content of the file, whose pixels are good.
+        band: The band that it holds; sets the expected shape.
+
+    Returns:
+        None if the file does not say it, or not in a way that GDAL understands.
+    """
+    if _find_problem(tiff, band) is not None:
+        return None
+    from rasterio.errors import RasterioError
+
+    try:
+        with _open(tiff) as dataset:
+            return _find_place(dataset)
+    except (RasterioError, ValueError):
+        return None
+
+
+@contextlib.contextmanager
+def _open(tiff: bytes) -> Iterator[DatasetReader]:
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning
+    from rasterio.io import MemoryFile
+
+    with (
+        warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+        rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
+        MemoryFile(tiff) as memory,
+        memory.open(driver="GTiff", sharing=False) as dataset,
+    ):
+        yield dataset
+
+
+def _find_place(dataset: DatasetReader) -> Georeference | None:
+    to_place, crs = dataset.transform, dataset.crs
+    if to_place.is_identity:
+        return None
+    epsg = None if crs is None else _find_epsg(crs.to_wkt())
+    lrx = to_place.c + to_place.a * dataset.width + to_place.b * dataset.height
+    lry = to_place.f + to_place.d * dataset.width + to_place.e * dataset.height
+    return Georeference(epsg, to_place.c, to_place.f, lrx, lry)
+
+
+@functools.lru_cache(maxsize=256)
+def _find_epsg(wkt: str) -> int | None:
+    """Returns the code of a system; PROJ takes its time to look it up."""
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    try:
+        epsg: int | None = CRS.from_wkt(wkt).to_epsg()
+    except CRSError:
+        return None
+    return epsg
 
 
 def _read_checked(dataset: DatasetReader, band: Band, dtype: str) -> npt.NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Bytes of a single-band GeoTIFF → its pixels, exactly.
+"""Bytes of a single-band GeoTIFF → its pixels, exactly, and where they lie.
 
 The fast path understands what the archives hold: little-endian classic TIFF, one
 image, uncompressed contiguous strips. Whatever it does not fully understand
@@ -12,14 +12,21 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.errors import PatchError
 from bigearthnet.release.bands import Band
-from bigearthnet.source.gdal import read_with_gdal
+from bigearthnet.source.gdal import read_georeference, read_with_gdal
+from bigearthnet.source.georeference import (
+    GEO_TAGS,
+    Georeference,
+    GeoTags,
+    find_geo_tags,
+    parse_georeference,
+)
 
 # Bytes that hold the whole structure of the archive's files: header, 15 tags and, in
 # 10 m bands, the positions of four strips. What follows differs from patch to patch
@@ -54,15 +61,29 @@ _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339
 _SAMPLE_FORMATS: Final[Mapping[str, int]] = {"u": 1, "i": 2, "f": 3}
 # Tags that say nothing of how pixels are stored: resolution, software and date, and
 # the GeoTIFF and GDAL tags.
-_IGNORED: Final = frozenset(
-    {282, 283, 296, 305, 306, 33550, 33922, 34264, 34735, 34736, 34737, 42113}
-)
+_IGNORED: Final = GEO_TAGS | {282, 283, 296, 305, 306, 34736, 34737, 42113}
 
 
-def read_pixels(
+class _Layout(NamedTuple):
+    """Where things are in a TIFF that the fast path understands, in bytes.
+
+    Attributes:
+        start: Begin of the pixels.
+        end: Their end.
+        has_place: Whether the file says where its pixels lie.
+        geo_tags: Where it does so; None if it does not, or not in the usual form.
+    """
+
+    start: int
+    end: int
+    has_place: bool
+    geo_tags: GeoTags | None
+
+
+def read_band(
     tiff: bytes, band: Band, dtype: str, patch_id: str, file: str
-) -> memoryview:
-    """Returns the pixels of one band, as bytes.
+) -> tuple[memoryview, Georeference | None]:
+    """Returns the pixels of one band, as bytes, and where they lie.
 
     Args:
         tiff: Content of one `<patch id>_<band>.tif`.
@@ -73,20 +94,21 @@ def read_pixels(
 
     Returns:
         Little-endian pixels of axes (y, x) and shape `band.shape`, row 0 the north
-        edge.
+        edge. Where they lie; None if the file does not say it.
 
     Raises:
         PatchError: If the bytes are not a GeoTIFF of one band of that type and shape,
             or one of its floats is not finite or MAX_FLOAT and above.
     """
-    extent = _cached_extent(tiff[:_STRUCTURE_NBYTES], len(tiff), band.size_px, dtype)
-    if extent is None:
-        extent = _find_extent(tiff, len(tiff), band.size_px, dtype)
-    if extent is None:
-        decoded = read_with_gdal(tiff, band, dtype, patch_id=patch_id, file=file)
+    layout = _cached_layout(tiff[:_STRUCTURE_NBYTES], len(tiff), band.size_px, dtype)
+    if layout is None:
+        layout = _find_layout(tiff, len(tiff), band.size_px, dtype)
+    if layout is None:
+        decoded, place = read_with_gdal(tiff, band, dtype, patch_id=patch_id, file=file)
         pixels = memoryview(decoded.tobytes())
     else:
-        pixels = memoryview(tiff)[extent[0] : extent[1]]
+        pixels = memoryview(tiff)[layout.start : layout.end]
+        place = _find_place(tiff, layout, band)
     if dtype.startswith("float"):
         values = np.frombuffer(pixels, np.dtype(dtype).newbyteorder("<"))
         if not (np.abs(values) < MAX_FLOAT).all():  # which NaN is not, either
@@ -96,25 +118,35 @@ def read_pixels(
                 patch_id=patch_id,
                 file=file,
             )
-    return pixels
+    return pixels, place
+
+
+def _find_place(tiff: bytes, layout: _Layout, band: Band) -> Georeference | None:
+    """Returns where a band lies; None if its file does not say it."""
+    if not layout.has_place:
+        return None
+    tags, place = layout.geo_tags, None
+    if tags is not None:
+        place = parse_georeference(tiff[tags.start : tags.end], tags)
+    return read_georeference(tiff, band) if place is None else place
 
 
 def decode_band(
     tiff: bytes, band: Band, dtype: str, patch_id: str, file: str
 ) -> npt.NDArray[Any]:
-    """Decodes one band; arguments and errors as in `read_pixels`.
+    """Decodes one band; arguments and errors as in `read_band`.
 
     Returns:
         Read-only array of axes (y, x), shape `band.shape`, of the type asked for.
     """
-    pixels = read_pixels(tiff, band, dtype, patch_id, file)
+    pixels, _ = read_band(tiff, band, dtype, patch_id, file)
     return np.frombuffer(pixels, np.dtype(dtype).newbyteorder("<")).reshape(band.shape)
 
 
-def _find_extent(
+def _find_layout(
     structure: bytes, nbytes: int, size_px: int, dtype: str
-) -> tuple[int, int] | None:
-    """Finds where the pixels are in a TIFF that the fast path understands.
+) -> _Layout | None:
+    """Finds where things are in a TIFF that the fast path understands.
 
     Args:
         structure: The file, or as many of its first bytes as hold its structure.
@@ -123,7 +155,7 @@ def _find_extent(
         dtype: NumPy name of the expected type.
 
     Returns:
-        Start and end of the pixels, or None if anything at all is out of the ordinary.
+        None if anything at all is out of the ordinary.
     """
     if structure[:4] != _LITTLE_ENDIAN_CLASSIC:
         return None
@@ -149,7 +181,10 @@ def _find_extent(
         if start != end:
             return None
         end += count
-    return (starts[0], end) if end <= nbytes else None
+    if end > nbytes:
+        return None
+    has_place = not GEO_TAGS.isdisjoint(tags)
+    return _Layout(starts[0], end, has_place, find_geo_tags(tags, nbytes, size_px))
 
 
 def _count_strips(
@@ -163,7 +198,7 @@ def _count_strips(
     )
 
 
-_cached_extent = functools.lru_cache(maxsize=256)(_find_extent)
+_cached_layout = functools.lru_cache(maxsize=256)(_find_layout)
 
 
 def _read_tags(structure: bytes) -> dict[int, tuple[int, int, int]] | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import Config
+from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store.quarantine import BadPatch
 from bigearthnet.store.statistics import BandSums
 from bigearthnet.util.files import FileInfo
@@ -42,12 +43,14 @@ class SourceInfo:
         nbytes: Size of the file in bytes; None for a folder.
         sha256: Its checksum; None for a folder, or if it was not read to its end
             because of a limit.
+        places: How well its good patches agree about where they lie.
     """
 
     archive: str
     filename: str
     nbytes: int | None
     sha256: str | None
+    places: PlaceCounts = field(default_factory=PlaceCounts)
 
 
 @dataclass(frozen=True)

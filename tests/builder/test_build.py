@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -266,3 +267,23 @@ def test_synthetic_patches_are_called_so(
     manifest = json.loads((folder / "manifest.json").read_text())
 
     assert 1 == manifest["patches"]["synthetic"]
+
+
+def test_doubtful_places_are_told(
+    sample_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """Summary and provenance say how many patches lie a little off, and how far."""
+    patch_id = "S2A_MSIL2A_20170613T101031_87_48"
+    files = dict(sample_patches[patch_id])
+    place, moved = (struct.pack("<d", easting) for easting in (404_400.0, 404_403.0))
+    name = f"{patch_id}_B05.tif"
+    files[name] = files[name].replace(place, moved)
+    source = write_archive(tmp_path, {**sample_patches, patch_id: files})
+    result = build(source, tmp_path / "data", S2, QUIET)
+    folder = store_folder(tmp_path / "data", S2)
+    provenance = json.loads((folder / "provenance.json").read_text())
+
+    assert "lie up to 3 m from" in summarize(result, {"tfrecord": folder})
+    assert {"shifted": 1, "max_shift_m": 3.0, "unplaced": 0} == provenance[
+        "source_places"
+    ]

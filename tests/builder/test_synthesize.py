@@ -112,9 +112,12 @@ def test_tiff_has_the_pixels_place_and_layout_of_the_real_one(tmp_path: Path) ->
                 assert expected.profile == found.profile
                 assert expected.tags() == found.tags()
             begin = made[: source_geotiff._STRUCTURE_NBYTES]
-            assert source_geotiff._find_extent(
+            layout = source_geotiff._find_layout(
                 begin, len(made), band.size_px, "uint16"
-            ) == (len(made) - pixels.nbytes, len(made))
+            )
+            assert layout is not None
+            assert (len(made) - pixels.nbytes, len(made)) == layout[:2]
+            assert layout.geo_tags is not None
 
 
 def test_json_is_the_real_one_but_for_the_made_up_parts(tmp_path: Path) -> None:

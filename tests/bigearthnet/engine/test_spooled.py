@@ -10,6 +10,7 @@ import numpy as np
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.spooled import SpooledSource, load_spooled, save_spooled
 from bigearthnet.engine.workspace import Workspace, open_workspace
+from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store.quarantine import BadPatch
 
 NUM_PATCHES = 6
@@ -20,6 +21,7 @@ RECORDS = {
     3: (b"k" * 16, 2, 0, 300),
     5: (b"\0" * 16, 63, 7, 11),
 }
+PLACES = PlaceCounts(shifted=3, max_shift_m=4.5, unplaced=2)
 BAD = (
     BadPatch("S2A_x", "S2A_x_B01.tif", "not a readable TIFF", 2**40),
     BadPatch("S2B_y", None, "comes twice", None),
@@ -66,14 +68,14 @@ def save(work: Workspace, lane: str, index: SpoolIndex) -> SpooledSource:
         archive=SimpleNamespace(name=lane),
         members=SimpleNamespace(nbytes=2**40, digests={}),
     )
-    return save_spooled(work, index, source, BAD)
+    return save_spooled(work, index, source, BAD, PLACES)
 
 
 def test_a_source_comes_back_from_json() -> None:
     """Sizes, checksums and bad patches survive the journal, each as it was."""
     for spooled in (
-        SpooledSource("s2", 2**40, "a" * 64, BAD, "b" * 64),
-        SpooledSource("s1", None, None, (), "c" * 64),
+        SpooledSource("s2", 2**40, "a" * 64, BAD, "b" * 64, PLACES),
+        SpooledSource("s1", None, None, (), "c" * 64, PlaceCounts()),
     ):
         entry = json.loads(json.dumps(spooled.encode()))
 

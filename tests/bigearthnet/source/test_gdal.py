@@ -81,7 +81,7 @@ def make_tiff(changes: Tags, content: bytes = RAW, after: bytes = b"") -> bytes:
 
 def read(tiff: bytes) -> list[list[int]]:
     """Reads bytes as band B01."""
-    pixels = gdal.read_with_gdal(tiff, B01, "uint16", patch_id="P", file="F.tif")
+    pixels, _ = gdal.read_with_gdal(tiff, B01, "uint16", patch_id="P", file="F.tif")
     return pixels.tolist()  # type: ignore[no-any-return]
 
 

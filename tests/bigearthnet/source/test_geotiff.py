@@ -46,7 +46,7 @@ def decode(tiff: bytes) -> npt.NDArray[np.uint16]:
 
 def is_fast(tiff: bytes) -> bool:
     """Whether the fast path understands the bytes as band B01."""
-    return geotiff._find_extent(tiff, len(tiff), 20, "uint16") is not None
+    return geotiff._find_layout(tiff, len(tiff), 20, "uint16") is not None
 
 
 def read_with_rasterio(tiff: bytes) -> npt.NDArray[np.generic] | None:
@@ -114,7 +114,7 @@ def test_real_bands_equal_rasterio(sample_patches: Patches) -> None:
         pixels = geotiff.decode_band(tiff, band, "uint16", "P", "F.tif")
 
         assert (
-            geotiff._find_extent(begin, len(tiff), band.size_px, "uint16") is not None
+            geotiff._find_layout(begin, len(tiff), band.size_px, "uint16") is not None
         )
         assert np.array_equal(read_with_rasterio(tiff), pixels)
 
@@ -125,7 +125,7 @@ def test_pixels_are_little_endian_rows(fake_patches: Patches) -> None:
     tiff = files[ARCHIVE.band_file(patch_id, B01)]
     expected = [5000 + 2 * y + x for y in range(20) for x in range(20)]
 
-    found = geotiff.read_pixels(tiff, B01, "uint16", patch_id, "x")
+    found, _ = geotiff.read_band(tiff, B01, "uint16", patch_id, "x")
 
     assert struct.pack("<400H", *expected) == bytes(found)
     assert is_fast(tiff)

@@ -18,6 +18,7 @@ from bigearthnet.release.bands import GROUPS
 from bigearthnet.release.nomenclature import encode_mask
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
+from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store import manifest
 from bigearthnet.store.result import BuildResult, ShardInfo, SourceInfo
 from bigearthnet.store.statistics import BandSums
@@ -245,6 +246,7 @@ def test_the_provenance_says_source_and_time(result: BuildResult) -> None:
         "source": "archive.tar.gz",
         "source_bytes": 123,
         "source_sha256": "abc",
+        "source_places": {"shifted": 0, "max_shift_m": 0.0, "unplaced": 0},
         "seconds": 1.235,
     }.items() <= made.items()
     assert datetime.timedelta(0) == finished.utcoffset()
@@ -254,14 +256,20 @@ def test_the_provenance_says_source_and_time(result: BuildResult) -> None:
 
 def test_the_provenance_says_all_sources(result: BuildResult) -> None:
     """Of a build from several archives, each one stands there."""
-    more = SourceInfo("s1", "more.tar.zst", 7, "def")
+    more = SourceInfo("s1", "more.tar.zst", 7, "def", PlaceCounts(2, 4.5, 1))
     made = manifest.make_provenance(
         dataclasses.replace(result, sources=(SOURCE, more)), 1
     )
 
     assert "archive.tar.gz" == made["source"]
     assert [
-        {"archive": "s1", "filename": "more.tar.zst", "nbytes": 7, "sha256": "def"}
+        {
+            "archive": "s1",
+            "filename": "more.tar.zst",
+            "nbytes": 7,
+            "sha256": "def",
+            "places": {"shifted": 2, "max_shift_m": 4.5, "unplaced": 1},
+        }
     ] == made["other_sources"]
 
 
