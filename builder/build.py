@@ -171,8 +171,11 @@ def _complete_store(
         info.write_to_directory(folder)
     elif form == "parquet":
         from builder.card import write_card
+        from builder.croissant import write_croissant
 
-        write_card(read_store(folder, [release]))
+        store = read_store(folder, [release])
+        write_card(store)
+        write_croissant(store)
     else:
         from bigearthnet.store.dataset_dict import write_dataset_dict
 
