@@ -198,7 +198,7 @@ def _derive(scores: Scores, target: Nomenclature | None) -> Scores:
 
 def _define_flags() -> None:
     flags.DEFINE_string("workdir", None, "Folder of the trained model.", required=True)
-    flags.DEFINE_string("data_dir", None, "Data directory of the build.", required=True)
+    flags.DEFINE_string("data_dir", None, "Data directory, or store.", required=True)
     flags.DEFINE_string("split", "test", "Splits to evaluate, joined by +.")
     flags.DEFINE_float("threshold", DEFAULT_THRESHOLD, "Threshold of the headline.")
     flags.DEFINE_bool(

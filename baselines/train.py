@@ -215,7 +215,7 @@ def expand_run(argv: Sequence[str]) -> list[str]:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("data_dir", None, "Data directory of the build.", required=True)
+    flags.DEFINE_string("data_dir", None, "Data directory, or store.", required=True)
     flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
     flags.DEFINE_string("run", None, "Flagfile that comes with the package, by name.")
     flags.DEFINE_string("weights_path", None, "TF-Slim checkpoint of inception_v2.")

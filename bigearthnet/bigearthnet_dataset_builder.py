@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,12 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from bigearthnet.download import fetch
+from bigearthnet.download.local import (
+    Found,
+    count_missing,
+    describe_found,
+    find_archive,
+)
 from bigearthnet.engine.identity import identify_build
 from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.leftovers import remove_finished, remove_leftovers
@@ -23,7 +30,7 @@ from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.pipeline import run
 from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import OptionError
-from bigearthnet.release import V1, Archive, Release
+from bigearthnet.release import V1, Release
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.schema.examples import assemble, get_make_example
@@ -31,6 +38,7 @@ from bigearthnet.schema.features import nest, tfds_features
 from bigearthnet.source import open_source
 from bigearthnet.source.patch import Patch, decode_patch
 from bigearthnet.store import MANIFEST, read_store
+from bigearthnet.store.nearby import is_store
 from bigearthnet.store.result import ShardInfo
 from bigearthnet.util.files import link_files, sync_folder, sync_tree
 
@@ -62,11 +70,13 @@ class Builder(  # type: ignore[call-arg]
         return get_config(self.builder_config.name, [self.RELEASE])
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
+        info = self.dataset_info_from_configs(
             features=tfds_features(self.config.schema),
             homepage=_HOMEPAGE,
             supervised_keys=self.config.supervised_keys,
         )
+        info.download_size = sum(archive.nbytes for archive in self.config.archives)
+        return info
 
     def _download_and_prepare(
         self,
@@ -102,14 +112,27 @@ class Builder(  # type: ignore[call-arg]
         return super().as_dataset(*args, **options)
 
     @property
+    def _root(self) -> Path:
+        """The data directory that TFDS was given."""
+        return Path(self.data_dir).parents[2]
+
+    @property
     def _workspace(self) -> Path:
-        return workspace_folder(Path(self.data_dir).parents[2], self.config)
+        return workspace_folder(self._root, self.config)
 
     def download_and_prepare(self, **options: Any) -> None:
         """Prepares the data set; see `tfds.core.DatasetBuilder`.
 
         What was interrupted is resumed.
+
+        Raises:
+            OptionError: If the data directory is a store itself, the manual folder that
+                was named holds nothing, or an option cannot be fulfilled.
+            ArchiveError: If what is in the manual folder cannot be read, or it is not
+                clear what to read.
         """
+        if not Path(self.data_dir).exists():
+            self._check_options(**options)
         super().download_and_prepare(**options)
         if self._workspace.exists():
             # Not before the name that TFDS gave the folder is durable.
@@ -117,50 +140,74 @@ class Builder(  # type: ignore[call-arg]
             sync_folder(Path(self.data_dir).parent)
             remove_finished(self._workspace, ["tfrecord"])
 
-    def _find_sources(
-        self, dl_manager: tfds.download.DownloadManager, again: bool = False
-    ) -> tuple[JobSource, ...]:
-        """Returns the sources; those missing in the manual folder are downloaded.
+    def _check_options(
+        self,
+        *,
+        download_dir: Any = None,
+        download_config: tfds.download.DownloadConfig | None = None,
+        **_: Any,
+    ) -> None:
+        """Refuses what would end in an unwanted download, before anything is written.
 
-        While they are read, an archive is hashed and the patches of a folder counted.
+        Also tells TFDS how much is to be downloaded, which it prints.
         """
-        try:
-            manual = Path(dl_manager.manual_dir)
-        except AssertionError:  # TFDS: the folder is missing or empty
-            manual = None
+        if is_store(self._root):
+            raise OptionError(
+                f"data_dir={str(self._root)!r} is a store, not a data directory: read "
+                "it with bigearthnet.load or, if it is TFRecord, "
+                "tfds.builder_from_directory, or name the directory that holds it."
+            )
+        chosen = download_config or tfds.download.DownloadConfig()
+        downloads = Path(download_dir or self._root / "downloads").expanduser()
+        manual = Path(chosen.manual_dir or downloads / "manual").expanduser()
+        if chosen.manual_dir and not (manual.is_dir() and any(manual.iterdir())):
+            raise OptionError(
+                f"manual_dir={str(manual)!r} is missing or empty: expected the folder "
+                "that holds the archive. Leave it out to have the archive downloaded."
+            )
+        again = chosen.download_mode.force_download
+        found = self._find_archives(manual, downloads, again)
+        self.info.download_size = count_missing(found, self._root)
+
+    def _find_archives(
+        self, manual: Path, downloads: Path, again: bool
+    ) -> tuple[Found, ...]:
         return tuple(
-            self._find_source(archive, manual, Path(dl_manager.download_dir), again)
+            find_archive(archive, manual, downloads, self.name, again)
             for archive in self.config.archives
         )
 
-    def _find_source(
-        self, archive: Archive, manual: Path | None, download_dir: Path, again: bool
-    ) -> JobSource:
-        names = (*archive.filenames, archive.folder)
-        for path in [manual / name for name in names] if manual else []:
-            if path.is_file():
-                return JobSource(archive, path, digest=archive.digest)
-            if path.is_dir():
-                return JobSource(archive, path, num_patches=self.RELEASE.num_patches)
-        path = self._download(archive, download_dir, again)
-        return JobSource(archive, path, digest=archive.digest)
+    def _find_sources(
+        self, dl_manager: tfds.download.DownloadManager, again: bool = False
+    ) -> tuple[JobSource, ...]:
+        """Returns the sources; those that are not there are downloaded.
 
-    def _download(self, archive: Archive, download_dir: Path, again: bool) -> Path:
-        """Downloads an archive, or resumes its download.
-
-        An archive that exists is not verified here: it is hashed when it is read.
+        While they are read, an archive is hashed, and the patches of anything that is
+        not the published file are counted.
 
         Args:
-            archive: The archive.
-            download_dir: TFDS's folder of downloads.
+            dl_manager: Knows the folders.
             again: Whether to download an archive that exists once more.
         """
-        path = download_dir / self.name / archive.filenames[0]
-        if again:
-            path.unlink(missing_ok=True)
-        if not path.exists():
-            fetch([archive.url], path, archive.nbytes, archive.digest)
-        return path
+        downloads = Path(dl_manager.download_dir)
+        try:
+            manual = Path(dl_manager.manual_dir)
+        except AssertionError:  # TFDS: the folder is missing or empty
+            manual = downloads / "manual"
+        found = self._find_archives(manual, downloads, again)
+        return tuple(self._make_source(archive) for archive in found)
+
+    def _make_source(self, found: Found) -> JobSource:
+        """Makes a source of an archive, which is downloaded if it is not there."""
+        archive, count = found.archive, self.RELEASE.num_patches
+        if text := describe_found(found, count, self._root, self.config.name):
+            print(f"bigearthnet: {text}", file=sys.stderr)
+        if not found.is_here:
+            found.path.unlink(missing_ok=True)
+            fetch([archive.url], found.path, archive.nbytes, archive.digest)
+        if found.is_published:
+            return JobSource(archive, found.path, digest=archive.digest)
+        return JobSource(archive, found.path, num_patches=count)
 
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
@@ -214,8 +261,8 @@ def _describe_release(builder: type[Builder]) -> None:
     folders = ", ".join(archive.folder for archive in release.archives)
     builder.MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "Nothing is needed: the archive is downloaded. To use a copy that you have, "
-        f"put {names}, or the folder {folders} that it was extracted to, into this "
-        "directory."
+        f"put {names}, a .tar or .tar.zst of the same content under any name, or the "
+        f"folder {folders} that it was extracted to, into this directory."
     )
 
 

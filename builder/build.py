@@ -42,6 +42,7 @@ from bigearthnet.release import RELEASES, Archive
 from bigearthnet.release.splits import COUNTRIES
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.store import PATCHES, read_store
+from bigearthnet.store.nearby import is_store
 from bigearthnet.store.result import BuildResult
 from bigearthnet.util import command
 from bigearthnet.util.files import sync_folder, write_bytes
@@ -111,13 +112,18 @@ def build(
         What was read and written.
 
     Raises:
-        OptionError: If a result is there already, a format cannot be built, a package
-            that it needs is not installed, or an unfinished build of something else is
-            in the way.
+        OptionError: If a result is there already, the data directory is a store, a
+            format cannot be built, a package that it needs is not installed, or an
+            unfinished build of something else is in the way.
         ArchiveError, PatchError, ChecksumError, DiskSpaceError, QuarantineError,
             JournalError: See `engine.pipeline.run`.
     """
     targets = find_targets(data_dir, config, formats)
+    if is_store(data_dir):
+        raise OptionError(
+            f"data_dir={str(data_dir)!r} is a store itself: name the directory that "
+            "holds it, or another."
+        )
     if isinstance(source, Path):
         source = {config.archives[0].name: source}
     archive = config.release.archive
@@ -167,6 +173,7 @@ def _complete_store(
         fields = {"RELEASE": release, "__module__": Builder.__module__}
         builder = type("Builder", (Builder,), fields)
         info = builder(data_dir=data_dir, config=result.config.name).info
+        info.download_size = 0  # of this build, as TFDS has it
         set_splits(info, folder, result.shards)
         info.write_to_directory(folder)
     elif form == "parquet":

@@ -12,6 +12,7 @@ Example:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from urllib3 import Retry
 
 from bigearthnet.download import RETRIES, fetch
 from bigearthnet.release import RELEASES, Archive
+from bigearthnet.source.candidates import list_candidates
 from bigearthnet.util import command
 
 # Name of the flag → release; `v1` is the one that people ask for by its first digit.
@@ -49,9 +51,22 @@ def download(
     Raises:
         OptionError, ChecksumError, DownloadError, DiskSpaceError: See `download.fetch`.
     """
-    path, urls = output / archive.filenames[0], (*mirrors, archive.url)
+    name = next((n for n in archive.filenames if (output / n).exists()), None)
+    path = output / (name or archive.filenames[0])
+    urls = (*mirrors, archive.url)
+    if not path.exists() and not quiet:
+        _show_others(output, archive)
     fetch(urls, path, archive.nbytes, archive.digest, retries=retries, quiet=quiet)
     return path
+
+
+def _show_others(output: Path, archive: Archive) -> None:
+    """Names what is in a folder that could be built from instead."""
+    for found in list_candidates(output, archive, 1):
+        state = found.problem or (
+            f"builds without a download: python -m builder.build --source={found.path}"
+        )
+        print(f"{found.path} is there: {state}", file=sys.stderr)
 
 
 def _define_flags() -> None:

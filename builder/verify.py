@@ -85,7 +85,7 @@ def verify(
     """Checks every store of a data directory.
 
     Args:
-        data_dir: The directory.
+        data_dir: The data directory, or the folder of a store.
         sources: Name of each archive of the release → the file or folder that was
             built from, to compare every pixel and field with; None to skip that.
         complete: Whether every patch of the official lists must be there.
@@ -162,7 +162,9 @@ def summarize(results: list[CheckResult]) -> str:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("data_dir", None, "Directory to check.", required=True)
+    flags.DEFINE_string(
+        "data_dir", None, "Data directory, or store, to check.", required=True
+    )
     flags.DEFINE_string("source", None, "Archive or folder that it was built from.")
     flags.DEFINE_bool(
         "complete", False, "No patch of the official lists may be missing."

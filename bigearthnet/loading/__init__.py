@@ -51,7 +51,8 @@ def load(
 
     Args:
         split: `train`, `validation`, `test`, or `excluded` where that was built.
-        data_dir: The data directory of the build; None for TensorFlow Datasets' own.
+        data_dir: The data directory of the build, or the folder of a store, wherever it
+            was moved or downloaded to; None for TensorFlow Datasets' own.
         config: `s2`, `s2-random` or `s2-rgb`.
         bands: `all` (12 bands in ascending wavelength; with `s2-rgb` its three), `rgb`
             (B04, B03, B02), or a list of band names, in the order wanted.

@@ -27,7 +27,8 @@ def open_reader(
 
     Args:
         split: Name of the split.
-        data_dir: The data directory; None for that of TensorFlow Datasets.
+        data_dir: The data directory, or the folder of a store; None for the data
+            directory of TensorFlow Datasets.
         config: Name of the configuration.
         store: `tfrecord`, `arrow` or `parquet`; None for the first of them that is
             there.

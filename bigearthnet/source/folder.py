@@ -145,10 +145,10 @@ def find_root(path: Path, archive: Archive) -> Path:
         ArchiveError: If neither holds patches, or several folders in it do.
     """
     try:
-        if _holds_patches(path, archive, archive.levels):
+        if holds_patches(path, archive, archive.levels):
             return path
         roots = [child for child in sorted(path.iterdir()) if child.is_dir()]
-        roots = [r for r in roots if _holds_patches(r, archive, archive.levels)]
+        roots = [r for r in roots if holds_patches(r, archive, archive.levels)]
     except OSError as cause:
         raise ArchiveError(f"cannot read {cause.filename}: {cause}") from None
     if len(roots) != 1:
@@ -160,10 +160,14 @@ def find_root(path: Path, archive: Archive) -> Path:
     return roots[0]
 
 
-def _holds_patches(path: Path, archive: Archive, levels: int) -> bool:
-    """Whether some levels below a folder there is one named like a patch."""
+def holds_patches(path: Path, archive: Archive, levels: int) -> bool:
+    """Whether some levels below a folder there is one named like a patch.
+
+    Raises:
+        OSError: If the operating system cannot list it.
+    """
     with os.scandir(path) as entries:
         folders = [entry for entry in entries if entry.is_dir()]
     if levels == 0:
         return any(archive.ids.matches(folder.name) for folder in folders)
-    return any(_holds_patches(Path(f.path), archive, levels - 1) for f in folders)
+    return any(holds_patches(Path(f.path), archive, levels - 1) for f in folders)

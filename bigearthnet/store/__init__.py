@@ -129,7 +129,7 @@ def find_stores(data_dir: Path, releases: Sequence[Release]) -> list[Store]:
     """Finds every finished store of a data directory.
 
     Args:
-        data_dir: The data directory.
+        data_dir: The data directory, or the folder of a store.
         releases: The releases that stores may be of.
 
     Raises:
@@ -149,9 +149,12 @@ def find_stores(data_dir: Path, releases: Sequence[Release]) -> list[Store]:
         pattern = form.folder.format(config="*", version="*", suffix="*")
         for path in data_dir.glob(f"{pattern}/{MANIFEST}"):
             read_store(path.parent, releases)  # raises what is wrong with it
+    if (data_dir / MANIFEST).is_file():
+        return [read_store(data_dir.absolute(), releases)]
     raise StoreError(
-        f"no store in {data_dir}: none of its folders holds a {MANIFEST}. Build "
-        "first: python -m builder.build --help."
+        f"no store in {data_dir}: neither it nor one of its folders holds a "
+        f"{MANIFEST}. {_name_nearby(data_dir)}Build first: "
+        "python -m builder.build --help."
     )
 
 
@@ -166,14 +169,15 @@ def open_store(
     """Opens the store of a configuration.
 
     Args:
-        data_dir: The data directory; None for that of TensorFlow Datasets.
+        data_dir: The data directory, or the folder of a store, wherever it was moved
+            to; None for the data directory of TensorFlow Datasets.
         config: The configuration.
         form: Name of the format; None for the first that is there: TFRecord, Arrow,
             Parquet.
 
     Raises:
         OptionError: If there is no format of that name, or the configuration has none.
-        StoreError: If there is no such store.
+        StoreError: If there is no such store, or the folder is another one.
         ShardError: If its JSON files cannot be read.
     """
     forms = [get_format(name) for name in (_PREFERRED if form is None else (form,))]
@@ -184,18 +188,46 @@ def open_store(
         )
     data_dir = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
     # Absolute, so that a later change of the working directory does no harm.
-    folders = [f.store_folder(data_dir.absolute(), config) for f in forms]
-    for folder in folders:
+    root = data_dir.absolute()
+    folders = [f.store_folder(root, config) for f in forms]
+    for folder in (*folders, root):
         if (folder / MANIFEST).is_file():
             store = read_store(folder, [config.release])
-            if store.config == config:
+            if store.config == config and store.format in forms:
                 return store
+            if folder == root:
+                raise _wrong_store(store, config, form)
     raise StoreError(
         f"no store of config {config.name} in {data_dir}: looked for {MANIFEST} in "
-        f"{', '.join(str(folder) for folder in folders)}. Build it: "
-        f"python -m builder.build --source=... --data_dir={data_dir} "
+        f"{', '.join(str(folder) for folder in folders)}. {_name_nearby(root)}Build "
+        f"it: python -m builder.build --source=... --data_dir={data_dir} "
         f"--config={config.name}{f' --formats={form}' if form else ''}"
     )
+
+
+def _wrong_store(store: Store, config: Config, form: str | None) -> StoreError:
+    """Returns the error for a folder that is a store, and not the one asked for.
+
+    Another configuration is never taken silently: its splits are others.
+    """
+    name = store.config.name
+    advice = f'pass config="{name}" (of a command: --config={name})'
+    if store.config == config:
+        advice = f"open it as {store.format.name}"
+    return StoreError(
+        f"{store.folder} is a store of config {name} in the format "
+        f"{store.format.name}: expected config {config.name}"
+        f"{f' in the format {form}' if form else ''}. To read it, {advice}; or name "
+        "another folder."
+    )
+
+
+def _name_nearby(folder: Path) -> str:
+    """Returns a sentence that names the stores in and near a folder, or ""."""
+    from bigearthnet.store.nearby import describe_stores  # which imports this module
+
+    lines = describe_stores([folder])
+    return f"Nearby are, as a data_dir: {'; '.join(lines)}. " if lines else ""
 
 
 def find_store(
@@ -204,7 +236,7 @@ def find_store(
     """Opens a store as users name it.
 
     Args:
-        data_dir: The data directory; None for that of TensorFlow Datasets.
+        data_dir: As in `open_store`.
         config: Name of the configuration.
         form: Name of the format; None for the first that is there.
         release: The release that the configuration belongs to; None for one that the

@@ -197,6 +197,81 @@ def test_an_archive_in_the_manual_folder_is_used(
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("tar", "BigEarthNet-S2-v1.0.tar"),
+        ("tar.zst", "ben.tar.zst"),
+        ("tar.gz", "ben (1).tar.gz"),
+        ("folder", "nested"),
+    ],
+)
+def test_a_copy_of_another_name_is_used(
+    kind: str,
+    name: str,
+    sample_patches: Patches,
+    write_archive: WriteArchive,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever can be read in the manual folder is built from, and said to be."""
+    manual = tmp_path / "data" / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    copy = write_archive(tmp_path, sample_patches, kind=kind).rename(manual / name)
+    builder = SampleBuilder(data_dir=tmp_path / "data")
+    builder.download_and_prepare()
+
+    assert 5 == sum(info.num_examples for info in builder.info.splits.values())
+    assert kind == "folder" or f"reads {copy}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["tar", "folder"])
+def test_a_copy_of_a_part_is_not_taken_for_the_whole(
+    kind: str, fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """What has no published checksum must hold all patches of the release."""
+    manual = tmp_path / "data" / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    some = dict(list(fake_patches.items())[:5])
+    write_archive(tmp_path, some, kind=kind).rename(manual / "ben")
+
+    with pytest.raises(ArchiveError, match="expected 6 patches, found 5"):
+        SampleBuilder(data_dir=tmp_path / "data").download_and_prepare()
+
+
+def test_what_cannot_be_used_ends_it_before_anything_is_written(
+    all_stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No download begins beside a broken copy, in a store, or without the folder."""
+    monkeypatch.setattr("bigearthnet.bigearthnet_dataset_builder.fetch", None)
+    manual = tmp_path / "data" / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    (manual / "BigEarthNet-S2-v1.0.tar.gz").write_bytes(b"cut")
+    shutil.copytree(all_stores / "arrow", tmp_path / "store")
+    nowhere = tfds.download.DownloadConfig(manual_dir=tmp_path / "nowhere")
+
+    with pytest.raises(ArchiveError, match="it has 3 bytes, the published file 70,0"):
+        Builder(data_dir=tmp_path / "data").download_and_prepare()
+    with pytest.raises(OptionError, match="is a store, not a data directory"):
+        Builder(data_dir=tmp_path / "store").download_and_prepare()
+    with pytest.raises(OptionError, match="nowhere' is missing or empty"):
+        Builder(data_dir=tmp_path / "new").download_and_prepare(download_config=nowhere)
+
+    assert ["downloads"] == os.listdir(tmp_path / "data")
+    assert not (tmp_path / "store" / "bigearthnet").exists()
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_moved_store_is_read_from_its_folder(
+    all_stores: Path, tmp_path: Path
+) -> None:
+    """`tfds.builder_from_directory` takes a TFRecord store wherever it lies."""
+    shutil.copytree(all_stores / "bigearthnet/s2/2.0.0", tmp_path / "my-ben")
+    builder = tfds.builder_from_directory(tmp_path / "my-ben")
+
+    assert 4 == len(list(builder.as_dataset(split="train")))
+
+
 def test_nothing_is_published_of_another_archive(
     sample_patches: Patches, write_archive: WriteArchive, tmp_path: Path
 ) -> None:
@@ -251,14 +326,19 @@ def test_the_archive_is_downloaded_and_verified(
     write_archive: WriteArchive,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Without a copy the archive is downloaded, and refused if its checksum differs."""
+    """Without a copy the archive is downloaded, and refused if its checksum differs.
+
+    Before that, TFDS and we say how large it is.
+    """
     monkeypatch.setenv("no_proxy", "*")
     archive = write_archive(tmp_path, sample_patches)
     with serve(tmp_path) as address:
         changes = {} if is_published else {"digest": ANOTHER}
         cls = with_release(archive, url=f"{address}/{archive.name}", **changes)
         builder = cls(data_dir=tmp_path / "data")
+        assert archive.stat().st_size == builder.info.download_size
         if is_published:
             builder.download_and_prepare()
         else:
@@ -266,6 +346,10 @@ def test_the_archive_is_downloaded_and_verified(
                 builder.download_and_prepare()
 
     downloads = tmp_path / "data" / "downloads" / "bigearthnet"
+    shown = capsys.readouterr()
+    size = f"(download: {tfds.core.utils.Size(archive.stat().st_size)}, generated"
+    assert size in shown.out  # TFDS's own line
+    assert f"downloads {archive.name}, 0.0 GB, from {address}/" in shown.err
     assert is_published == builder.is_prepared()
     assert ([archive.name] if is_published else []) == os.listdir(downloads)
 

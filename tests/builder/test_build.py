@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -152,6 +153,31 @@ def test_the_command_prints_what_it_did(sample_folder: Path, tmp_path: Path) -> 
     assert "6 of the 590,326 patches of v1.0 read, 5 stored" in done.stdout
     assert "without a patch, and so left out: validation" in done.stdout
     assert "spool: 6 patches" in done.stderr
+
+
+def test_a_source_that_was_meant_is_named(sample_folder: Path, tmp_path: Path) -> None:
+    """A misspelt source, or the parent of the parent, leads to the source."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "ben").symlink_to(sample_folder)
+    for source in ("a", "a/ben"):
+        done = run(f"--source={tmp_path / source}", f"--data_dir={tmp_path / 'data'}")
+
+        assert 1 == done.returncode
+        assert f"Did you mean {tmp_path / 'a' / 'b' / 'ben'}?" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_store_is_no_data_directory(
+    sample_folder: Path, all_stores: Path, tmp_path: Path
+) -> None:
+    """Nothing is built into the folder of a store."""
+    shutil.copytree(all_stores / "arrow", store := tmp_path / "my-ben")
+    before = sorted(store.rglob("*"))
+
+    with pytest.raises(OptionError, match=r"my-ben' is a store itself"):
+        build(sample_folder, store, S2, BuildOptions(quiet=True))
+
+    assert before == sorted(store.rglob("*"))
 
 
 def test_errors_are_one_line(tmp_path: Path) -> None:

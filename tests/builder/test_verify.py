@@ -230,6 +230,15 @@ def test_wrong_metadata_of_tfds_is_found(data_dir: Path) -> None:
     assert "train: 4 records" in differences(data_dir)["splits"][0]
 
 
+def test_a_downloaded_store_agrees(data_dir: Path) -> None:
+    """The folder of a store is verified; what a hub's download leaves is no shard."""
+    folder = store_folder(data_dir).rename(data_dir / "my-ben")
+    (folder / ".cache" / "huggingface").mkdir(parents=True)
+    (folder / ".cache" / "huggingface" / f"{SHARD}.metadata").touch()
+
+    assert {} == differences(folder)
+
+
 def test_nothing_to_verify_is_an_error(tmp_path: Path) -> None:
     """An empty directory is not a success."""
     with pytest.raises(StoreError, match=f"no store in {tmp_path}"):
