@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bigearthnet.store import QUARANTINE
+from bigearthnet.store.quarantine import describe_reasons
 from bigearthnet.store.result import BuildResult
 from builder.table import format_table
 
@@ -40,7 +41,8 @@ def summarize(result: BuildResult, targets: Mapping[str, Path]) -> str:
     if result.quarantine:
         lines.append(
             f"{len(result.quarantine):,} bad patches were set aside; see "
-            f"{targets[next(iter(targets))] / QUARANTINE}"
+            f"{targets[next(iter(targets))] / QUARANTINE}: "
+            f"{describe_reasons(result.quarantine)}"
         )
     for source in result.sources:
         if source.nbytes is not None and source.sha256 is None:
