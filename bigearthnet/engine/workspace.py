@@ -6,7 +6,7 @@
                       spool-<lane>/   the spool of a source; see `spool`, `spooled`
                       <format>/       the stores, until they are published
 
-    quarantine.<name>.jsonl          what a build set aside that could not store the rest
+    quarantine.<name>.jsonl          the bad patches of a build that stored nothing
 
 An interrupted build is resumed by opening its workspace again. Work that has an entry
 in the journal is not repeated; everything else is.

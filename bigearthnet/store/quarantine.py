@@ -12,7 +12,6 @@ from pathlib import Path
 from bigearthnet.errors import PatchError, QuarantineError, ShardError
 from bigearthnet.util.files import write_text
 
-
 # Reasons that an error counts; the list has them all.
 _MOST_REASONS = 3
 

@@ -482,8 +482,8 @@ def test_what_a_build_of_the_command_set_aside_is_not_left_out_silently(
     config = list_configs([cls.RELEASE])["s2"]
     with pytest.MonkeyPatch.context() as context:
         interrupt(context, _WRITE, 1)
+        options = BuildOptions(quiet=True, workers=1, max_bad=1)
         with pytest.raises(KeyboardInterrupt):
-            options = BuildOptions(quiet=True, workers=1, max_bad=1)
             build(source, tmp_path / "data", config, options)
 
     with pytest.raises(QuarantineError, match="set 1 bad patches aside: 1 × not a"):
