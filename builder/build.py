@@ -36,7 +36,7 @@ from bigearthnet.engine.leftovers import PREFIX, remove_leftovers
 from bigearthnet.engine.options import BuildOptions, count_workers
 from bigearthnet.engine.pipeline import run
 from bigearthnet.engine.workspace import open_workspace, workspace_folder
-from bigearthnet.errors import OptionError
+from bigearthnet.errors import OptionError, QuarantineError
 from bigearthnet.formats import FORMATS, get_format, tables_suffix
 from bigearthnet.release import RELEASES, Archive
 from bigearthnet.release.splits import COUNTRIES
@@ -239,7 +239,7 @@ def _main() -> None:
             formats=values.formats,
             restart=values.restart,
         )
-    except OptionError:
+    except (OptionError, QuarantineError):  # the same command would end likewise
         raise
     except BaseException:
         if folder.exists():

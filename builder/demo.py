@@ -25,7 +25,7 @@ from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.report.plotting import Panel, write_picture
 from bigearthnet.schema.configs import get_config
 from bigearthnet.util import command
-from builder import build, sample, source_checks, summary, verify
+from builder import build, findings, sample, source_checks, summary, verify
 from builder.loaders import LOADERS, LoadedPatch, load_view
 from builder.table import format_table
 
@@ -94,7 +94,7 @@ def run(output: Path) -> bool:
         decode=source_checks.decode_with_rasterio,
         quiet=True,
     )
-    print(verify.summarize(checked))
+    print(findings.summarize(checked))
     print("\n4. Load: every way to these patches")
     agree = _compare(source, data_dir, output / "cache")
     print("\n5. The same Parquet files as four configs of load_dataset")

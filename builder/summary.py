@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store import QUARANTINE
+from bigearthnet.store.quarantine import describe_reasons
 from bigearthnet.store.result import BuildResult
 from builder.table import format_table
 
@@ -41,7 +42,8 @@ def summarize(result: BuildResult, targets: Mapping[str, Path]) -> str:
     if result.quarantine:
         lines.append(
             f"{len(result.quarantine):,} bad patches were set aside; see "
-            f"{targets[next(iter(targets))] / QUARANTINE}"
+            f"{targets[next(iter(targets))] / QUARANTINE}: "
+            f"{describe_reasons(result.quarantine)}"
         )
     for source in result.sources:
         lines += _describe_places(source.places)

@@ -21,8 +21,9 @@ from absl import flags
 
 from benchmarks.faults import builds
 from bigearthnet.util import command
+from builder.findings import summarize
 from builder.synthesize import write_archive
-from builder.verify import summarize, verify
+from builder.verify import verify
 
 # How long each run may last before it is killed, in parts of an undisturbed build. Runs
 # that begin in stage one read the archive from its start, and so get longer.

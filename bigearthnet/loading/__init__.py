@@ -72,7 +72,8 @@ def load(
         keep_empty: Keeps patches that have no label in the nomenclature, which `ben19`
             has in `s2-random` and in `excluded`.
         store: `tfrecord`, `arrow` or `parquet`; None for the first of them that is
-            there.
+            there. Damage of an Arrow store is not noticed, since it has no checksums:
+            run `builder.verify --quick` after a copy.
         release: The release that the configuration belongs to; None for one that the
             package knows.
 

@@ -31,7 +31,7 @@ def open_reader(
             directory of TensorFlow Datasets.
         config: Name of the configuration.
         store: `tfrecord`, `arrow` or `parquet`; None for the first of them that is
-            there.
+            there. Damage of an Arrow store is not noticed, since it has no checksums.
         release: The release that the configuration belongs to; None for one that the
             package knows.
 

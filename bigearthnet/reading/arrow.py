@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 class ArrowReader:
     """The patches of one split, in the order in which they are stored.
 
+    Arrow has no checksums: pixels that were damaged after the build come as they are.
+
     Can be pickled if it was opened from a data directory: another process then maps
     the same files.
 

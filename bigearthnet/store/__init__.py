@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigearthnet.errors import OptionError, ShardError, StoreError
+from bigearthnet.errors import BigEarthNetError, OptionError, ShardError, StoreError
 from bigearthnet.formats import FORMATS, Format, get_format
 from bigearthnet.release import RELEASES, Release, find_release
 from bigearthnet.schema.configs import Config, get_config, list_configs
@@ -125,12 +125,17 @@ def default_data_dir() -> Path:
     return Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
 
 
-def find_stores(data_dir: Path, releases: Sequence[Release]) -> list[Store]:
+def find_stores(
+    data_dir: Path,
+    releases: Sequence[Release],
+    unread: dict[Path, BigEarthNetError] | None = None,
+) -> list[Store]:
     """Finds every finished store of a data directory.
 
     Args:
         data_dir: The data directory, or the folder of a store.
         releases: The releases that stores may be of.
+        unread: Gets folder → error of those that cannot be read; None to raise it.
 
     Raises:
         StoreError: If there is none, or one is of another release.
@@ -142,8 +147,15 @@ def find_stores(data_dir: Path, releases: Sequence[Release]) -> list[Store]:
         for config in configs
         for form in FORMATS.values()
     )
-    stores = [read_store(f, releases) for f in folders if (f / MANIFEST).is_file()]
-    if stores:
+    stores = []
+    for folder in (f for f in folders if (f / MANIFEST).is_file()):
+        try:
+            stores.append(read_store(folder, releases))
+        except (ShardError, StoreError) as error:
+            if unread is None:
+                raise
+            unread[folder] = error
+    if stores or unread:
         return stores
     for form in FORMATS.values():
         pattern = form.folder.format(config="*", version="*", suffix="*")

@@ -28,6 +28,7 @@ from bigearthnet.errors import (
     ChecksumError,
     OptionError,
     PatchError,
+    QuarantineError,
     StoreError,
 )
 from bigearthnet.release import RELEASES, V1, Digest, Release
@@ -550,6 +551,29 @@ def test_an_unfinished_build_of_the_command_is_not_mixed_in(
     build(source, manual_folder, CONFIGS["s2"], options, formats=("arrow",))
 
     assert (manual_folder / "arrow" / "manifest.json").is_file()
+
+
+def test_what_a_build_of_the_command_set_aside_is_not_left_out_silently(
+    fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """TFDS has no quarantine: it goes on with none, and says where the list is."""
+    patch_id, files = next(iter(fake_patches.items()))
+    damaged = {**fake_patches, patch_id: {**files, f"{patch_id}_B01.tif": b"II*"}}
+    archive = write_archive(tmp_path, damaged)
+    cls = with_release(archive)
+    put_into_manual(archive, tmp_path / "data")
+    source = tmp_path / "data" / "downloads" / "manual" / archive.name
+    config = list_configs([cls.RELEASE])["s2"]
+    with pytest.MonkeyPatch.context() as context:
+        interrupt(context, _WRITE, 1)
+        options = BuildOptions(quiet=True, workers=1, max_bad=1)
+        with pytest.raises(KeyboardInterrupt):
+            build(source, tmp_path / "data", config, options)
+
+    with pytest.raises(QuarantineError, match="set 1 bad patches aside: 1 × not a"):
+        cls(data_dir=tmp_path / "data").download_and_prepare()
+
+    assert (tmp_path / "data" / "quarantine.bigearthnet-s2.jsonl").is_file()
 
 
 def test_a_store_of_another_version_is_not_loaded(
