@@ -1,0 +1,79 @@
+"""Paths as people give them: `~`, `file://` URLs, and URLs of other places, refused."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from bigearthnet.errors import OptionError
+
+# The scheme of a URL (RFC 3986, 3.1). One slash is what pathlib leaves of two.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/")
+
+
+def local_path(value: os.PathLike[str] | str, name: str) -> Path:
+    """Returns the path on this machine that somebody gave.
+
+    `~` is the home folder: shells expand it at the start of a word only, which it is
+    not in `--data_dir=~/data`. `file://` URLs are understood as text: pathlib makes
+    one path of a host and what lies there.
+
+    Args:
+        value: A path, or a `file://` URL (RFC 8089) of this machine.
+        name: Name of the option, for the error message.
+
+    Raises:
+        OptionError: If it is a URL of another place, or no path at all.
+    """
+    text = os.fspath(value)
+    if not text or "\0" in text:
+        raise OptionError(f"{name}: expected a path, got {text!r}.")
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        return _expand_home(text, name)
+    if scheme[1].lower() == "file" and isinstance(value, str):
+        return _parse_file_url(text, name)
+    raise OptionError(
+        f"{name}: expected a path on this machine or a file:// URL, got {text!r}. "
+        "Copy what lies there to a local folder, or mount it; what a build makes can "
+        "be copied there once it is finished."
+        + ("" if "://" in text else " A local folder of that name: give all its path.")
+    )
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path is that of a folder, or below it; links are followed.
+
+    Args:
+        path: A path; nothing needs to be there.
+        folder: The folder; nothing is inside one that does not exist.
+    """
+    real = Path(os.path.realpath(path))
+    return os.path.exists(folder) and any(
+        os.path.exists(above) and os.path.samefile(above, folder)
+        for above in (real, *real.parents)
+    )
+
+
+def _expand_home(text: str, name: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # `~name`, and nobody has that name
+        raise OptionError(f"{name}: there is no home folder for {text!r}.") from None
+
+
+def _parse_file_url(text: str, name: str) -> Path:
+    try:
+        url = urlsplit(text)
+    except ValueError as cause:  # brackets that hold no address
+        raise OptionError(f"{name}: {text!r} is no URL: {cause}.") from None
+    path = unquote(url.path, errors="surrogateescape")  # as os.fsdecode
+    is_local = url.netloc.lower() in ("", "localhost")
+    if not is_local or not path or "\0" in path or url.query or url.fragment:
+        raise OptionError(
+            f"{name}: expected file:///absolute/path, of this machine, in which ?, # "
+            f"and % are written as %3F, %23 and %25; got {text!r}."
+        )
+    return Path(path)
