@@ -74,7 +74,7 @@ def compare(
         BigEarthNetError: If the store of the pictures is missing or damaged.
     """
     check_seed(seed)
-    output = check_output(output, "output")
+    check_output(output, "output")
     if not workdirs:
         raise OptionError("workdirs: expected at least one.")
     if num_examples < 0:

@@ -35,6 +35,7 @@ from baselines.settings import NO_SPLIT, share_split, split_names
 from baselines.stored_rows import open_random_access
 from baselines.trained import Trained, check_frozen_weights, load_trained_part
 from bigearthnet.release.nomenclature import CLC43, CLC_LEVEL1, CLC_LEVEL2, Nomenclature
+from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.progress import Progress
 
@@ -91,6 +92,8 @@ def evaluate(
     """
     start = time.monotonic()
     split_names(split)
+    if data.features_dir is not None:
+        check_output(data.features_dir, "features_dir")
     predict(np.zeros((0, 0), np.float32), threshold)  # refuses it before the work
     trained = load_trained_part(folder)
     chosen = trained.run.settings

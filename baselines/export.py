@@ -77,7 +77,7 @@ def export(folder: Path, output: Path, *, weights_path: Path | None = None) -> f
         ResultError: If an evaluation in the workdir is damaged or of other weights.
         OSError: If a file cannot be written.
     """
-    output = check_output(output, "output")
+    check_output(output, "output")
     if output.exists():
         raise OptionError(
             f"output: {output} exists; expected the path of a new folder."

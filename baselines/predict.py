@@ -95,7 +95,8 @@ def _define_flags() -> None:
 def _main(arguments: Sequence[str]) -> None:
     command.check_packages("baselines", "tensorflow", "jsonschema", "matplotlib")
     threshold = flags.FLAGS.threshold
-    output = check_output(flags.FLAGS.output, "output")
+    output = flags.FLAGS.output
+    check_output(output, "output")
     folders = [*flags.FLAGS.patch, *(local_path(a, "patch") for a in arguments)]
     if not folders:
         raise OptionError("expected the folder of a patch, or of several.")

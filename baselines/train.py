@@ -82,9 +82,9 @@ def train(
         raise OptionError(
             f"checkpoint_every_steps: expected 0 or more, got {checkpoint_every_steps}."
         )
-    folder = check_output(folder, "workdir")
+    check_output(folder, "workdir")
     if features_dir is not None:
-        features_dir = check_output(features_dir, "features_dir")
+        check_output(features_dir, "features_dir")
     check_tensorflow("baselines.train")
     outputs = Outputs(
         folder / workdir.CHECKPOINTS,

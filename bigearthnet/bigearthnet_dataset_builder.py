@@ -21,6 +21,7 @@ from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.leftovers import remove_finished, remove_leftovers
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.pipeline import run
+from bigearthnet.engine.places import check_places
 from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import OptionError
 from bigearthnet.release import V1, Archive, Release
@@ -31,10 +32,14 @@ from bigearthnet.schema.features import nest, tfds_features
 from bigearthnet.source import open_source
 from bigearthnet.source.patch import Patch, decode_patch
 from bigearthnet.store import MANIFEST, read_store
+from bigearthnet.store.outputs import check_output
 from bigearthnet.store.result import ShardInfo
 from bigearthnet.util.files import link_files, sync_folder, sync_tree
+from bigearthnet.util.paths import local_path
 
 _HOMEPAGE = "https://bigearth.net"
+# Where TFDS reads prepared data from: what `etils.epath` knows.
+_BUCKETS = ("gs://", "s3://", "az://", "hf://")
 
 
 class Builder(  # type: ignore[call-arg]
@@ -55,6 +60,20 @@ class Builder(  # type: ignore[call-arg]
         cls.name, cls.pkg_dir_path = Builder.name, Builder._get_pkg_dir_path()
         super().__init_subclass__(**{**options, "skip_registration": True})
         _describe_release(cls)
+
+    def __init__(self, *, data_dir: Path | str | None = None, **options: Any) -> None:
+        """Takes a data directory; see `tfds.core.DatasetBuilder`.
+
+        Args:
+            data_dir: A path, a `file://` URL, or a bucket, which can be read from.
+            options: The others, of TFDS.
+
+        Raises:
+            OptionError: If the data directory is the URL of any other place.
+        """
+        if data_dir is not None and not str(data_dir).startswith(_BUCKETS):
+            data_dir = local_path(data_dir, "data_dir")
+        super().__init__(data_dir=data_dir, **options)
 
     @property
     def config(self) -> Config:
@@ -81,6 +100,7 @@ class Builder(  # type: ignore[call-arg]
         refuse_options(self.info.file_format.value, download_config)
         again = download_config.download_mode.force_download
         sources = self._find_sources(dl_manager, again)
+        check_places(Path(self.data_dir_root), self.config, sources)
         job = Job(self.config, sources, ("tfrecord",), BuildOptions())
         output = Path(self.data_dir)
         with open_workspace(self._workspace, identify_build(job)) as work:
@@ -105,12 +125,32 @@ class Builder(  # type: ignore[call-arg]
     def _workspace(self) -> Path:
         return workspace_folder(Path(self.data_dir).parents[2], self.config)
 
-    def download_and_prepare(self, **options: Any) -> None:
+    def download_and_prepare(
+        self,
+        *,
+        download_dir: Path | str | None = None,
+        download_config: tfds.download.DownloadConfig | None = None,
+        **options: Any,
+    ) -> None:
         """Prepares the data set; see `tfds.core.DatasetBuilder`.
 
         What was interrupted is resumed.
+
+        Raises:
+            OptionError: If a folder is not on this machine, or the data directory lies
+                where nothing may be written.
         """
-        super().download_and_prepare(**options)
+        config = download_config or tfds.download.DownloadConfig()
+        if config.download_mode.overwrite_dataset or not self.data_path.exists():
+            check_output(self.data_dir_root, "data_dir")
+            if download_dir is not None:
+                download_dir = local_path(download_dir, "download_dir")
+            if config.manual_dir is not None:
+                manual = local_path(config.manual_dir, "manual_dir")
+                config = dataclasses.replace(config, manual_dir=manual)
+        super().download_and_prepare(
+            download_dir=download_dir, download_config=config, **options
+        )
         if self._workspace.exists():
             # Not before the name that TFDS gave the folder is durable.
             sync_tree(Path(self.data_dir))

@@ -25,6 +25,7 @@ from bigearthnet.release.patch_index import load_index
 from bigearthnet.source.patch import Patch, decode_patch
 from bigearthnet.store import Store, find_stores
 from bigearthnet.util import command
+from bigearthnet.util.paths import check_path
 from builder import checks, source_checks
 from builder.records import RecordIndex
 from builder.table import format_table
@@ -106,6 +107,7 @@ def verify(
     stores = find_stores(data_dir, releases)
     _check_installed(stores)
     for name, source in (sources or {}).items():
+        check_path(source, "source")
         if not source.exists():
             raise OptionError(f"source {name}: there is no {source}.")
     first: dict[str, RecordIndex] = {}
@@ -162,8 +164,8 @@ def summarize(results: list[CheckResult]) -> str:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("data_dir", None, "Directory to check.", required=True)
-    flags.DEFINE_string("source", None, "Archive or folder that it was built from.")
+    command.define_path("data_dir", None, "Directory to check.", required=True)
+    command.define_path("source", None, "Archive or folder that it was built from.")
     flags.DEFINE_bool(
         "complete", False, "No patch of the official lists may be missing."
     )
@@ -177,8 +179,8 @@ def _define_flags() -> None:
 def _main() -> int:
     values = flags.FLAGS
     results = verify(
-        command.path_flag("data_dir"),
-        sources={"s2": command.path_flag("source")} if values.source else None,
+        values.data_dir,
+        sources={"s2": values.source} if values.source else None,
         complete=values.complete,
         decode=source_checks.decode_with_rasterio if values.rasterio else decode_patch,
     )

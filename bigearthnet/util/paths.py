@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from bigearthnet.errors import OptionError
 
-# The scheme of a URL (RFC 3986, 3.1). One slash is what pathlib leaves of two.
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/")
+# How a URL begins (RFC 3986, 3.1). One slash is what pathlib leaves of two.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 
 
 def local_path(value: os.PathLike[str] | str, name: str) -> Path:
@@ -27,20 +27,37 @@ def local_path(value: os.PathLike[str] | str, name: str) -> Path:
     Raises:
         OptionError: If it is a URL of another place, or no path at all.
     """
+    if isinstance(value, str) and value[:6].lower() == "file:/":
+        return _parse_file_url(value, name)
+    check_path(value, name)
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # `~name`, and nobody has that name
+        raise OptionError(f"{name}: there is no home folder for {value!s}.") from None
+
+
+def check_path(value: os.PathLike[str] | str, name: str) -> None:
+    """Refuses what cannot be meant as a path on this machine; takes `~` literally.
+
+    Args:
+        value: The path.
+        name: Name of the option, for the error message.
+
+    Raises:
+        OptionError: If it is a URL, or no path at all.
+    """
     text = os.fspath(value)
     if not text or "\0" in text:
         raise OptionError(f"{name}: expected a path, got {text!r}.")
-    scheme = _SCHEME.match(text)
-    if scheme is None:
-        return _expand_home(text, name)
-    if scheme[1].lower() == "file" and isinstance(value, str):
-        return _parse_file_url(text, name)
-    raise OptionError(
-        f"{name}: expected a path on this machine or a file:// URL, got {text!r}. "
-        "Copy what lies there to a local folder, or mount it; what a build makes can "
-        "be copied there once it is finished."
-        + ("" if "://" in text else " A local folder of that name: give all its path.")
-    )
+    if _URL.match(text):
+        hint = (
+            "" if "://" in text else " A local folder of that name: give all its path."
+        )
+        raise OptionError(
+            f"{name}: expected a path on this machine or a file:// URL, got {text!r}. "
+            "Copy what lies there to a local folder, or mount it; what a build makes "
+            f"can be copied there once it is finished.{hint}"
+        )
 
 
 def is_inside(path: Path, folder: Path) -> bool:
@@ -55,13 +72,6 @@ def is_inside(path: Path, folder: Path) -> bool:
         os.path.exists(above) and os.path.samefile(above, folder)
         for above in (real, *real.parents)
     )
-
-
-def _expand_home(text: str, name: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:  # `~name`, and nobody has that name
-        raise OptionError(f"{name}: there is no home folder for {text!r}.") from None
 
 
 def _parse_file_url(text: str, name: str) -> Path:

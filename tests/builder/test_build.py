@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -266,3 +267,35 @@ def test_synthetic_patches_are_called_so(
     manifest = json.loads((folder / "manifest.json").read_text())
 
     assert 1 == manifest["patches"]["synthetic"]
+
+
+@pytest.mark.parametrize("data_dir", [".", "new", "../../link/new"])
+def test_a_data_directory_in_the_source_is_refused(
+    data_dir: str, sample_folder: Path, tmp_path: Path
+) -> None:
+    """Nothing is built among the patches that are read, and nothing is left there."""
+    source = tmp_path / "parent" / sample_folder.name
+    shutil.copytree(sample_folder, source)
+    (tmp_path / "link").symlink_to(source)
+    before = sorted(tmp_path.rglob("*"))
+
+    for given in (source, source.parent, tmp_path / "link"):
+        with pytest.raises(OptionError, match=r"^data_dir: .* among the patches in /"):
+            build(given, source / data_dir, S2, QUIET)
+    assert before == sorted(tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize("argument", ["source", "data_dir"])
+def test_urls_of_other_places_are_refused(
+    argument: str,
+    sample_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A bucket does not become a local folder, also after pathlib had it."""
+    monkeypatch.chdir(tmp_path)
+    paths = {"source": sample_folder, "data_dir": Path("data")}
+
+    with pytest.raises(OptionError, match=rf"^{argument}: expected a path on this"):
+        build(**{**paths, argument: Path("s3://b/x")}, config=S2, options=QUIET)
+    assert [] == list(tmp_path.iterdir())
