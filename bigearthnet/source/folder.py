@@ -163,7 +163,7 @@ def find_root(path: Path, archive: Archive) -> Path:
 def _holds_patches(path: Path, archive: Archive, levels: int) -> bool:
     """Whether some levels below a folder there is one named like a patch."""
     with os.scandir(path) as entries:
-        folders = [entry for entry in entries if entry.is_dir()]
-    if levels == 0:
-        return any(archive.ids.matches(folder.name) for folder in folders)
-    return any(_holds_patches(Path(f.path), archive, levels - 1) for f in folders)
+        folders = (entry for entry in entries if entry.is_dir())
+        if levels == 0:
+            return any(archive.ids.matches(folder.name) for folder in folders)
+        return any(_holds_patches(Path(f.path), archive, levels - 1) for f in folders)
