@@ -28,6 +28,7 @@ from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.leftovers import remove_finished, remove_leftovers
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.pipeline import run
+from bigearthnet.engine.places import check_places
 from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import OptionError
 from bigearthnet.release import V1, Release
@@ -39,10 +40,14 @@ from bigearthnet.source import open_source
 from bigearthnet.source.patch import Patch, decode_patch
 from bigearthnet.store import MANIFEST, read_store
 from bigearthnet.store.nearby import is_store
+from bigearthnet.store.outputs import check_output
 from bigearthnet.store.result import ShardInfo
 from bigearthnet.util.files import link_files, sync_folder, sync_tree
+from bigearthnet.util.paths import check_path, local_path
 
 _HOMEPAGE = "https://bigearth.net"
+# Where TFDS reads prepared data from: what `etils.epath` knows.
+_BUCKETS = ("gs://", "s3://", "az://", "hf://")
 
 
 class Builder(  # type: ignore[call-arg]
@@ -63,6 +68,20 @@ class Builder(  # type: ignore[call-arg]
         cls.name, cls.pkg_dir_path = Builder.name, Builder._get_pkg_dir_path()
         super().__init_subclass__(**{**options, "skip_registration": True})
         _describe_release(cls)
+
+    def __init__(self, *, data_dir: Path | str | None = None, **options: Any) -> None:
+        """Takes a data directory; see `tfds.core.DatasetBuilder`.
+
+        Args:
+            data_dir: A path, a `file://` URL, or a bucket, which can be read from.
+            options: The others, of TFDS.
+
+        Raises:
+            OptionError: If the data directory is the URL of any other place.
+        """
+        if data_dir is not None and not str(data_dir).startswith(_BUCKETS):
+            data_dir = local_path(data_dir, "data_dir")
+        super().__init__(data_dir=data_dir, **options)
 
     @property
     def config(self) -> Config:
@@ -91,6 +110,7 @@ class Builder(  # type: ignore[call-arg]
         refuse_options(self.info.file_format.value, download_config)
         again = download_config.download_mode.force_download
         sources = self._find_sources(dl_manager, again)
+        check_places(Path(self.data_dir_root), self.config, sources)
         job = Job(self.config, sources, ("tfrecord",), BuildOptions())
         output = Path(self.data_dir)
         with open_workspace(self._workspace, identify_build(job)) as work:
@@ -120,52 +140,64 @@ class Builder(  # type: ignore[call-arg]
     def _workspace(self) -> Path:
         return workspace_folder(self._root, self.config)
 
-    def download_and_prepare(self, **options: Any) -> None:
+    def download_and_prepare(
+        self,
+        *,
+        download_dir: Path | str | None = None,
+        download_config: tfds.download.DownloadConfig | None = None,
+        **options: Any,
+    ) -> None:
         """Prepares the data set; see `tfds.core.DatasetBuilder`.
 
         What was interrupted is resumed.
 
         Raises:
-            OptionError: If the data directory is a store itself, the manual folder that
-                was named holds nothing, or an option cannot be fulfilled.
+            OptionError: If a folder is not on this machine, the data directory lies
+                where nothing may be written, the manual folder that was named holds
+                nothing, or an option cannot be fulfilled.
             ArchiveError: If what is in the manual folder cannot be read, or it is not
                 clear what to read.
         """
-        if not Path(self.data_dir).exists():
-            self._check_options(**options)
-        super().download_and_prepare(**options)
+        config = download_config or tfds.download.DownloadConfig()
+        if config.download_mode.overwrite_dataset or not self.data_path.exists():
+            if download_dir is not None:
+                download_dir = local_path(download_dir, "download_dir")
+            if config.manual_dir is not None:
+                manual = local_path(config.manual_dir, "manual_dir")
+                config = dataclasses.replace(config, manual_dir=manual)
+            self._check_folders(download_dir, config)
+        super().download_and_prepare(
+            download_dir=download_dir, download_config=config, **options
+        )
         if self._workspace.exists():
             # Not before the name that TFDS gave the folder is durable.
             sync_tree(Path(self.data_dir))
             sync_folder(Path(self.data_dir).parent)
             remove_finished(self._workspace, ["tfrecord"])
 
-    def _check_options(
-        self,
-        *,
-        download_dir: Any = None,
-        download_config: tfds.download.DownloadConfig | None = None,
-        **_: Any,
+    def _check_folders(
+        self, download_dir: Path | None, config: tfds.download.DownloadConfig
     ) -> None:
         """Refuses what would end in an unwanted download, before anything is written.
 
         Also tells TFDS how much is to be downloaded, which it prints.
         """
+        check_path(self.data_dir_root, "data_dir")
         if is_store(self._root):
             raise OptionError(
                 f"data_dir={str(self._root)!r} is a store, not a data directory: read "
                 "it with bigearthnet.load or, if it is TFRecord, "
                 "tfds.builder_from_directory, or name the directory that holds it."
             )
-        chosen = download_config or tfds.download.DownloadConfig()
-        downloads = Path(download_dir or self._root / "downloads").expanduser()
-        manual = Path(chosen.manual_dir or downloads / "manual").expanduser()
-        if chosen.manual_dir and not (manual.is_dir() and any(manual.iterdir())):
+        check_output(self._root, "data_dir")
+        downloads = download_dir or self._root / "downloads"
+        manual = Path(config.manual_dir or downloads / "manual")
+        if config.manual_dir and not (manual.is_dir() and any(manual.iterdir())):
             raise OptionError(
                 f"manual_dir={str(manual)!r} is missing or empty: expected the folder "
                 "that holds the archive. Leave it out to have the archive downloaded."
             )
-        again = chosen.download_mode.force_download
+        again = config.download_mode.force_download
         found = self._find_archives(manual, downloads, again)
         self.info.download_size = count_missing(found, self._root)
 

@@ -35,6 +35,7 @@ from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.leftovers import PREFIX, remove_leftovers
 from bigearthnet.engine.options import BuildOptions, count_workers
 from bigearthnet.engine.pipeline import run
+from bigearthnet.engine.places import check_places
 from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import OptionError, QuarantineError
 from bigearthnet.formats import FORMATS, get_format, tables_suffix
@@ -42,10 +43,11 @@ from bigearthnet.release import RELEASES, Archive
 from bigearthnet.release.splits import COUNTRIES
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.store import PATCHES, read_store
-from bigearthnet.store.nearby import is_store
+from bigearthnet.store.outputs import check_output
 from bigearthnet.store.result import BuildResult
 from bigearthnet.util import command
 from bigearthnet.util.files import sync_folder, write_bytes
+from bigearthnet.util.paths import check_path
 from builder.summary import summarize
 
 
@@ -83,7 +85,11 @@ def make_source(archive: Archive, path: Path) -> JobSource:
     Args:
         archive: The published archive that it is, or is laid out like.
         path: An archive or a folder.
+
+    Raises:
+        OptionError: If the path is a URL.
     """
+    check_path(path, "source")
     is_published = path.is_file() and path.name in archive.filenames
     return JobSource(archive, path, archive.digest if is_published else None)
 
@@ -112,23 +118,20 @@ def build(
         What was read and written.
 
     Raises:
-        OptionError: If a result is there already, the data directory is a store, a
-            format cannot be built, a package that it needs is not installed, or an
-            unfinished build of something else is in the way.
+        OptionError: If a result is there already, a format cannot be built, a package
+            that it needs is not installed, an unfinished build of something else is in
+            the way, or the data directory lies where nothing may be written.
         ArchiveError, PatchError, ChecksumError, DiskSpaceError, QuarantineError,
             JournalError: See `engine.pipeline.run`.
     """
+    check_output(data_dir, "data_dir")
     targets = find_targets(data_dir, config, formats)
-    if is_store(data_dir):
-        raise OptionError(
-            f"data_dir={str(data_dir)!r} is a store itself: name the directory that "
-            "holds it, or another."
-        )
     if isinstance(source, Path):
         source = {config.archives[0].name: source}
     archive = config.release.archive
     sources = tuple(make_source(archive(name), path) for name, path in source.items())
     job = Job(config, sources, tuple(formats), options)
+    check_places(data_dir, config, sources)
     _check_installed(formats)
     folder = workspace_folder(data_dir, config)
     with open_workspace(folder, identify_build(job), restart=restart) as work:
@@ -190,8 +193,8 @@ def _complete_store(
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("source", None, "Archive or folder of patches.", required=True)
-    flags.DEFINE_string("data_dir", None, "Where the result goes.", required=True)
+    command.define_path("source", None, "Archive or folder of patches.", required=True)
+    command.define_path("data_dir", None, "Where the result goes.", required=True)
     flags.DEFINE_list(
         "formats", ["tfrecord"], f"Formats to write: {', '.join(FORMATS)}."
     )
@@ -220,7 +223,7 @@ def _define_flags() -> None:
 
 def _main() -> None:
     values = flags.FLAGS
-    data_dir = command.path_flag("data_dir")
+    data_dir = values.data_dir
     config = get_config(values.config, RELEASES)
     options = BuildOptions(
         include_excluded=values.include_excluded,
@@ -232,7 +235,7 @@ def _main() -> None:
     folder = workspace_folder(data_dir, config)
     try:
         result = build(
-            command.path_flag("source"),
+            values.source,
             data_dir,
             config,
             options,

@@ -74,13 +74,13 @@ def _define_flags() -> None:
     flags.DEFINE_multi_string(
         "mirror", [], "URL of the same file, tried before the official one; repeatable."
     )
-    flags.DEFINE_string("output", ".", "Folder to put the archive in.")
+    command.define_path("output", ".", "Folder to put the archive in.")
 
 
 def _main() -> None:
     values = flags.FLAGS
     archive = _RELEASES[values.release].archives[0]
-    output = command.path_flag("output")
+    output = values.output
     print(
         f"{archive.filenames[0]}, {archive.nbytes / 1e9:.1f} GB, to {output}/ from "
         f"{', else '.join((*values.mirror, archive.url))}",

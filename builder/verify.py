@@ -34,6 +34,7 @@ from bigearthnet.schema.configs import list_configs
 from bigearthnet.source.patch import Patch, decode_patch
 from bigearthnet.store import MANIFEST, STATISTICS, Store, find_stores
 from bigearthnet.util import command
+from bigearthnet.util.paths import check_path
 from builder import checks, file_checks, source_checks
 from builder.findings import CheckResult, Damaged, Finding, summarize
 from builder.records import RecordIndex
@@ -72,6 +73,7 @@ def verify(
     if quick and (sources or complete):
         raise OptionError("a quick check reads no records: neither source nor complete")
     for name, source in (sources or {}).items():
+        check_path(source, "source")
         if not source.exists():
             raise OptionError(f"source {name}: there is no {source}.")
     unread: dict[Path, BigEarthNetError] = {}
@@ -173,13 +175,13 @@ def _check_installed(stores: Sequence[Store], quick: bool) -> None:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string(
+    command.define_path(
         "data_dir", None, "Data directory, or store, to check.", required=True
     )
     flags.DEFINE_bool(
         "quick", False, "Only files: sizes and checksums; read no records."
     )
-    flags.DEFINE_string("source", None, "Archive or folder that it was built from.")
+    command.define_path("source", None, "Archive or folder that it was built from.")
     flags.DEFINE_bool(
         "complete", False, "No patch of the official lists may be missing."
     )
@@ -193,8 +195,8 @@ def _define_flags() -> None:
 def _main() -> int:
     values = flags.FLAGS
     results = verify(
-        command.path_flag("data_dir"),
-        sources={"s2": command.path_flag("source")} if values.source else None,
+        values.data_dir,
+        sources={"s2": values.source} if values.source else None,
         complete=values.complete,
         decode=source_checks.decode_with_rasterio if values.rasterio else decode_patch,
         quick=values.quick,

@@ -167,7 +167,7 @@ def holds_patches(path: Path, archive: Archive, levels: int) -> bool:
         OSError: If the operating system cannot list it.
     """
     with os.scandir(path) as entries:
-        folders = [entry for entry in entries if entry.is_dir()]
-    if levels == 0:
-        return any(archive.ids.matches(folder.name) for folder in folders)
-    return any(holds_patches(Path(f.path), archive, levels - 1) for f in folders)
+        folders = (entry for entry in entries if entry.is_dir())
+        if levels == 0:
+            return any(archive.ids.matches(folder.name) for folder in folders)
+        return any(holds_patches(Path(f.path), archive, levels - 1) for f in folders)

@@ -18,6 +18,7 @@ from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.schema.features import Feature
 from bigearthnet.store.compatibility import check_compatibility
 from bigearthnet.util.files import read_json_object
+from bigearthnet.util.paths import check_path, local_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,8 +122,13 @@ def read_labels(store: Store, split: str) -> pa.ListArray:
 
 
 def default_data_dir() -> Path:
-    """Returns TensorFlow Datasets' own directory: $TFDS_DATA_DIR, or below the home."""
-    return Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+    """Returns TensorFlow Datasets' own directory: $TFDS_DATA_DIR, or below the home.
+
+    Raises:
+        OptionError: If that is a URL of another place.
+    """
+    name = "TFDS_DATA_DIR"
+    return local_path(os.environ.get(name, "~/tensorflow_datasets"), name)
 
 
 def find_stores(
@@ -138,9 +144,11 @@ def find_stores(
         unread: Gets folder → error of those that cannot be read; None to raise it.
 
     Raises:
+        OptionError: If the data directory is not on this machine.
         StoreError: If there is none, or one is of another release.
         ShardError: If the JSON files of one cannot be read.
     """
+    check_path(data_dir, "data_dir")
     configs = list_configs(releases).values()
     folders = dict.fromkeys(
         form.store_folder(data_dir.absolute(), config)
@@ -188,7 +196,8 @@ def open_store(
             Parquet.
 
     Raises:
-        OptionError: If there is no format of that name, or the configuration has none.
+        OptionError: If there is no format of that name, or the configuration has none,
+            or the data directory is not on this machine.
         StoreError: If there is no such store, or the folder is another one.
         ShardError: If its JSON files cannot be read.
     """
@@ -198,7 +207,9 @@ def open_store(
         raise OptionError(
             f"config {config.name} has no {form} store: expected tfrecord."
         )
-    data_dir = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
+    data_dir = (
+        default_data_dir() if data_dir is None else local_path(data_dir, "data_dir")
+    )
     # Absolute, so that a later change of the working directory does no harm.
     root = data_dir.absolute()
     folders = [f.store_folder(root, config) for f in forms]
@@ -255,7 +266,8 @@ def find_store(
             package knows.
 
     Raises:
-        OptionError: If there is no such configuration or format.
+        OptionError: If there is no such configuration or format, or the data directory
+            is not on this machine.
         StoreError: If there is no such store.
         ShardError: If its JSON files cannot be read.
     """

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bigearthnet.formats import FORMATS
-from bigearthnet.store import MANIFEST, STATISTICS
+from bigearthnet.store import MANIFEST
 from bigearthnet.util.files import read_json_object
 
 # Stores that a message names.
@@ -22,8 +22,12 @@ _MOST_ENTRIES = 1_000
 
 def is_store(folder: Path) -> bool:
     """Whether a folder is a store itself, and not a data directory."""
+    try:
+        manifest = read_json_object(folder / MANIFEST)
+    except (OSError, ValueError):
+        return False
     # Many programs call a file manifest.json.
-    return (folder / MANIFEST).is_file() and (folder / STATISTICS).is_file()
+    return {"release", "config", "files"} <= manifest.keys()
 
 
 def describe_stores(folders: Iterable[Path]) -> list[str]:

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import rasterio
 import tensorflow_datasets as tfds
+from etils import epath
 
 from bigearthnet.bigearthnet_dataset_builder import Builder
 from bigearthnet.download import fetch
@@ -589,3 +590,68 @@ def test_a_store_of_another_version_is_not_loaded(
 
     with pytest.raises(StoreError, match="other clc43 than this package"):
         builder.as_dataset(split="train")
+
+
+def test_a_file_url_is_a_data_directory(manual_folder: Path) -> None:
+    """`file://` is understood, which TFDS does not."""
+    builder = SampleBuilder(data_dir=manual_folder.as_uri())
+    builder.download_and_prepare()
+
+    assert (manual_folder / "bigearthnet" / "s2" / "2.0.0").is_dir()
+
+
+@pytest.mark.parametrize("url", ["ftp://h/x", "", Path("s3://b/x"), "file://host/x"])
+def test_other_urls_are_refused(url: Path | str) -> None:
+    """A place that TFDS cannot read from is refused, also as pathlib leaves it."""
+    with pytest.raises(OptionError, match="data_dir: expected"):
+        Builder(data_dir=url)
+
+
+def test_a_bucket_is_read_from_but_not_built_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TFDS opens prepared data in a bucket; a build there is refused at once."""
+    monkeypatch.chdir(tmp_path)
+    opened: list[str] = []
+    with monkeypatch.context() as patch:
+        base = tfds.core.GeneratorBasedBuilder
+        patch.setattr(base, "__init__", lambda _, data_dir: opened.append(data_dir))
+        Builder(data_dir="gs://bucket/data")
+    builder = Builder(data_dir="data")
+    builder._data_dir_root = epath.Path("gs://bucket/data")
+
+    assert ["gs://bucket/data"] == opened
+    with pytest.raises(OptionError, match=r"^data_dir: .* got 'gs://bucket/data'"):
+        builder.download_and_prepare()
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["download_dir", "manual_dir"])
+def test_other_folders_are_on_this_machine(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Downloads and archives lie on this machine, or nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    options: dict[str, Any] = {"download_dir": "s3://b/x"}
+    if option == "manual_dir":
+        options = {"download_config": tfds.download.DownloadConfig(manual_dir="s3://b")}
+
+    with pytest.raises(OptionError, match=rf"^{option}: expected a path on this mach"):
+        Builder(data_dir="data").download_and_prepare(**options)
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_data_directory_among_patches_is_refused(
+    sample_folder: Path, tmp_path: Path
+) -> None:
+    """TFDS makes no folder beside the patches that a build reads."""
+    source = tmp_path / ARCHIVE.folder
+    shutil.copytree(sample_folder, source)
+    before = sorted(source.rglob("*"))
+    config = tfds.download.DownloadConfig(manual_dir=tmp_path)
+
+    with pytest.raises(OptionError, match=r"^data_dir: .* among the patches in /"):
+        SampleBuilder(data_dir=source / "a").download_and_prepare(
+            download_config=config
+        )
+    assert before == sorted(source.rglob("*"))

@@ -174,7 +174,7 @@ def test_a_store_is_no_data_directory(
     shutil.copytree(all_stores / "arrow", store := tmp_path / "my-ben")
     before = sorted(store.rglob("*"))
 
-    with pytest.raises(OptionError, match=r"my-ben' is a store itself"):
+    with pytest.raises(OptionError, match=r"lies in the store .*my-ben"):
         build(sample_folder, store, S2, BuildOptions(quiet=True))
 
     assert before == sorted(store.rglob("*"))
@@ -313,3 +313,35 @@ def test_doubtful_places_are_told(
     assert {"shifted": 1, "max_shift_m": 3.0, "unplaced": 0} == provenance[
         "source_places"
     ]
+
+
+@pytest.mark.parametrize("data_dir", [".", "new", "../../link/new"])
+def test_a_data_directory_in_the_source_is_refused(
+    data_dir: str, sample_folder: Path, tmp_path: Path
+) -> None:
+    """Nothing is built among the patches that are read, and nothing is left there."""
+    source = tmp_path / "parent" / sample_folder.name
+    shutil.copytree(sample_folder, source)
+    (tmp_path / "link").symlink_to(source)
+    before = sorted(tmp_path.rglob("*"))
+
+    for given in (source, source.parent, tmp_path / "link"):
+        with pytest.raises(OptionError, match=r"^data_dir: .* among the patches in /"):
+            build(given, source / data_dir, S2, QUIET)
+    assert before == sorted(tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize("argument", ["source", "data_dir"])
+def test_urls_of_other_places_are_refused(
+    argument: str,
+    sample_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A bucket does not become a local folder, also after pathlib had it."""
+    monkeypatch.chdir(tmp_path)
+    paths = {"source": sample_folder, "data_dir": Path("data")}
+
+    with pytest.raises(OptionError, match=rf"^{argument}: expected a path on this"):
+        build(**{**paths, argument: Path("s3://b/x")}, config=S2, options=QUIET)
+    assert [] == list(tmp_path.iterdir())

@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,3 +140,20 @@ def test_neither_tensorflow_nor_datasets_is_needed(form: str, all_stores: Path) 
 
     assert 0 == done.returncode, done.stderr
     assert "(1, 6, 60, 60)" == done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "open_split",
+    [bigearthnet.open_reader, ArrowReader.open, TFRecordReader.open, bigearthnet.load],
+)
+def test_data_directories_are_paths_of_this_machine(
+    open_split: Callable[..., Any], all_stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`file://` is understood, a bucket refused, also in $TFDS_DATA_DIR."""
+    assert open_split("train", all_stores.as_uri()) is not None
+    for url in ("s3://bucket/data", Path("s3://bucket/data")):
+        with pytest.raises(OptionError, match=r"^data_dir: expected a path on this"):
+            open_split("train", url)
+    monkeypatch.setenv("TFDS_DATA_DIR", "gs://bucket/data")
+    with pytest.raises(OptionError, match=r"^TFDS_DATA_DIR: expected a path on this"):
+        open_split("train")

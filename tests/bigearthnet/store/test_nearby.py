@@ -13,7 +13,8 @@ from bigearthnet.store.nearby import describe_stores, is_store
 def make_store(folder: Path, **changes: object) -> Path:
     """Makes what is taken for a store at first sight."""
     folder.mkdir(parents=True)
-    manifest = {"dataset": "bigearthnet", "config": "s2", "format": "arrow"} | changes
+    facts = {"dataset": "bigearthnet", "release": "v1.0", "config": "s2", "files": []}
+    manifest = {**facts, "format": "arrow", **changes}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / "statistics.json").write_text("{}")
     return folder
@@ -56,12 +57,11 @@ def test_the_nearest_come_first_and_few(tmp_path: Path) -> None:
 
 
 def test_manifests_of_other_programs_are_none(tmp_path: Path) -> None:
-    """A manifest.json alone, or of something else, or damaged, is no store."""
-    make_store(tmp_path / "x" / "other", dataset="mnist")
+    """A manifest.json of something else, or a damaged one, is no store."""
+    other = make_store(tmp_path / "x" / "other")
+    (other / "manifest.json").write_text('{"dataset": "mnist", "files": []}')
     damaged = make_store(tmp_path / "x" / "damaged")
     (damaged / "manifest.json").write_text("{")
-    alone = make_store(tmp_path / "x" / "alone")
-    (alone / "statistics.json").unlink()
 
     assert [] == describe_stores([tmp_path / "x"])
-    assert (True, False) == (is_store(damaged), is_store(alone))
+    assert (False, False) == (is_store(damaged), is_store(other))
