@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from bigearthnet.source.litter import describe
 from bigearthnet.store import QUARANTINE
 from bigearthnet.store.result import BuildResult
 from builder.table import format_table
@@ -43,6 +44,11 @@ def summarize(result: BuildResult, targets: Mapping[str, Path]) -> str:
             f"{targets[next(iter(targets))] / QUARANTINE}"
         )
     for source in result.sources:
+        if source.litter:
+            lines.append(
+                f"{source.filename} holds what other programs left there, which was "
+                f"not read: {describe(source.litter)}"
+            )
         if source.nbytes is not None and source.sha256 is None:
             lines.append(
                 f"{source.filename} was not read to its end, so that its checksum is "

@@ -94,7 +94,9 @@ def encode(job: Job, work: Workspace) -> BuildResult:
         shards=shards,
         sums=sums,
         sources=tuple(
-            SourceInfo(found.lane, source.path.name, found.nbytes, found.sha256)
+            SourceInfo(
+                found.lane, source.path.name, found.nbytes, found.sha256, found.litter
+            )
             for source, found in zip(job.sources, spooled, strict=True)
         ),
         quarantine=bad,

@@ -35,6 +35,7 @@ class SpooledSource:
             because of a limit.
         quarantine: The bad patches that were set aside.
         index_sha256: Checksum of the index.
+        litter: Kind of what other programs left in it → how much was left out.
     """
 
     lane: str
@@ -42,6 +43,7 @@ class SpooledSource:
     sha256: str | None
     quarantine: tuple[BadPatch, ...]
     index_sha256: str
+    litter: Mapping[str, int]
 
     def encode(self) -> dict[str, Any]:
         """Returns the entry of the journal."""
@@ -70,11 +72,12 @@ def save_spooled(
         OSError: If it cannot be written.
     """
     lane, members = source.archive.name, source.members
+    litter = dict(members.litter.counts)
     with DurableFile(work.spool(lane), _INDEX) as file:
         file.write(index.dump())
         saved = file.finish()  # which makes the names of the buckets durable, too
     sha256 = members.digests.get("sha256")
-    spooled = SpooledSource(lane, members.nbytes, sha256, bad, saved.sha256)
+    spooled = SpooledSource(lane, members.nbytes, sha256, bad, saved.sha256, litter)
     work.journal.append(spooled.encode())
     return spooled
 

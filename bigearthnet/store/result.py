@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -42,12 +42,14 @@ class SourceInfo:
         nbytes: Size of the file in bytes; None for a folder.
         sha256: Its checksum; None for a folder, or if it was not read to its end
             because of a limit.
+        litter: Kind of what other programs left in it → how much was left out.
     """
 
     archive: str
     filename: str
     nbytes: int | None
     sha256: str | None
+    litter: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ KEYS = ("name", "split", "rows", "bytes", "data_bytes", "sha256")
 SHARDS = (make_shard("train", 0), make_shard("train", 1), make_shard("test", 0))
 
 
-SOURCE = SourceInfo("s2", "archive.tar.gz", 123, "abc")
+SOURCE = SourceInfo("s2", "archive.tar.gz", 123, "abc", {"._*": 4})
 
 
 def make_result(
@@ -245,6 +245,7 @@ def test_the_provenance_says_source_and_time(result: BuildResult) -> None:
         "source": "archive.tar.gz",
         "source_bytes": 123,
         "source_sha256": "abc",
+        "source_litter": {"._*": 4},
         "seconds": 1.235,
     }.items() <= made.items()
     assert datetime.timedelta(0) == finished.utcoffset()
@@ -254,14 +255,20 @@ def test_the_provenance_says_source_and_time(result: BuildResult) -> None:
 
 def test_the_provenance_says_all_sources(result: BuildResult) -> None:
     """Of a build from several archives, each one stands there."""
-    more = SourceInfo("s1", "more.tar.zst", 7, "def")
+    more = SourceInfo("s1", "more.tar.zst", 7, "def", {".DS_Store": 1})
     made = manifest.make_provenance(
         dataclasses.replace(result, sources=(SOURCE, more)), 1
     )
 
     assert "archive.tar.gz" == made["source"]
     assert [
-        {"archive": "s1", "filename": "more.tar.zst", "nbytes": 7, "sha256": "def"}
+        {
+            "archive": "s1",
+            "filename": "more.tar.zst",
+            "nbytes": 7,
+            "sha256": "def",
+            "litter": {".DS_Store": 1},
+        }
     ] == made["other_sources"]
 
 
