@@ -92,7 +92,12 @@ def encode(job: Job, work: Workspace) -> BuildResult:
         sums=sums,
         sources=tuple(
             SourceInfo(
-                found.lane, source.path.name, found.nbytes, found.sha256, found.places
+                found.lane,
+                source.path.name,
+                found.nbytes,
+                found.sha256,
+                found.litter,
+                found.places,
             )
             for source, found in zip(job.sources, spooled, strict=True)
         ),

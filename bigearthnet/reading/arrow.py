@@ -24,6 +24,7 @@ from bigearthnet.reading.batches import (
 from bigearthnet.reading.chunks import ChunkedColumn
 from bigearthnet.reading.memory import Recycler
 from bigearthnet.release import RELEASES, Release
+from bigearthnet.release.published import explain
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import Feature
 from bigearthnet.store import find_store
@@ -244,7 +245,9 @@ class ArrowReader:
             found = np.flatnonzero(self._indices == row)
             row = int(found[0]) if len(found) else -1
         if row < 0:
-            raise OptionError(f"no patch {patch_id!r} among these {len(self):,}.")
+            raise OptionError(
+                f"no patch {patch_id!r} among these {len(self):,}.{explain(patch_id)}"
+            )
         return int(row)
 
     def patch(self, patch_id: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.source.candidates import suggest
 from bigearthnet.source.folder import FolderMembers
 from bigearthnet.source.groups import Member, Members, find_problem, group_files
+from bigearthnet.source.litter import find_folder
 from bigearthnet.source.patch import RawPatch
 from bigearthnet.source.tar import TarMembers
 
@@ -65,7 +66,7 @@ class Source(contextlib.AbstractContextManager["Source"]):
 
         def note_folder(folder: str) -> None:
             row = names.find(folder.rpartition("/")[2])
-            if row is not None:
+            if row is not None and find_folder(folder) is None:
                 listed[row] = 1
 
         for group in group_files(self.members, note_folder):
@@ -113,7 +114,7 @@ def open_source(path: Path | str, archive: Archive) -> Source:
             raise ArchiveError(f"{cause}{suggest(path, archive)}") from None
         return Source(members.root, archive, members)
     if path.is_file():
-        return Source(path, archive, TarMembers(path, archive.digest.algorithm))
+        return Source(path, archive, TarMembers(path, archive))
     raise ArchiveError(
         f"no source at {path}: expected a tar archive or a folder."
         f"{suggest(path, archive)}"

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bigearthnet.errors import ArchiveError
 from bigearthnet.release import Archive
+from bigearthnet.release.published import explain
 from bigearthnet.source.blocks import choose_codec
 from bigearthnet.source.folder import holds_patches
 from bigearthnet.source.headers import TarDamage, parse_header
@@ -108,13 +109,16 @@ def _find_problem(path: Path, archive: Archive) -> str | None:
     try:
         if choose_codec(path) == "gzip":
             _check_gzip(path)
-        with contextlib.closing(TarMembers(path, "sha256")) as members:
+        with contextlib.closing(TarMembers(path, archive)) as members:
             for folder, _, _ in itertools.islice(members, _MOST_FILES):
                 if archive.ids.matches(folder.rpartition("/")[2]):
                     return None
     except (OSError, TarDamage) as cause:
         return str(cause).removeprefix(f"{path} ").rstrip(".")
-    return f"it begins with no folder named like {archive.ids.example}"
+    return (
+        f"it begins with no folder named like {archive.ids.example}."
+        f"{explain(path.name)}".rstrip(".")
+    )
 
 
 def _check_gzip(path: Path) -> None:

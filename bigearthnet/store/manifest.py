@@ -147,6 +147,7 @@ def make_provenance(result: BuildResult, seconds: float) -> dict[str, object]:
         "source": first.filename,
         "source_bytes": first.nbytes,
         "source_sha256": first.sha256,
+        "source_litter": dict(first.litter),
         "source_places": asdict(first.places),
         **({"other_sources": list(map(asdict, others))} if others else {}),
         "command": sys.argv,

@@ -277,6 +277,19 @@ def test_a_limit_says_that_the_checksum_is_not_checked(
     assert "its checksum is not checked" in summarize(result, {"tfrecord": tmp_path})
 
 
+def test_litter_is_shown(
+    sample_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """The summary says how much other programs left in the source, and of what kind."""
+    litter = {".DS_Store": b"", "._a": b"x", "._b": b"x"}
+    patches = {i: {**files, **litter} for i, files in sample_patches.items()}
+    source = write_archive(tmp_path, patches, kind="folder")
+    result = build(source, tmp_path / "data", S2, QUIET)
+
+    assert "not read: 12 ._*, 6 .DS_Store" in summarize(result, {"tfrecord": tmp_path})
+    assert 6 == result.read.sum()
+
+
 def test_synthetic_patches_are_called_so(
     fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
 ) -> None:

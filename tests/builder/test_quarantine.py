@@ -260,12 +260,12 @@ def test_bad_patches_of_a_folder_are_set_aside(
     (root / three / "more").write_text("")
     (root / four).rename(root / UNKNOWN)
     (root / EMPTY).mkdir()
-    (root / "notes.txt").write_text("hello")
+    (root / "notes.doc").write_text("hello")
     build(source, tmp_path / "data", S2, ASIDE, formats=("arrow",))
     found = read_list(tmp_path / "data" / "arrow")
     table = pq.read_table(tmp_path / "data" / "patches.parquet")
 
-    assert sorted([EMPTY, one, two, three, UNKNOWN, "notes.txt"]) == sorted(
+    assert sorted([EMPTY, one, two, three, UNKNOWN, "notes.doc"]) == sorted(
         bad["patch_id"] for bad in found
     )
     assert {None} == {bad["offset"] for bad in found}
