@@ -80,6 +80,7 @@ def verify(
     complete: bool = False,
     decode: Callable[..., Patch] = decode_patch,
     releases: Sequence[Release] = RELEASES,
+    stores: Sequence[Store] | None = None,
     quiet: bool = False,
 ) -> list[CheckResult]:
     """Checks every store of a data directory.
@@ -91,6 +92,7 @@ def verify(
         complete: Whether every patch of the official lists must be there.
         decode: How the source's files are read; see `source.patch.decode_patch`.
         releases: The releases that stores may be of.
+        stores: The stores to check; None for all of the directory, and its tables.
         quiet: Shows no progress.
 
     Returns:
@@ -103,13 +105,13 @@ def verify(
             installed.
     """
     results = []
-    stores = find_stores(data_dir, releases)
-    _check_installed(stores)
+    chosen = find_stores(data_dir, releases) if stores is None else stores
+    _check_installed(chosen)
     for name, source in (sources or {}).items():
         if not source.exists():
             raise OptionError(f"source {name}: there is no {source}.")
     first: dict[str, RecordIndex] = {}
-    for store in stores:
+    for store in chosen:
         config = store.config
         patches = load_index(config.release, config.choice.scheme)
         records, damaged = RecordIndex(store, patches, quiet=quiet), set[str]()
@@ -136,12 +138,13 @@ def verify(
         for name, findings in todo:
             results.append(result := CheckResult(config.name, store.format.name, name))
             result.run(findings)
-    results.append(result := CheckResult("all", "all", "patch tables"))
-    result.run(checks.check_shared_tables(data_dir, stores))
+    if stores is None:
+        results.append(result := CheckResult("all", "all", "patch tables"))
+        result.run(checks.check_shared_tables(data_dir, list(chosen)))
     return results
 
 
-def _check_installed(stores: list[Store]) -> None:
+def _check_installed(stores: Sequence[Store]) -> None:
     """Refuses to begin what would end in the middle."""
     names = {"PIL", *("yaml" for s in stores if s.format.name == "parquet")}
     command.check_packages("hf", *sorted(names))
