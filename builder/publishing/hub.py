@@ -18,7 +18,7 @@ from bigearthnet.errors import PublishError
 from bigearthnet.store import Store
 from bigearthnet.util.progress import Progress
 from builder.publishing.files import Changes, PublishedFile, compare, is_data
-from builder.publishing.hub_client import HubError, calls, uploading
+from builder.publishing.hub_client import HubError, call, uploading
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd
@@ -96,10 +96,7 @@ class HubPublisher:
         Raises:
             PublishError: If the hub cannot be read, or has the version with other data.
         """
-        with calls(self._target.repo):
-            remote = self._read_remote()
-            self._check_version(remote)
-            return self._compare(remote.head)
+        return call(self._target.repo, lambda: self._find_changes(self._read_remote()))
 
     def publish(self) -> str:
         """Publishes, and compares what the hub has then with what was sent.
@@ -115,8 +112,7 @@ class HubPublisher:
         """
         for wait_s in (*_WAITS_S, None):
             try:
-                with calls(self._target.repo):
-                    return self._publish()
+                return call(self._target.repo, self._publish)
             except HubError as problem:
                 if not problem.is_temporary or wait_s is None:
                     raise
@@ -128,8 +124,7 @@ class HubPublisher:
 
     def _publish(self) -> str:
         remote = self._prepare()
-        self._check_version(remote)
-        changes = self._compare(remote.head)
+        changes = self._find_changes(remote)
         where, done = remote.head, "nothing had to be sent"
         if changes:
             where = self._find_pull_request() or self._commit(changes, remote.head)
@@ -178,6 +173,10 @@ class HubPublisher:
         heads = {branch.name: branch.target_commit for branch in refs.branches}
         tags = {tag.name: tag.target_commit for tag in refs.tags}
         return _Remote(True, heads.get(self._target.revision), tags)
+
+    def _find_changes(self, remote: _Remote) -> Changes:
+        self._check_version(remote)
+        return self._compare(remote.head)
 
     def _check_version(self, remote: _Remote) -> None:
         """Refuses other data under a version that is published."""

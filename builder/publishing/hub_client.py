@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from bigearthnet.errors import BigEarthNetError, PublishError
 from builder.publishing.secrets import clients_silent, redact
+
+_Value = TypeVar("_Value")
 
 # What the same request may not get again (RFC 9110, 15.5 and 15.6; RFC 6585, 4).
 _TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
@@ -35,23 +38,28 @@ class HubError(PublishError):
         self.is_temporary, self.retry_after_s = is_temporary, retry_after_s
 
 
-@contextlib.contextmanager
-def calls(repo: str) -> Iterator[None]:
-    """Turns what the client raises into errors of this package, without secrets.
+def call(repo: str, action: Callable[[], _Value]) -> _Value:
+    """Does something with the client, and turns what it raises into errors of ours.
+
+    Args:
+        repo: The repository, for errors.
+        action: What to do.
+
+    Returns:
+        What the action returns.
 
     Raises:
         HubError: If the hub refuses something, or cannot be reached.
     """
     try:
         with clients_silent():
-            yield
+            return action()
     except (BigEarthNetError, MemoryError):
         raise
     except Exception as error:
         problem = _explain(error, repo)
-    else:
-        return
-    raise problem  # here, so that it does not keep the client's error and its request
+    # Not while the client's error is handled: its text and request would be kept.
+    raise problem
 
 
 def _explain(error: Exception, repo: str) -> HubError:
@@ -64,7 +72,9 @@ def _explain(error: Exception, repo: str) -> HubError:
         if response is not None:
             return _explain_status(response.status_code, response.headers, repo)
     for reason in reasons:
-        if type(reason).__module__.startswith("httpx"):  # of 1.x; httpx2 of 2.x
+        # Of the client (httpx2), and of hf_xet.
+        is_httpx = type(reason).__module__.startswith("httpx")
+        if is_httpx or type(reason) in (ConnectionError, TimeoutError):
             text = redact(f"{type(reason).__name__}: {reason}")
             problem = f"the connection to the hub of {repo} failed ({text}). {_LATER}"
             return HubError(problem, True, 0.0)

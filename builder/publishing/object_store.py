@@ -8,11 +8,10 @@ finished by the same command.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bigearthnet.errors import BigEarthNetError, DiskSpaceError, PublishError
 from bigearthnet.store import MANIFEST, Store
@@ -20,6 +19,8 @@ from bigearthnet.util.files import DurableFile, make_folder
 from bigearthnet.util.progress import Progress
 from builder.publishing.files import Changes, PublishedFile, compare, target_folder
 from builder.publishing.secrets import clients_silent, redact
+
+_Value = TypeVar("_Value")
 
 # Bytes that a request sends or receives; the clients have ten of them at once.
 _PIECE_NBYTES = 16 << 20
@@ -59,8 +60,9 @@ class FolderPublisher:
         options: dict[str, Any] = {"skip_instance_cache": True}
         if endpoint is not None:
             options["endpoint_url"] = endpoint
-        with self._calls():
-            self._system, self._root = fsspec.url_to_fs(self._url, **options)
+        self._system, self._root = self._call(
+            lambda: fsspec.url_to_fs(self._url, **options)
+        )
         self._is_local = url.startswith("file://")
 
     def find_changes(self) -> Changes:
@@ -69,15 +71,7 @@ class FolderPublisher:
         Raises:
             PublishError: If it cannot be read, or another build is published there.
         """
-        with self._calls():
-            sizes = self._list()
-            files = [file for file in self._files if file.path in sizes]
-            with self._show("compare", files) as shown:
-                changes = compare(
-                    self._stores, self._files, sizes, lambda f: self._is_same(f, shown)
-                )
-            self._check_published(changes, sizes)
-            return changes
+        return self._call(self._find_changes)
 
     def publish(self) -> str:
         """Publishes, and reads back what was sent.
@@ -90,24 +84,35 @@ class FolderPublisher:
                 did not arrive.
             DiskSpaceError: If a folder's disk has no room for it.
         """
-        changes = self.find_changes()
-        files = changes.to_send
-        with self._calls():
-            self._check_space(files)
-            with self._show("publish", files) as shown:
-                sent = 0
-                for file in files:
-                    self._send(file, shown)
-                    sent += file.nbytes
-                    shown.update(0, sent)  # not every client tells what it has sent
-            sizes = self._list()
-            with self._show("read back", files) as shown:
-                arrived = compare(
-                    self._stores,
-                    self._files,
-                    sizes,
-                    lambda f: f not in files or self._is_same(f, shown),
-                )
+        return self._call(self._publish)
+
+    def _find_changes(self) -> Changes:
+        sizes = self._list()
+        files = [file for file in self._files if file.path in sizes]
+        with self._show("compare", files) as shown:
+            changes = compare(
+                self._stores, self._files, sizes, lambda f: self._is_same(f, shown)
+            )
+        self._check_published(changes, sizes)
+        return changes
+
+    def _publish(self) -> str:
+        files = self._find_changes().to_send
+        self._check_space(files)
+        with self._show("publish", files) as shown:
+            sent = 0
+            for file in files:
+                self._send(file, shown)
+                sent += file.nbytes
+                shown.update(0, sent)  # not every client tells what it has sent
+        sizes = self._list()
+        with self._show("read back", files) as shown:
+            arrived = compare(
+                self._stores,
+                self._files,
+                sizes,
+                lambda f: f not in files or self._is_same(f, shown),
+            )
         if problems := list(arrived.describe()):
             raise PublishError(
                 f"{self._url} is not what was sent: "
@@ -198,18 +203,16 @@ class FolderPublisher:
         quiet = self._quiet or not files
         return Progress(stage, total_nbytes=total, first_nbytes=0, quiet=quiet)
 
-    @contextlib.contextmanager
-    def _calls(self) -> Iterator[None]:
+    def _call(self, action: Callable[[], _Value]) -> _Value:
         """Turns what fsspec and its clients raise into errors without secrets."""
         try:
             with clients_silent():
-                yield
+                return action()
         except (BigEarthNetError, MemoryError):
             raise
         except Exception as error:
             text = redact(f"{type(error).__name__}: {error}")
-        else:
-            return
+        # Not while their error is handled: its text would be kept.
         raise PublishError(
             f"{self._url} cannot be written or read ({text}). Nothing incomplete can "
             "be loaded: once the cause is mended, run the same command again."
