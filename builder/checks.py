@@ -68,6 +68,11 @@ def check_counts(store: Store, records: RecordIndex) -> Iterator[str | None]:
             )
         else:
             yield None
+    yield from check_descriptions(store)
+
+
+def check_descriptions(store: Store) -> Iterator[str | None]:
+    """Checks the card of a Parquet store, and what describes an Arrow store."""
     if store.format.name == "parquet":
         yield from _check_card(store)
     elif store.format.name == "arrow":

@@ -45,6 +45,10 @@ _PICTURES = ("*.jpg", "*.png", "*.svg", "*.webp")  # of the card
 _PUBLIC = ("source_bytes", "source_sha256")
 
 
+# The order in which files are sent.
+_SHARD, _BESIDE_SHARDS, MANIFEST_RANK, _LOADABLE_RANK = range(4)
+
+
 @dataclass(frozen=True)
 class PublishedFile:
     """A file to publish.
@@ -104,11 +108,11 @@ def list_files(store: Store) -> list[PublishedFile]:
     shards = {file["name"]: file for file in store.manifest["files"]}
     files = []
     for name in sorted(_list_names(store)):
-        path, rank = store.folder / name, 1
+        path, rank = store.folder / name, _BESIDE_SHARDS
         if name in shards or name == PATCHES:
             sha256 = (shards.get(name) or store.manifest["patches"])["sha256"]
             size = path.stat().st_size
-            rank = 0 if name in shards else 1
+            rank = _SHARD if name in shards else rank
             files.append(PublishedFile(name, path, size, sha256, rank))
             continue
         if fnmatch(name, _shard_pattern(store)) or not _is_publishable(store, name):
@@ -117,7 +121,7 @@ def list_files(store: Store) -> list[PublishedFile]:
                 "move it away."
             )
         if name in (MANIFEST, _LOADABLE[store.format.name]):
-            rank = 2 if name == MANIFEST else 3
+            rank = MANIFEST_RANK if name == MANIFEST else _LOADABLE_RANK
         content = path.read_bytes()
         if name == PROVENANCE:
             content = _publish_provenance(content, store)

@@ -17,7 +17,13 @@ from bigearthnet.errors import BigEarthNetError, DiskSpaceError, PublishError
 from bigearthnet.store import MANIFEST, Store
 from bigearthnet.util.files import DurableFile, make_folder
 from bigearthnet.util.progress import Progress
-from builder.publishing.files import Changes, PublishedFile, compare, target_folder
+from builder.publishing.files import (
+    MANIFEST_RANK,
+    Changes,
+    PublishedFile,
+    compare,
+    target_folder,
+)
 from builder.publishing.secrets import clients_silent, redact
 
 _Value = TypeVar("_Value")
@@ -99,28 +105,32 @@ class FolderPublisher:
     def _publish(self) -> str:
         files = self._find_changes().to_send
         self._check_space(files)
+        # What did not arrive never becomes loadable.
+        for is_last in (False, True):
+            part = [f for f in files if (f.rank >= MANIFEST_RANK) == is_last]
+            self._send_all(part)
+            self._read_back(part)
+        nbytes = sum(file.nbytes for file in files)
+        done = f"{len(files):,} files of {nbytes / 1e6:,.1f} MB added"
+        return f"{done if files else 'nothing had to be sent'}; {self._url} was read"
+
+    def _send_all(self, files: Sequence[PublishedFile]) -> None:
+        sent = 0
         with self._show("publish", files) as shown:
-            sent = 0
             for file in files:
                 self._send(file, shown)
                 sent += file.nbytes
                 shown.update(0, sent)  # not every client tells what it has sent
-        sizes = self._list()
+
+    def _read_back(self, files: Sequence[PublishedFile]) -> None:
+        sizes = self._list() if files else {}
         with self._show("read back", files) as shown:
-            arrived = compare(
-                self._stores,
-                self._files,
-                sizes,
-                lambda f: f not in files or self._is_same(f, shown),
-            )
-        if problems := list(arrived.describe()):
+            found = compare((), files, sizes, lambda f: self._is_same(f, shown))
+        if problems := list(found.describe()):
             raise PublishError(
                 f"{self._url} is not what was sent: "
-                f"{'; '.join(problems[:_MOST_SHOWN])}."
+                f"{'; '.join(problems[:_MOST_SHOWN])}. It cannot be loaded."
             )
-        nbytes = sum(file.nbytes for file in files)
-        done = f"{len(files):,} files of {nbytes / 1e6:,.1f} MB added"
-        return f"{done if files else 'nothing had to be sent'}; {self._url} was read"
 
     def _list(self) -> dict[str, int]:
         """Returns path of each file below the URL → its size in bytes."""

@@ -9,8 +9,9 @@ import numpy as np
 
 from bigearthnet.errors import PublishError
 from bigearthnet.release.patch_index import load_index
-from bigearthnet.store import QUARANTINE, Store
-from builder.checks import check_files
+from bigearthnet.store import PATCHES, QUARANTINE, Store
+from bigearthnet.util.files import hash_file
+from builder.checks import check_descriptions, check_files
 from builder.verify import CheckResult, summarize, verify
 
 # What can be published all the same → what that means.
@@ -46,7 +47,7 @@ def check_ready(
                     f"--allow={reason}."
                 )
     if "unverified" in allow:
-        results = [_check_files(store) for store in stores]
+        results = [_check_quickly(store) for store in stores]
     else:
         results = verify(data_dir, stores=stores, quiet=quiet)
     if any(result.num_differences for result in results):
@@ -57,7 +58,7 @@ def check_ready(
 
 
 def find_objections(store: Store) -> Iterator[tuple[str, str]]:
-    """Yields reasons not to publish a store: the name in `ALLOWED`, and a sentence."""
+    """Yields reasons not to publish a store: its name in `ALLOWED`, and a sentence."""
     release = store.config.release
     patches = load_index(release, store.config.choice.scheme)
     counts = np.bincount(patches.splits, minlength=len(release.splits))
@@ -76,7 +77,16 @@ def find_objections(store: Store) -> Iterator[tuple[str, str]]:
         yield "synthetic", f"{synthetic:,} patches are made up"
 
 
-def _check_files(store: Store) -> CheckResult:
+def _check_quickly(store: Store) -> CheckResult:
+    """Checks all that needs no record to be read."""
     result = CheckResult(store.config.name, store.format.name, "files")
     result.run(check_files(store, set()))
+    result.run(check_descriptions(store))
+    result.run(_check_patches(store))
     return result
+
+
+def _check_patches(store: Store) -> Iterator[str | None]:
+    path = store.folder / PATCHES
+    good = path.is_file() and hash_file(path) == store.manifest["patches"]["sha256"]
+    yield None if good else f"{path} is missing, or belongs to another build"
