@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 MAIN = "main"
 # Seconds until all is tried again; the client repeats single requests itself.
 _WAITS_S = (1.0, 5.0, 30.0)
-# Files that are sent together, by as many threads of the client.
+# Files that are sent together over LFS, by as many threads of the client. Xet has its
+# own threads, and takes some 60 MB for each further file.
 _TOGETHER = 5
 # Differences that an error shows.
 _MOST_SHOWN = 5
@@ -250,21 +251,22 @@ class HubPublisher:
         total = sum(file.nbytes for file in self._files)
         there = total - sum(file.nbytes for file in files)
         with (
-            uploading(self._target.repo, self._api.endpoint),
+            uploading(self._target.repo, self._api.endpoint) as is_xet,
             Progress(
                 "publish", total_nbytes=total, first_nbytes=there, quiet=self._quiet
             ) as shown,
         ):
-            for start in range(0, len(files), _TOGETHER):
+            count = 1 if is_xet else _TOGETHER
+            for start in range(0, len(files), count):
                 self._api.preupload_lfs_files(
                     self._target.repo,
-                    list(additions[start : start + _TOGETHER]),
+                    list(additions[start : start + count]),
                     repo_type="dataset",
                     revision=self._target.revision,
                     create_pr=self._target.create_pr,
-                    num_threads=_TOGETHER,
+                    num_threads=count,
                 )
-                sent = files[start : start + _TOGETHER]
+                sent = files[start : start + count]
                 shown.add(0, sum(file.nbytes for file in sent))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -95,11 +96,11 @@ def _explain_status(status: int, headers: object, repo: str) -> HubError:
 
 
 @contextlib.contextmanager
-def uploading(repo: str, endpoint: str) -> Iterator[None]:
+def uploading(repo: str, endpoint: str) -> Iterator[bool]:
     """Uploads large files quietly, and without Xet where the hub has none.
 
     The client would draw its own bars, and it uses Xet wherever `hf_xet` is installed,
-    whatever the hub has.
+    whatever the hub has. Gives whether Xet is used.
     """
     from huggingface_hub import constants
     from huggingface_hub.utils import (
@@ -113,7 +114,8 @@ def uploading(repo: str, endpoint: str) -> Iterator[None]:
     disable_progress_bars()
     try:
         constants.HF_HUB_DISABLE_XET = without_xet or not _has_xet(repo, endpoint)
-        yield
+        is_installed = importlib.util.find_spec("hf_xet") is not None
+        yield is_installed and not constants.HF_HUB_DISABLE_XET
     finally:
         constants.HF_HUB_DISABLE_XET = without_xet
         if not were_disabled:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from bigearthnet.errors import PublishError
 from bigearthnet.release.patch_index import load_index
@@ -50,6 +51,8 @@ def check_ready(
         results = [_check_quickly(store) for store in stores]
     else:
         results = verify(data_dir, stores=stores, quiet=quiet)
+        # 200 MB that Arrow would keep while the uploads need some.
+        pa.default_memory_pool().release_unused()
     if any(result.num_differences for result in results):
         raise PublishError(
             f"{data_dir} is damaged, or not as it was built. Nothing was published. "
