@@ -32,6 +32,7 @@ from absl import flags
 from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS, get_format
 from bigearthnet.release import RELEASES, Release
+from bigearthnet.schema.configs import list_configs
 from bigearthnet.store import Store, find_stores
 from bigearthnet.util import command
 from bigearthnet.util.options import look_up
@@ -244,7 +245,9 @@ def _define_flags() -> None:
         required=True,
     )
     flags.DEFINE_list("stores", ["parquet"], f"Formats: {', '.join(FORMATS)}.")
-    flags.DEFINE_string("config", None, "Which one, if several were built.")
+    flags.DEFINE_enum(
+        "config", None, [*list_configs(RELEASES)], "Which one, if several were built."
+    )
     flags.DEFINE_string("endpoint", None, "Address of the hub's or store's server.")
     flags.DEFINE_string("revision", None, "Branch of the hub's repository [main].")
     flags.DEFINE_bool("create_pr", False, "Open a pull request instead of committing.")
