@@ -7,6 +7,10 @@ PYTHONS ?= python3.11 python3.12 python3.13
 # PyTorch and JAX live in an environment of their own.
 RECIPES_VENV ?= .venv-recipes
 OUTPUT ?= demo
+# The built package is installed here, away from the sources.
+WHEEL_VENV ?= .venv-wheel
+VERBS = $(shell $(BIN)/python -c \
+  "from bigearthnet.util.console import COMMANDS; print(*COMMANDS)")
 
 .PHONY: help demo test test-all recipes lint format wheel clean
 
@@ -49,8 +53,14 @@ format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-wheel: $(VENV)/.dev ## Build the package
-	$(BIN)/python -m build --wheel
+wheel: $(VENV)/.dev ## Build the package, and try it in an empty environment
+	$(BIN)/python -m build
+	rm -rf $(WHEEL_VENV)
+	$(PYTHON) -m venv $(WHEEL_VENV)
+	$(WHEEL_VENV)/bin/python -m pip install --quiet "$$(ls -t dist/*.whl | head -1)[demo]"
+	cd $(WHEEL_VENV) && for verb in $(VERBS); do \
+	  bin/bigearthnet $$verb --help > /dev/null || exit 1; \
+	done && bin/bigearthnet demo --output=demo
 
 clean: ## Remove what the other targets made
 	rm -rf .venv* $(VENV) $(RECIPES_VENV) $(OUTPUT) build dist *.egg-info

@@ -25,15 +25,16 @@ from bigearthnet.release import V1, splits
 from bigearthnet.release.patch_ids import PatchId
 from bigearthnet.util import command
 from builder import sample
+from builder.checksums import find_table, read_table
 
-_CHECKSUMS = Path(__file__).parent.parent / "checksums" / "official_lists.tsv"
+_LISTS = "official_lists.tsv"
 
 
-def read_lists(checksums: Path = _CHECKSUMS) -> dict[str, list[str]]:
+def read_lists(checksums: Path | None = None) -> dict[str, list[str]]:
     """Reads the official lists and checks every one of them.
 
     Args:
-        checksums: Table of list, file, rows and sha256.
+        checksums: Table of list, file, rows and sha256; None for that of this clone.
 
     Returns:
         Name of the list → its lines, without CR or LF.
@@ -43,18 +44,17 @@ def read_lists(checksums: Path = _CHECKSUMS) -> dict[str, list[str]]:
         OptionError: If the lists are not installed.
     """
     lists = {}
-    with checksums.open(newline="") as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            path = sample.package_file(f"bigearthnet_common/{row['file']}.bz2")
-            content = bz2.decompress(path.read_bytes())
-            digest = hashlib.sha256(content).hexdigest()
-            if digest != row["sha256"]:
-                raise ChecksumError(
-                    f"{path.name} is not the official list: expected sha256 "
-                    f"{row['sha256']}, got {digest}. Install the version of "
-                    f"{sample.PACKAGE} that setup.cfg names."
-                )
-            lists[row["list"]] = content.decode("ascii").split()
+    for row in read_table(checksums or find_table(_LISTS)):
+        path = sample.package_file(f"bigearthnet_common/{row['file']}.bz2")
+        content = bz2.decompress(path.read_bytes())
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != row["sha256"]:
+            raise ChecksumError(
+                f"{path.name} is not the official list: expected sha256 "
+                f"{row['sha256']}, got {digest}. Install the version of "
+                f"{sample.PACKAGE} that setup.cfg names."
+            )
+        lists[row["list"]] = content.decode("ascii").split()
     return lists
 
 

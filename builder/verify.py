@@ -6,6 +6,8 @@ statistics; the table of patches; the card. Stores of one configuration are comp
 with each other, every pixel and field. With --source, so are they with the source; with
 --complete, also that no patch of the official lists is missing.
 
+With --release, manifests must be those that checksums/ of this clone lists.
+
 With --quick, only files: size and checksum of all that the manifests name, missing and
 stray ones, and what describes them. Run it after every copy or download.
 
@@ -36,6 +38,7 @@ from bigearthnet.store import MANIFEST, STATISTICS, Store, find_stores
 from bigearthnet.util import command
 from bigearthnet.util.paths import check_path
 from builder import checks, file_checks, source_checks
+from builder.checksums import STORES, check_released, find_table
 from builder.findings import CheckResult, Damaged, Finding, summarize
 from builder.records import RecordIndex
 
@@ -49,6 +52,7 @@ def verify(
     releases: Sequence[Release] = RELEASES,
     quick: bool = False,
     stores: Sequence[Store] | None = None,
+    released: Path | None = None,
     quiet: bool = False,
 ) -> list[CheckResult]:
     """Checks every store of a data directory.
@@ -62,6 +66,8 @@ def verify(
         releases: The releases that stores may be of.
         quick: Checks files alone, and reads no records.
         stores: The stores to check; None for all of the directory, and its tables.
+        released: Table of the releases that stores must be, as in `checksums/`; None
+            for any stores.
         quiet: Shows no progress.
 
     Returns:
@@ -94,6 +100,8 @@ def verify(
             ("files", file_checks.check_files(store, names, quiet=quiet)),
             ("descriptions", file_checks.check_descriptions(store, names)),
         ]
+        if released is not None:
+            todo.append(("release", check_released(store, released)))
         results += _run(store, todo)
     if not quick:
         # Stores are compared with the one that has lost least.
@@ -190,6 +198,9 @@ def _define_flags() -> None:
     flags.DEFINE_bool(
         "quick", False, "Only files: sizes and checksums; read no records."
     )
+    flags.DEFINE_bool(
+        "release", False, "Stores must be releases that checksums/ of this clone lists."
+    )
     command.define_path("source", None, "Archive or folder that it was built from.")
     flags.DEFINE_bool(
         "complete", False, "No patch of the official lists may be missing."
@@ -209,6 +220,7 @@ def _main() -> int:
         complete=values.complete,
         decode=source_checks.decode_with_rasterio if values.rasterio else decode_patch,
         quick=values.quick,
+        released=find_table(STORES) if values.release else None,
     )
     print(summarize(results))
     return int(any(result.num_differences or result.skipped for result in results))

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "sample": "builder.sample",
     "synthesize": "builder.synthesize",
     "patch-table": "builder.patch_table",
+    "manifest": "builder.manifest",
     "demo": "builder.demo",
     "fetch-weights": "baselines.fetch_weights",
     "train": "baselines.train",
