@@ -8,7 +8,7 @@ import os
 import random
 import struct
 import tarfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from bigearthnet.schema.examples import Example, assemble, get_make_example
 from bigearthnet.source.patch import RawPatch, decode_patch
 from builder.build import build
 from builder.sample import write_sample
+from tests.hub import Hub
 
 ARCHIVE = V1.archive("s2")
 S2 = get_config("s2", RELEASES)
@@ -117,6 +118,27 @@ def many_shards(
 def write_archive() -> WriteArchive:
     """The function `write_tar`."""
     return write_tar
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """An empty hub, which the clients in this process talk to, with its token.
+
+    Other processes get `hub.environment(home)`.
+    """
+    import huggingface_hub
+
+    with Hub(tmp_path / "hub") as made:
+        for name, value in made.environment(tmp_path / "home").items():
+            monkeypatch.setenv(name, value)
+        # Read when the library was imported.
+        constants = huggingface_hub.constants
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE
+        template = template.replace(constants.ENDPOINT, made.endpoint)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "ENDPOINT", made.endpoint)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        yield made
 
 
 def build_all(source: Path, data_dir: Path) -> Path:
