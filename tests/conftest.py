@@ -126,13 +126,12 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
     Other processes get `hub.environment(home)`.
     """
-    import huggingface_hub
+    from huggingface_hub import constants
 
     with Hub(tmp_path / "hub") as made:
         for name, value in made.environment(tmp_path / "home").items():
             monkeypatch.setenv(name, value)
         # Read when the library was imported.
-        constants = huggingface_hub.constants
         template = constants.HUGGINGFACE_CO_URL_TEMPLATE
         template = template.replace(constants.ENDPOINT, made.endpoint)
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigearthnet.errors import OptionError, ShardError, StoreError
+from bigearthnet.errors import BigEarthNetError, OptionError, ShardError, StoreError
 from bigearthnet.formats import FORMATS, Format, get_format
 from bigearthnet.release import RELEASES, Release, find_release
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.schema.features import Feature
 from bigearthnet.store.compatibility import check_compatibility
 from bigearthnet.util.files import read_json_object
+from bigearthnet.util.remote import RemotePath
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,20 +31,23 @@ QUARANTINE = "quarantine.jsonl"
 
 
 @dataclass(frozen=True)
-class Store:
-    """One finished folder of shards.
+class Described:
+    """What a finished folder of shards says of itself, wherever it is.
 
     Attributes:
-        folder: The folder.
         config: The configuration that it is of.
         manifest: Content of its manifest.json.
         statistics: Content of its statistics.json.
     """
 
-    folder: Path
     config: Config
     manifest: Mapping[str, Any]
     statistics: Mapping[str, Any]
+
+    @property
+    def place(self) -> Path | RemotePath:
+        """The folder."""
+        raise NotImplementedError
 
     @property
     def format(self) -> Format:
@@ -64,6 +68,42 @@ class Store:
         """Returns what the manifest says of each shard of a split, in order."""
         return [file for file in self.manifest["files"] if file["split"] == split]
 
+    def check_split(self, split: str) -> None:
+        """Checks that there is a split.
+
+        Raises:
+            OptionError: If the store has none of that name.
+        """
+        if split not in self.splits:
+            raise OptionError(
+                f"no split {split!r} in {self.place}: expected one of "
+                f"{', '.join(self.splits)}."
+            )
+
+    def rows(self, split: str) -> list[int]:
+        """Returns how many patches each shard of a split has, in order."""
+        return [file["rows"] for file in self.files(split)]
+
+    def num_patches(self, split: str) -> int:
+        """Returns how many patches a split has; 0 if there is no such split."""
+        return int(self.manifest["splits"].get(split, {"rows": 0})["rows"])
+
+
+@dataclass(frozen=True)
+class Store(Described):
+    """One finished folder of shards on this machine.
+
+    Attributes:
+        folder: The folder.
+    """
+
+    folder: Path
+
+    @property
+    def place(self) -> Path:
+        """The folder."""
+        return self.folder
+
     def shards(self, split: str) -> list[Path]:
         """Returns the shards of a split, in order.
 
@@ -72,11 +112,7 @@ class Store:
             StoreError: If one of them is missing, or has another size than it had when
                 it was written.
         """
-        if split not in self.splits:
-            raise OptionError(
-                f"no split {split!r} in {self.folder}: expected one of "
-                f"{', '.join(self.splits)}."
-            )
+        self.check_split(split)
         for file in self.files(split):
             path = self.folder / file["name"]
             found = path.stat().st_size if path.is_file() else None
@@ -88,16 +124,8 @@ class Store:
                 )
         return [self.folder / file["name"] for file in self.files(split)]
 
-    def rows(self, split: str) -> list[int]:
-        """Returns how many patches each shard of a split has, in order."""
-        return [file["rows"] for file in self.files(split)]
 
-    def num_patches(self, split: str) -> int:
-        """Returns how many patches a split has; 0 if there is no such split."""
-        return int(self.manifest["splits"].get(split, {"rows": 0})["rows"])
-
-
-def read_labels(store: Store, split: str) -> pa.ListArray:
+def read_labels(store: Described, split: str) -> pa.ListArray:
     """Reads the class ids of every stored patch of a split, in its first label set.
 
     Args:
@@ -114,7 +142,7 @@ def read_labels(store: Store, split: str) -> pa.ListArray:
 
     from bigearthnet.formats.parquet import open_file
 
-    with open_file(store.folder / PATCHES) as file:
+    with open_file(store.place / PATCHES) as file:
         table = file.read(columns=["labels", "split", "stored"])
     table = table.filter(pc.and_(table["stored"], pc.equal(table["split"], split)))
     return table["labels"].combine_chunks()
@@ -231,6 +259,13 @@ def read_store(folder: Path, releases: Sequence[Release]) -> Store:
         StoreError: If it is of another release, was written with other classes, bands
             or splits than that has, or its statistics are of another build.
     """
+    return Store(*read_descriptions(folder, releases), folder)
+
+
+def read_descriptions(
+    folder: Path | RemotePath, releases: Sequence[Release]
+) -> tuple[Config, Mapping[str, Any], Mapping[str, Any]]:
+    """Reads configuration, manifest and statistics; see `read_store`."""
     manifest = _read_json(folder / MANIFEST)
     name = manifest.get("release")
     if not isinstance(name, str):
@@ -244,7 +279,7 @@ def read_store(folder: Path, releases: Sequence[Release]) -> Store:
     config = _check_manifest(manifest, folder / MANIFEST, release)
     statistics = _read_json(folder / STATISTICS)
     check_compatibility(manifest, statistics, config, folder)
-    return Store(folder, config, manifest, statistics)
+    return config, manifest, statistics
 
 
 # What the manifest gives as integers of each file.
@@ -252,7 +287,7 @@ _NUMBERS = ("rows", "bytes", "data_bytes")
 
 
 def _check_manifest(
-    manifest: Mapping[str, Any], path: Path, release: Release
+    manifest: Mapping[str, Any], path: Path | RemotePath, release: Release
 ) -> Config:
     """Returns the configuration that a manifest names, if it is a whole manifest."""
     try:
@@ -284,8 +319,10 @@ def _is_below(name: str) -> bool:
     return not name.startswith("/") and ".." not in name.split("/")
 
 
-def _read_json(path: Path) -> Mapping[str, Any]:
+def _read_json(path: Path | RemotePath) -> Mapping[str, Any]:
     try:
         return read_json_object(path)
+    except BigEarthNetError:
+        raise
     except (OSError, ValueError) as cause:
         raise ShardError(f"{path} cannot be read: {cause}. Build again.") from None

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 # What file systems without hard links say.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
@@ -148,7 +148,11 @@ def write_json(content: Mapping[str, object], path: Path) -> None:
     write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", path)
 
 
-def read_json_object(path: Path) -> dict[str, Any]:
+class _Readable(Protocol):
+    def read_text(self, encoding: str) -> str: ...
+
+
+def read_json_object(path: _Readable) -> dict[str, Any]:
     """Reads what `write_json` wrote, in a file that may be damaged by now.
 
     Raises:
