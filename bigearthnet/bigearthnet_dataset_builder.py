@@ -31,6 +31,7 @@ from bigearthnet.schema.features import nest, tfds_features
 from bigearthnet.source import open_source
 from bigearthnet.source.patch import Patch, decode_patch
 from bigearthnet.store import MANIFEST, read_store
+from bigearthnet.store.remote import check_same_patches, open_origin
 from bigearthnet.store.result import ShardInfo
 from bigearthnet.util.files import link_files, sync_folder, sync_tree
 
@@ -56,6 +57,18 @@ class Builder(  # type: ignore[call-arg]
         super().__init_subclass__(**{**options, "skip_registration": True})
         _describe_release(cls)
 
+    def __init__(self, *, source: Path | str | None = None, **options: Any) -> None:
+        """Takes the options of `tfds.core.DatasetBuilder`, and a source.
+
+        Args:
+            source: A published Parquet store to prepare the data set of, in place of
+                the archive: its URL (`hf://datasets/ORG/NAME@REVISION`, `s3://`,
+                `gs://`, `https://`), or a folder. None for the archive.
+            options: The others, of TFDS.
+        """
+        self._source = source
+        super().__init__(**options)
+
     @property
     def config(self) -> Config:
         """The configuration that is built."""
@@ -80,8 +93,10 @@ class Builder(  # type: ignore[call-arg]
         """
         refuse_options(self.info.file_format.value, download_config)
         again = download_config.download_mode.force_download
-        sources = self._find_sources(dl_manager, again)
-        job = Job(self.config, sources, ("tfrecord",), BuildOptions())
+        source = self._source
+        origin = None if source is None else open_origin(source, self.config)
+        sources = () if origin else self._find_sources(dl_manager, again)
+        job = Job(self.config, sources, ("tfrecord",), BuildOptions(), origin)
         output = Path(self.data_dir)
         with open_workspace(self._workspace, identify_build(job)) as work:
             version = self.RELEASE.data_version
@@ -109,7 +124,17 @@ class Builder(  # type: ignore[call-arg]
         """Prepares the data set; see `tfds.core.DatasetBuilder`.
 
         What was interrupted is resumed.
+
+        Raises:
+            OptionError: If the data set is prepared, of other patches than the source
+                has.
         """
+        chosen = options.get("download_config") or tfds.download.DownloadConfig()
+        folder = Path(self.data_dir)
+        is_kept = not chosen.download_mode.overwrite_dataset
+        if self._source and is_kept and (folder / MANIFEST).is_file():
+            origin = open_origin(self._source, self.config)
+            check_same_patches(read_store(folder, [self.RELEASE]), origin)
         super().download_and_prepare(**options)
         if self._workspace.exists():
             # Not before the name that TFDS gave the folder is durable.

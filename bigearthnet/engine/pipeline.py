@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from bigearthnet.engine.convert import convert
 from bigearthnet.engine.job import Job
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.shards import plan_shards
@@ -51,9 +52,11 @@ def run(job: Job, work: Workspace) -> BuildResult:
         DiskSpaceError: If the result would not fit on the disk.
         JournalError: If the index or a bucket of the spool is damaged or missing.
         OptionError: If no patch is left to store.
+        StoreError, ShardError, DownloadError: If the store that it is made of is not
+            what its manifest says, is damaged, or cannot be had.
     """
     start = time.monotonic()
-    result = encode(job, work)
+    result = (encode if job.store is None else convert)(job, work)
     if not work.is_published:
         for form in job.formats:
             seconds = time.monotonic() - start

@@ -173,6 +173,8 @@ def read_row_group(
     Raises:
         ShardError, StoreError, DownloadError: See `open_file`.
     """
+    if isinstance(source, RemotePath):
+        source = fetch_row_group(source, footer, group, columns)
     options = {"metadata": footer, "page_checksum_verification": True}
     with open_file(source, **options) as file:
         return file.read_row_group(group, columns=columns)

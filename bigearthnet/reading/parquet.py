@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bigearthnet.formats.columns import decode_column
+from bigearthnet.formats.columns import decode_feature
 from bigearthnet.formats.parquet import read_footer, read_row_group
 from bigearthnet.reading.batches import (
     Batch,
@@ -157,14 +157,8 @@ class ParquetReader:
 
 
 def _decode(table: pa.Table, column: Column) -> npt.NDArray[Any]:
-    group, _, field = column.stored.name.partition("/")
-    chunks = table[group].chunks
-    if field:
-        chunks = [chunk.field(field) for chunk in chunks]
-    arrays = [decode_column(chunk, column.stored) for chunk in chunks]
-    if column.band is not None:
-        arrays = [array[:, column.band] for array in arrays]
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    array = decode_feature(table, column.stored)
+    return array if column.band is None else array[:, column.band]
 
 
 def _mix(groups: Iterable[Batch], order: npt.NDArray[np.int64], rest: Batch) -> Batch:

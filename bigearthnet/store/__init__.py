@@ -140,12 +140,26 @@ def read_labels(store: Described, split: str) -> pa.ListArray:
     """
     import pyarrow.compute as pc
 
+    table = read_patches(store, ["labels", "split", "stored"])
+    table = table.filter(pc.and_(table["stored"], pc.equal(table["split"], split)))
+    return table["labels"].combine_chunks()
+
+
+def read_patches(store: Described, columns: Sequence[str] | None = None) -> pa.Table:
+    """Reads the table of patches of a store; see `manifest.make_patches_table`.
+
+    Args:
+        store: The store.
+        columns: Which columns; None for all.
+
+    Raises:
+        ShardError: If it is missing or damaged.
+        StoreError, DownloadError: If it is missing at a URL, or cannot be had.
+    """
     from bigearthnet.formats.parquet import open_file
 
     with open_file(store.place / PATCHES) as file:
-        table = file.read(columns=["labels", "split", "stored"])
-    table = table.filter(pc.and_(table["stored"], pc.equal(table["split"], split)))
-    return table["labels"].combine_chunks()
+        return file.read(columns=columns)
 
 
 def default_data_dir() -> Path:

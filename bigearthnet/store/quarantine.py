@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bigearthnet.errors import PatchError, QuarantineError, ShardError
+from bigearthnet.errors import BigEarthNetError, PatchError, QuarantineError, ShardError
 from bigearthnet.util.files import write_text
+from bigearthnet.util.remote import RemotePath
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,13 @@ def write_quarantine(patches: tuple[BadPatch, ...], path: Path) -> None:
     write_text("".join(lines), path)
 
 
-def read_quarantine(path: Path) -> tuple[BadPatch, ...]:
+def read_quarantine(path: Path | RemotePath) -> tuple[BadPatch, ...]:
     """Reads `quarantine.jsonl`; empty if there is none.
 
     Raises:
         ShardError: If it is damaged.
     """
-    if not path.exists():
+    if isinstance(path, Path) and not path.exists():
         return ()
     try:
         # Not splitlines(), which knows more ends of lines than JSON escapes.
@@ -84,5 +85,7 @@ def read_quarantine(path: Path) -> tuple[BadPatch, ...]:
         if rest:
             raise ValueError("its last line is cut off")
         return tuple(BadPatch(**json.loads(line)) for line in lines)
+    except BigEarthNetError:
+        raise
     except (OSError, ValueError, TypeError) as cause:
         raise ShardError(f"{path} cannot be read ({cause}). Build again.") from None

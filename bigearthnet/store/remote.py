@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from bigearthnet.errors import OptionError, StoreError
 from bigearthnet.release import Release
-from bigearthnet.schema.configs import Config
+from bigearthnet.schema.configs import Config, list_configs
 from bigearthnet.store import (
     MANIFEST,
     Described,
     Store,
     open_store,
     read_descriptions,
+    read_patches,
+    read_store,
 )
+from bigearthnet.util.files import encode_json
 from bigearthnet.util.remote import RemotePath, is_url, parse_url
 
 
@@ -94,3 +99,83 @@ def open_anywhere(
             "first)."
         )
     return store
+
+
+AnyStore: TypeAlias = Store | RemoteStore
+
+
+def open_origin(place: Path | str, config: Config) -> AnyStore:
+    """Opens the Parquet store that a configuration can be made of.
+
+    Args:
+        place: A URL, see `util.remote.parse_url`; the folder of a store; or a data
+            directory.
+        config: The configuration that is made of it.
+
+    Raises:
+        OptionError, StoreError, ShardError, DownloadError: As in `open_anywhere`.
+    """
+    if is_url(place):
+        return read_remote_store(parse_url(str(place)), config.release)
+    folder = Path(place).expanduser().absolute()
+    if (folder / MANIFEST).is_file():
+        return read_store(folder, [config.release])
+    choices = list_configs([config.release]).values()
+    fitting = [one for one in choices if one.columns and _is_same(one, config)]
+    if not fitting:
+        raise OptionError(f"config {config.name} cannot be made of a Parquet store.")
+    return open_store(folder, fitting[0], "parquet")
+
+
+def check_origin(store: AnyStore, config: Config) -> None:
+    """Checks that a configuration can be made of a store.
+
+    Raises:
+        OptionError: If the store has other patches or bands, or is no Parquet store.
+    """
+    if store.format.name != "parquet" or not _is_same(store.config, config):
+        raise OptionError(
+            f"{store.place} is a store of config {store.config.name} in the format "
+            f"{store.format.name}: config {config.name} is made of a Parquet store of "
+            "the same release, archives and split scheme."
+        )
+
+
+def _is_same(one: Config, other: Config) -> bool:
+    """Whether two configurations have the same patches and bands."""
+    return (one.release.name, one.choice.scheme, one.archives) == (
+        other.release.name,
+        other.choice.scheme,
+        other.archives,
+    )
+
+
+def describe_origin(store: AnyStore) -> dict[str, str | None]:
+    """Returns which store it is, as JSON: `url`, `revision`, and `manifest_sha256`."""
+    revision = store.place.revision if isinstance(store, RemoteStore) else None
+    return {
+        "url": str(store.place),
+        "revision": revision,
+        "manifest_sha256": hashlib.sha256(encode_json(store.manifest)).hexdigest(),
+    }
+
+
+def check_same_patches(prepared: Store, origin: AnyStore) -> None:
+    """Checks that what is prepared already has the patches of a store.
+
+    Raises:
+        OptionError: If it has others.
+        ShardError, StoreError, DownloadError: If a table of patches cannot be read.
+    """
+    one, other = (store.manifest["patches"]["sha256"] for store in (prepared, origin))
+    if one != other and not read_patches(prepared).equals(read_patches(origin)):
+        counts = ", ".join(
+            f"{sum(map(store.num_patches, store.splits)):,} in {store.place}"
+            for store in (prepared, origin)
+        )
+        raise OptionError(
+            f"{prepared.folder} was prepared from something else than {origin.place}: "
+            f"patches, labels or splits differ ({counts}). Choose another data_dir, or "
+            "delete what is there to prepare it again; without source, it is loaded as "
+            "it is."
+        )

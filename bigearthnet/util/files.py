@@ -144,8 +144,13 @@ def write_all(
 
 
 def write_json(content: Mapping[str, object], path: Path) -> None:
-    """Writes JSON for people and programs; see `write_text`."""
-    write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", path)
+    """Writes JSON for people and programs; see `write_bytes`."""
+    write_bytes(encode_json(content), path)
+
+
+def encode_json(content: Mapping[str, object]) -> bytes:
+    """Returns what `write_json` writes."""
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 class _Readable(Protocol):
