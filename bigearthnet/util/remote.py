@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
+import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -36,6 +38,12 @@ _PACKAGES = {
 _WAITS_S = (0.5, 2.0, 8.0)
 # Statuses of a request that may succeed later (RFC 9110, 15.5 and 15.6; RFC 6585, 4).
 _TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
+
+# Loggers of the clients, whose lines have the addresses that requests are signed with.
+_LOGGERS = (
+    *("httpx", "httpx2", "httpcore", "httpcore2", "urllib3", "aiohttp"),
+    *("botocore", "aiobotocore", "s3fs", "gcsfs", "google", "fsspec"),
+)
 
 _Value = TypeVar("_Value")
 
@@ -119,14 +127,6 @@ class RemotePath:
         """
         if self.nbytes is not None and (found := self.find_nbytes()) != self.nbytes:
             raise _wrong_size(self, found)
-
-    def list_names(self) -> list[str]:
-        """Returns the paths of all files below a folder.
-
-        Raises:
-            StoreError, DownloadError: As in `read_bytes`.
-        """
-        return _repeat(lambda: _list_names(self.target), self)
 
     def open(self, ranges: Iterable[tuple[int, int]] = ()) -> RangeFile:
         """Opens a file of which parts are to be read.
@@ -231,6 +231,7 @@ def _pin(path: RemotePath) -> RemotePath:
 def _connect(url: str) -> tuple[Any, str]:
     """Returns fsspec's file system of a URL, and what it calls the path."""
     scheme = urlsplit(url).scheme
+    _silence_clients()
     try:
         import fsspec
 
@@ -242,6 +243,17 @@ def _connect(url: str) -> tuple[Any, str]:
             f"{_PACKAGES[scheme]}, or install the extra [hub]."
         ) from None
     return system, path
+
+
+@functools.cache
+def _silence_clients() -> None:
+    """Keeps the clients from logging requests, unless somebody has asked for that.
+
+    absl, of TFDS and our commands, shows INFO.
+    """
+    for logger in map(logging.getLogger, _LOGGERS):
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)
 
 
 def _read_all(url: str) -> bytes:
@@ -262,12 +274,6 @@ def _read_range(url: str, start: int, stop: int, nbytes: int | None) -> bytes:
 def _find_nbytes(url: str) -> int:
     system, path = _connect(url)
     return int(system.size(path))
-
-
-def _list_names(url: str) -> list[str]:
-    system, path = _connect(url)
-    start = len(path.rstrip("/")) + 1
-    return sorted(name[start:] for name in system.find(path))
 
 
 def _repeat(call: Callable[[], _Value], path: RemotePath) -> _Value:
