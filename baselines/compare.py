@@ -34,6 +34,7 @@ from baselines.comparison.report import Section, make_blocks, make_json
 from baselines.comparison.tables import make_headline_table
 from bigearthnet.errors import OptionError
 from bigearthnet.report.page import Block, render_page
+from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.files import write_bytes, write_json, write_text
 from bigearthnet.util.options import check_seed
@@ -66,12 +67,14 @@ def compare(
         What was found out, a section for each split scheme.
 
     Raises:
-        OptionError: If an option has no meaning.
+        OptionError: If an option has no meaning, or the output must not be there; see
+            `store.outputs.check_output`.
         ResultError: If an evaluation is missing or damaged, or runs must not be
             compared. Nothing is written then.
         BigEarthNetError: If the store of the pictures is missing or damaged.
     """
     check_seed(seed)
+    check_output(output, "output")
     if not workdirs:
         raise OptionError("workdirs: expected at least one.")
     if num_examples < 0:
@@ -100,8 +103,8 @@ def _write(blocks: Sequence[Block], sections: Sequence[Section], output: Path) -
 
 
 def _define_flags() -> None:
-    flags.DEFINE_list("workdirs", None, "Folders of trained models.", required=True)
-    flags.DEFINE_string("output", "comparison", "Folder for the reports.")
+    command.define_path_list("workdirs", "Folders of trained models.")
+    command.define_path("output", "comparison", "Folder for the reports.")
     flags.DEFINE_string("split", "test", "Split that was evaluated.")
     flags.DEFINE_string(
         "labels",
@@ -109,21 +112,20 @@ def _define_flags() -> None:
         "Classes: clc_level2, say, for models that learnt them and scores that were "
         "derived; by default those that the models learnt.",
     )
-    flags.DEFINE_string("data_dir", None, "Data directory, for pictures of examples.")
+    command.define_path("data_dir", None, "Data directory, for pictures of examples.")
     flags.DEFINE_integer("examples", 6, "Example patches.")
     flags.DEFINE_integer("seed", 0, "Seed of resamples, flips and examples.")
 
 
 def _main() -> None:
-    data_dir = command.optional_path_flag("data_dir")
     command.check_packages("baselines", "sklearn", "scipy", "jinja2", "jsonschema")
-    output = command.path_flag("output")
+    output = flags.FLAGS.output
     sections = compare(
-        [Path(workdir).expanduser() for workdir in flags.FLAGS.workdirs],
+        flags.FLAGS.workdirs,
         output,
         split=flags.FLAGS.split,
         labels=flags.FLAGS.labels,
-        data_dir=data_dir,
+        data_dir=flags.FLAGS.data_dir,
         num_examples=flags.FLAGS.examples,
         seed=flags.FLAGS.seed,
     )

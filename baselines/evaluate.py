@@ -35,6 +35,7 @@ from baselines.settings import NO_SPLIT, share_split, split_names
 from baselines.stored_rows import open_random_access
 from baselines.trained import Trained, check_frozen_weights, load_trained_part
 from bigearthnet.release.nomenclature import CLC43, CLC_LEVEL1, CLC_LEVEL2, Nomenclature
+from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.progress import Progress
 
@@ -91,6 +92,8 @@ def evaluate(
     """
     start = time.monotonic()
     split_names(split)
+    if data.features_dir is not None:
+        check_output(data.features_dir, "features_dir")
     predict(np.zeros((0, 0), np.float32), threshold)  # refuses it before the work
     trained = load_trained_part(folder)
     chosen = trained.run.settings
@@ -197,8 +200,8 @@ def _derive(scores: Scores, target: Nomenclature | None) -> Scores:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("workdir", None, "Folder of the trained model.", required=True)
-    flags.DEFINE_string("data_dir", None, "Data directory of the build.", required=True)
+    command.define_path("workdir", None, "Folder of the trained model.", required=True)
+    command.define_path("data_dir", None, "Data directory, or store.", required=True)
     flags.DEFINE_string("split", "test", "Splits to evaluate, joined by +.")
     flags.DEFINE_float("threshold", DEFAULT_THRESHOLD, "Threshold of the headline.")
     flags.DEFINE_bool(
@@ -206,21 +209,21 @@ def _define_flags() -> None:
         True,
         "Adds results at a threshold tuned on the validation split of the training.",
     )
-    flags.DEFINE_string("weights_path", None, "TF-Slim checkpoint of inception_v2.")
-    flags.DEFINE_string(
+    command.define_path("weights_path", None, "TF-Slim checkpoint of inception_v2.")
+    command.define_path(
         "features_dir", None, "Folder of its features; by default in the workdir."
     )
 
 
 def _main() -> None:
     command.check_packages("baselines", "tensorflow", "sklearn", "jsonschema")
-    folder = command.path_flag("workdir")
+    folder = flags.FLAGS.workdir
     results = evaluate(
         folder,
         Data(
-            command.path_flag("data_dir"),
-            command.optional_path_flag("weights_path"),
-            command.optional_path_flag("features_dir"),
+            flags.FLAGS.data_dir,
+            flags.FLAGS.weights_path,
+            flags.FLAGS.features_dir,
         ),
         split=flags.FLAGS.split,
         threshold=flags.FLAGS.threshold,

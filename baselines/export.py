@@ -39,6 +39,7 @@ from baselines.model_card import (
 )
 from baselines.trained import PROBABILITIES, Trained, load_trained_model
 from bigearthnet.errors import OptionError
+from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.files import sync_tree, write_json
 
@@ -69,12 +70,14 @@ def export(folder: Path, output: Path, *, weights_path: Path | None = None) -> f
         Largest difference between probabilities of the exported and the trained model.
 
     Raises:
-        OptionError: If the output exists.
+        OptionError: If the output exists, or must not be there; see
+            `store.outputs.check_output`.
         WeightsError: If the folder holds no trained model, weights are others, or what
             was exported gives other probabilities.
         ResultError: If an evaluation in the workdir is damaged or of other weights.
         OSError: If a file cannot be written.
     """
+    check_output(output, "output")
     if output.exists():
         raise OptionError(
             f"output: {output} exists; expected the path of a new folder."
@@ -172,19 +175,19 @@ def make_patches(model: keras.Model) -> Inputs:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("workdir", None, "Folder of the trained model.", required=True)
-    flags.DEFINE_string("output", None, "Folder to make.", required=True)
-    flags.DEFINE_string("weights_path", None, "TF-Slim checkpoint of inception_v2.")
+    command.define_path("workdir", None, "Folder of the trained model.", required=True)
+    command.define_path("output", None, "Folder to make.", required=True)
+    command.define_path("weights_path", None, "TF-Slim checkpoint of inception_v2.")
 
 
 def _main() -> None:
     command.check_packages("baselines", "tensorflow", "jsonschema")
     logging.set_verbosity(logging.WARNING)  # not each file that TensorFlow writes
-    output = command.path_flag("output")
+    output = flags.FLAGS.output
     difference = export(
-        command.path_flag("workdir"),
+        flags.FLAGS.workdir,
         output,
-        weights_path=command.optional_path_flag("weights_path"),
+        weights_path=flags.FLAGS.weights_path,
     )
     print(
         f"{output}: {SAVED_MODEL}/, {MODEL}, {LABELS}, {CARD}\nprobabilities differ "

@@ -146,12 +146,12 @@ def _describe(members: list[tarfile.TarInfo]) -> str:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("output", "weights", "Folder for the weights.")
+    command.define_path("output", "weights", "Folder for the weights.")
     flags.DEFINE_string("mirror", None, "URL of the archive, tried before the others.")
 
 
 def _main() -> None:
-    output = command.path_flag("output")
+    output = flags.FLAGS.output
     written = fetch_weights(output, mirror=flags.FLAGS.mirror)
     print(
         f"{output / written.name}: {written.nbytes:,} bytes, sha256 {written.sha256}\n"

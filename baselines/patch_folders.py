@@ -12,6 +12,7 @@ import numpy.typing as npt
 from bigearthnet.errors import PatchError
 from bigearthnet.release import V1
 from bigearthnet.release.patch_ids import PatchId
+from bigearthnet.release.published import explain
 from bigearthnet.source.folder import read_patch_file
 from bigearthnet.source.patch import RawPatch, decode_patch
 
@@ -48,7 +49,7 @@ def read_patch_folder(folder: Path) -> PatchFolder:
     if not folder.is_dir():
         raise PatchError(
             f"no folder at {folder}: expected one that holds the 12 bands and the JSON "
-            "of a patch.",
+            f"of a patch.{explain(patch_id)}",
             patch_id=patch_id,
         )
     PatchId.parse(patch_id)

@@ -27,8 +27,10 @@ from baselines.trained import Trained, load_trained_model
 from bigearthnet.errors import OptionError
 from bigearthnet.release.bands import GROUPS
 from bigearthnet.release.nomenclature import CLC43, remap_ids
+from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.files import write_bytes
+from bigearthnet.util.paths import local_path
 
 # Patches of a forward pass.
 _BATCH_SIZE = 64
@@ -79,27 +81,29 @@ def encode_prediction(prediction: Prediction) -> dict[str, Any]:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("workdir", None, "Folder of the trained model.", required=True)
-    flags.DEFINE_multi_string(
-        "patch", [], "Folder of a patch; --patch= may be left out."
+    command.define_path("workdir", None, "Folder of the trained model.", required=True)
+    command.define_repeated_path(
+        "patch", "Folder of a patch; --patch= may be left out."
     )
-    flags.DEFINE_string("output", "predictions", "Folder for the pictures.")
+    command.define_path("output", "predictions", "Folder for the pictures.")
     flags.DEFINE_float(
         "threshold", DEFAULT_THRESHOLD, "Threshold of what is predicted."
     )
-    flags.DEFINE_string("weights_path", None, "TF-Slim checkpoint of inception_v2.")
+    command.define_path("weights_path", None, "TF-Slim checkpoint of inception_v2.")
 
 
 def _main(arguments: Sequence[str]) -> None:
     command.check_packages("baselines", "tensorflow", "jsonschema", "matplotlib")
-    threshold, output = flags.FLAGS.threshold, command.path_flag("output")
-    folders = [Path(folder).expanduser() for folder in [*flags.FLAGS.patch, *arguments]]
+    threshold = flags.FLAGS.threshold
+    output = flags.FLAGS.output
+    check_output(output, "output")
+    folders = [*flags.FLAGS.patch, *(local_path(a, "patch") for a in arguments)]
     if not folders:
         raise OptionError("expected the folder of a patch, or of several.")
     if not 0 < threshold <= 1:
         raise OptionError(f"threshold: expected in (0, 1], got {threshold!r}.")
-    folder = command.path_flag("workdir")
-    trained = load_trained_model(folder, command.optional_path_flag("weights_path"))
+    folder = flags.FLAGS.workdir
+    trained = load_trained_model(folder, flags.FLAGS.weights_path)
     results = read_evaluations(folder, trained.weights_sha256)
     remarks = list(find_warnings(trained.run, results))
     output.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """Trains one of the paper's models, or resumes a training that was stopped.
 
 The flagfiles of the runs lie in baselines/flags/; --run=NAME takes one of them wherever
-the package is installed, and flags after it change it. A folder holds one run: the same
+the package is installed, and other flags change it. A folder holds one run: the same
 command resumes it where it stopped, and ends with the same bits on the same machine;
 other settings are refused. WORKDIR then has
 
@@ -21,7 +21,6 @@ Example:
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +38,10 @@ from baselines.stored_rows import open_random_access
 from baselines.training import Outputs, Trainer, check_options
 from baselines.workdir import Run
 from bigearthnet.errors import OptionError
+from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.files import write_json
-from bigearthnet.util.options import check_tensorflow
+from bigearthnet.util.options import check_tensorflow, look_up
 
 _FLAGS_FOLDER = Path(__file__).parent / "flags"
 
@@ -70,7 +70,8 @@ def train(
         quiet: Shows no progress.
 
     Raises:
-        OptionError: If settings, data and folder do not go together.
+        OptionError: If settings, data and folder do not go together, or a folder must
+            not be there; see `store.outputs.check_output`.
         StoreError: If there is no store, or one of its files is missing.
         ShardError: If the store is damaged.
         WeightsError: If the weights of inception_v2 are missing or are others.
@@ -81,6 +82,9 @@ def train(
         raise OptionError(
             f"checkpoint_every_steps: expected 0 or more, got {checkpoint_every_steps}."
         )
+    check_output(folder, "workdir")
+    if features_dir is not None:
+        check_output(features_dir, "features_dir")
     check_tensorflow("baselines.train")
     outputs = Outputs(
         folder / workdir.CHECKPOINTS,
@@ -190,36 +194,22 @@ def _run_training(
     return trainer
 
 
-def expand_run(argv: Sequence[str]) -> list[str]:
-    """Replaces --run=NAME by --flagfile= with the flagfile of that name.
-
-    Args:
-        argv: The command line.
+def find_run(name: str) -> Path:
+    """Finds a flagfile that comes with the package.
 
     Raises:
-        OptionError: If there is no such flagfile.
+        OptionError: If there is none of that name.
     """
-    expanded = []
-    for argument in argv:
-        name, _, run = argument.lstrip("-").partition("=")
-        if name == "run" and argument.startswith("-"):
-            known = sorted(path.stem for path in _FLAGS_FOLDER.glob("*.flags"))
-            if run not in known:
-                raise OptionError(
-                    f"run: expected --run= and one of {', '.join(known)}, got "
-                    f"{argument!r}."
-                )
-            argument = f"--flagfile={_FLAGS_FOLDER / run}.flags"
-        expanded.append(argument)
-    return expanded
+    runs = {path.stem: path for path in sorted(_FLAGS_FOLDER.glob("*.flags"))}
+    return look_up(runs, name, "run")
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("data_dir", None, "Data directory of the build.", required=True)
-    flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
+    command.define_path("data_dir", None, "Data directory, or store.", required=True)
+    command.define_path("workdir", None, "Folder of the run.", required=True)
     flags.DEFINE_string("run", None, "Flagfile that comes with the package, by name.")
-    flags.DEFINE_string("weights_path", None, "TF-Slim checkpoint of inception_v2.")
-    flags.DEFINE_string(
+    command.define_path("weights_path", None, "TF-Slim checkpoint of inception_v2.")
+    command.define_path(
         "features_dir", None, "Folder of its features; by default in the workdir."
     )
     flags.DEFINE_integer(
@@ -234,14 +224,14 @@ def _main() -> None:
     values = flags.FLAGS
     train(
         settings.from_flags(),
-        command.path_flag("data_dir"),
-        command.path_flag("workdir"),
-        weights_path=command.optional_path_flag("weights_path"),
-        features_dir=command.optional_path_flag("features_dir"),
+        values.data_dir,
+        values.workdir,
+        weights_path=values.weights_path,
+        features_dir=values.features_dir,
         checkpoint_every_steps=values.checkpoint_every_steps,
         restart=values.restart,
     )
 
 
 if __name__ == "__main__":
-    command.run(_main, _define_flags, change_arguments=expand_run)
+    command.run(_main, _define_flags, flag_files={"run": find_run})

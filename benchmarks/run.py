@@ -149,11 +149,11 @@ def _define_flags() -> None:
     flags.DEFINE_integer("num_few", 600, "Patches for peers that are slow.")
     flags.DEFINE_integer("rounds", 3, "Counted runs of each program.")
     flags.DEFINE_list("only", [], "Only rows whose names begin so, and their limits.")
-    flags.DEFINE_string("work", "benchmarks-work", "Folder for archives and stores.")
-    flags.DEFINE_string(
-        "environments", "", "Folder for the peers' environments; else in --work."
+    command.define_path("work", "benchmarks-work", "Folder for archives and stores.")
+    command.define_path(
+        "environments", None, "Folder for the peers' environments; else in --work."
     )
-    flags.DEFINE_string("output", "benchmarks-results", "Folder for the results.")
+    command.define_path("output", "benchmarks-results", "Folder for the results.")
     flags.DEFINE_integer("timeout", 1800, "Seconds after which a program is killed.")
     flags.DEFINE_bool("list", False, "Only list the rows.")
 
@@ -165,15 +165,11 @@ def _main() -> None:
         for row in rows:
             print(f"{row.name:32} {row.title}")
         return
-    work = command.path_flag("work").resolve()
-    environments = (
-        command.path_flag("environments").resolve()
-        if values.environments
-        else work / "environments"
-    )
+    work = values.work.resolve()
+    environments = (values.environments or work / "environments").resolve()
     sources = Sources(work, environments, values.num_patches, values.num_few)
     results = run_all(rows, sources, values.rounds, values.timeout)
-    output = command.path_flag("output")
+    output = values.output
     names = ("num_patches", "num_few", "rounds", "only")
     options = {name: values[name].value for name in names}
     write_results(results, output, measure.describe_machine(), options)

@@ -124,18 +124,18 @@ def draw(found: dict[int, list[RowResult]], path: Path) -> None:
 def _define_flags() -> None:
     flags.DEFINE_list("sizes", ["3000", "30000"], "Patches of each archive.")
     flags.DEFINE_integer("rounds", 3, "Counted runs of each program.")
-    flags.DEFINE_string("work", "benchmarks-work", "Folder for archives and stores.")
-    flags.DEFINE_string("output", "benchmarks-results", "Folder for the results.")
+    command.define_path("work", "benchmarks-work", "Folder for archives and stores.")
+    command.define_path("output", "benchmarks-results", "Folder for the results.")
     flags.DEFINE_string("name", "sizes", "Name of the files there.")
     flags.DEFINE_integer("timeout", 1800, "Seconds after which a program is killed.")
 
 
 def _main() -> None:
     values = flags.FLAGS
-    output = command.path_flag("output")
+    output = flags.FLAGS.output
     output.mkdir(parents=True, exist_ok=True)
     sizes = [int(size) for size in values.sizes]
-    work = command.path_flag("work").resolve()
+    work = flags.FLAGS.work.resolve()
     found = measure_sizes(sizes, work, values.rounds, values.timeout)
     content = {
         "machine": measure.describe_machine(),

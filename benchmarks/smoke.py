@@ -144,14 +144,14 @@ def smoke(work: Path, data_dir: Path, seeds: int) -> dict[str, Any]:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("work", None, "Folder for everything.", required=True)
-    flags.DEFINE_string("output", None, "Folder that gets smoke.json.")
+    command.define_path("work", None, "Folder for everything.", required=True)
+    command.define_path("output", None, "Folder that gets smoke.json.")
     flags.DEFINE_integer("num_patches", 3_000, "Patches of the synthetic archive.")
     flags.DEFINE_integer("seeds", 3, "Seeds of each model.")
 
 
 def _main() -> int:
-    values, work = flags.FLAGS, command.path_flag("work")
+    values, work = flags.FLAGS, flags.FLAGS.work
     data_dir = work / f"data-{values.num_patches}"
     if not data_dir.exists():
         archive = work / "synthetic.tar.gz"
@@ -166,7 +166,7 @@ def _main() -> int:
     found = smoke(runs, data_dir, values.seeds)
     text = json.dumps({"patches": values.num_patches, **found}, indent=1) + "\n"
     if values.output is not None:
-        path = command.path_flag("output") / "smoke.json"
+        path = values.output / "smoke.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     print(text)

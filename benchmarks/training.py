@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from baselines.feature_data import FeatureData
 from baselines.models import build_trained_part
@@ -29,7 +28,7 @@ from baselines.models.preprocessing import choose_statistics
 from baselines.optimizers import choose_strategy, make_optimizer
 from baselines.settings import Settings
 from baselines.train import open_train_data
-from bigearthnet.errors import BigEarthNetError
+from bigearthnet.util import command
 from bigearthnet.util.files import write_json
 
 if TYPE_CHECKING:
@@ -145,32 +144,23 @@ def format_results(results: dict[str, Any]) -> str:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("data_dir", None, "Data directory of the build.", required=True)
+    command.define_path("data_dir", None, "Data directory of the build.", required=True)
     flags.DEFINE_integer("batch_size", 128, "Patches of a batch.")
-    flags.DEFINE_string("output", None, "JSON file to write.")
+    command.define_path("output", None, "JSON file to write.")
 
 
-def _main(argv: list[str]) -> int:
+def _main() -> None:
     values = flags.FLAGS
-    if len(argv) > 1:
-        print(f"error: unexpected argument {argv[1]!r}; see --help", file=sys.stderr)
-        return 1
-    try:
-        results = {
-            "input": measure_input(Path(values.data_dir), values.batch_size),
-            "head_rate": measure_head(),
-        }
-    except (BigEarthNetError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    results = {
+        "input": measure_input(values.data_dir, values.batch_size),
+        "head_rate": measure_head(),
+    }
     print(format_results(results))
     if values.output:
-        write_json(results, Path(values.output))
+        write_json(results, values.output)
     else:
         print(json.dumps(results))
-    return 0
 
 
 if __name__ == "__main__":
-    _define_flags()
-    app.run(_main)
+    command.run(_main, _define_flags)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,21 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from bigearthnet.download import fetch
+from bigearthnet.download.local import (
+    Found,
+    count_missing,
+    describe_found,
+    find_archive,
+)
 from bigearthnet.engine.identity import identify_build
 from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.leftovers import remove_finished, remove_leftovers
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.pipeline import run
+from bigearthnet.engine.places import check_places
 from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import OptionError
-from bigearthnet.release import V1, Archive, Release
+from bigearthnet.release import V1, Release
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.schema.examples import assemble, get_make_example
@@ -31,11 +39,24 @@ from bigearthnet.schema.features import nest, tfds_features
 from bigearthnet.source import open_source
 from bigearthnet.source.patch import Patch, decode_patch
 from bigearthnet.store import MANIFEST, read_store
+from bigearthnet.store.nearby import is_store
+from bigearthnet.store.outputs import check_output
 from bigearthnet.store.remote import check_same_patches, open_origin
 from bigearthnet.store.result import ShardInfo
 from bigearthnet.util.files import link_files, sync_folder, sync_tree
+from bigearthnet.util.paths import check_path, local_path
+from bigearthnet.util.remote import is_url
 
 _HOMEPAGE = "https://bigearth.net"
+# The one place elsewhere that TensorFlow reads prepared data from.
+_BUCKET = "gs://"
+
+_NOT_READ = (
+    "data_dir: expected a path on this machine, got {url!r}: TensorFlow reads nothing "
+    'there. Prepare it here, tfds.load("bigearthnet", builder_kwargs={{"source": '
+    "{url!r}}}); or stream it, bigearthnet.load(split, {url!r}); or mirror it, "
+    "python -m builder.download --from={url}."
+)
 
 
 class Builder(  # type: ignore[call-arg]
@@ -57,17 +78,32 @@ class Builder(  # type: ignore[call-arg]
         super().__init_subclass__(**{**options, "skip_registration": True})
         _describe_release(cls)
 
-    def __init__(self, *, source: Path | str | None = None, **options: Any) -> None:
-        """Takes the options of `tfds.core.DatasetBuilder`, and a source.
+    def __init__(
+        self,
+        *,
+        data_dir: Path | str | None = None,
+        source: Path | str | None = None,
+        **options: Any,
+    ) -> None:
+        """Takes a data directory, and a source; see `tfds.core.DatasetBuilder`.
 
         Args:
+            data_dir: A path, a `file://` URL, or a bucket of `gs://`, which can be read
+                from.
             source: A published Parquet store to prepare the data set of, in place of
                 the archive: its URL (`hf://datasets/ORG/NAME@REVISION`, `s3://`,
                 `gs://`, `https://`), or a folder. None for the archive.
             options: The others, of TFDS.
+
+        Raises:
+            OptionError: If the data directory is the URL of any other place.
         """
+        if data_dir is not None and not str(data_dir).startswith(_BUCKET):
+            if is_url(data_dir):
+                raise OptionError(_NOT_READ.format(url=data_dir))
+            data_dir = local_path(data_dir, "data_dir")
         self._source = source
-        super().__init__(**options)
+        super().__init__(data_dir=data_dir, **options)
 
     @property
     def config(self) -> Config:
@@ -75,11 +111,13 @@ class Builder(  # type: ignore[call-arg]
         return get_config(self.builder_config.name, [self.RELEASE])
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
+        info = self.dataset_info_from_configs(
             features=tfds_features(self.config.schema),
             homepage=_HOMEPAGE,
             supervised_keys=self.config.supervised_keys,
         )
+        info.download_size = sum(archive.nbytes for archive in self.config.archives)
+        return info
 
     def _download_and_prepare(
         self,
@@ -96,6 +134,7 @@ class Builder(  # type: ignore[call-arg]
         source = self._source
         origin = None if source is None else open_origin(source, self.config)
         sources = () if origin else self._find_sources(dl_manager, again)
+        check_places(Path(self.data_dir_root), self.config, sources)
         job = Job(self.config, sources, ("tfrecord",), BuildOptions(), origin)
         output = Path(self.data_dir)
         with open_workspace(self._workspace, identify_build(job)) as work:
@@ -117,75 +156,121 @@ class Builder(  # type: ignore[call-arg]
         return super().as_dataset(*args, **options)
 
     @property
-    def _workspace(self) -> Path:
-        return workspace_folder(Path(self.data_dir).parents[2], self.config)
+    def _root(self) -> Path:
+        """The data directory that TFDS was given."""
+        return Path(self.data_dir).parents[2]
 
-    def download_and_prepare(self, **options: Any) -> None:
+    @property
+    def _workspace(self) -> Path:
+        return workspace_folder(self._root, self.config)
+
+    def download_and_prepare(
+        self,
+        *,
+        download_dir: Path | str | None = None,
+        download_config: tfds.download.DownloadConfig | None = None,
+        **options: Any,
+    ) -> None:
         """Prepares the data set; see `tfds.core.DatasetBuilder`.
 
         What was interrupted is resumed.
 
         Raises:
-            OptionError: If the data set is prepared, of other patches than the source
-                has.
+            OptionError: If a folder is not on this machine, the data directory lies
+                where nothing may be written, the manual folder that was named holds
+                nothing, an option cannot be fulfilled, or the data set is prepared, of
+                other patches than the source has.
+            ArchiveError: If what is in the manual folder cannot be read, or it is not
+                clear what to read.
         """
-        chosen = options.get("download_config") or tfds.download.DownloadConfig()
-        folder = Path(self.data_dir)
-        is_kept = not chosen.download_mode.overwrite_dataset
-        if self._source and is_kept and (folder / MANIFEST).is_file():
-            origin = open_origin(self._source, self.config)
-            check_same_patches(read_store(folder, [self.RELEASE]), origin)
-        super().download_and_prepare(**options)
+        config = download_config or tfds.download.DownloadConfig()
+        if config.download_mode.overwrite_dataset or not self.data_path.exists():
+            if download_dir is not None:
+                download_dir = local_path(download_dir, "download_dir")
+            if config.manual_dir is not None:
+                manual = local_path(config.manual_dir, "manual_dir")
+                config = dataclasses.replace(config, manual_dir=manual)
+            self._check_folders(download_dir, config)
+        elif self._source is not None:
+            prepared = read_store(Path(self.data_dir), [self.RELEASE])
+            check_same_patches(prepared, open_origin(self._source, self.config))
+        super().download_and_prepare(
+            download_dir=download_dir, download_config=config, **options
+        )
         if self._workspace.exists():
             # Not before the name that TFDS gave the folder is durable.
             sync_tree(Path(self.data_dir))
             sync_folder(Path(self.data_dir).parent)
             remove_finished(self._workspace, ["tfrecord"])
 
-    def _find_sources(
-        self, dl_manager: tfds.download.DownloadManager, again: bool = False
-    ) -> tuple[JobSource, ...]:
-        """Returns the sources; those missing in the manual folder are downloaded.
+    def _check_folders(
+        self, download_dir: Path | None, config: tfds.download.DownloadConfig
+    ) -> None:
+        """Refuses what would end in an unwanted download, before anything is written.
 
-        While they are read, an archive is hashed and the patches of a folder counted.
+        Also tells TFDS how much is to be downloaded, which it prints.
         """
-        try:
-            manual = Path(dl_manager.manual_dir)
-        except AssertionError:  # TFDS: the folder is missing or empty
-            manual = None
+        check_path(self.data_dir_root, "data_dir")
+        if is_store(self._root):
+            raise OptionError(
+                f"data_dir={str(self._root)!r} is a store, not a data directory: read "
+                "it with bigearthnet.load or, if it is TFRecord, "
+                "tfds.builder_from_directory, or name the directory that holds it."
+            )
+        check_output(self._root, "data_dir")
+        if self._source is not None:
+            self.info.download_size = 0  # not the archive; what is read is not kept
+            return
+        downloads = download_dir or self._root / "downloads"
+        manual = Path(config.manual_dir or downloads / "manual")
+        if config.manual_dir and not (manual.is_dir() and any(manual.iterdir())):
+            raise OptionError(
+                f"manual_dir={str(manual)!r} is missing or empty: expected the folder "
+                "that holds the archive. Leave it out to have the archive downloaded."
+            )
+        again = config.download_mode.force_download
+        found = self._find_archives(manual, downloads, again)
+        self.info.download_size = count_missing(found, self._root)
+
+    def _find_archives(
+        self, manual: Path, downloads: Path, again: bool
+    ) -> tuple[Found, ...]:
         return tuple(
-            self._find_source(archive, manual, Path(dl_manager.download_dir), again)
+            find_archive(archive, manual, downloads, self.name, again)
             for archive in self.config.archives
         )
 
-    def _find_source(
-        self, archive: Archive, manual: Path | None, download_dir: Path, again: bool
-    ) -> JobSource:
-        names = (*archive.filenames, archive.folder)
-        for path in [manual / name for name in names] if manual else []:
-            if path.is_file():
-                return JobSource(archive, path, digest=archive.digest)
-            if path.is_dir():
-                return JobSource(archive, path, num_patches=self.RELEASE.num_patches)
-        path = self._download(archive, download_dir, again)
-        return JobSource(archive, path, digest=archive.digest)
+    def _find_sources(
+        self, dl_manager: tfds.download.DownloadManager, again: bool = False
+    ) -> tuple[JobSource, ...]:
+        """Returns the sources; those that are not there are downloaded.
 
-    def _download(self, archive: Archive, download_dir: Path, again: bool) -> Path:
-        """Downloads an archive, or resumes its download.
-
-        An archive that exists is not verified here: it is hashed when it is read.
+        While they are read, an archive is hashed, and the patches of anything that is
+        not the published file are counted.
 
         Args:
-            archive: The archive.
-            download_dir: TFDS's folder of downloads.
+            dl_manager: Knows the folders.
             again: Whether to download an archive that exists once more.
         """
-        path = download_dir / self.name / archive.filenames[0]
-        if again:
-            path.unlink(missing_ok=True)
-        if not path.exists():
-            fetch([archive.url], path, archive.nbytes, archive.digest)
-        return path
+        downloads = Path(dl_manager.download_dir)
+        try:
+            manual = Path(dl_manager.manual_dir)
+        except AssertionError:  # TFDS: the folder is missing or empty
+            manual = downloads / "manual"
+        found = self._find_archives(manual, downloads, again)
+        return tuple(self._make_source(archive) for archive in found)
+
+    def _make_source(self, found: Found) -> JobSource:
+        """Makes a source of an archive, which is downloaded if it is not there."""
+        archive, count = found.archive, self.RELEASE.num_patches
+        if text := describe_found(found, count, self._root, self.config.name):
+            print(f"bigearthnet: {text}", file=sys.stderr)
+        if not found.is_here:
+            found.path.unlink(missing_ok=True)
+            fetch([archive.url], found.path, archive.nbytes, archive.digest)
+        if found.is_published:
+            return JobSource(archive, found.path, digest=archive.digest)
+        return JobSource(archive, found.path, num_patches=count)
 
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
@@ -239,8 +324,8 @@ def _describe_release(builder: type[Builder]) -> None:
     folders = ", ".join(archive.folder for archive in release.archives)
     builder.MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "Nothing is needed: the archive is downloaded. To use a copy that you have, "
-        f"put {names}, or the folder {folders} that it was extracted to, into this "
-        "directory."
+        f"put {names}, a .tar or .tar.zst of the same content under any name, or the "
+        f"folder {folders} that it was extracted to, into this directory."
     )
 
 

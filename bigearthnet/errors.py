@@ -64,7 +64,7 @@ class JournalError(BigEarthNetError, OSError):
 
 
 class QuarantineError(BigEarthNetError, ValueError):
-    """Raised when a source has more bad patches than a build may set aside."""
+    """Raised when more patches are bad than a build may set aside, or all are."""
 
 
 class ShardError(BigEarthNetError, ValueError):

@@ -35,16 +35,19 @@ from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.leftovers import PREFIX, remove_leftovers
 from bigearthnet.engine.options import BuildOptions, count_workers
 from bigearthnet.engine.pipeline import run
+from bigearthnet.engine.places import check_places
 from bigearthnet.engine.workspace import open_workspace, workspace_folder
-from bigearthnet.errors import OptionError
+from bigearthnet.errors import OptionError, QuarantineError
 from bigearthnet.formats import FORMATS, get_format, tables_suffix
 from bigearthnet.release import RELEASES, Archive
 from bigearthnet.release.splits import COUNTRIES
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.store import PATCHES, read_store
+from bigearthnet.store.outputs import check_output
 from bigearthnet.store.result import BuildResult
 from bigearthnet.util import command
 from bigearthnet.util.files import sync_folder, write_bytes
+from bigearthnet.util.paths import check_path
 from builder.summary import summarize
 
 
@@ -82,7 +85,11 @@ def make_source(archive: Archive, path: Path) -> JobSource:
     Args:
         archive: The published archive that it is, or is laid out like.
         path: An archive or a folder.
+
+    Raises:
+        OptionError: If the path is a URL.
     """
+    check_path(path, "source")
     is_published = path.is_file() and path.name in archive.filenames
     return JobSource(archive, path, archive.digest if is_published else None)
 
@@ -112,17 +119,19 @@ def build(
 
     Raises:
         OptionError: If a result is there already, a format cannot be built, a package
-            that it needs is not installed, or an unfinished build of something else is
-            in the way.
+            that it needs is not installed, an unfinished build of something else is in
+            the way, or the data directory lies where nothing may be written.
         ArchiveError, PatchError, ChecksumError, DiskSpaceError, QuarantineError,
             JournalError: See `engine.pipeline.run`.
     """
+    check_output(data_dir, "data_dir")
     targets = find_targets(data_dir, config, formats)
     if isinstance(source, Path):
         source = {config.archives[0].name: source}
     archive = config.release.archive
     sources = tuple(make_source(archive(name), path) for name, path in source.items())
     job = Job(config, sources, tuple(formats), options)
+    check_places(data_dir, config, sources)
     _check_installed(formats)
     folder = workspace_folder(data_dir, config)
     with open_workspace(folder, identify_build(job), restart=restart) as work:
@@ -167,12 +176,16 @@ def _complete_store(
         fields = {"RELEASE": release, "__module__": Builder.__module__}
         builder = type("Builder", (Builder,), fields)
         info = builder(data_dir=data_dir, config=result.config.name).info
+        info.download_size = 0  # of this build, as TFDS has it
         set_splits(info, folder, result.shards)
         info.write_to_directory(folder)
     elif form == "parquet":
         from builder.card import write_card
+        from builder.croissant import write_croissant
 
-        write_card(read_store(folder, [release]))
+        store = read_store(folder, [release])
+        write_card(store)
+        write_croissant(store)
     else:
         from bigearthnet.store.dataset_dict import write_dataset_dict
 
@@ -180,8 +193,8 @@ def _complete_store(
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("source", None, "Archive or folder of patches.", required=True)
-    flags.DEFINE_string("data_dir", None, "Where the result goes.", required=True)
+    command.define_path("source", None, "Archive or folder of patches.", required=True)
+    command.define_path("data_dir", None, "Where the result goes.", required=True)
     flags.DEFINE_list(
         "formats", ["tfrecord"], f"Formats to write: {', '.join(FORMATS)}."
     )
@@ -210,7 +223,7 @@ def _define_flags() -> None:
 
 def _main() -> None:
     values = flags.FLAGS
-    data_dir = command.path_flag("data_dir")
+    data_dir = values.data_dir
     config = get_config(values.config, RELEASES)
     options = BuildOptions(
         include_excluded=values.include_excluded,
@@ -222,14 +235,14 @@ def _main() -> None:
     folder = workspace_folder(data_dir, config)
     try:
         result = build(
-            command.path_flag("source"),
+            values.source,
             data_dir,
             config,
             options,
             formats=values.formats,
             restart=values.restart,
         )
-    except OptionError:
+    except (OptionError, QuarantineError):  # the same command would end likewise
         raise
     except BaseException:
         if folder.exists():

@@ -139,6 +139,8 @@ def _make_text(store: Store) -> str:
         description.strip(),
         "## Load it",
         _describe_loading(store),
+        "## Checksums",
+        _describe_checksums(store),
         "## Splits",
         f"Split scheme: {store.manifest['split_scheme']}.",
         _split_table(store),
@@ -183,6 +185,26 @@ every split of a config into its cache, about 165 kB a patch. For arrays, choose
 of one type: `select_columns(["bands_10m"]).with_format("numpy", dtype="uint16")`;
 without the dtype, integers become int64. The column `preview` is a lossy 8-bit picture
 for people; train on the bands."""
+
+
+def _describe_checksums(store: Store) -> str:
+    default = next(iter(store.config.views))
+    return f"""Each page of these files has a checksum. Unless they are told to,
+`datasets`, pyarrow, polars and DuckDB do not look at it: after a bad copy or download
+they give other pixels, silently. Compare the sha256 of each file with `manifest.json`,
+as `python -m builder.verify --quick` does, or have the pages checked (`datasets` 4.2):
+
+```python
+import pyarrow.dataset
+from datasets import load_dataset
+
+folder = "..."  # as above
+checks = pyarrow.dataset.ParquetFragmentScanOptions(page_checksum_verification=True)
+train = load_dataset(folder, "{default}", split="train", fragment_scan_options=checks)
+```
+
+In pyarrow it is `read_table(file, page_checksum_verification=True)`; polars and DuckDB
+have no switch of their own, but read a pyarrow data set with these options."""
 
 
 def _quote(names: Iterable[str]) -> str:

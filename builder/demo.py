@@ -18,19 +18,22 @@ import numpy as np
 from absl import flags, logging
 
 from bigearthnet.engine.options import BuildOptions
-from bigearthnet.errors import ShardError
+from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.release import V1
 from bigearthnet.release.bands import BANDS, GROUPS
 from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.report.plotting import Panel, write_picture
 from bigearthnet.schema.configs import get_config
+from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
-from builder import build, sample, source_checks, summary, verify
+from builder import build, findings, sample, source_checks, summary, verify
 from builder.loaders import LOADERS, LoadedPatch, load_view
 from builder.table import format_table
 
 _S2 = V1.archive("s2")
 _FORMATS = ("tfrecord", "parquet", "arrow")
+# What a demonstration makes anew, and the file that says that it made it.
+_REPLACED, _MARK = ("sample", "data", "cache"), "demo.txt"
 
 
 def count_equal_bands(patch: LoadedPatch, folder: Path) -> int:
@@ -73,13 +76,13 @@ def run(output: Path) -> bool:
         Whether everything agrees.
 
     Raises:
-        OptionError: If the extra `[demo]` is not installed.
+        OptionError: If the extra `[demo]` is not installed, or the folder holds what no
+            demonstration made.
     """
     needed = ("matplotlib", "tensorflow", "tensorflow_datasets", "datasets", "yaml")
     command.check_packages("demo", *needed)
     _silence_libraries()
-    for leftover in ("sample", "data", "cache"):
-        shutil.rmtree(output / leftover, ignore_errors=True)
+    _clear(output)
     print("1. Six real Sentinel-2 patches, as they were published")
     source = sample.write_sample(output / "sample")
     print(f"   {source}\n\n2. Build: all formats in one pass")
@@ -94,7 +97,7 @@ def run(output: Path) -> bool:
         decode=source_checks.decode_with_rasterio,
         quiet=True,
     )
-    print(verify.summarize(checked))
+    print(findings.summarize(checked))
     print("\n4. Load: every way to these patches")
     agree = _compare(source, data_dir, output / "cache")
     print("\n5. The same Parquet files as four configs of load_dataset")
@@ -103,6 +106,22 @@ def run(output: Path) -> bool:
     agree &= not any(result.num_differences for result in checked)
     print("everything agrees, to the last bit" if agree else "SOMETHING DIFFERS")
     return agree
+
+
+def _clear(output: Path) -> None:
+    """Deletes what an earlier demonstration left, and nothing that is not its own."""
+    check_output(output, "output")
+    mark = output / _MARK
+    found = [output / name for name in _REPLACED if (output / name).exists()]
+    if found and not mark.is_file():
+        raise OptionError(
+            f"output: {found[0]} is there, and would be deleted, but {_MARK} does not "
+            "say that a demonstration made it. Delete it, or choose another folder."
+        )
+    for path in found:
+        shutil.rmtree(path)
+    output.mkdir(parents=True, exist_ok=True)
+    mark.write_text("python -m builder.demo replaces what it left in this folder.\n")
 
 
 def _silence_libraries() -> None:
@@ -167,11 +186,11 @@ def _draw(data_dir: Path, output: Path) -> None:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("output", "demo", "Folder for what the demonstration makes.")
+    command.define_path("output", "demo", "Folder for what the demonstration makes.")
 
 
 def _main() -> int:
-    return 0 if run(command.path_flag("output")) else 1
+    return 0 if run(flags.FLAGS.output) else 1
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ Example:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS
 from bigearthnet.release import RELEASES, Archive
 from bigearthnet.schema.configs import list_configs
+from bigearthnet.source.candidates import list_candidates
 from bigearthnet.util import command
 from bigearthnet.util.remote import is_url
 
@@ -59,9 +61,22 @@ def download(
     Raises:
         OptionError, ChecksumError, DownloadError, DiskSpaceError: See `download.fetch`.
     """
-    path, urls = output / archive.filenames[0], (*mirrors, archive.url)
+    name = next((n for n in archive.filenames if (output / n).exists()), None)
+    path = output / (name or archive.filenames[0])
+    urls = (*mirrors, archive.url)
+    if not path.exists() and not quiet:
+        _show_others(output, archive)
     fetch(urls, path, archive.nbytes, archive.digest, retries=retries, quiet=quiet)
     return path
+
+
+def _show_others(output: Path, archive: Archive) -> None:
+    """Names what is in a folder that could be built from instead."""
+    for found in list_candidates(output, archive, 1):
+        state = found.problem or (
+            f"builds without a download: python -m builder.build --source={found.path}"
+        )
+        print(f"{found.path} is there: {state}", file=sys.stderr)
 
 
 def _define_flags() -> None:
@@ -69,11 +84,11 @@ def _define_flags() -> None:
     flags.DEFINE_multi_string(
         "mirror", [], "URL of the same file, tried before the official one; repeatable."
     )
-    flags.DEFINE_string("output", ".", "Folder to put the archive in.")
+    command.define_path("output", ".", "Folder to put the archive in.")
     flags.DEFINE_string(
         "from", None, "URL of published stores (hf://, s3://, gs://, https://)."
     )
-    flags.DEFINE_string("data_dir", None, "Data directory to mirror them into.")
+    command.define_path("data_dir", None, "Data directory to mirror them into.")
     flags.DEFINE_enum("config", "s2", [*list_configs(RELEASES)], "Which to mirror.")
     flags.DEFINE_list("stores", ["parquet"], f"Some of {', '.join(FORMATS)}.")
     flags.DEFINE_list("splits", [], "Splits whose shards are mirrored; all if empty.")
@@ -103,7 +118,7 @@ def _mirror(url: str) -> None:
     values = flags.FLAGS
     done = mirror(
         url,
-        command.path_flag("data_dir"),
+        values.data_dir,
         list_configs(RELEASES)[values.config],
         formats=values.stores,
         splits=values.splits,
@@ -120,7 +135,7 @@ def _main() -> None:
     if url is not None:
         return _mirror(url)
     archive = _RELEASES[values.release].archives[0]
-    output = command.path_flag("output")
+    output = values.output
     print(
         f"{archive.filenames[0]}, {archive.nbytes / 1e9:.1f} GB, to {output}/ from "
         f"{', else '.join((*values.mirror, archive.url))}",

@@ -133,12 +133,12 @@ def write_table(table: pa.Table, output: Path) -> None:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("output", None, "Parquet file to write.", required=True)
+    command.define_path("output", None, "Parquet file to write.", required=True)
 
 
 def _main() -> None:
     table = make_table(read_lists())
-    output = command.path_flag("output")
+    output = flags.FLAGS.output
     write_table(table, output)
     print(f"{table.num_rows} patches in {output}, {output.stat().st_size} bytes")
 

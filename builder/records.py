@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.engine.keys import hash_key
 from bigearthnet.errors import ShardError
+from bigearthnet.formats.parquet import open_file
 from bigearthnet.formats.tfrecord.encode import make_encoder
 from bigearthnet.release.bands import split as split_bands
 from bigearthnet.release.nomenclature import encode_mask, remap_ids
@@ -17,9 +20,10 @@ from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import Config
 from bigearthnet.schema.features import Feature
 from bigearthnet.schema.rgb import decode_image, to_rgb
-from bigearthnet.store import Store
+from bigearthnet.store import PATCHES, Store
 from bigearthnet.store.statistics import BandSums
 from bigearthnet.util.progress import Progress
+from builder.findings import Damaged, Finding, Skipped
 from builder.stored import Stored, read_example, read_examples
 
 _NOWHERE = -1
@@ -43,7 +47,9 @@ class RecordIndex:
         digests: Digests of what `compared` says of each patch that was found, shape
             (archive, patch, 16), uint8; equal where two examples are.
         sums: Sums over the pixels of the split that has statistics.
-        counts: Split → records found.
+        damaged: Names of files of the store that are not what was written.
+        counts: Name of each shard that was read to its end → records found.
+        unread: Split → names of its other shards.
         labels: Class ids of each patch that was found, as bit masks, shape (patch,).
     """
 
@@ -51,6 +57,7 @@ class RecordIndex:
         self,
         store: Store,
         patches: PatchIndex,
+        damaged: set[str],
         *,
         quiet: bool = False,
     ) -> None:
@@ -58,11 +65,13 @@ class RecordIndex:
         self.schema = store.features
         self.compared = _divide(store.config)
         self.patches = patches
+        self.damaged = damaged
         shape = len(self.compared), len(patches), _DIGEST_NBYTES
         self.digests = np.zeros(shape, np.uint8)
         self.sums = BandSums(store.config.groups)
         self._patch_nbytes = sum(group.nbytes for group in store.config.groups)
         self.counts: dict[str, int] = {}
+        self.unread: dict[str, list[str]] = {}
         self.labels = np.zeros(len(patches), np.uint64)
         self._quiet = quiet
         self._files = np.full(len(patches), _NOWHERE, np.int16)
@@ -73,6 +82,31 @@ class RecordIndex:
     def found(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """True for each patch of the release that has a record."""
         return self._files != _NOWHERE
+
+    def holds(self, row: int) -> bool:
+        """Whether a patch of the release has a record that was read."""
+        return bool(self._files[row] != _NOWHERE)
+
+    def skip(self, row: int) -> Skipped | None:
+        """Returns why nobody knows whether a patch is stored; None if it is known."""
+        unread = self.unread.get(self.patches.split(row))
+        if not unread or self.holds(row) or not self._listed[row]:
+            return None
+        return Skipped(tuple(unread))
+
+    @functools.cached_property
+    def _listed(self) -> npt.NDArray[np.bool_]:
+        """True for each patch that the table of patches does not say is not stored."""
+        if PATCHES in self.damaged:
+            return np.ones(len(self.patches), np.bool_)
+        listed = np.zeros(len(self.patches), np.bool_)
+        with open_file(self.store.folder / PATCHES) as file:
+            table = file.read(["patch_id", "stored"])
+        for patch_id in table["patch_id"].filter(table["stored"]).to_pylist():
+            row = self.patches.find(patch_id)
+            if row is not None:
+                listed[row] = True
+        return listed
 
     def read(self, row: int) -> Stored:
         """Reads the example of a patch that was found.
@@ -102,14 +136,11 @@ class RecordIndex:
         digest = hashlib.blake2b(content, digest_size=_DIGEST_NBYTES).digest()
         return np.frombuffer(digest, np.uint8)
 
-    def check(self, damaged: Set[str] = frozenset()) -> Iterator[str | None]:
+    def check(self) -> Iterator[Finding]:
         """Checks every example: checksum, order, split, labels, facts and preview.
 
-        Of a file that is damaged, the examples behind the damage are not read; of a
-        table, none, since its bytes are followed blindly.
-
-        Args:
-            damaged: Names of shards that are known not to be what was written.
+        Of a file that is damaged nothing is read: the bytes of a table are followed
+        blindly, and what is lost cannot be compared.
         """
         total = sum(file["rows"] for file in self.store.manifest["files"])
         with Progress(
@@ -119,16 +150,27 @@ class RecordIndex:
         ) as progress:
             last: dict[str, bytes] = {}
             for number, file in enumerate(self.store.manifest["files"]):
-                name, split = file["name"], file["split"]
-                if name in damaged and self.store.format.has_columns:
-                    yield f"{name} is not read, since it is damaged"
-                    continue
-                try:
-                    for place, example in read_examples(self.store, file):
-                        yield self._check_record(number, place, split, example, last)
+                for finding in self._check_file(number, file, last):
+                    yield finding
+                    if not isinstance(finding, Skipped):
                         progress.add(1, self._patch_nbytes)
-                except ShardError as error:
-                    yield str(error)
+
+    def _check_file(
+        self, number: int, file: Mapping[str, Any], last: dict[str, bytes]
+    ) -> Iterator[Finding]:
+        name, split, count = file["name"], file["split"], 0
+        if name not in self.damaged:
+            try:
+                for place, example in read_examples(self.store, file):
+                    yield self._check_record(number, place, split, example, last)
+                    count += 1
+                self.counts[name] = count
+                return
+            except ShardError as error:
+                self.damaged.add(name)
+                yield Damaged(self.store.folder / name, str(error))
+        self.unread.setdefault(split, []).append(name)
+        yield Skipped((name,), max(file["rows"] - count, 0))
 
     def _check_record(
         self,
@@ -140,7 +182,6 @@ class RecordIndex:
     ) -> str | None:
         patch_id = str(example["patch_id"])
         row = self.patches.find(patch_id)
-        self.counts[split] = self.counts.get(split, 0) + 1
         if row is None:
             return f"{patch_id} is not a patch of the release"
         if self._files[row] != _NOWHERE:

@@ -16,6 +16,7 @@ from pathlib import Path
 from absl import flags
 
 from bigearthnet.errors import OptionError
+from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 
 PACKAGE = "bigearthnet-common"
@@ -51,8 +52,10 @@ def write_sample(output: Path) -> Path:
         The folder that holds the six patch folders.
 
     Raises:
-        OptionError: If the extra `[sample]` is not installed.
+        OptionError: If the extra `[sample]` is not installed, or the output must not
+            be there; see `store.outputs.check_output`.
     """
+    check_output(output, "output")
     output.mkdir(parents=True, exist_ok=True)
     with tarfile.open(package_file(_ARCHIVE)) as archive:
         archive.extractall(output, filter="data")
@@ -60,13 +63,13 @@ def write_sample(output: Path) -> Path:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string(
+    command.define_path(
         "output", None, "Folder to write the patches to.", required=True
     )
 
 
 def _main() -> None:
-    folder = write_sample(command.path_flag("output"))
+    folder = write_sample(flags.FLAGS.output)
     print(f"{len(list(folder.iterdir()))} real patches in {folder}")
 
 

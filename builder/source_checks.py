@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from bigearthnet.source.patch import Patch, RawPatch, decode_patch
 from bigearthnet.store import QUARANTINE
 from bigearthnet.store.quarantine import read_quarantine
 from bigearthnet.util.progress import Progress
+from builder.findings import Finding, Skipped
 from builder.records import RecordIndex
 from builder.stored import compare_examples
 
@@ -30,7 +31,7 @@ def check_sources(
     decode: Decode,
     *,
     quiet: bool = False,
-) -> Iterator[str | None]:
+) -> Iterator[Finding]:
     """Compares every pixel and field of every stored patch with its sources.
 
     A patch of a source that cannot be read must have been set aside.
@@ -58,10 +59,9 @@ def _check_source(
     records: RecordIndex,
     decode: Decode,
     quiet: bool,
-) -> Iterator[str | None]:
+) -> Iterator[Finding]:
     nomenclature = records.patches.release.nomenclature
     missing = records.found.copy()
-    aside = {bad.patch_id for bad in read_quarantine(records.store.folder / QUARANTINE)}
     bad: list[PatchError] = []
     with (
         open_source(path, archive) as opened,
@@ -75,6 +75,8 @@ def _check_source(
         for count, raw in enumerate(raws, start=1):
             progress.update(count, opened.members.position)
             if not missing[raw.row]:
+                if skipped := records.skip(raw.row):
+                    yield skipped
                 continue
             missing[raw.row] = False
             patch = decode(raw, archive, nomenclature)
@@ -85,10 +87,20 @@ def _check_source(
             else:
                 problems = compare_examples(expected, records.read(raw.row))
                 yield f"{raw.name}: {'; '.join(problems)}"
-    for error in bad:
-        yield None if error.patch_id in aside else f"not set aside: {error}"
+    yield from _check_aside(records, bad)
     for row in np.flatnonzero(missing):
         yield f"{records.patches.patch_id(int(row))} is not in the source {path}"
+
+
+def _check_aside(records: RecordIndex, bad: Sequence[PatchError]) -> Iterator[Finding]:
+    """Checks that what cannot be read was set aside."""
+    if QUARANTINE in records.damaged:
+        if bad:
+            yield Skipped((QUARANTINE,), len(bad))
+        return
+    aside = {b.patch_id for b in read_quarantine(records.store.folder / QUARANTINE)}
+    for error in bad:
+        yield None if error.patch_id in aside else f"not set aside: {error}"
 
 
 def _make_part(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from bigearthnet.source.litter import describe
 from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store import QUARANTINE
+from bigearthnet.store.quarantine import describe_reasons
 from bigearthnet.store.result import BuildResult
 from builder.table import format_table
 
@@ -41,9 +43,15 @@ def summarize(result: BuildResult, targets: Mapping[str, Path]) -> str:
     if result.quarantine:
         lines.append(
             f"{len(result.quarantine):,} bad patches were set aside; see "
-            f"{targets[next(iter(targets))] / QUARANTINE}"
+            f"{targets[next(iter(targets))] / QUARANTINE}: "
+            f"{describe_reasons(result.quarantine)}"
         )
     for source in result.sources:
+        if source.litter:
+            lines.append(
+                f"{source.filename} holds what other programs left there, which was "
+                f"not read: {describe(source.litter)}"
+            )
         lines += _describe_places(source.places)
         if source.nbytes is not None and source.sha256 is None:
             lines.append(

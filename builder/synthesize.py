@@ -37,6 +37,7 @@ from absl import flags
 from bigearthnet.errors import OptionError
 from bigearthnet.release import V1, bands, splits
 from bigearthnet.release.patch_ids import PatchId
+from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.progress import Progress
 from builder.synthesis import files, geotiff
@@ -160,12 +161,16 @@ def write_archive(
         Size of the archive in bytes.
 
     Raises:
-        OptionError: If the output is not named `*.tar.gz` or is a folder, or the
-            release does not have so many patches.
+        OptionError: If the output is not named `*.tar.gz`, is named like the published
+            archive, is a folder, or must not be there (`store.outputs.check_output`),
+            or the release does not have so many patches.
     """
-    if not output.name.endswith(SUFFIX) or output.is_dir():
+    check_output(output, "output")
+    is_published = output.name in _S2.filenames
+    if not output.name.endswith(SUFFIX) or output.is_dir() or is_published:
         raise OptionError(
-            f"output: expected the name of a file that ends in {SUFFIX}, got {output}."
+            f"output: expected the name of a file that ends in {SUFFIX}, and not that "
+            f"of the published archive, got {output}."
         )
     chosen = choose_patches(splits.load_table(V1, "official"), num_patches, seed)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -226,7 +231,7 @@ def _compress(parts: Iterable[bytes], file: BinaryIO) -> None:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("output", None, f"File *{SUFFIX} to write.", required=True)
+    command.define_path("output", None, f"File *{SUFFIX} to write.", required=True)
     flags.DEFINE_integer(
         "num_patches", None, "Number of synthetic patches.", required=True
     )
@@ -235,7 +240,7 @@ def _define_flags() -> None:
 
 def _main() -> None:
     args = flags.FLAGS
-    output = command.path_flag("output")
+    output = args.output
     start = time.monotonic()
     with Progress("SYNTHETIC", total_patches=args.num_patches) as progress:
         nbytes = write_archive(output, args.num_patches, args.seed, progress.update)

@@ -4,73 +4,40 @@ For each store: every file's size and checksum; every example's place in the ord
 split, labels, facts and preview, and the checksum of its record; every count; the
 statistics; the table of patches; the card. Stores of one configuration are compared
 with each other, every pixel and field. With --source, so are they with the source; with
---complete, also that no patch of the official lists is missing. The exit status is 1
-if anything differs.
+--complete, also that no patch of the official lists is missing.
+
+With --quick, only files: size and checksum of all that the manifests name, missing and
+stray ones, and what describes them. Run it after every copy or download.
+
+A damaged file is one difference: what depends on it is counted as skipped, and the end
+names the file and what mends it. The exit status is 1 if anything differs.
 
 Example:
   python -m builder.verify --data_dir=data --source=BigEarthNet-S2-v1.0.tar.gz
+  python -m builder.verify --data_dir=copy --quick
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from absl import flags
 
-from bigearthnet.errors import BigEarthNetError, OptionError
+from bigearthnet.errors import BigEarthNetError, OptionError, ShardError
+from bigearthnet.formats import FORMATS
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.release.patch_index import load_index
+from bigearthnet.schema.configs import list_configs
 from bigearthnet.source.patch import Patch, decode_patch
-from bigearthnet.store import Store, find_stores
+from bigearthnet.store import MANIFEST, STATISTICS, Store, find_stores
 from bigearthnet.util import command
-from builder import checks, source_checks
+from bigearthnet.util.paths import check_path
+from builder import checks, file_checks, source_checks
+from builder.findings import CheckResult, Damaged, Finding, summarize
 from builder.records import RecordIndex
-from builder.table import format_table
-
-# Differences of each check that are shown; all are counted.
-_MOST_SHOWN = 10
-
-
-@dataclass
-class CheckResult:
-    """What one check found.
-
-    Attributes:
-        store: Name of the configuration.
-        format: Name of the store's format, or of the formats compared.
-        check: What was checked.
-        checked: How many of them.
-        num_differences: Differences found.
-        shown: The first of them, one line each.
-    """
-
-    store: str
-    format: str
-    check: str
-    checked: int = 0
-    num_differences: int = 0
-    shown: list[str] = field(default_factory=list)
-
-    def run(self, findings: Iterator[str | None]) -> None:
-        """Takes one item for each thing checked: None, or the difference.
-
-        An error of this package ends the check and counts as a difference.
-        """
-        try:
-            for finding in findings:
-                self.checked += 1
-                if finding is not None:
-                    self.add(finding)
-        except BigEarthNetError as error:
-            self.add(str(error))
-
-    def add(self, difference: str) -> None:
-        """Counts a difference and keeps the first ones."""
-        self.num_differences += 1
-        if len(self.shown) < _MOST_SHOWN:
-            self.shown.append(difference)
 
 
 def verify(
@@ -80,17 +47,19 @@ def verify(
     complete: bool = False,
     decode: Callable[..., Patch] = decode_patch,
     releases: Sequence[Release] = RELEASES,
+    quick: bool = False,
     quiet: bool = False,
 ) -> list[CheckResult]:
     """Checks every store of a data directory.
 
     Args:
-        data_dir: The directory.
+        data_dir: The data directory, or the folder of a store.
         sources: Name of each archive of the release → the file or folder that was
             built from, to compare every pixel and field with; None to skip that.
         complete: Whether every patch of the official lists must be there.
         decode: How the source's files are read; see `source.patch.decode_patch`.
         releases: The releases that stores may be of.
+        quick: Checks files alone, and reads no records.
         quiet: Shows no progress.
 
     Returns:
@@ -98,28 +67,73 @@ def verify(
 
     Raises:
         StoreError: If there is no store.
-        ShardError: If a JSON file of a store cannot be read.
-        OptionError: If the source is not there, or a package that is needed is not
-            installed.
+        OptionError: If the source is not there, a package that is needed is not
+            installed, or records would have to be read and may not.
     """
-    results = []
-    stores = find_stores(data_dir, releases)
-    _check_installed(stores)
+    if quick and (sources or complete):
+        raise OptionError("a quick check reads no records: neither source nor complete")
     for name, source in (sources or {}).items():
+        check_path(source, "source")
         if not source.exists():
             raise OptionError(f"source {name}: there is no {source}.")
+    unread: dict[Path, BigEarthNetError] = {}
+    stores = find_stores(data_dir, releases, unread)
+    _check_installed(stores, quick)
+    for folder in _find_lost(data_dir, releases):
+        unread[folder] = ShardError(f"{folder / MANIFEST} is missing")
+    results = []
+    for folder, error in unread.items():
+        title = os.path.relpath(folder, data_dir)
+        results.append(result := CheckResult(title, "-", "store", folder))
+        result.run([_describe_unread(folder, error)])
+    damaged: dict[Path, set[str]] = {store.folder: set() for store in stores}
+    for store in stores:
+        names = damaged[store.folder]
+        todo: _Checks = [
+            ("files", file_checks.check_files(store, names, quiet=quiet)),
+            ("descriptions", file_checks.check_descriptions(store, names)),
+        ]
+        results += _run(store, todo)
+    if not quick:
+        # Stores are compared with the one that has lost least.
+        stores.sort(key=lambda store: len(damaged[store.folder]))
+        results += _check_records(stores, damaged, sources, complete, decode, quiet)
+    results.append(result := CheckResult("all", "all", "patch tables"))
+    result.run(file_checks.check_shared_tables(data_dir, stores, [*unread]))
+    return results
+
+
+# Name of each check → what it finds.
+_Checks: TypeAlias = list[tuple[str, Iterable[Finding]]]
+
+
+def _run(store: Store, todo: _Checks) -> Iterator[CheckResult]:
+    for name, findings in todo:
+        result = CheckResult(store.config.name, store.format.name, name, store.folder)
+        result.run(findings)
+        yield result
+
+
+def _check_records(
+    stores: Sequence[Store],
+    damaged: Mapping[Path, set[str]],
+    sources: Mapping[str, Path] | None,
+    complete: bool,
+    decode: Callable[..., Patch],
+    quiet: bool,
+) -> Iterator[CheckResult]:
+    """Checks what the stores hold; arguments as of `verify`."""
     first: dict[str, RecordIndex] = {}
     for store in stores:
         config = store.config
         patches = load_index(config.release, config.choice.scheme)
-        records, damaged = RecordIndex(store, patches, quiet=quiet), set[str]()
-        todo: list[tuple[str, Iterator[str | None]]] = [
-            ("files", checks.check_files(store, damaged)),
-            ("records", records.check(damaged)),
-            ("splits", checks.check_counts(store, records)),
-            ("statistics", checks.check_statistics(store, records)),
-            ("patch table", checks.check_patch_table(store, records)),
-            ("quarantine", checks.check_quarantine(store, records)),
+        records = RecordIndex(store, patches, damaged[store.folder], quiet=quiet)
+        todo: _Checks = [
+            ("records", records.check()),
+            ("splits", checks.check_counts(records)),
+            ("statistics", checks.check_statistics(records)),
+            ("patch table", checks.check_patch_table(records)),
+            ("quarantine", checks.check_quarantine(records)),
         ]
         # Every other store of the configuration is compared with the first one, and
         # only that one with the lists and the source.
@@ -133,37 +147,41 @@ def verify(
             found = source_checks.check_sources(sources, records, decode, quiet=quiet)
             names = ", ".join(path.name for path in sources.values())
             todo.append((f"source {names}", found))
-        for name, findings in todo:
-            results.append(result := CheckResult(config.name, store.format.name, name))
-            result.run(findings)
-    results.append(result := CheckResult("all", "all", "patch tables"))
-    result.run(checks.check_shared_tables(data_dir, stores))
-    return results
+        yield from _run(store, todo)
 
 
-def _check_installed(stores: list[Store]) -> None:
+def _find_lost(data_dir: Path, releases: Sequence[Release]) -> Iterator[Path]:
+    """Yields folders of stores that have shards, and no manifest."""
+    for config in list_configs(releases).values():
+        for form in FORMATS.values():
+            folder = form.store_folder(data_dir.absolute(), config)
+            shards = form.shard_file(config, "*", 0, 0).replace("00000", "*")
+            if not (folder / MANIFEST).exists() and any(folder.glob(shards)):
+                yield folder
+
+
+def _describe_unread(folder: Path, error: BigEarthNetError) -> Finding:
+    """Returns the difference that a store is which cannot be read."""
+    for name in (MANIFEST, STATISTICS) if isinstance(error, ShardError) else ():
+        if str(folder / name) in str(error):
+            return Damaged(folder / name, str(error))
+    return str(error)  # a store of another version, say: no file is damaged
+
+
+def _check_installed(stores: Sequence[Store], quick: bool) -> None:
     """Refuses to begin what would end in the middle."""
-    names = {"PIL", *("yaml" for s in stores if s.format.name == "parquet")}
-    command.check_packages("hf", *sorted(names))
-
-
-def summarize(results: list[CheckResult]) -> str:
-    """Returns the results as a table, and the differences below it."""
-    header = ("config", "format", "check", "checked", "differences")
-    rows = [(r.store, r.format, r.check, r.checked, r.num_differences) for r in results]
-    lines = [format_table(header, rows)]
-    for result in results:
-        where = f"{result.store} {result.format}, {result.check}"
-        lines += [f"{where}: {line}" for line in result.shown]
-        hidden = result.num_differences - len(result.shown)
-        if hidden:
-            lines.append(f"{where}: and {hidden:,} more")
-    return "\n".join(lines)
+    names = {"yaml" for store in stores if store.format.name == "parquet"}
+    command.check_packages("hf", *sorted(names if quick else {"PIL", *names}))
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("data_dir", None, "Directory to check.", required=True)
-    flags.DEFINE_string("source", None, "Archive or folder that it was built from.")
+    command.define_path(
+        "data_dir", None, "Data directory, or store, to check.", required=True
+    )
+    flags.DEFINE_bool(
+        "quick", False, "Only files: sizes and checksums; read no records."
+    )
+    command.define_path("source", None, "Archive or folder that it was built from.")
     flags.DEFINE_bool(
         "complete", False, "No patch of the official lists may be missing."
     )
@@ -177,16 +195,14 @@ def _define_flags() -> None:
 def _main() -> int:
     values = flags.FLAGS
     results = verify(
-        command.path_flag("data_dir"),
-        sources={"s2": command.path_flag("source")} if values.source else None,
+        values.data_dir,
+        sources={"s2": values.source} if values.source else None,
         complete=values.complete,
         decode=source_checks.decode_with_rasterio if values.rasterio else decode_patch,
+        quick=values.quick,
     )
     print(summarize(results))
-    differences = sum(result.num_differences for result in results)
-    plural = "" if differences == 1 else "s"
-    print(f"{differences:,} difference{plural}" if differences else "everything agrees")
-    return 1 if differences else 0
+    return int(any(result.num_differences or result.skipped for result in results))
 
 
 if __name__ == "__main__":

@@ -95,8 +95,8 @@ def _collect(name: str, found: Iterable[tuple[str, str]]) -> dict[str, object]:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("work", None, "Folder for builds; emptied.", required=True)
-    flags.DEFINE_string("output", None, "Folder that gets faults.json.")
+    command.define_path("work", None, "Folder for builds; emptied.", required=True)
+    command.define_path("output", None, "Folder that gets faults.json.")
     flags.DEFINE_integer("kills", 200, "Builds that SIGKILL ends.")
     flags.DEFINE_integer("interrupts", 50, "Builds that SIGINT ends.")
     flags.DEFINE_integer("faults", 100, "Builds for each fault of the file system.")
@@ -104,7 +104,7 @@ def _define_flags() -> None:
 
 
 def _main() -> int:
-    values, work = flags.FLAGS, command.path_flag("work")
+    values, work = flags.FLAGS, flags.FLAGS.work
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     results = run(work, values.kills, values.interrupts, values.faults, values.seed)
@@ -114,7 +114,7 @@ def _main() -> int:
     ]
     print(format_table(("what", "builds", "differences", "seconds"), rows))
     if values.output is not None:
-        path = command.path_flag("output") / "faults.json"
+        path = values.output / "faults.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(results, indent=1) + "\n")
     shutil.rmtree(work)

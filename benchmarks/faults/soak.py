@@ -21,8 +21,9 @@ from absl import flags
 
 from benchmarks.faults import builds
 from bigearthnet.util import command
+from builder.findings import summarize
 from builder.synthesize import write_archive
-from builder.verify import summarize, verify
+from builder.verify import verify
 
 # How long each run may last before it is killed, in parts of an undisturbed build. Runs
 # that begin in stage one read the archive from its start, and so get longer.
@@ -97,14 +98,14 @@ def soak(work: Path, source: Path, formats: str) -> dict[str, object]:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("work", None, "Folder for everything.", required=True)
-    flags.DEFINE_string("output", None, "Folder that gets soak.json.")
+    command.define_path("work", None, "Folder for everything.", required=True)
+    command.define_path("output", None, "Folder that gets soak.json.")
     flags.DEFINE_integer("num_patches", 60_000, "Patches of the archive.")
     flags.DEFINE_string("formats", "tfrecord,parquet", "Formats that are built.")
 
 
 def _main() -> int:
-    values, work = flags.FLAGS, command.path_flag("work")
+    values, work = flags.FLAGS, flags.FLAGS.work
     work.mkdir(parents=True, exist_ok=True)
     source = work / f"synthetic-{values.num_patches}.tar.gz"
     if not source.exists():
@@ -113,7 +114,7 @@ def _main() -> int:
     found = {"patches": values.num_patches, "formats": values.formats, **found}
     print(json.dumps(found, indent=1))
     if values.output is not None:
-        path = command.path_flag("output") / "soak.json"
+        path = values.output / "soak.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(found, indent=1) + "\n")
     shutil.rmtree(work / "killed")

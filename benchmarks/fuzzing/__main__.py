@@ -117,19 +117,19 @@ def _define_flags() -> None:
     flags.DEFINE_enum("target", None, list(TARGETS), "Reader.", required=True)
     flags.DEFINE_integer("runs", 100_000, "Executions.", lower_bound=1)
     flags.DEFINE_integer("seed", 1, "Seed of the mutations.", lower_bound=1)
-    flags.DEFINE_string(
+    command.define_path(
         "work", "benchmarks-work/fuzzing", "Folder for corpus and findings."
     )
-    flags.DEFINE_string("output", None, "JSON that gets the figures.")
+    command.define_path("output", None, "JSON that gets the figures.")
 
 
 def _main() -> int:
     target = flags.FLAGS.target
-    work = command.path_flag("work")
+    work = flags.FLAGS.work
     figures = fuzz(target, flags.FLAGS.runs, work, flags.FLAGS.seed)
     print(f"{target}: {json.dumps(figures)}")
     if flags.FLAGS.output:
-        path = command.path_flag("output")
+        path = flags.FLAGS.output
         results = json.loads(path.read_text()) if path.exists() else {}
         results[target] = figures
         path.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")

@@ -20,6 +20,7 @@ from bigearthnet.download.http import TemporaryError, check_url, open_rest
 from bigearthnet.download.part import PIECE_NBYTES, PartFile, check_digest, check_file
 from bigearthnet.errors import ChecksumError, DownloadError, OptionError
 from bigearthnet.release import Digest
+from bigearthnet.store.outputs import check_output
 
 __all__ = ["RETRIES", "DownloadError", "fetch"]
 
@@ -52,7 +53,8 @@ def fetch(
         quiet: Shows neither progress nor failed requests.
 
     Raises:
-        OptionError: If a URL or the digest is invalid.
+        OptionError: If a URL or the digest is invalid, or the file cannot go to that
+            path; see `store.outputs.check_output`.
         ChecksumError: If the file that is there, or what a server sent, has another
             digest. What was received is removed; what was there is not.
         DownloadError: If no server gives the file; what was received is kept for the
@@ -60,6 +62,7 @@ def fetch(
         DiskSpaceError: If the file does not fit on the disk.
         OSError: If it cannot be written.
     """
+    check_output(path, "output")
     check_digest(digest)
     for url in urls:
         check_url(url)

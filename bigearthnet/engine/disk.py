@@ -33,7 +33,7 @@ def estimate_patches(source: Source, num_patches: int) -> int:
     if source.members.nbytes is None:
         if archive.levels:  # several folders of patches, as in the archive
             return num_patches
-        return len(os.listdir(source.path))
+        return sum(map(archive.ids.matches, os.listdir(source.path)))
     if source.members.is_compressed:
         return int(source.members.nbytes * num_patches / archive.nbytes) + 1
     return int(source.members.nbytes // (archive.pixel_nbytes * _TAR_SHARE)) + 1

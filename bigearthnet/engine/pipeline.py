@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.engine.convert import convert
 from bigearthnet.engine.job import Job
-from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.shards import plan_shards
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.spooled import SpooledSource, load_spooled
@@ -18,11 +16,11 @@ from bigearthnet.engine.stage_one import choose_rows, fill_spool
 from bigearthnet.engine.stage_two import write_shards
 from bigearthnet.engine.workers import WorkerPool
 from bigearthnet.engine.workspace import Workspace
-from bigearthnet.errors import OptionError, QuarantineError
+from bigearthnet.errors import BigEarthNetError, OptionError
 from bigearthnet.release.patch_index import PatchIndex, load_index
 from bigearthnet.schema.examples import get_make_example
 from bigearthnet.store.manifest import write_descriptions
-from bigearthnet.store.quarantine import BadPatch
+from bigearthnet.store.quarantine import BadPatch, leave_quarantine
 from bigearthnet.store.result import BuildResult, SourceInfo
 from bigearthnet.store.statistics import BandSums
 
@@ -48,7 +46,8 @@ def run(job: Job, work: Workspace) -> BuildResult:
         PatchError: If a patch is damaged, lacks in one of the sources, or is not part
             of the release, and `options.max_bad` is None.
         QuarantineError: If there are more such patches than `options.max_bad`, or it is
-            None and an earlier run has set some aside.
+            None and an earlier run has set some aside; or if no other is left to store.
+            Their list is left in `work.quarantine`.
         DiskSpaceError: If the result would not fit on the disk.
         JournalError: If the index or a bucket of the spool is damaged or missing.
         OptionError: If no patch is left to store.
@@ -72,18 +71,16 @@ def encode(job: Job, work: Workspace) -> BuildResult:
     with WorkerPool(job.options.workers, pass_fds=(work.lock,)) as pool:
         indices, spooled = _fill_spools(job, work, patches)
         bad = tuple(patch for source in spooled for patch in source.quarantine)
-        _check_quarantine(bad, job.options)
+        _check_quarantine(bad, job, work)
         # A patch is stored only if all sources have it, and counts as read only then.
         stored = np.logical_and.reduce([index.stored for index in indices])
         read = indices[0].read & (stored | ~indices[0].stored)
         plans = plan_shards(indices, stored, patches)
         if not plans:
             work.is_over = True
-            raise OptionError(
-                f"no patch to store: {job.sources[0].path} holds {int(read.sum())} "
-                "patches, none of them in a split or country that was asked for."
-            )
+            raise _refuse_nothing(int(read.sum()), bad, job, work)
         shards = write_shards(plans, pool, work, job, patches)
+    work.quarantine.unlink(missing_ok=True)  # of an earlier build, which stored nothing
     sums = BandSums(job.config.groups)
     for shard in shards:
         sums.add(shard.sums)
@@ -98,7 +95,12 @@ def encode(job: Job, work: Workspace) -> BuildResult:
         sums=sums,
         sources=tuple(
             SourceInfo(
-                found.lane, source.path.name, found.nbytes, found.sha256, found.places
+                found.lane,
+                source.path.name,
+                found.nbytes,
+                found.sha256,
+                found.litter,
+                found.places,
             )
             for source, found in zip(job.sources, spooled, strict=True)
         ),
@@ -126,10 +128,30 @@ def _fill_spools(
     return indices, spooled
 
 
-def _check_quarantine(patches: Sequence[BadPatch], options: BuildOptions) -> None:
-    if patches and options.max_bad is None:
-        raise QuarantineError(
-            f"an earlier run set {len(patches)} bad patches aside, the first one "
-            f"{patches[0].patch_id}. Resume the build with --on_error=quarantine, or "
-            "build again with --restart."
+def _check_quarantine(bad: tuple[BadPatch, ...], job: Job, work: Workspace) -> None:
+    """Ends a build of which an earlier run has set aside more than this one may."""
+    if len(bad) > (job.options.max_bad or 0):
+        raise leave_quarantine(
+            bad,
+            work.quarantine,
+            f"an earlier run set {len(bad):,} bad patches aside",
+            f"Resume the build with --on_error=quarantine --max_bad={len(bad)}; or "
+            f"build again with --restart, or after deleting {work.folder}.",
         )
+
+
+def _refuse_nothing(
+    num_good: int, bad: tuple[BadPatch, ...], job: Job, work: Workspace
+) -> BigEarthNetError:
+    """Returns the error of a build of which no patch is left to store."""
+    good = f"{job.sources[0].path} holds {num_good:,} good patches"
+    if num_good:
+        good += ", none of them in a split or country that was asked for"
+    if not bad:
+        return OptionError(f"no patch to store: {good}.")
+    return leave_quarantine(
+        bad,
+        work.quarantine,
+        f"no patch to store: {good}, and {len(bad):,} bad ones were set aside",
+        "Check that the source is whole and of the right release.",
+    )

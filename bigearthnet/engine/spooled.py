@@ -36,6 +36,7 @@ class SpooledSource:
             because of a limit.
         quarantine: The bad patches that were set aside.
         index_sha256: Checksum of the index.
+        litter: Kind of what other programs left in it → how much was left out.
         places: How well its good patches agree about where they lie.
     """
 
@@ -44,6 +45,7 @@ class SpooledSource:
     sha256: str | None
     quarantine: tuple[BadPatch, ...]
     index_sha256: str
+    litter: Mapping[str, int]
     places: PlaceCounts
 
     def encode(self) -> dict[str, Any]:
@@ -79,11 +81,14 @@ def save_spooled(
         OSError: If it cannot be written.
     """
     lane, members = source.archive.name, source.members
+    litter = dict(members.litter.counts)
     with DurableFile(work.spool(lane), _INDEX) as file:
         file.write(index.dump())
         saved = file.finish()  # which makes the names of the buckets durable, too
     sha256 = members.digests.get("sha256")
-    spooled = SpooledSource(lane, members.nbytes, sha256, bad, saved.sha256, places)
+    spooled = SpooledSource(
+        lane, members.nbytes, sha256, bad, saved.sha256, litter, places
+    )
     work.journal.append(spooled.encode())
     return spooled
 

@@ -48,7 +48,7 @@ def fill_spool(
     source, options = job.sources[number], job.options
     quarantine = None
     if options.max_bad is not None:
-        quarantine = Quarantine(options.max_bad, len(bad))
+        quarantine = Quarantine(options.max_bad, work.quarantine, bad)
     with (
         open_source(source.path, source.archive) as opened,
         SpoolWriter(work.begin_spool(source.archive.name), index, patches) as writer,

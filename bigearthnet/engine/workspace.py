@@ -6,6 +6,8 @@
                       spool-<lane>/   the spool of a source; see `spool`, `spooled`
                       <format>/       the stores, until they are published
 
+    quarantine.<name>.jsonl          the bad patches of a build that stored nothing
+
 An interrupted build is resumed by opening its workspace again. Work that has an entry
 in the journal is not repeated; everything else is.
 """
@@ -87,6 +89,12 @@ class Workspace:
         folder = self.folder / form
         make_folder(folder)
         return folder
+
+    @property
+    def quarantine(self) -> Path:
+        """Where a build that ends without a store leaves the list of bad patches."""
+        name = self.folder.name.removeprefix(PREFIX)
+        return self.folder.with_name(f"quarantine.{name}.jsonl")
 
     @property
     def is_published(self) -> bool:

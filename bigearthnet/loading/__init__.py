@@ -53,8 +53,9 @@ def load(
 
     Args:
         split: `train`, `validation`, `test`, or `excluded` where that was built.
-        data_dir: The data directory of the build; None for TensorFlow Datasets' own. Or
-            the URL of a published Parquet store, which is streamed, see `open_reader`.
+        data_dir: The data directory of the build, or the folder of a store, wherever it
+            was moved or downloaded to; None for TensorFlow Datasets' own. Or the URL of
+            a published Parquet store, which is streamed, see `open_reader`.
         config: `s2`, `s2-random` or `s2-rgb`.
         bands: `all` (12 bands in ascending wavelength; with `s2-rgb` its three), `rgb`
             (B04, B03, B02), or a list of band names, in the order wanted.
@@ -74,7 +75,8 @@ def load(
         keep_empty: Keeps patches that have no label in the nomenclature, which `ben19`
             has in `s2-random` and in `excluded`.
         store: `tfrecord`, `arrow` or `parquet`; None for the first of them that is
-            there.
+            there. Damage of an Arrow store is not noticed, since it has no checksums:
+            run `builder.verify --quick` after a copy.
         release: The release that the configuration belongs to; None for one that the
             package knows.
 

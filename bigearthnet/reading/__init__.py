@@ -30,12 +30,13 @@ def open_reader(
 
     Args:
         split: Name of the split.
-        data_dir: The data directory; None for that of TensorFlow Datasets. Or the URL
-            of a published Parquet store, which is streamed: `hf://datasets/ORG/NAME`,
-            with `@REVISION` if wanted, `s3://`, `gs://` or `https://`.
+        data_dir: The data directory, or the folder of a store; None for the data
+            directory of TensorFlow Datasets. Or the URL of a published Parquet store,
+            which is streamed: `hf://datasets/ORG/NAME`, with `@REVISION` if wanted,
+            `s3://`, `gs://` or `https://`.
         config: Name of the configuration.
         store: `tfrecord`, `arrow` or `parquet`; None for the first of them that is
-            there.
+            there. Damage of an Arrow store is not noticed, since it has no checksums.
         release: The release that the configuration belongs to; None for one that the
             package knows.
 

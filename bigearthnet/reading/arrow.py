@@ -24,6 +24,7 @@ from bigearthnet.reading.batches import (
 from bigearthnet.reading.chunks import ChunkedColumn
 from bigearthnet.reading.memory import Recycler
 from bigearthnet.release import RELEASES, Release
+from bigearthnet.release.published import explain
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import Feature
 from bigearthnet.store import find_store
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 class ArrowReader:
     """The patches of one split, in the order in which they are stored.
+
+    Arrow has no checksums: pixels that were damaged after the build come as they are.
 
     Can be pickled if it was opened from a data directory: another process then maps
     the same files.
@@ -80,7 +83,8 @@ class ArrowReader:
 
         Args:
             split: Name of the split.
-            data_dir: The data directory; None for that of TensorFlow Datasets.
+            data_dir: The data directory, or the folder of a store; None for the data
+                directory of TensorFlow Datasets.
             config: Name of the configuration.
             release: The release that it belongs to; None for one that the package
                 knows.
@@ -246,7 +250,9 @@ class ArrowReader:
             found = np.flatnonzero(self._indices == row)
             row = int(found[0]) if len(found) else -1
         if row < 0:
-            raise OptionError(f"no patch {patch_id!r} among these {len(self):,}.")
+            raise OptionError(
+                f"no patch {patch_id!r} among these {len(self):,}.{explain(patch_id)}"
+            )
         return int(row)
 
     def patch(self, patch_id: str) -> dict[str, Any]:

@@ -83,7 +83,8 @@ class TFRecordReader:
 
         Args:
             split: Name of the split.
-            data_dir: The data directory; None for that of TensorFlow Datasets.
+            data_dir: The data directory, or the folder of a store; None for the data
+                directory of TensorFlow Datasets.
             config: Name of the configuration.
             release: The release that it belongs to; None for one that the package
                 knows.

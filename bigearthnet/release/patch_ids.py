@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from bigearthnet.errors import PatchError
+from bigearthnet.release.published import explain
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class PatchId:
         except ValueError:
             raise PatchError(
                 "not a patch id: expected S2A or S2B, _MSIL2A_<YYYYMMDD>T<HHMMSS>_"
-                f"<column>_<row>, got {text!r}.",
+                f"<column>_<row>, got {text!r}.{explain(text)}",
                 patch_id=text,
             ) from None
         return cls(satellite, date, time, int(column), int(row))

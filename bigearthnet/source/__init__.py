@@ -16,8 +16,10 @@ import numpy as np
 from bigearthnet.errors import ArchiveError, PatchError
 from bigearthnet.release import Archive
 from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.source.candidates import suggest
 from bigearthnet.source.folder import FolderMembers
 from bigearthnet.source.groups import Member, Members, find_problem, group_files
+from bigearthnet.source.litter import find_folder
 from bigearthnet.source.patch import RawPatch
 from bigearthnet.source.tar import TarMembers
 
@@ -64,7 +66,7 @@ class Source(contextlib.AbstractContextManager["Source"]):
 
         def note_folder(folder: str) -> None:
             row = names.find(folder.rpartition("/")[2])
-            if row is not None:
+            if row is not None and find_folder(folder) is None:
                 listed[row] = 1
 
         for group in group_files(self.members, note_folder):
@@ -106,11 +108,17 @@ def open_source(path: Path | str, archive: Archive) -> Source:
     """
     path = Path(path)
     if path.is_dir():
-        members = FolderMembers(path, archive)
+        try:
+            members = FolderMembers(path, archive)
+        except ArchiveError as cause:
+            raise ArchiveError(f"{cause}{suggest(path, archive)}") from None
         return Source(members.root, archive, members)
     if path.is_file():
-        return Source(path, archive, TarMembers(path, archive.digest.algorithm))
-    raise ArchiveError(f"no source at {path}: expected a tar archive or a folder.")
+        return Source(path, archive, TarMembers(path, archive))
+    raise ArchiveError(
+        f"no source at {path}: expected a tar archive or a folder."
+        f"{suggest(path, archive)}"
+    )
 
 
 def _report(

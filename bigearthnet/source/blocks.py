@@ -13,12 +13,15 @@ import hashlib
 import mmap
 import os
 import re
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from bigearthnet.errors import ArchiveError
+from bigearthnet.release.published import explain
 from bigearthnet.source import decompress
+from bigearthnet.source.headers import TarDamage, parse_header
 from bigearthnet.util import process
 
 # A slot holds the decompressed bytes of two or three patches: small enough that one
@@ -26,8 +29,6 @@ from bigearthnet.util import process
 # 4 MiB), and sixteen of them so that neither waits for the other.
 _SLOT_NBYTES = 2**19
 _NUM_SLOTS = 16
-
-_MAGIC_NBYTES = 262
 
 # A frame, or a skippable frame, with which parallel writers begin (RFC 8878, 3.1).
 _ZSTD_MAGIC = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
@@ -181,17 +182,27 @@ def choose_codec(path: Path) -> str:
             zstd is needed and not installed.
     """
     with path.open("rb") as file:
-        magic = file.read(_MAGIC_NBYTES)
+        magic = file.read(tarfile.BLOCKSIZE)
     if magic.startswith(b"\x1f\x8b"):
         return "gzip"
     if _ZSTD_MAGIC.match(magic):
         return "zstd"
-    if magic[257:262] == b"ustar":
+    if magic[257:262] == b"ustar" or _is_header(magic):
         return "none"
     raise ArchiveError(
         f"{path} is not an archive that can be read: expected a tar file, plain or "
         f"compressed by gzip or zstd, got {len(magic)} bytes that begin {magic[:8]!r}."
+        f"{explain(path.name)}"
     )
+
+
+def _is_header(block: bytes) -> bool:
+    """Whether a block is a tar header, such as those of v7, which have no magic."""
+    try:
+        parse_header(block)
+    except TarDamage:
+        return False
+    return True
 
 
 def _shared_file(nbytes: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,10 @@ from types import MappingProxyType
 
 from bigearthnet.errors import ArchiveError, PatchError
 from bigearthnet.release import Archive
+from bigearthnet.release.published import explain
+from bigearthnet.source.groups import check_number_of_files
 from bigearthnet.source.limits import MAX_FILE_NBYTES, MAX_FILES
+from bigearthnet.source.litter import FOLDERS, Litter, find_folder
 
 # A link is not followed, nor a pipe waited for, if one takes a file's place.
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -36,6 +38,7 @@ class FolderMembers:
             ArchiveError: If neither the folder nor one of its folders holds patches.
         """
         self.position = 0
+        self.litter = Litter(archive)
         self.root = find_root(path, archive)
         self._levels = archive.levels
 
@@ -62,6 +65,8 @@ class FolderMembers:
         """Yields the files of all patches some levels below a folder."""
         for name in sorted(os.listdir(os.path.join(self.root, above))):
             path = os.path.join(above, name)
+            if self._is_litter(name, os.path.basename(above), path):
+                continue
             if levels and name.isprintable() and os.path.isdir(self.root / path):
                 yield from self._read_level(path, levels - 1)
             else:
@@ -74,11 +79,11 @@ class FolderMembers:
             yield ascii(name), "", error
             return
         if not os.path.isdir(folder):
-            problem = f"not a patch folder: {folder} lies beside patches. Remove it."
+            problem = f"not a patch folder: {folder} lies beside patches."
+            problem += explain(name) or " Remove it."
             yield path, "", PatchError(problem, patch_id=name)
             return
-        with os.scandir(folder) as entries:
-            found = list(itertools.islice(entries, MAX_FILES + 1))
+        found = self._list_files(folder, name)
         if not found:
             yield path, "", PatchError("the patch folder is empty.", patch_id=name)
         for entry in found:
@@ -89,6 +94,28 @@ class FolderMembers:
             except PatchError as error:
                 content = error
             yield path, entry.name, content
+
+    def _list_files(self, folder: str, name: str) -> list[os.DirEntry[str]]:
+        """Lists what lies in a patch folder beside litter; never all of too much."""
+        found = []
+        with os.scandir(folder) as entries:
+            for number, entry in enumerate(entries):
+                check_number_of_files(number, folder)
+                if not self._is_litter(entry.name, name, entry.path):
+                    found.append(entry)
+                if len(found) > MAX_FILES:
+                    break
+        return found
+
+    def _is_litter(self, name: str, holder: str, path: str) -> bool:
+        """Tells whether a file or folder is litter, and counts it."""
+        kind = self.litter.find(name, holder)
+        if kind is None:
+            return False
+        if kind not in FOLDERS and os.path.isdir(os.path.join(self.root, path)):
+            return False
+        self.litter.counts[kind] += 1
+        return True
 
     def close(self) -> None:
         """Does nothing: no file stays open."""
@@ -145,25 +172,35 @@ def find_root(path: Path, archive: Archive) -> Path:
         ArchiveError: If neither holds patches, or several folders in it do.
     """
     try:
-        if _holds_patches(path, archive, archive.levels):
+        if holds_patches(path, archive, archive.levels):
             return path
-        roots = [child for child in sorted(path.iterdir()) if child.is_dir()]
-        roots = [r for r in roots if _holds_patches(r, archive, archive.levels)]
+        roots = [child for child in sorted(path.iterdir()) if _may_hold(child)]
+        roots = [r for r in roots if holds_patches(r, archive, archive.levels)]
     except OSError as cause:
         raise ArchiveError(f"cannot read {cause.filename}: {cause}") from None
     if len(roots) != 1:
         found = f"{len(roots)} folders with" if roots else "no"
+        known = "" if roots else explain(path.resolve().name, *os.listdir(path))
         raise ArchiveError(
             f"{found} patch folders in {path}: expected a folder that holds folders "
-            f"named like {archive.ids.example}, or its parent."
+            f"named like {archive.ids.example}, or its parent.{known}"
         )
     return roots[0]
 
 
-def _holds_patches(path: Path, archive: Archive, levels: int) -> bool:
-    """Whether some levels below a folder there is one named like a patch."""
+def holds_patches(path: Path, archive: Archive, levels: int) -> bool:
+    """Whether some levels below a folder there is one named like a patch.
+
+    Raises:
+        OSError: If the operating system cannot list it.
+    """
     with os.scandir(path) as entries:
-        folders = [entry for entry in entries if entry.is_dir()]
-    if levels == 0:
-        return any(archive.ids.matches(folder.name) for folder in folders)
-    return any(_holds_patches(Path(f.path), archive, levels - 1) for f in folders)
+        folders = (entry for entry in entries if entry.is_dir())
+        if levels == 0:
+            return any(archive.ids.matches(folder.name) for folder in folders)
+        paths = (Path(folder.path) for folder in folders)
+        return any(holds_patches(p, archive, levels - 1) for p in paths if _may_hold(p))
+
+
+def _may_hold(path: Path) -> bool:
+    return find_folder(path.name) is None and path.is_dir()

@@ -8,7 +8,9 @@ from typing import Protocol
 
 from bigearthnet.errors import ArchiveError, PatchError
 from bigearthnet.release import Archive
+from bigearthnet.release.published import explain
 from bigearthnet.source import limits
+from bigearthnet.source.litter import Litter
 
 # Path of the folder that holds a file, name of the file, and its content, or what is
 # wrong with it.
@@ -26,6 +28,7 @@ class Members(Protocol):
             end; empty before, and for a folder.
         offset: Where the header of the latest file is in the decompressed source;
             None for a folder.
+        litter: What other programs left in the source, which is not among its files.
     """
 
     @property
@@ -38,6 +41,8 @@ class Members(Protocol):
     def digests(self) -> Mapping[str, str]: ...  # noqa: D102
     @property
     def offset(self) -> int | None: ...  # noqa: D102
+    @property
+    def litter(self) -> Litter: ...  # noqa: D102
 
     def __iter__(self) -> Iterator[Member]:
         """Yields every file; for a folder that is listed, its path, no name, b""."""
@@ -77,11 +82,7 @@ class Group:
         files = self.files
         if self.problem is not None:
             self.num_dropped += 1
-            if self.num_dropped > limits.MAX_FOLDER_FILES:
-                raise ArchiveError(
-                    f"more than {limits.MAX_FOLDER_FILES} files in {self.folder!r}: "
-                    "this is no archive of patches. Check the source."
-                )
+            check_number_of_files(self.num_dropped, self.folder)
         elif isinstance(content, PatchError):
             self.problem = content
             return True
@@ -128,6 +129,19 @@ def group_files(
         yield group
 
 
+def check_number_of_files(count: int, folder: str) -> None:
+    """Checks that a folder may be one of a patch, good or bad.
+
+    Raises:
+        ArchiveError: If it has far too many files.
+    """
+    if count > limits.MAX_FOLDER_FILES:
+        raise ArchiveError(
+            f"more than {limits.MAX_FOLDER_FILES} files in {folder!r}: this is no "
+            "archive of patches. Check the source."
+        )
+
+
 def find_problem(
     group: Group, archive: Archive, patch_id: str, row: int | None, seen: bytearray
 ) -> PatchError | None:
@@ -141,10 +155,13 @@ def find_problem(
         seen: Nonzero for each row that came before.
     """
     first = next(iter(group.files), None)
-    if row is None and group.problem is None:
+    if first is None and group.problem is not None:
+        first = group.problem.file
+    known = explain(patch_id, first or "") if row is None else ""
+    if known or (row is None and group.problem is None):
         return PatchError(
             f"not a patch of the release: found {first!r} in the folder "
-            f"{group.folder!r}. Remove it, or check the source.",
+            f"{group.folder!r}.{known or ' Remove it, or check the source.'}",
             patch_id=patch_id,
             file=first,
         )

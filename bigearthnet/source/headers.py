@@ -27,9 +27,15 @@ _PAX_NUMBER = re.compile(rb"[0-9]{1,18}")
 
 # PAX records that say nothing of a file's content or name.
 _HARMLESS_PAX = ("atime", "ctime", "mtime", "uid", "gid", "uname", "gname", "comment")
-_HARMLESS_PREFIXES = ("LIBARCHIVE.", "SCHILY.")
-# The size of a sparse file, in the format of star.
-_SPARSE_SIZE = "SCHILY.realsize"
+# Records of a vendor, which readers that do not know them ignore; those of GNU tar mark
+# sparse files and parts of archives, and one of star's is the size of a sparse file.
+_VENDOR_PAX = re.compile(
+    r"(?!GNU\.|SCHILY\.realsize\Z)[A-Z][A-Z0-9_-]*\..+|GNU\.volume\.label", re.S
+)
+# How names are written, and what is in a file: neither changes how both are read here.
+# Names that are no UTF-8 are refused, whatever a header says of them.
+_CHARSETS_PAX = ("charset", "hdrcharset")
+_CHARSETS = (b"BINARY", b"ISO-IR 10646 2000 UTF-8")
 
 _FAST_TYPES = (
     tarfile.REGTYPE,
@@ -115,7 +121,7 @@ def parse_pax(records: bytes) -> tuple[str | None, int | None]:
             path = parse_name(value)
         elif keyword == "size" and _PAX_NUMBER.fullmatch(value):
             size = int(value)
-        elif not equals or not _is_harmless(keyword):
+        elif not equals or not _is_harmless(keyword, value):
             raise TarDamage(f"unsupported PAX record {keyword[:80]!r}")
     return path, size
 
@@ -157,8 +163,8 @@ def check_name(name: str) -> None:
         raise TarDamage(problem)
 
 
-def _is_harmless(keyword: str) -> bool:
+def _is_harmless(keyword: str, value: bytes) -> bool:
     """Whether a PAX record leaves name and content of a file as they are."""
-    if keyword == _SPARSE_SIZE:
-        return False
-    return keyword in _HARMLESS_PAX or keyword.startswith(_HARMLESS_PREFIXES)
+    if keyword in _CHARSETS_PAX:
+        return value in _CHARSETS
+    return keyword in _HARMLESS_PAX or _VENDOR_PAX.fullmatch(keyword) is not None

@@ -9,6 +9,7 @@ from typing import Any
 
 from bigearthnet.errors import ArchiveError
 from bigearthnet.release import Archive
+from bigearthnet.source.candidates import suggest
 from bigearthnet.source.folder import find_root
 
 # Bytes that are read at each end of a file.
@@ -38,10 +39,11 @@ def identify_source(path: Path, archive: Archive) -> dict[str, Any]:
     except FileNotFoundError:
         raise ArchiveError(
             f"no source at {path}: expected a tar archive or a folder."
+            f"{suggest(path, archive)}"
         ) from None
     except OSError as cause:
         if isinstance(cause, ArchiveError):
-            raise
+            raise ArchiveError(f"{cause}{suggest(path, archive)}") from None
         raise ArchiveError(f"cannot read {path}: {cause}") from None
 
 

@@ -19,6 +19,12 @@ MAX_OVERHEAD_PART = 4
 # Zeros that may follow the end of a tar file, in bytes; GNU tar writes up to 10,240.
 MAX_PADDING_NBYTES = 2**26
 
+# Files of other programs that an archive may begin with, and for how many bytes of it
+# there may be one more: `._` files, one for each of a patch's, have 4 KiB or less, and
+# lie beside files of 14 KiB on average.
+MAX_LITTER = 100_000
+LITTER_SPACING = 4096
+
 # Files that are collected of one folder before they are bad, and files of one folder
 # after which the source is; a patch has 13.
 MAX_FILES = 64

@@ -62,7 +62,8 @@ def parse_metadata(
     if len(content) > _MAX_NBYTES:
         raise error(f"{len(content)} bytes: expected up to {_MAX_NBYTES}.")
     try:
-        raw = _DECODER.decode(content.decode("utf-8"))
+        # Some editors put a byte order mark first; `json` passes over it, too.
+        raw = _DECODER.decode(content.decode("utf-8").removeprefix("\ufeff"))
     except (ValueError, RecursionError) as cause:
         raise error(
             f"broken JSON: {_shorten(cause)}. The archive is damaged."

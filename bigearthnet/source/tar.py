@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bigearthnet.errors import ArchiveError
+from bigearthnet.release import Archive
 from bigearthnet.source import limits
 from bigearthnet.source.blocks import BlockReader
 from bigearthnet.source.headers import (
@@ -23,6 +24,7 @@ from bigearthnet.source.headers import (
     parse_name,
     parse_pax,
 )
+from bigearthnet.source.litter import Litter, describe, find_folder
 
 _BLOCK = tarfile.BLOCKSIZE
 _END = bytes(_BLOCK)
@@ -46,31 +48,36 @@ class TarParser:
 
     Attributes:
         offset: Where the header of the latest member is in the stream, in bytes.
+        litter: The files of other programs that were left out.
     """
 
-    def __init__(self, blocks: Blocks, name: str) -> None:
+    def __init__(self, blocks: Blocks, name: str, archive: Archive) -> None:
         """Takes a stream.
 
         Args:
             blocks: The stream.
             name: What to call it in error messages.
+            archive: The archive that it is laid out like.
         """
         self.offset = 0
+        self.litter = Litter(archive)
         self._blocks = blocks
         self._name = name
         self._last = ""  # the file that was read last, for error messages
         # What the next file or folder is called and declares, if a header before its
         # own says so.
         self._extension: tuple[str | None, int | None] | None = None
-        self._overhead = 0  # bytes of folders and extended headers
+        self._overhead = 0  # bytes of folders, extended headers and litter
 
     def __iter__(self) -> Iterator[tuple[str, str, bytes]]:
         """Yields folder, file name and content of every file; see `Members`.
 
+        In place of litter stands the folder that it lies in.
+
         Raises:
             ArchiveError: If the archive is truncated, damaged, or holds a link, a
                 device, a sparse file, a file larger than a patch's can be, a name that
-                leads out of it, or endless headers.
+                leads out of it, or endless headers or litter.
         """
         try:
             yield from self._read_members()
@@ -84,6 +91,7 @@ class TarParser:
 
     def _read_members(self) -> Iterator[tuple[str, str, bytes]]:
         read, max_nbytes = self._blocks.read, limits.MAX_FILE_NBYTES
+        endings = self.litter.endings
         end, checked = 0, None
         while (header := read(_BLOCK)) != _END:
             name, size, kind = parse_header(header)
@@ -93,11 +101,23 @@ class TarParser:
                 if self._extension is not None:
                     name, size = self._extend(name, size)
                 folder, _, file = name.rpartition("/")
-                if folder != checked or not file or not file.isprintable():
-                    checked = _check_file_name(name, folder, file)
+                padding = -size % _BLOCK
+                # A file of a patch whose folder was checked takes this test alone.
+                if (
+                    folder != checked
+                    or not file.endswith(endings)
+                    or file[0] == "."
+                    or not file.isprintable()
+                ):
+                    _check_file_name(name, file)
+                    if self._pass_litter(folder, file, size + padding, end):
+                        end += size + padding
+                        yield folder, "", b""
+                        continue
+                    # Without a folder there is none: the name may be absolute.
+                    checked = folder or None
                 if size > max_nbytes:
                     raise TarDamage(f"{name!r} declares {size} bytes")
-                padding = -size % _BLOCK
                 content = read(size, padding)
                 end += size + padding
                 self._last = name
@@ -110,11 +130,48 @@ class TarParser:
                 size = 0
             else:
                 self._read_extension(name, size, kind)
+            self._add_overhead(size + -size % _BLOCK, end)
             end += size + -size % _BLOCK
-            self._overhead += _BLOCK + size + -size % _BLOCK
-            most = limits.MAX_OVERHEAD_NBYTES + end // limits.MAX_OVERHEAD_PART
-            if self._overhead > most:
-                raise TarDamage("there are endless folders or headers")
+
+    def _pass_litter(self, folder: str, file: str, nbytes: int, end: int) -> bool:
+        """Passes over a file if it is litter, and counts it.
+
+        Args:
+            folder: Path of the folder that holds it.
+            file: Its name.
+            nbytes: Bytes of its content and padding.
+            end: Bytes of the stream before them.
+
+        Returns:
+            Whether it is litter.
+        """
+        holder = folder.rpartition("/")[2]
+        kind = find_folder(folder) or self.litter.find(file, holder)
+        if kind is None:
+            return False
+        self.litter.counts[kind] += 1
+        most = limits.MAX_LITTER + end // limits.LITTER_SPACING
+        if self.litter.counts.total() > most:
+            raise ArchiveError(
+                f"{self._name}: more than {most:,} files of other programs "
+                f"({describe(self.litter.counts)}), the last one {file!r} in "
+                f"{folder!r}. Make an archive without them."
+            )
+        self._add_overhead(nbytes, end)
+        self._blocks.read(0, nbytes)
+        return True
+
+    def _add_overhead(self, nbytes: int, end: int) -> None:
+        """Counts a member that is no file of a patch.
+
+        Args:
+            nbytes: Bytes of its content.
+            end: Bytes of the stream before them.
+        """
+        self._overhead += _BLOCK + nbytes
+        most = limits.MAX_OVERHEAD_NBYTES + (end + nbytes) // limits.MAX_OVERHEAD_PART
+        if self._overhead > most:
+            raise TarDamage("there are endless folders or headers, or other files")
 
     def _read_extension(self, name: str, size: int, kind: bytes) -> None:
         """Reads a header that says something of the next member, or of all."""
@@ -170,18 +227,19 @@ class TarMembers(TarParser):
         digests: Checksums of the file by algorithm, once it was read to its end.
     """
 
-    def __init__(self, path: Path, algorithm: str) -> None:
+    def __init__(self, path: Path, archive: Archive) -> None:
         """Opens the file.
 
         Args:
             path: The file.
-            algorithm: Checksum to compute beside sha256.
+            archive: The archive that it is laid out like; the algorithm of its
+                checksum is used beside sha256.
 
         Raises:
             ArchiveError: If the file is not a tar file, or cannot be decompressed.
         """
-        self._file = BlockReader(path, algorithm)
-        super().__init__(self._file, str(path))
+        self._file = BlockReader(path, archive.digest.algorithm)
+        super().__init__(self._file, str(path), archive)
         self.nbytes, self.is_compressed = self._file.nbytes, self._file.codec != "none"
         self.digests: Mapping[str, str] = self._file.digests  # filled at its end
 
@@ -195,12 +253,7 @@ class TarMembers(TarParser):
         self._file.close()
 
 
-def _check_file_name(name: str, folder: str, file: str) -> str | None:
-    """Checks a file's name; returns the folder that needs no check a second time.
-
-    Without a folder there is none: the name may be absolute.
-    """
+def _check_file_name(name: str, file: str) -> None:
     check_name(name)
     if not file:
         raise TarDamage(f"a file named like a folder: {name[:80]!r}")
-    return folder or None

@@ -150,7 +150,10 @@ def make_provenance(result: BuildResult, seconds: float) -> dict[str, object]:
         **(
             {"source_store": result.origin}
             if result.origin
-            else {"source_places": asdict(first.places)}
+            else {
+                "source_litter": dict(first.litter),
+                "source_places": asdict(first.places),
+            }
         ),
         **({"other_sources": list(map(asdict, others))} if others else {}),
         "command": sys.argv,

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bigearthnet.errors import BigEarthNetError, PatchError, QuarantineError, ShardError
 from bigearthnet.util.files import write_text
 from bigearthnet.util.remote import RemotePath
+
+# Reasons that an error counts; the list has them all.
+_MOST_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -36,16 +42,18 @@ class Quarantine:
         patches: The bad patches, in the order of the source.
     """
 
-    def __init__(self, max_bad: int, num_others: int = 0) -> None:
+    def __init__(
+        self, max_bad: int, left_in: Path, others: Sequence[BadPatch] = ()
+    ) -> None:
         """Begins empty.
 
         Args:
             max_bad: The most bad patches of the whole build.
-            num_others: How many of these other sources had.
+            left_in: Where the list is left if there are more.
+            others: Those that other sources had.
         """
-        self._num_others = num_others
         self.patches: list[BadPatch] = []
-        self._max_bad = max_bad
+        self._max_bad, self._left_in, self._others = max_bad, left_in, others
 
     def add(self, error: PatchError, offset: int | None) -> None:
         """Sets a patch aside.
@@ -57,15 +65,53 @@ class Quarantine:
         Raises:
             QuarantineError: If there are too many.
         """
-        if len(self.patches) + self._num_others == self._max_bad:
-            raise QuarantineError(
-                f"more than {self._max_bad} bad patches, the last one {error} Is it "
-                "the right source? A larger --max_bad sets more of them aside."
+        bad = BadPatch(error.patch_id, error.file, error.problem, offset)
+        if len(self.patches) + len(self._others) == self._max_bad:
+            raise leave_quarantine(
+                [*self._others, *self.patches, bad],
+                self._left_in,
+                f"more than {self._max_bad} bad patches",
+                "Is it the right source? A larger --max_bad sets more of them aside.",
             )
-        self.patches.append(BadPatch(error.patch_id, error.file, error.problem, offset))
+        self.patches.append(bad)
 
 
-def write_quarantine(patches: tuple[BadPatch, ...], path: Path) -> None:
+def describe_reasons(patches: Sequence[BadPatch]) -> str:
+    """Says why patches were set aside: the most frequent reasons, and the first patch.
+
+    Args:
+        patches: The bad patches, at least one.
+    """
+    # What follows a colon or a bracket differs from patch to patch.
+    kinds = Counter(re.split("[:(]", bad.reason)[0].strip(" .") for bad in patches)
+    texts = [f"{n:,} × {kind}" for kind, n in kinds.most_common(_MOST_REASONS)]
+    if rest := sum(kinds.values()) - sum(n for _, n in kinds.most_common(len(texts))):
+        texts.append(f"{rest:,} × something else")
+    first = patches[0]
+    error = PatchError(first.reason, patch_id=first.patch_id, file=first.file)
+    return f"{', '.join(texts)}; the first is {str(error).removesuffix('.')}."
+
+
+def leave_quarantine(
+    patches: Sequence[BadPatch], path: Path, problem: str, remedy: str
+) -> QuarantineError:
+    """Leaves the list of a build that ends without a store, and returns its error.
+
+    Args:
+        patches: The bad patches, at least one.
+        path: Where the list is left.
+        problem: What ends the build, without a full stop.
+        remedy: What to do, as a sentence.
+    """
+    try:
+        write_quarantine(patches, path)
+        where = f"{path} lists them."
+    except OSError as cause:  # why the build ends matters more
+        where = f"Their list could not be written ({cause})."
+    return QuarantineError(f"{problem}: {describe_reasons(patches)} {where} {remedy}")
+
+
+def write_quarantine(patches: Sequence[BadPatch], path: Path) -> None:
     """Writes `quarantine.jsonl`: one JSON object a line for each bad patch."""
     lines = (json.dumps(asdict(bad), ensure_ascii=False) + "\n" for bad in patches)
     write_text("".join(lines), path)

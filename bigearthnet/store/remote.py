@@ -21,6 +21,7 @@ from bigearthnet.store import (
     read_store,
 )
 from bigearthnet.util.files import encode_json
+from bigearthnet.util.paths import local_path
 from bigearthnet.util.remote import RemotePath, is_url, parse_url
 
 
@@ -117,7 +118,7 @@ def open_origin(place: Path | str, config: Config) -> AnyStore:
     """
     if is_url(place):
         return read_remote_store(parse_url(str(place)), config.release)
-    folder = Path(place).expanduser().absolute()
+    folder = local_path(place, "source").absolute()
     if (folder / MANIFEST).is_file():
         return read_store(folder, [config.release])
     choices = list_configs([config.release]).values()

@@ -43,6 +43,7 @@ class SourceInfo:
         nbytes: Size of the file in bytes; None for a folder.
         sha256: Its checksum; None for a folder, or if it was not read to its end
             because of a limit.
+        litter: Kind of what other programs left in it → how much was left out.
         places: How well its good patches agree about where they lie.
     """
 
@@ -50,6 +51,7 @@ class SourceInfo:
     filename: str
     nbytes: int | None
     sha256: str | None
+    litter: Mapping[str, int] = field(default_factory=dict)
     places: PlaceCounts = field(default_factory=PlaceCounts)
 
 

@@ -6,29 +6,73 @@ import importlib.util
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from absl import app, flags
 
 from bigearthnet.errors import BigEarthNetError, OptionError
+from bigearthnet.util.arguments import expand_flag_files
+from bigearthnet.util.paths import local_path
 
 # Exit statuses after SIGINT and SIGTERM: 128 + the signal, as shells have it.
 _INTERRUPTED = 130
 _TERMINATED = 143
 
 
-def path_flag(name: str) -> Path:
-    """Returns the path that a flag holds, `~` being the home folder.
+class _PathParser(flags.ArgumentParser[Path]):
+    """Parses a flag's value as `local_path` does."""
 
-    Shells expand `~` at the start of a word only, and in `--data_dir=~/data` it is not.
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def parse(self, argument: str | Path) -> Path:
+        return local_path(argument, self._name)
+
+    def flag_type(self) -> str:
+        return "path"
+
+
+class _PathListParser(flags.ListParser):
+    """Parses a list of paths, separated by commas."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def parse(self, argument: str | list[str]) -> list[Path]:  # type: ignore[override]
+        return [local_path(path, self._name) for path in super().parse(argument)]
+
+
+def define_path(
+    name: str, default: str | None, description: str, *, required: bool = False
+) -> None:
+    """Defines a flag whose value is a path on this machine; see `local_path`.
+
+    Args:
+        name: Name of the flag.
+        default: Its default value.
+        description: Text for `--help`.
+        required: Whether the command needs the flag.
     """
-    return Path(str(flags.FLAGS[name].value)).expanduser()
+    flags.DEFINE(_PathParser(name), name, default, description, required=required)
 
 
-def optional_path_flag(name: str) -> Path | None:
-    """Returns the path that a flag holds, or None where it was not given."""
-    return None if flags.FLAGS[name].value is None else path_flag(name)
+def define_path_list(name: str, description: str) -> None:
+    """Defines a required flag whose value are paths, separated by commas."""
+    flags.DEFINE(_PathListParser(name), name, None, description, required=True)
+
+
+def define_repeated_path(name: str, description: str) -> None:
+    """Defines a flag whose value is a path, and which may be given several times."""
+    serializer = flags.ArgumentSerializer[Path]()
+    flags.DEFINE_multi(_PathParser(name), serializer, name, [], description)
+
+
+# `--help` shows such flags as those of the module that defines them by these functions.
+flags.disclaim_key_flags()
 
 
 def check_packages(extra: str, *names: str) -> None:
@@ -53,20 +97,22 @@ def run(
     main: Callable[..., int | None],
     define_flags: Callable[[], None],
     *,
-    change_arguments: Callable[[Sequence[str]], list[str]] = list,
+    flag_files: Mapping[str, Callable[[str], Path]] = MappingProxyType({}),
     takes_arguments: bool = False,
 ) -> None:
     """Defines the flags, parses the command line, runs a command, and exits.
 
     `--help` shows the command's module docstring and its flags. The exit status is 0
     after `--help`, 1 after an error of this package, of the operating system or of an
-    operation of TensorFlow, whose message alone is shown.
+    operation of TensorFlow, whose message alone is shown. Each flag has one value; see
+    `arguments`.
 
     Args:
         main: The command; returns its exit status, None meaning 0.
         define_flags: Defines the command's absl flags. Not done at import, so that one
             command can use the functions of another.
-        change_arguments: Changes the command line before it is parsed.
+        flag_files: Name of each flag that stands for a flag file, besides `flagfile`
+            → a function from the flag's value to the file.
         takes_arguments: Whether `main` takes a list of the arguments that are not
             flags; otherwise such arguments are refused.
     """
@@ -78,9 +124,12 @@ def run(
 
     def parse(argv: Sequence[str]) -> list[str]:
         try:
-            return flags.FLAGS(change_arguments(argv))
+            arguments = expand_flag_files(argv[1:], flags.FLAGS, flag_files)
+            return flags.FLAGS([argv[0], *arguments])
         except (flags.Error, OptionError) as error:
-            sys.exit(_report(f"{error} See --help."))
+            ours = error.__context__  # absl puts its own words around a parser's error
+            problem = ours if isinstance(ours, OptionError) else error
+            sys.exit(_report(f"{problem} See --help."))
         except SystemExit:  # absl exits with 1 after --help
             sys.exit(0)
 

@@ -160,12 +160,14 @@ class _Readable(Protocol):
 def read_json_object(path: _Readable) -> dict[str, Any]:
     """Reads what `write_json` wrote, in a file that may be damaged by now.
 
+    An editor may have put a byte order mark first.
+
     Raises:
         OSError: If the file is missing or cannot be read.
         ValueError: If it does not hold a JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except RecursionError as cause:  # brackets within brackets, thousands of them
         raise ValueError(str(cause)) from None
     if not isinstance(content, dict):

@@ -50,9 +50,8 @@ _Value = TypeVar("_Value")
 
 def is_url(place: object) -> bool:
     """Whether a place is a URL, of another machine."""
-    if not isinstance(place, str) or place.startswith("file:"):
-        return False
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", place) is not None
+    pattern = r"(?!file:)[a-z][a-z0-9+.-]*://"
+    return isinstance(place, str) and bool(re.match(pattern, place, re.IGNORECASE))
 
 
 @dataclass(frozen=True)
@@ -192,8 +191,8 @@ def parse_url(text: str) -> RemotePath:
     parts = urlsplit(text)
     if parts.scheme not in _PACKAGES:
         raise OptionError(
-            f"{parts.scheme}:// cannot be read: expected a local path, or one of "
-            f"{', '.join(f'{scheme}://' for scheme in _PACKAGES)}."
+            f"{parts.scheme}:// cannot be read: expected a path on this machine, or "
+            f"one of {', '.join(f'{scheme}://' for scheme in _PACKAGES)}."
         )
     is_http = parts.scheme.startswith("http")
     if (
@@ -206,7 +205,7 @@ def parse_url(text: str) -> RemotePath:
             f"{parts.scheme}: expected the address of a folder, without user, password "
             "or query, which would be shown in messages. Give logins to the clients."
         )
-    url = text.rstrip("/")
+    url = f"{parts.scheme}{text[len(parts.scheme) :]}".rstrip("/")
     found = RemotePath(url, url)
     return _repeat(lambda: _pin(found), found) if parts.scheme == "hf" else found
 

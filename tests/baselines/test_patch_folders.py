@@ -54,6 +54,32 @@ def test_what_is_no_patch_is_refused(folder: Path, sample_folder: Path) -> None:
         read_patch_folder(folder / band_file("B02"))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57",
+        "S1A_IW_GRDH_1SDV_20170613T165043_33UUP_61_39",
+        "BigEarthNet-S2",
+    ],
+)
+def test_patches_of_another_release_are_named(name: str, tmp_path: Path) -> None:
+    """Good data that this package cannot read yet is told from damage."""
+    (tmp_path / name).mkdir()
+
+    with pytest.raises(PatchError, match=r"This is .*BigEarthNet.*cannot be read yet"):
+        read_patch_folder(tmp_path / name)
+
+
+def test_litter_is_left_alone(folder: Path) -> None:
+    """What other programs left in the folder of a patch changes nothing."""
+    before = read_patch_folder(folder).groups
+    for name in (".DS_Store", f"._{band_file('B02')}", f"{band_file('B02')}.aux.xml"):
+        (folder / name).write_bytes(b"x")
+
+    for name, pixels in read_patch_folder(folder).groups.items():
+        np.testing.assert_array_equal(before[name], pixels)
+
+
 def test_a_missing_file_is_named(folder: Path) -> None:
     """A patch without one of its bands is incomplete."""
     (folder / band_file("B8A")).unlink()

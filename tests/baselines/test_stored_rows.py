@@ -27,6 +27,18 @@ def test_ids_are_those_of_the_rows(
     assert ids == [i.decode() if isinstance(i, bytes) else i for i in stored]
 
 
+@pytest.mark.parametrize("form", ["arrow", "bigearthnet/s2/2.0.0"])
+def test_the_folder_of_a_store_is_opened(form: str, many_shards: Path) -> None:
+    """A store folder is as good as its data directory; of Parquet, it is named."""
+    store = open_random_access(many_shards / form, "s2")
+
+    assert 6 == len(open_rows(store, ALL).patch_ids)
+    with pytest.raises(OptionError, match="huggingface is parquet"):
+        open_random_access(many_shards / "huggingface", "s2")
+    with pytest.raises(StoreError, match=r"expected config s2-random.*config=\"s2\""):
+        open_random_access(many_shards / form, "s2-random")
+
+
 def test_parquet_alone_is_refused(many_shards: Path, tmp_path: Path) -> None:
     """A store that has no random access leads to an error that says what to build."""
     shutil.copytree(many_shards / "huggingface", tmp_path / "huggingface")

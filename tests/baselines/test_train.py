@@ -16,7 +16,7 @@ from baselines import settings, workdir
 from baselines.errors import CheckpointError, WeightsError
 from baselines.models import build_trained_part
 from baselines.settings import Settings
-from baselines.train import expand_run, train
+from baselines.train import find_run, train
 from bigearthnet.errors import OptionError
 
 FLAGFILES = sorted((Path(baselines.__file__).parent / "flags").glob("*.flags"))
@@ -131,15 +131,10 @@ def test_a_damaged_state_stops_the_command(all_stores: Path, tmp_path: Path) -> 
 
 
 def test_a_run_is_found_by_name() -> None:
-    """`--run` becomes the flagfile that comes with the package; the rest stays."""
-    found = expand_run(["program", "--run=s_cnn_all", "--seed=1", "run=2"])
-
-    assert ["program", "--seed=1", "run=2"] == [found[0], *found[2:]]
-    assert Path(found[1].removeprefix("--flagfile=")).is_file()
-    with pytest.raises(
-        OptionError, match=r"one of inception_v2, .*s_cnn_all.*'--run=x'"
-    ):
-        expand_run(["program", "--run=x"])
+    """A run's name is that of a flagfile that comes with the package."""
+    assert "s_cnn_all.flags" == find_run("s_cnn_all").name
+    with pytest.raises(OptionError, match=r"one of inception_v2, .*s_cnn_all.*'x'"):
+        find_run("x")
 
 
 def start(data_dir: Path, folder: Path, *arguments: str) -> subprocess.Popen[str]:

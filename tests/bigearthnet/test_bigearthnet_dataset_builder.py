@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import rasterio
 import tensorflow_datasets as tfds
+from etils import epath
 
 from bigearthnet.bigearthnet_dataset_builder import Builder
 from bigearthnet.download import fetch
@@ -29,6 +30,7 @@ from bigearthnet.errors import (
     ChecksumError,
     OptionError,
     PatchError,
+    QuarantineError,
     StoreError,
 )
 from bigearthnet.release import RELEASES, V1, Digest, Release
@@ -200,6 +202,81 @@ def test_an_archive_in_the_manual_folder_is_used(
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("tar", "BigEarthNet-S2-v1.0.tar"),
+        ("tar.zst", "ben.tar.zst"),
+        ("tar.gz", "ben (1).tar.gz"),
+        ("folder", "nested"),
+    ],
+)
+def test_a_copy_of_another_name_is_used(
+    kind: str,
+    name: str,
+    sample_patches: Patches,
+    write_archive: WriteArchive,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever can be read in the manual folder is built from, and said to be."""
+    manual = tmp_path / "data" / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    copy = write_archive(tmp_path, sample_patches, kind=kind).rename(manual / name)
+    builder = SampleBuilder(data_dir=tmp_path / "data")
+    builder.download_and_prepare()
+
+    assert 5 == sum(info.num_examples for info in builder.info.splits.values())
+    assert kind == "folder" or f"reads {copy}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["tar", "folder"])
+def test_a_copy_of_a_part_is_not_taken_for_the_whole(
+    kind: str, fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """What has no published checksum must hold all patches of the release."""
+    manual = tmp_path / "data" / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    some = dict(list(fake_patches.items())[:5])
+    write_archive(tmp_path, some, kind=kind).rename(manual / "ben")
+
+    with pytest.raises(ArchiveError, match="expected 6 patches, found 5"):
+        SampleBuilder(data_dir=tmp_path / "data").download_and_prepare()
+
+
+def test_what_cannot_be_used_ends_it_before_anything_is_written(
+    all_stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No download begins beside a broken copy, in a store, or without the folder."""
+    monkeypatch.setattr("bigearthnet.bigearthnet_dataset_builder.fetch", None)
+    manual = tmp_path / "data" / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    (manual / "BigEarthNet-S2-v1.0.tar.gz").write_bytes(b"cut")
+    shutil.copytree(all_stores / "arrow", tmp_path / "store")
+    nowhere = tfds.download.DownloadConfig(manual_dir=tmp_path / "nowhere")
+
+    with pytest.raises(ArchiveError, match="it has 3 bytes, the published file 70,0"):
+        Builder(data_dir=tmp_path / "data").download_and_prepare()
+    with pytest.raises(OptionError, match="is a store, not a data directory"):
+        Builder(data_dir=tmp_path / "store").download_and_prepare()
+    with pytest.raises(OptionError, match="nowhere' is missing or empty"):
+        Builder(data_dir=tmp_path / "new").download_and_prepare(download_config=nowhere)
+
+    assert ["downloads"] == os.listdir(tmp_path / "data")
+    assert not (tmp_path / "store" / "bigearthnet").exists()
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_moved_store_is_read_from_its_folder(
+    all_stores: Path, tmp_path: Path
+) -> None:
+    """`tfds.builder_from_directory` takes a TFRecord store wherever it lies."""
+    shutil.copytree(all_stores / "bigearthnet/s2/2.0.0", tmp_path / "my-ben")
+    builder = tfds.builder_from_directory(tmp_path / "my-ben")
+
+    assert 4 == len(list(builder.as_dataset(split="train")))
+
+
 def test_nothing_is_published_of_another_archive(
     sample_patches: Patches, write_archive: WriteArchive, tmp_path: Path
 ) -> None:
@@ -254,14 +331,19 @@ def test_the_archive_is_downloaded_and_verified(
     write_archive: WriteArchive,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Without a copy the archive is downloaded, and refused if its checksum differs."""
+    """Without a copy the archive is downloaded, and refused if its checksum differs.
+
+    Before that, TFDS and we say how large it is.
+    """
     monkeypatch.setenv("no_proxy", "*")
     archive = write_archive(tmp_path, sample_patches)
     with serve(tmp_path) as address:
         changes = {} if is_published else {"digest": ANOTHER}
         cls = with_release(archive, url=f"{address}/{archive.name}", **changes)
         builder = cls(data_dir=tmp_path / "data")
+        assert archive.stat().st_size == builder.info.download_size
         if is_published:
             builder.download_and_prepare()
         else:
@@ -269,6 +351,10 @@ def test_the_archive_is_downloaded_and_verified(
                 builder.download_and_prepare()
 
     downloads = tmp_path / "data" / "downloads" / "bigearthnet"
+    shown = capsys.readouterr()
+    size = f"(download: {tfds.core.utils.Size(archive.stat().st_size)}, generated"
+    assert size in shown.out  # TFDS's own line
+    assert f"downloads {archive.name}, 0.0 GB, from {address}/" in shown.err
     assert is_published == builder.is_prepared()
     assert ([archive.name] if is_published else []) == os.listdir(downloads)
 
@@ -471,6 +557,29 @@ def test_an_unfinished_build_of_the_command_is_not_mixed_in(
     assert (manual_folder / "arrow" / "manifest.json").is_file()
 
 
+def test_what_a_build_of_the_command_set_aside_is_not_left_out_silently(
+    fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """TFDS has no quarantine: it goes on with none, and says where the list is."""
+    patch_id, files = next(iter(fake_patches.items()))
+    damaged = {**fake_patches, patch_id: {**files, f"{patch_id}_B01.tif": b"II*"}}
+    archive = write_archive(tmp_path, damaged)
+    cls = with_release(archive)
+    put_into_manual(archive, tmp_path / "data")
+    source = tmp_path / "data" / "downloads" / "manual" / archive.name
+    config = list_configs([cls.RELEASE])["s2"]
+    with pytest.MonkeyPatch.context() as context:
+        interrupt(context, _WRITE, 1)
+        options = BuildOptions(quiet=True, workers=1, max_bad=1)
+        with pytest.raises(KeyboardInterrupt):
+            build(source, tmp_path / "data", config, options)
+
+    with pytest.raises(QuarantineError, match="set 1 bad patches aside: 1 × not a"):
+        cls(data_dir=tmp_path / "data").download_and_prepare()
+
+    assert (tmp_path / "data" / "quarantine.bigearthnet-s2.jsonl").is_file()
+
+
 def test_a_store_of_another_version_is_not_loaded(
     sample_folder: Path, tmp_path: Path
 ) -> None:
@@ -526,3 +635,78 @@ def test_what_is_prepared_must_have_the_patches_of_the_source(
     other.download_and_prepare(download_config=again)
 
     assert 6 == sum(info.num_examples for info in other.info.splits.values())
+
+
+def test_a_file_url_is_a_data_directory(manual_folder: Path) -> None:
+    """`file://` is understood, which TFDS does not."""
+    builder = SampleBuilder(data_dir=manual_folder.as_uri())
+    builder.download_and_prepare()
+
+    assert (manual_folder / "bigearthnet" / "s2" / "2.0.0").is_dir()
+
+
+@pytest.mark.parametrize("url", ["ftp://h/x", "", Path("s3://b/x"), "file://host/x"])
+def test_other_urls_are_refused(url: Path | str) -> None:
+    """A place that TFDS cannot read from is refused, also as pathlib leaves it."""
+    with pytest.raises(OptionError, match="data_dir: expected"):
+        Builder(data_dir=url)
+
+
+@pytest.mark.parametrize("url", ["s3://b/data", "hf://datasets/org/name"])
+def test_what_tensorflow_cannot_read_is_refused(url: str) -> None:
+    """The error says how to get at the data."""
+    with pytest.raises(OptionError, match="TensorFlow reads nothing there") as raised:
+        tfds.load("bigearthnet", data_dir=url)
+
+    for text in (f"{{\"source\": '{url}'}}", "bigearthnet.load(", f"--from={url}"):
+        assert text in str(raised.value)
+
+
+def test_a_bucket_is_read_from_but_not_built_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TFDS opens prepared data in a bucket; a build there is refused at once."""
+    monkeypatch.chdir(tmp_path)
+    opened: list[str] = []
+    with monkeypatch.context() as patch:
+        base = tfds.core.GeneratorBasedBuilder
+        patch.setattr(base, "__init__", lambda _, data_dir: opened.append(data_dir))
+        Builder(data_dir="gs://bucket/data")
+    builder = Builder(data_dir="data")
+    builder._data_dir_root = epath.Path("gs://bucket/data")
+
+    assert ["gs://bucket/data"] == opened
+    with pytest.raises(OptionError, match=r"^data_dir: .* got 'gs://bucket/data'"):
+        builder.download_and_prepare()
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["download_dir", "manual_dir"])
+def test_other_folders_are_on_this_machine(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Downloads and archives lie on this machine, or nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    options: dict[str, Any] = {"download_dir": "s3://b/x"}
+    if option == "manual_dir":
+        options = {"download_config": tfds.download.DownloadConfig(manual_dir="s3://b")}
+
+    with pytest.raises(OptionError, match=rf"^{option}: expected a path on this mach"):
+        Builder(data_dir="data").download_and_prepare(**options)
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_data_directory_among_patches_is_refused(
+    sample_folder: Path, tmp_path: Path
+) -> None:
+    """TFDS makes no folder beside the patches that a build reads."""
+    source = tmp_path / ARCHIVE.folder
+    shutil.copytree(sample_folder, source)
+    before = sorted(source.rglob("*"))
+    config = tfds.download.DownloadConfig(manual_dir=tmp_path)
+
+    with pytest.raises(OptionError, match=r"^data_dir: .* among the patches in /"):
+        SampleBuilder(data_dir=source / "a").download_and_prepare(
+            download_config=config
+        )
+    assert before == sorted(source.rglob("*"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -154,6 +155,31 @@ def test_the_command_prints_what_it_did(sample_folder: Path, tmp_path: Path) -> 
     assert "spool: 6 patches" in done.stderr
 
 
+def test_a_source_that_was_meant_is_named(sample_folder: Path, tmp_path: Path) -> None:
+    """A misspelt source, or the parent of the parent, leads to the source."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "ben").symlink_to(sample_folder)
+    for source in ("a", "a/ben"):
+        done = run(f"--source={tmp_path / source}", f"--data_dir={tmp_path / 'data'}")
+
+        assert 1 == done.returncode
+        assert f"Did you mean {tmp_path / 'a' / 'b' / 'ben'}?" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_store_is_no_data_directory(
+    sample_folder: Path, all_stores: Path, tmp_path: Path
+) -> None:
+    """Nothing is built into the folder of a store."""
+    shutil.copytree(all_stores / "arrow", store := tmp_path / "my-ben")
+    before = sorted(store.rglob("*"))
+
+    with pytest.raises(OptionError, match=r"lies in the store .*my-ben"):
+        build(sample_folder, store, S2, BuildOptions(quiet=True))
+
+    assert before == sorted(store.rglob("*"))
+
+
 def test_errors_are_one_line(tmp_path: Path) -> None:
     """The command ends with status 1 and our message, without a traceback."""
     done = run(f"--source={tmp_path / 'nothing.tar.gz'}", f"--data_dir={tmp_path}")
@@ -251,6 +277,19 @@ def test_a_limit_says_that_the_checksum_is_not_checked(
     assert "its checksum is not checked" in summarize(result, {"tfrecord": tmp_path})
 
 
+def test_litter_is_shown(
+    sample_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """The summary says how much other programs left in the source, and of what kind."""
+    litter = {".DS_Store": b"", "._a": b"x", "._b": b"x"}
+    patches = {i: {**files, **litter} for i, files in sample_patches.items()}
+    source = write_archive(tmp_path, patches, kind="folder")
+    result = build(source, tmp_path / "data", S2, QUIET)
+
+    assert "not read: 12 ._*, 6 .DS_Store" in summarize(result, {"tfrecord": tmp_path})
+    assert 6 == result.read.sum()
+
+
 def test_synthetic_patches_are_called_so(
     fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
 ) -> None:
@@ -287,3 +326,35 @@ def test_doubtful_places_are_told(
     assert {"shifted": 1, "max_shift_m": 3.0, "unplaced": 0} == provenance[
         "source_places"
     ]
+
+
+@pytest.mark.parametrize("data_dir", [".", "new", "../../link/new"])
+def test_a_data_directory_in_the_source_is_refused(
+    data_dir: str, sample_folder: Path, tmp_path: Path
+) -> None:
+    """Nothing is built among the patches that are read, and nothing is left there."""
+    source = tmp_path / "parent" / sample_folder.name
+    shutil.copytree(sample_folder, source)
+    (tmp_path / "link").symlink_to(source)
+    before = sorted(tmp_path.rglob("*"))
+
+    for given in (source, source.parent, tmp_path / "link"):
+        with pytest.raises(OptionError, match=r"^data_dir: .* among the patches in /"):
+            build(given, source / data_dir, S2, QUIET)
+    assert before == sorted(tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize("argument", ["source", "data_dir"])
+def test_urls_of_other_places_are_refused(
+    argument: str,
+    sample_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A bucket does not become a local folder, also after pathlib had it."""
+    monkeypatch.chdir(tmp_path)
+    paths = {"source": sample_folder, "data_dir": Path("data")}
+
+    with pytest.raises(OptionError, match=rf"^{argument}: expected a path on this"):
+        build(**{**paths, argument: Path("s3://b/x")}, config=S2, options=QUIET)
+    assert [] == list(tmp_path.iterdir())

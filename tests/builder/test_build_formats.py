@@ -51,6 +51,7 @@ def test_all_formats_are_built_at_once(all_stores: Path) -> None:
         ),
         *(f"huggingface/s2/{s}-00000-of-00001.parquet" for s in splits),
         "huggingface/README.md",
+        "huggingface/croissant.json",
         "arrow/dataset_dict.json",
         *(f"arrow/{s}/data-00000-of-00001.arrow" for s in splits),
         *(f"arrow/{s}/{n}.json" for s in splits for n in ("dataset_info", "state")),

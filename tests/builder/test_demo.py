@@ -9,6 +9,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from bigearthnet.errors import OptionError
 from bigearthnet.release import V1
 from bigearthnet.release.bands import BANDS
 from bigearthnet.release.nomenclature import CLC43
@@ -17,7 +18,12 @@ from builder.loaders import LoadedPatch
 
 
 def test_the_demonstration_compares_both_ends(tmp_path: Path) -> None:
-    """The command builds, loads and compares the sample, and draws a picture."""
+    """The command builds, loads and compares the sample, and draws a picture.
+
+    It replaces what an earlier one made.
+    """
+    demo._clear(tmp_path)
+    (tmp_path / "data" / "huggingface").mkdir(parents=True)
     done = subprocess.run(
         [sys.executable, "-m", "builder.demo", f"--output={tmp_path}"],
         capture_output=True,
@@ -78,3 +84,15 @@ def test_a_wrong_field_is_named(field: str, sample_folder: Path) -> None:
 
     assert [] == demo.find_unequal_fields(unchanged, folder)
     assert [field] == demo.find_unequal_fields(changed, folder)
+
+
+def test_only_what_a_demonstration_made_is_deleted(tmp_path: Path) -> None:
+    """A folder `data` of somebody else is left alone, and nothing is written."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "store").touch()
+
+    with pytest.raises(OptionError, match="data is there, and would be deleted"):
+        demo.run(tmp_path)
+    assert ["data", "data/store"] == sorted(
+        str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")
+    )

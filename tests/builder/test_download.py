@@ -80,6 +80,33 @@ def test_the_archive_has_the_name_of_the_release(
     assert [path.name] == os.listdir(path.parent)
 
 
+def test_an_archive_of_the_older_name_is_verified(
+    archive: Archive, tmp_path: Path
+) -> None:
+    """The same bytes under the name they had before are not downloaded again."""
+    old = tmp_path / archive.filenames[1]
+    old.write_bytes((tmp_path / "server/right" / NAME).read_bytes())
+
+    assert old == download(archive, tmp_path, retries=RETRIES, quiet=True)
+    assert not (tmp_path / NAME).exists()
+
+
+def test_what_could_be_built_instead_is_named(
+    archive: Archive,
+    sample_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Before a download begins, a copy beside it is named, and what is no copy."""
+    (tmp_path / "BigEarthNet-v1.0").symlink_to(sample_folder)
+    (tmp_path / "BigEarthNet-S2-v1.0.zip").write_bytes(b"PK")
+    download(archive, tmp_path, retries=RETRIES)
+    shown = capsys.readouterr().err
+
+    assert f"builder.build --source={tmp_path / 'BigEarthNet-v1.0'}" in shown
+    assert "BigEarthNet-S2-v1.0.zip is there: is not an archive" in shown
+
+
 def test_mirrors_come_first(archive: Archive, address: str, tmp_path: Path) -> None:
     """A mirror is asked before the official URL, which is not needed then."""
     mirror = archive.url

@@ -21,6 +21,7 @@ from bigearthnet.errors import PatchError, QuarantineError
 from bigearthnet.formats import FORMATS
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
+from bigearthnet.store.quarantine import read_quarantine
 from builder.build import build, find_targets
 from builder.source_checks import decode_with_rasterio
 from builder.summary import summarize
@@ -34,6 +35,8 @@ Member = tuple[str, bytes]
 
 ASIDE = BuildOptions(include_excluded=True, quiet=True, workers=1, max_bad=10)
 TOP = "BigEarthNet-v1.0"
+# What a build that stores nothing leaves in its data directory.
+LEFT = "quarantine.bigearthnet-s2.jsonl"
 UNKNOWN = "S2A_MSIL2A_20170613T101031_99_99"
 EMPTY = "S2A_MSIL2A_20170613T101031_0_46"
 
@@ -224,8 +227,8 @@ def test_the_summary_says_how_many(
     lines = summarize(result, find_targets(tmp_path / "data", S2, ["arrow"]))
 
     assert (
-        f"1 bad patches were set aside; see {tmp_path}/data/arrow/quarantine.jsonl"
-        in lines
+        f"1 bad patches were set aside; see {tmp_path}/data/arrow/quarantine.jsonl: "
+        "1 × not a readable TIFF; the first is " in lines
     )
     assert "5 of the 590,326 patches of v1.0 read, 5 stored" in lines
 
@@ -257,12 +260,12 @@ def test_bad_patches_of_a_folder_are_set_aside(
     (root / three / "more").write_text("")
     (root / four).rename(root / UNKNOWN)
     (root / EMPTY).mkdir()
-    (root / "notes.txt").write_text("hello")
+    (root / "notes.doc").write_text("hello")
     build(source, tmp_path / "data", S2, ASIDE, formats=("arrow",))
     found = read_list(tmp_path / "data" / "arrow")
     table = pq.read_table(tmp_path / "data" / "patches.parquet")
 
-    assert sorted([EMPTY, one, two, three, UNKNOWN, "notes.txt"]) == sorted(
+    assert sorted([EMPTY, one, two, three, UNKNOWN, "notes.doc"]) == sorted(
         bad["patch_id"] for bad in found
     )
     assert {None} == {bad["offset"] for bad in found}
@@ -276,14 +279,14 @@ def test_an_entry_that_went_is_found(data_dir: Path) -> None:
 
     assert ["quarantine.jsonl has 8 patches, the manifest says 9"] == differences(
         data_dir
-    )["quarantine"]
+    )["descriptions"]
 
 
 def test_a_list_that_went_is_found(data_dir: Path) -> None:
     """A store of which patches were set aside must say which."""
     (data_dir / "arrow" / "quarantine.jsonl").unlink()
 
-    assert "has 0 patches" in differences(data_dir)["quarantine"][0]
+    assert "has 0 patches" in differences(data_dir)["descriptions"][0]
 
 
 def test_a_stored_patch_on_the_list_is_found(
@@ -316,35 +319,43 @@ def test_a_bad_patch_that_was_not_set_aside_is_found(
     assert f"not set aside: {lacking}/{lacking}_B01.tif: missing file" in line
 
 
-def test_a_damaged_list_is_a_difference(data_dir: Path) -> None:
-    """What cannot be read is named, and ends no other check."""
+def test_a_damaged_list_is_one_difference(
+    data_dir: Path, spoilt: tuple[Path, Path]
+) -> None:
+    """What cannot be read is named, and what it would say is skipped."""
     (data_dir / "arrow" / "quarantine.jsonl").write_text("not JSON")
-    found = differences(data_dir)
+    results = verify(data_dir, sources={"s2": spoilt[0]}, quiet=True)
+    (line,) = [line for result in results for line in result.shown]
 
-    assert ["quarantine"] == list(found)
-    assert "quarantine.jsonl cannot be read" in found["quarantine"][0]
+    assert "quarantine.jsonl cannot be read" in line
+    assert {"quarantine": 9, "source spoilt.tar": 7} == {
+        r.check: r.skipped for r in results if r.skipped
+    }
 
 
 def test_too_many_bad_patches_end_the_build(
     fake_patches: Patches, tmp_path: Path
 ) -> None:
-    """The error names the last one; with a larger bound the same build goes on."""
+    """The error names list and reasons; with a larger bound the same build goes on."""
     members, expected = spoil(fake_patches)
     source = write_members(tmp_path / "spoilt.tar", members)
     for most in (2, 8):
         options = dataclasses.replace(ASIDE, max_bad=most)
         with pytest.raises(
             QuarantineError,
-            match=f"more than {most} bad patches.*{expected[most][0]}.*--max_bad",
+            match=f"more than {most} bad patches: .* × .*{LEFT} lists them.*--max_bad",
         ):
             build(source, tmp_path / "data", S2, options, formats=("arrow",))
 
-        assert not (tmp_path / "data" / "arrow").exists()
+        assert [LEFT] == [path.name for path in (tmp_path / "data").iterdir()]
+        left = [bad.patch_id for bad in read_quarantine(tmp_path / "data" / LEFT)]
+        assert [bad[0] for bad in expected[: most + 1]] == left
 
     options = dataclasses.replace(ASIDE, max_bad=9)
     result = build(source, tmp_path / "data", S2, options, formats=("arrow",))
 
     assert [bad[0] for bad in expected] == [bad.patch_id for bad in result.quarantine]
+    assert not (tmp_path / "data" / LEFT).exists()
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
@@ -415,7 +426,7 @@ def test_the_command_sets_aside_what_it_is_told_to(
 def test_a_build_that_set_patches_aside_is_not_ended_without(
     spoilt: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who asks that a bad patch ends the build gets no store that lacks some."""
+    """Who allows fewer bad patches, or none, gets no store that lacks as many."""
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -426,12 +437,58 @@ def test_a_build_that_set_patches_aside_is_not_ended_without(
         options = BuildOptions(quiet=True, include_excluded=True, max_bad=9)
         with pytest.raises(KeyboardInterrupt):
             build(spoilt[0], data_dir, S2, options, formats=("arrow",))
-    options = BuildOptions(quiet=True, include_excluded=True)
+    for most in (None, 8):
+        options = BuildOptions(quiet=True, include_excluded=True, max_bad=most)
+        with pytest.raises(
+            QuarantineError, match=r"earlier run set 9 bad patches aside.*--max_bad=9"
+        ):
+            build(spoilt[0], data_dir, S2, options, formats=("arrow",))
 
-    with pytest.raises(QuarantineError, match="an earlier run set 9 bad patches aside"):
-        build(spoilt[0], data_dir, S2, options, formats=("arrow",))
+        assert not (data_dir / "arrow").exists()
+        assert 9 == len(read_quarantine(data_dir / LEFT))
 
-    assert not (data_dir / "arrow").exists()
+    options = BuildOptions(quiet=True, include_excluded=True, max_bad=9)
+    build(spoilt[0], data_dir, S2, options, formats=("arrow",))
+
+    assert not (data_dir / LEFT).exists()
+
+
+@pytest.mark.parametrize(
+    ("countries", "good"),
+    [
+        ((), "holds 0 good patches, and 5 bad"),
+        (("Luxembourg",), "holds 1 good patches, none of them in a split or country"),
+    ],
+)
+def test_nothing_but_bad_patches_is_no_store(
+    countries: tuple[str, ...],
+    good: str,
+    fake_patches: Patches,
+    write_archive: WriteArchive,
+    tmp_path: Path,
+) -> None:
+    """The error counts them and their reasons, and leaves their list beside."""
+    first, second, third, fourth, fifth, sixth = sorted(fake_patches)
+    patches = dict(fake_patches)
+    if not countries:
+        del patches[sixth]
+    for patch_id in (first, second, third):
+        patches = damage(patches, patch_id, "B8A.tif", b"")
+    for patch_id in (fourth, fifth):
+        patches[patch_id] = dict(list(patches[patch_id].items())[1:])
+    source = write_archive(tmp_path, patches)
+    options = dataclasses.replace(ASIDE, countries=countries)
+
+    for _ in range(2):  # the second build does not stumble over what the first left
+        with pytest.raises(QuarantineError) as caught:
+            build(source, tmp_path / "data", S2, options, formats=("arrow",))
+        message = str(caught.value)
+
+        assert f"no patch to store: {source} {good}" in message
+        assert "5 bad ones were set aside: 3 × not a readable TIFF, 2 × miss" in message
+        assert f"{tmp_path}/data/{LEFT} lists them" in message
+        assert 5 == len(read_quarantine(tmp_path / "data" / LEFT))
+        assert [LEFT] == [path.name for path in (tmp_path / "data").iterdir()]
 
 
 @pytest.mark.parametrize("value", [0, -1])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -228,6 +229,30 @@ def test_restart_begins_anew(source: Path, tmp_path: Path) -> None:
     build_arrow(source, tmp_path / "data", restart=True, **options)
 
     assert hash_files(tmp_path / "expected") == hash_files(tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(stage_one, "decode_patch"), (workers, "write_shard")]
+)
+def test_litter_is_counted_once(
+    module: Any,
+    name: str,
+    fake_patches: Patches,
+    write_archive: WriteArchive,
+    tmp_path: Path,
+) -> None:
+    """What was left out of a source is the same however often a build goes on."""
+    patches = {i: {**files, "Thumbs.db": b"x"} for i, files in fake_patches.items()}
+    source = write_archive(tmp_path, patches)
+
+    def run_build() -> None:
+        build_arrow(source, tmp_path / "data")
+
+    interrupt(module, name, 2, run_build)
+    run_build()
+    provenance = tmp_path / "data" / "arrow" / "provenance.json"
+
+    assert {"Thumbs.db": 6} == json.loads(provenance.read_text())["source_litter"]
 
 
 @pytest.mark.parametrize("name", ["journal.jsonl", "build.json"])

@@ -270,3 +270,13 @@ def test_command_says_that_it_is_synthetic(tmp_path: Path) -> None:
     assert "SYNTHETIC" in help_text.stdout
     code = "import builder.synthesize, sys; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_published_archive_is_not_replaced(tmp_path: Path) -> None:
+    """A synthetic archive never has the name of the real one."""
+    output = tmp_path / V1.archive("s2").filenames[0]
+    output.write_bytes(b"real")
+
+    with pytest.raises(OptionError, match="not that of the published archive"):
+        synthesize.write_archive(output, 1, seed=0)
+    assert b"real" == output.read_bytes()

@@ -15,8 +15,9 @@ import pytest
 
 from bigearthnet.errors import OptionError
 from bigearthnet.util.files import hash_file
+from builder.findings import CheckResult
 from builder.source_checks import decode_with_rasterio
-from builder.verify import CheckResult, verify
+from builder.verify import verify
 
 PARQUET = "huggingface/s2/train-00000-of-00001.parquet"
 ARROW = "arrow/train/data-00000-of-00001.arrow"
@@ -186,8 +187,8 @@ def test_a_truncated_table_is_found(name: str, data_dir: Path) -> None:
     form = "parquet" if name == PARQUET else "arrow"
     found = differences(data_dir)
 
+    assert [(form, "files")] == list(found)
     assert "bytes, got" in found[form, "files"][0]
-    assert "is not read, since it is damaged" in found[form, "records"][0]
 
 
 def test_stray_shards_are_found_and_caches_are_not(data_dir: Path) -> None:
@@ -200,7 +201,7 @@ def test_stray_shards_are_found_and_caches_are_not(data_dir: Path) -> None:
 
     assert {
         ("parquet", "files"): [
-            "s2/train-00000-of-00002.parquet is not part of the build"
+            "s2/train-00000-of-00002.parquet is not part of the build: delete it"
         ]
     } == differences(data_dir)
 
@@ -225,7 +226,7 @@ def test_a_card_of_other_shards_is_found(
     path.write_text(text.replace(old, new))
 
     assert {} == unharmed
-    assert problem in differences(data_dir)["parquet", "splits"][0]
+    assert problem in differences(data_dir)["parquet", "descriptions"][0]
 
 
 @pytest.mark.parametrize(
@@ -239,8 +240,8 @@ def test_wrong_metadata_of_arrow_is_found(name: str, data_dir: Path) -> None:
     changed = differences(data_dir)
     path.unlink()
 
-    assert {("arrow", "splits"): [f"{name} is of another build"]} == changed
-    assert f"{name} cannot be read" in differences(data_dir)["arrow", "splits"][0]
+    assert {("arrow", "descriptions"): [f"{name} is of another build"]} == changed
+    assert {("arrow", "descriptions"): [f"{name} is missing"]} == differences(data_dir)
 
 
 def test_a_damaged_offset_is_a_difference_and_no_crash(data_dir: Path) -> None:
@@ -257,7 +258,7 @@ def test_a_damaged_offset_is_a_difference_and_no_crash(data_dir: Path) -> None:
     register(data_dir, ARROW)
     registered = differences(data_dir)
 
-    assert "is not read, since it is damaged" in found["arrow", "records"][0]
+    assert [("arrow", "files")] == list(found)
     assert "column patch_id cannot be read" in registered["arrow", "records"][0]
 
 

@@ -30,6 +30,7 @@ PRINTED = (
     "(2, 20, 20) [19 20 22 28] 32629\n",
     "patches",
     "shape: (4, 3)",
+    *["4 rows are as they were written\n"] * 4,
 )
 
 

@@ -42,7 +42,8 @@ def convert(
 
 def read_files(folder: Path) -> dict[str, bytes]:
     """Returns path → content of all files but those that only TFDS and cards need."""
-    beside = ("provenance.json", "README.md", "dataset_info.json", "features.json")
+    beside = ["provenance.json", "README.md", "croissant.json"]
+    beside += ["dataset_info.json", "features.json"]
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))

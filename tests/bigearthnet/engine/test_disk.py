@@ -96,6 +96,8 @@ def test_patch_folders_are_counted_wherever_the_source_begins(
     """A folder of patches counts, as does its parent, whatever else lies there."""
     shutil.copytree(sample_folder, tmp_path / "patches")
     (tmp_path / "something else").mkdir()
+    for folder in sample_folder.iterdir():
+        (tmp_path / "patches" / f"._{folder.name}").touch()
     with open_source(tmp_path / "patches" / given, ARCHIVE) as source:
         assert 6 == disk.estimate_patches(source, PATCHES)
 

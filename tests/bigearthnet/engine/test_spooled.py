@@ -21,6 +21,7 @@ RECORDS = {
     3: (b"k" * 16, 2, 0, 300),
     5: (b"\0" * 16, 63, 7, 11),
 }
+LITTER = {"._*": 84, ".DS_Store": 1}
 PLACES = PlaceCounts(shifted=3, max_shift_m=4.5, unplaced=2)
 BAD = (
     BadPatch("S2A_x", "S2A_x_B01.tif", "not a readable TIFF", 2**40),
@@ -66,7 +67,9 @@ def save(work: Workspace, lane: str, index: SpoolIndex) -> SpooledSource:
     work.begin_spool(lane)
     source: Any = SimpleNamespace(
         archive=SimpleNamespace(name=lane),
-        members=SimpleNamespace(nbytes=2**40, digests={}),
+        members=SimpleNamespace(
+            nbytes=2**40, digests={}, litter=SimpleNamespace(counts=LITTER)
+        ),
     )
     return save_spooled(work, index, source, BAD, PLACES)
 
@@ -74,8 +77,8 @@ def save(work: Workspace, lane: str, index: SpoolIndex) -> SpooledSource:
 def test_a_source_comes_back_from_json() -> None:
     """Sizes, checksums and bad patches survive the journal, each as it was."""
     for spooled in (
-        SpooledSource("s2", 2**40, "a" * 64, BAD, "b" * 64, PLACES),
-        SpooledSource("s1", None, None, (), "c" * 64, PlaceCounts()),
+        SpooledSource("s2", 2**40, "a" * 64, BAD, "b" * 64, LITTER, PLACES),
+        SpooledSource("s1", None, None, (), "c" * 64, {}, PlaceCounts()),
     ):
         entry = json.loads(json.dumps(spooled.encode()))
 

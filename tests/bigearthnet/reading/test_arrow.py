@@ -179,6 +179,12 @@ def test_an_unknown_patch_is_refused(patch_id: str, reader: ArrowReader) -> None
         reader.patch(patch_id)
 
 
+def test_a_patch_of_another_release_is_named(reader: ArrowReader) -> None:
+    """An id of v2.0 is told from one that was mistyped."""
+    with pytest.raises(OptionError, match=r"This is BigEarthNet v2\.0"):
+        reader.find("S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57")
+
+
 def test_shuffled_batches_are_complete_and_repeatable(
     reader: ArrowReader, expected: Arrays
 ) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +21,9 @@ from bigearthnet.formats import FORMATS
 from bigearthnet.reading.arrow import ArrowReader
 from bigearthnet.reading.parquet import ParquetReader
 from bigearthnet.reading.tfrecord import TFRecordReader
+from bigearthnet.release import RELEASES
+from bigearthnet.schema.configs import get_config
+from builder.verify import verify
 
 # Format → its reader, and the folder of its store.
 READERS = {
@@ -55,6 +61,41 @@ def test_the_first_store_that_is_there_is_read(
 
     with pytest.raises(StoreError, match="no store of config s2"):
         bigearthnet.open_reader("test")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_folder_of_a_store_is_read(
+    form: str, all_stores: Path, tmp_path: Path
+) -> None:
+    """A store that was moved is read like its data directory, and so by its reader."""
+    kind, _ = READERS[form]
+    config = get_config("s2", RELEASES)
+    folder = FORMATS[form].store_folder(all_stores, config)
+    shutil.copytree(folder, moved := tmp_path / "my-ben")
+    readers = [bigearthnet.open_reader("train", moved)]
+    if form != "parquet":
+        readers.append(kind.open("train", moved))
+
+    assert [(kind, 4)] * len(readers) == [(type(r), len(r)) for r in readers]
+
+
+def test_the_snapshot_of_a_hub_is_read(all_stores: Path, tmp_path: Path) -> None:
+    """Files may be links to blobs, and a store may have no provenance.json."""
+    pytest.importorskip("tensorflow")
+    snapshot = tmp_path / "datasets--me--ben" / "snapshots" / "0123abc"
+    blobs = tmp_path / "datasets--me--ben" / "blobs"
+    blobs.mkdir(parents=True)
+    for number, path in enumerate(sorted((all_stores / "huggingface").rglob("*.*"))):
+        if path.name != "provenance.json":
+            link = snapshot / path.relative_to(all_stores / "huggingface")
+            link.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, blobs / str(number))
+            link.symlink_to(os.path.relpath(blobs / str(number), link.parent))
+    (batch,) = bigearthnet.load("train", snapshot, labels="ben19")
+    differences = [r for r in verify(snapshot, quiet=True) if r.num_differences]
+
+    assert (4, 19) == batch[1].shape
+    assert [] == differences
 
 
 def test_what_is_not_there_is_refused(all_stores: Path) -> None:
@@ -99,3 +140,20 @@ def test_neither_tensorflow_nor_datasets_is_needed(form: str, all_stores: Path) 
 
     assert 0 == done.returncode, done.stderr
     assert "(1, 6, 60, 60)" == done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "open_split",
+    [bigearthnet.open_reader, ArrowReader.open, TFRecordReader.open, bigearthnet.load],
+)
+def test_data_directories_are_paths_of_this_machine(
+    open_split: Callable[..., Any], all_stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`file://` is understood, a bucket refused, also in $TFDS_DATA_DIR."""
+    assert open_split("train", all_stores.as_uri()) is not None
+    for url in ("ftp://bucket/data", Path("s3://bucket/data")):
+        with pytest.raises(OptionError, match="expected a path on this machine"):
+            open_split("train", url)
+    monkeypatch.setenv("TFDS_DATA_DIR", "gs://bucket/data")
+    with pytest.raises(OptionError, match=r"^TFDS_DATA_DIR: expected a path on this"):
+        open_split("train")

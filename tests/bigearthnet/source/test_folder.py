@@ -63,9 +63,9 @@ def test_an_empty_patch_folder_is_an_error(folder: Path, fake_patches: Patches) 
 
 def test_a_file_beside_the_patch_folders_is_an_error(folder: Path) -> None:
     """A stray file where patch folders lie is named, not skipped."""
-    (folder / "notes.txt").write_text("hello")
+    (folder / "notes.doc").write_text("hello")
 
-    assert "notes.txt lies beside patches" in find_problem(folder)
+    assert "notes.doc lies beside patches" in find_problem(folder)
 
 
 def test_a_folder_within_a_patch_is_an_error(folder: Path) -> None:

@@ -24,6 +24,14 @@ def make_header(
     return bytearray(info.tobuf(format))
 
 
+def make_record(text: bytes) -> bytes:
+    """Makes a PAX record, which begins with its own length."""
+    length = len(text) + 3
+    while len(record := b"%d %s\n" % (length, text)) != length:
+        length = len(record)
+    return record
+
+
 def seal(header: bytearray) -> bytes:
     """Writes the right checksum into a header."""
     header[148:156] = b" " * 8
@@ -99,6 +107,66 @@ def test_pax_records_give_path_and_size() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        *[
+            "SCHILY.xattr.user.a=b",
+            "LIBARCHIVE.creationtime=1.5",
+            "RHT.security.selinux=s",
+        ],
+        *["GOLANG.pkg=x", "VENDOR.keyword=", "APPLE-X.a=1=2", "GNU.volume.label=x"],
+        *["hdrcharset=BINARY", "hdrcharset=ISO-IR 10646 2000 UTF-8", "charset=BINARY"],
+        *["comment=c", "atime=1.5", "SCHILY.xattr.a=x\ny"],
+    ],
+)
+def test_pax_records_that_change_nothing_are_passed_over(text: str) -> None:
+    """Those of any vendor, and of charsets in which names are UTF-8 all the same."""
+    record = make_record(text.encode())
+
+    assert ("Ä", None) == parse_pax(record + make_record("path=Ä".encode()) + record)
+
+
+def test_names_are_utf8_whatever_a_header_says() -> None:
+    """A binary name that is no UTF-8 is not guessed."""
+    records = make_record(b"hdrcharset=BINARY") + make_record(b"path=\xe4")
+
+    with pytest.raises(TarDamage, match="not UTF-8"):
+        parse_pax(records)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *[
+            "GNU.sparse.map=0,1",
+            "GNU.sparse.name=a",
+            "GNU.volume.offset=1",
+            "GNU.dumpdir=a",
+        ],
+        *[
+            "SCHILY.realsize=1",
+            "hdrcharset=ISO-IR 8859 1 1998",
+            "hdrcharset=",
+            "charset=x",
+        ],
+        *[
+            "linkpath=a",
+            "unknown=1",
+            "vendor.keyword=1",
+            "Vendor.a=1",
+            ".a=1",
+            "VENDOR.=1",
+        ],
+        *["realtime.a=1", "security.selinux=1", "size=x"],
+    ],
+)
+def test_pax_records_that_may_change_something_are_damage(text: str) -> None:
+    """Sparse files, parts of archives, links, charsets, and what is no vendor's."""
+    with pytest.raises(TarDamage, match="unsupported PAX record"):
+        parse_pax(make_record(text.encode()))
+
+
+@pytest.mark.parametrize(
     "records",
     [
         *[b"0 path=a\n", b"8 path=a\n", b"20 path=a\n", b"9path=a\n", b"9 path=a"],
@@ -109,7 +177,7 @@ def test_pax_records_give_path_and_size() -> None:
             b"8 size=\n",
             b"30 SCHILY.realsize=123456789\n",
         ],
-        *[b"28 GNU.sparse.realsize=12\n", b"22 hdrcharset=BINARY\n", b"9 path=\xff\n"],
+        *[b"28 GNU.sparse.realsize=12\n", b"9 path=\xff\n"],
         b"14 linkpath=a\n",
     ],
 )

@@ -116,6 +116,14 @@ def test_a_tile_source_of_another_time_is_kept() -> None:
     assert source == parse(changed(tile_source=source))[1]["tile_source"]
 
 
+def test_a_byte_order_mark_does_no_harm() -> None:
+    """What some editors put before a JSON is passed over, as `json` does."""
+    content = b"\xef\xbb\xbf" + changed()
+
+    assert GOOD == json.loads(content)
+    assert parse(changed()) == parse(content)
+
+
 def test_unknown_keys_do_no_harm() -> None:
     """A JSON that says more than is stored gives the same metadata."""
     assert parse(changed()) == parse(changed(extra=[1]))
@@ -164,7 +172,10 @@ DAMAGES = {
         changed().replace(b'"lry"', b'"lly"'),
         "missing key 'coordinates.lry'; there are ['lly', 'lrx', 'ulx', 'uly']",
     ),
-    "a byte-order mark": (b"\xef\xbb\xbf" + changed(), "broken JSON: Expecting value"),
+    "two byte order marks": (
+        b"\xef\xbb\xbf" * 2 + changed(),
+        "broken JSON: Expecting value",
+    ),
     "UTF-16": (changed().decode().encode("utf-16"), "broken JSON: 'utf-8' codec"),
     "a surrogate in UTF-8": (
         changed(extra="\xff").replace(b"\\u00ff", b"\xed\xa0\x80"),

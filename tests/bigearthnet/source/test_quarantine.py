@@ -95,7 +95,7 @@ def crowded(members: list[Member]) -> list[Member]:
 
 def beside(members: list[Member]) -> list[Member]:
     """The patch after a file that lies in no patch folder."""
-    return [(f"{TOP}/notes.txt", b"hello"), *members]
+    return [(f"{TOP}/notes.doc", b"hello"), *members]
 
 
 @pytest.mark.parametrize(
@@ -284,14 +284,14 @@ def spoil(root: Path) -> dict[str, str]:
     (root / three / f"{three}_B02.tif").symlink_to(root / four / f"{four}_B02.tif")
     (root / OTHER).mkdir()
     (root / four).rename(root / UNKNOWN)
-    (root / "notes.txt").write_text("hello")
+    (root / "notes.doc").write_text("hello")
     return {
         one: "missing file",
         two: "unexpected file",
         three: "a symbolic link",
         OTHER: "the patch folder is empty",
         UNKNOWN: "not a patch of the release",
-        "notes.txt": "not a patch folder",
+        "notes.doc": "not a patch folder",
     }
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -8,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from backports import zstd
 
 from bigearthnet.errors import ArchiveError
+from bigearthnet.release import V1, Digest
 from bigearthnet.source import limits
 from bigearthnet.source.blocks import BlockReader, choose_codec
 from bigearthnet.source.tar import TarMembers
@@ -17,10 +20,12 @@ from bigearthnet.source.tar import TarMembers
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
 
+ARCHIVE = V1.archive("s2")
+
 
 def read(path: Path) -> list[tuple[str, bytes]]:
     """Reads all members of an archive."""
-    members = TarMembers(path, "sha256")
+    members = TarMembers(path, ARCHIVE)
     try:
         return [(f"{folder}/{name}", data) for folder, name, data in members if name]
     finally:
@@ -72,7 +77,8 @@ def test_the_checksums_are_those_of_the_file(
     The sha256 is always one of them, beside that of the publisher.
     """
     path = write_archive(tmp_path, fake_patches, kind=kind)
-    members = TarMembers(path, algorithm)
+    digest = Digest(algorithm, "")
+    members = TarMembers(path, dataclasses.replace(ARCHIVE, digest=digest))
     before = dict(members.digests)
     for _ in members:
         pass
@@ -210,7 +216,51 @@ def test_huge_members_are_refused_before_they_are_read(tmp_path: Path) -> None:
         read(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\3\4zip", b"BZh9", b"x" * 600])
+def make_v7(members: list[tarfile.TarInfo], spaces: bool) -> bytes:
+    """Makes an archive as tar of Unix V7 did: no magic, folders end in a slash."""
+    content = b""
+    for info in members:
+        folder = "/" * info.isdir()
+        header = bytearray(512)
+        header[:100] = (info.name + folder).encode().ljust(100, b"\0")
+        form = b"%6o \0" if spaces else b"%07o\0"
+        header[100:124] = form % 0o644 + form % 1000 + form % 1000
+        header[124:148] = b"%11o " % info.size + b"%11o " % 1234567890
+        header[148:156] = b" " * 8
+        header[148:156] = b"%6o\0 " % sum(header)
+        content += header + b"x" * info.size + bytes(-info.size % 512)
+    return content + bytes(1024)
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstd.compress])
+@pytest.mark.parametrize("spaces", [True, False])
+def test_archives_of_v7_are_read(
+    compress: Callable[[bytes], bytes], spaces: bool, tmp_path: Path
+) -> None:
+    """The oldest format has no magic: its checksum tells it, compressed or not."""
+    infos = [member("p", 0, tarfile.DIRTYPE), member("p/a", 700), member("p/b")]
+    path = tmp_path / "a.tar"
+    path.write_bytes(compress(make_v7(infos, spaces)))
+    with tarfile.open(fileobj=io.BytesIO(make_v7(infos, spaces))) as tar:
+        assert ["p", "p/a", "p/b"] == tar.getnames()
+
+    assert [("p/a", b"x" * 700), ("p/b", b"xxx")] == read(path)
+
+
+def test_a_header_of_v7_that_is_damaged_is_no_archive(tmp_path: Path) -> None:
+    """Without a magic, nothing but the checksum says that a file is an archive."""
+    content = bytearray(make_v7([member("p/a")], spaces=False))
+    content[0] ^= 1
+    path = tmp_path / "a.tar"
+    path.write_bytes(content)
+
+    with pytest.raises(ArchiveError, match="not an archive that can be read"):
+        choose_codec(path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\3\4zip", b"BZh9", b"x" * 600, bytes(10_240)]
+)
 def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
     """A file that is no tar file, plain or compressed, is an error that shows it."""
     path = tmp_path / "a.tar.gz"
@@ -251,7 +301,7 @@ def test_closing_early_ends_the_process(
     fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
 ) -> None:
     """No process is left behind when a source is closed before its end."""
-    members = TarMembers(write_archive(tmp_path, fake_patches, kind="tar.gz"), "sha256")
+    members = TarMembers(write_archive(tmp_path, fake_patches, kind="tar.gz"), ARCHIVE)
     next(iter(members))
     members.close()
     members.close()

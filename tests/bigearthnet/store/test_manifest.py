@@ -53,7 +53,7 @@ KEYS = ("name", "split", "rows", "bytes", "data_bytes", "sha256")
 SHARDS = (make_shard("train", 0), make_shard("train", 1), make_shard("test", 0))
 
 
-SOURCE = SourceInfo("s2", "archive.tar.gz", 123, "abc")
+SOURCE = SourceInfo("s2", "archive.tar.gz", 123, "abc", {"._*": 4})
 
 
 def make_result(
@@ -246,6 +246,7 @@ def test_the_provenance_says_source_and_time(result: BuildResult) -> None:
         "source": "archive.tar.gz",
         "source_bytes": 123,
         "source_sha256": "abc",
+        "source_litter": {"._*": 4},
         "source_places": {"shifted": 0, "max_shift_m": 0.0, "unplaced": 0},
         "seconds": 1.235,
     }.items() <= made.items()
@@ -256,7 +257,9 @@ def test_the_provenance_says_source_and_time(result: BuildResult) -> None:
 
 def test_the_provenance_says_all_sources(result: BuildResult) -> None:
     """Of a build from several archives, each one stands there."""
-    more = SourceInfo("s1", "more.tar.zst", 7, "def", PlaceCounts(2, 4.5, 1))
+    more = SourceInfo(
+        "s1", "more.tar.zst", 7, "def", {".DS_Store": 1}, PlaceCounts(2, 4.5, 1)
+    )
     made = manifest.make_provenance(
         dataclasses.replace(result, sources=(SOURCE, more)), 1
     )
@@ -268,6 +271,7 @@ def test_the_provenance_says_all_sources(result: BuildResult) -> None:
             "filename": "more.tar.zst",
             "nbytes": 7,
             "sha256": "def",
+            "litter": {".DS_Store": 1},
             "places": {"shifted": 2, "max_shift_m": 4.5, "unplaced": 1},
         }
     ] == made["other_sources"]

@@ -9,6 +9,8 @@ from bigearthnet.errors import PatchError, QuarantineError, ShardError
 from bigearthnet.store.quarantine import (
     BadPatch,
     Quarantine,
+    describe_reasons,
+    leave_quarantine,
     read_quarantine,
     write_quarantine,
 )
@@ -68,9 +70,9 @@ def test_a_damaged_list_is_an_error(content: bytes, tmp_path: Path) -> None:
         read_quarantine(path)
 
 
-def test_bad_patches_are_kept_in_order() -> None:
+def test_bad_patches_are_kept_in_order(tmp_path: Path) -> None:
     """Patch, file, reason and place are those of the error."""
-    quarantine = Quarantine(max_bad=3)
+    quarantine = Quarantine(3, tmp_path / "list")
     quarantine.add(PatchError("broken.", patch_id="one", file="B01"), 512)
     quarantine.add(PatchError("empty.", patch_id="two"), None)
 
@@ -80,15 +82,41 @@ def test_bad_patches_are_kept_in_order() -> None:
     ] == quarantine.patches
 
 
-def test_one_too_many_is_named() -> None:
-    """As many as allowed are taken; the next one ends the build."""
-    quarantine = Quarantine(max_bad=2)
+def test_one_too_many_is_named(tmp_path: Path) -> None:
+    """As many as allowed are taken; the next one ends the build, and all are listed."""
+    left_in = tmp_path / "list.jsonl"
+    other = BadPatch("other", None, "empty.", None)
+    quarantine = Quarantine(3, left_in, [other])
     for number in range(2):
         quarantine.add(PatchError("broken.", patch_id=f"bad-{number}"), number)
 
-    with pytest.raises(
-        QuarantineError, match=r"more than 2 bad patches.* late/B02: torn.*--max_bad"
-    ):
-        quarantine.add(PatchError("torn.", patch_id="late", file="B02"), 9)
+    with pytest.raises(QuarantineError) as caught:
+        quarantine.add(PatchError("torn: 7.", patch_id="late", file="B02"), 9)
 
+    assert str(caught.value) == (
+        "more than 3 bad patches: 2 × broken, 1 × empty, 1 × torn; the first is other: "
+        f"empty. {left_in} lists them. Is it the right source? A larger --max_bad sets "
+        "more of them aside."
+    )
     assert ["bad-0", "bad-1"] == [bad.patch_id for bad in quarantine.patches]
+    assert (other, *quarantine.patches) == read_quarantine(left_in)[:3]
+    assert BadPatch("late", "B02", "torn: 7.", 9) == read_quarantine(left_in)[3]
+
+
+def test_the_most_frequent_reasons_are_counted() -> None:
+    """Reasons count as one up to a colon or a bracket; rare ones are put together."""
+    reasons = ["torn: 1.", "a.", "torn (2).", "b.", "a.", "torn.", "c.", "b.", "d."]
+    bad = [BadPatch(str(i), "x", reason, None) for i, reason in enumerate(reasons)]
+
+    assert (
+        "3 × torn, 2 × a, 2 × b, 2 × something else; the first is 0/x: torn: 1."
+        == describe_reasons(bad)
+    )
+
+
+def test_a_list_that_cannot_be_left_hides_no_error(tmp_path: Path) -> None:
+    """Why a build ends is said even where nothing can be written any more."""
+    error = leave_quarantine(BAD, tmp_path / "gone" / "list", "too many", "Stop.")
+
+    assert "too many: " in str(error)
+    assert "could not be written (" in str(error)

@@ -159,6 +159,53 @@ def test_a_store_of_another_config_is_not_opened(tmp_path: Path) -> None:
     assert "arrow" == stores.open_store(tmp_path, S2).format.name
 
 
+@pytest.mark.parametrize(("form", "config"), FOLDERS)
+def test_the_folder_of_a_store_is_as_good_as_its_data_directory(
+    form: str, config: str, tmp_path: Path
+) -> None:
+    """A store is opened where it was moved to, with its format named or not."""
+    chosen = get_config(config, RELEASES)
+    moved = make_store(tmp_path, form, config).rename(tmp_path / "my-ben")
+
+    assert moved == stores.open_store(moved, chosen).folder
+    assert form == stores.open_store(moved, chosen, form).format.name
+    assert [moved] == [store.folder for store in stores.find_stores(moved, RELEASES)]
+
+
+def test_a_store_that_was_not_asked_for_is_named(tmp_path: Path) -> None:
+    """The error says config and format of the folder, and how to read it."""
+    folder = make_store(tmp_path, "parquet", "s2-random").rename(tmp_path / "my-ben")
+    found = f"{folder} is a store of config s2-random in the format parquet: expected"
+
+    with pytest.raises(StoreError, match=f'{found} config s2.*config="s2-random"'):
+        stores.open_store(folder, S2)
+    with pytest.raises(StoreError, match=f"{found} .*format arrow.*as parquet"):
+        stores.open_store(folder, get_config("s2-random", RELEASES), "arrow")
+
+
+def test_stores_nearby_are_named(tmp_path: Path) -> None:
+    """Where there is no store, the error names those of other configs and places."""
+    folder = make_store(tmp_path / "data", "parquet", "s2-random")
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text()) | {"dataset": "bigearthnet"}
+    path.write_text(json.dumps(manifest))
+
+    for data_dir in (tmp_path / "data", tmp_path / "dta"):
+        with pytest.raises(StoreError, match=f"{folder} .config s2-random, parquet"):
+            stores.open_store(data_dir, S2)
+    with pytest.raises(StoreError, match=f"{folder} .config s2-random, parquet"):
+        stores.find_stores(tmp_path / "dta", RELEASES)
+
+
+def test_a_manifest_of_another_program_is_no_store(tmp_path: Path) -> None:
+    """A data directory may hold a manifest.json that is none of ours."""
+    (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
+    folder = make_store(tmp_path, "arrow")
+
+    assert folder == stores.open_store(tmp_path, S2).folder
+    assert [folder] == [s.folder for s in stores.find_stores(tmp_path, RELEASES)]
+
+
 def test_a_config_without_columns_has_no_column_store(tmp_path: Path) -> None:
     """The config s2-rgb is not looked for where s2 is stored as columns."""
     make_store(tmp_path, "parquet")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,17 +12,29 @@ import pytest
 from absl import flags
 
 import baselines
+import bigearthnet
 import builder
 from bigearthnet.errors import ArchiveError, OptionError, PatchError
 from bigearthnet.util import command
 
 Main = Callable[..., int | None]
+ROOT = Path(bigearthnet.__file__).parent.parent
 COMMANDS = [
     f"{package.__name__}.{path.stem}"
     for package in (baselines, builder)
     for path in sorted(Path(package.__path__[0]).glob("*.py"))
     if "command.run(" in path.read_text(encoding="utf-8")
 ]
+BENCHMARKS = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in sorted((ROOT / "benchmarks").rglob("*.py"))
+    if "command.run(" in path.read_text(encoding="utf-8")
+]
+# Flags of free text that are no paths.
+NO_PATHS = {
+    *("countries", "formats", "labels", "mirror", "name", "only", "run", "sizes"),
+    *("split", "train_split", "validation_split"),
+}
 
 
 @pytest.fixture
@@ -51,10 +65,15 @@ def raiser(error: BaseException) -> Main:
     return main
 
 
-def start_command(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def start_command(
+    name: str, *arguments: str, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Runs `python -m NAME` in a process of its own."""
     line = [sys.executable, "-m", name, *arguments]
-    return subprocess.run(line, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        line, capture_output=True, text=True, check=False, cwd=cwd, env=environment
+    )
 
 
 @pytest.mark.parametrize(("result", "status"), [(None, 0), (0, 0), (3, 3)])
@@ -134,31 +153,59 @@ def test_a_command_can_take_arguments(run: Callable[..., int]) -> None:
     assert [["a", "b"]] == seen
 
 
-def test_arguments_are_changed_before_they_are_parsed(
-    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+def list_flags(name: str) -> dict[str, flags.Flag[Any]]:
+    """The flags that a command defines."""
+    module, before = importlib.import_module(name), set(flags.FLAGS)
+    try:
+        module._define_flags()
+        return {flag: flags.FLAGS[flag] for flag in {*flags.FLAGS} - before}
+    finally:
+        for flag in {*flags.FLAGS} - before:
+            delattr(flags.FLAGS, flag)
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, *BENCHMARKS])
+def test_no_path_may_be_a_url_of_another_place(name: str) -> None:
+    """Every flag of every command refuses a bucket, unless it is listed as no path."""
+    for flag in list_flags(name).values():
+        if flag.name not in NO_PATHS:
+            with pytest.raises(ValueError, match=r"."):
+                flag.parser.parse("s3://bucket/folder")
+
+
+def test_paths_are_understood() -> None:
+    """`~` is the home folder, `file://` a local path, and a list has several."""
+    build, compare = list_flags("builder.build"), list_flags("baselines.compare")
+
+    assert Path.home() / "data" == build["data_dir"].parser.parse("~/data")
+    assert Path("/a b") == build["source"].parser.parse("file:///a%20b")
+    expected = [Path("a"), Path("/b")]
+    assert expected == compare["workdirs"].parser.parse("a,file:///b")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "problem"),
+    [
+        ("builder.build", "--source=s --data_dir=s3://b", "data_dir: expected a path"),
+        ("builder.build", "--source=s --data_dir=", "data_dir: expected a path"),
+        ("builder.verify", "--data_dir=d --source=", "source: expected a path"),
+        ("baselines.compare", "--workdirs=a,s3://b", "workdirs: expected a path"),
+        ("baselines.predict", "--workdir=w gs://b/p", "patch: expected a path"),
+        ("baselines.train", "--workdir=gs://b --data_dir=d", "workdir: expected a pa"),
+        ("baselines.train", "--run=sample --run=s_cnn_all", "--run is given twice: -"),
+        ("builder.sample", "--output=a --output b", "--output is given twice: --outp"),
+        ("builder.sample", "--flagfile=s3://b", "flagfile: expected a path on this m"),
+    ],
+)
+def test_what_would_be_half_obeyed_is_refused(
+    name: str, arguments: str, problem: str, tmp_path: Path
 ) -> None:
-    """What changes the command line decides what is parsed, or ends the command."""
+    """A URL of another place, an empty path or a second value ends every command."""
+    done = start_command(name, *arguments.split(), cwd=tmp_path)
 
-    def refuse(argv: object) -> list[str]:
-        raise OptionError("no such run.")
-
-    assert 1 == run(lambda: None, change_arguments=lambda argv: [*argv, "more"])
-    assert "unexpected argument 'more'" in capsys.readouterr().err
-    assert 1 == run(raiser(AssertionError()), change_arguments=refuse)
-    assert "error: no such run." in capsys.readouterr().err
-
-
-def test_paths_start_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`~` is the home folder; a flag that was not given is no path."""
-    values = flags.FlagValues()
-    flags.DEFINE_string("one", "~/data", "Path.", flag_values=values)
-    flags.DEFINE_string("two", None, "Path.", flag_values=values)
-    values(["program"])
-    monkeypatch.setattr(flags, "FLAGS", values)
-
-    assert Path.home() / "data" == command.path_flag("one")
-    assert Path.home() / "data" == command.optional_path_flag("one")
-    assert command.optional_path_flag("two") is None
+    assert (1, "") == (done.returncode, done.stdout)
+    assert f"error: {problem}" in done.stderr
+    assert [] == list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -206,7 +253,7 @@ def test_a_missing_flag_is_named() -> None:
         ("--epochs=many", "epochs"),
         ("--train_split=val", "error: split: expected some of train"),
         ("--fraction=2", "error: fraction: expected more than 0"),
-        ("--run=paper", "error: run: expected --run= and one of inception_v2"),
+        ("--run=paper", "error: unknown run: expected one of inception_v2"),
     ],
 )
 def test_unknown_values_are_one_clear_error(argument: str, problem: str) -> None:
