@@ -144,8 +144,12 @@ class ParquetReader:
         """Yields row groups one after another."""
         found = {name: find_column(self.features, name) for name in columns}
         stored = [column.stored.name.replace("/", ".") for column in found.values()]
-        for table in self._read_tables(order, [*dict.fromkeys(stored)]):
-            yield {name: _decode(table, column) for name, column in found.items()}
+
+        def decode(table: pa.Table) -> Batch:
+            return {name: _decode(table, column) for name, column in found.items()}
+
+        # No table is kept while the next one is read.
+        return map(decode, self._read_tables(order, [*dict.fromkeys(stored)]))
 
     def _read_tables(
         self, order: Sequence[int], names: Sequence[str]
@@ -184,6 +188,7 @@ def _mix(groups: Iterable[Batch], order: npt.NDArray[np.int64], rest: Batch) -> 
                 if rest:
                     mixed[name][:left] = rest[name]
             mixed[name][rows] = values
+        del group, values  # or they would stay while the next ones are read
     return mixed
 
 
