@@ -373,7 +373,7 @@ def _check_manifest(
         for file in manifest["files"]:
             rows[file["split"]] = rows.get(file["split"], 0) + file["rows"]
         good = (
-            all(isinstance(n, int) for n in numbers)
+            all(isinstance(n, int) and n >= 0 for n in numbers)
             and all(isinstance(text, str) and _is_below(text) for text in texts)
             and rows == {n: split["rows"] for n, split in manifest["splits"].items()}
         )
