@@ -105,6 +105,11 @@ class RemotePath:
             content = _read_range(self.target, start, stop, self.nbytes)
             if len(content) < stop - start:
                 raise EOFError  # a connection that was cut, or the end of the file
+            if len(content) > stop - start:
+                raise DownloadError(
+                    f"{self} cannot be read in parts: the server knows no ranges. "
+                    "Publish it on another one, or copy all of it."
+                )
             return content
 
         return _repeat(read, self)
@@ -263,7 +268,10 @@ def _read_all(url: str) -> bytes:
 
 def _read_range(url: str, start: int, stop: int, nbytes: int | None) -> bytes:
     system, path = _connect(url)
-    # Without a cache, which would read more; with a size, which is not asked for then.
+    if urlsplit(url).scheme != "hf":
+        found: bytes = system.cat_file(path, start=start, end=stop)
+        return found
+    # The same of the hub's client reads ahead, and asks for the size first.
     with system.open(path, "rb", cache_type="none", size=nbytes) as file:
         file.seek(start)
         content: bytes = file.read(stop - start)

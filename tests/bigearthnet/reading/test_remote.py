@@ -286,3 +286,34 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(__import__("sys").modules, "fsspec", None)
     with pytest.raises(OptionError, match=r"s3:// needs fsspec and s3fs: pip install"):
         parse_url("s3://bucket/data").read_bytes()
+
+
+def test_a_bucket_is_read(all_stores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object store is read with the login of its client; no object, no store."""
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0)
+    s3fs = pytest.importorskip("s3fs")
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    for name, value in {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": "name",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "no_proxy": "*",
+    }.items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    try:
+        files = s3fs.S3FileSystem()
+        files.mkdir("bucket")
+        files.put(str(all_stores / "huggingface"), "bucket/data", recursive=True)
+        (found,) = bigearthnet.open_reader("train", "s3://bucket/data").batches(4)
+        with pytest.raises(StoreError, match=r"s3://bucket/other/manif.* is missing"):
+            bigearthnet.open_reader("train", "s3://bucket/other")
+    finally:
+        server.stop()
+        s3fs.S3FileSystem.clear_instance_cache()
+    local = bigearthnet.open_reader("train", all_stores, store="parquet")
+
+    np.testing.assert_array_equal(
+        next(local.batches(4))["bands_10m"], found["bands_10m"]
+    )
