@@ -59,6 +59,10 @@ class DownloadError(BigEarthNetError, OSError):
     """Raised when no server gives a file, or another download of it is running."""
 
 
+class PublishError(BigEarthNetError, OSError):
+    """Raised when a build may not be published, or did not arrive as it was sent."""
+
+
 class JournalError(BigEarthNetError, OSError):
     """Raised when the journal or a spool of an unfinished build is damaged."""
 

@@ -48,6 +48,7 @@ def verify(
     decode: Callable[..., Patch] = decode_patch,
     releases: Sequence[Release] = RELEASES,
     quick: bool = False,
+    stores: Sequence[Store] | None = None,
     quiet: bool = False,
 ) -> list[CheckResult]:
     """Checks every store of a data directory.
@@ -60,6 +61,7 @@ def verify(
         decode: How the source's files are read; see `source.patch.decode_patch`.
         releases: The releases that stores may be of.
         quick: Checks files alone, and reads no records.
+        stores: The stores to check; None for all of the directory, and its tables.
         quiet: Shows no progress.
 
     Returns:
@@ -77,17 +79,16 @@ def verify(
         if not source.exists():
             raise OptionError(f"source {name}: there is no {source}.")
     unread: dict[Path, BigEarthNetError] = {}
-    stores = find_stores(data_dir, releases, unread)
-    _check_installed(stores, quick)
-    for folder in _find_lost(data_dir, releases):
-        unread[folder] = ShardError(f"{folder / MANIFEST} is missing")
-    results = []
-    for folder, error in unread.items():
-        title = os.path.relpath(folder, data_dir)
-        results.append(result := CheckResult(title, "-", "store", folder))
-        result.run([_describe_unread(folder, error)])
-    damaged: dict[Path, set[str]] = {store.folder: set() for store in stores}
-    for store in stores:
+    is_all = stores is None
+    chosen = [*(find_stores(data_dir, releases, unread) if is_all else stores or ())]
+    _check_installed(chosen, quick)
+    results: list[CheckResult] = []
+    if is_all:
+        for folder in _find_lost(data_dir, releases):
+            unread[folder] = ShardError(f"{folder / MANIFEST} is missing")
+        results += _describe_unread(data_dir, unread)
+    damaged: dict[Path, set[str]] = {store.folder: set() for store in chosen}
+    for store in chosen:
         names = damaged[store.folder]
         todo: _Checks = [
             ("files", file_checks.check_files(store, names, quiet=quiet)),
@@ -96,10 +97,11 @@ def verify(
         results += _run(store, todo)
     if not quick:
         # Stores are compared with the one that has lost least.
-        stores.sort(key=lambda store: len(damaged[store.folder]))
-        results += _check_records(stores, damaged, sources, complete, decode, quiet)
-    results.append(result := CheckResult("all", "all", "patch tables"))
-    result.run(file_checks.check_shared_tables(data_dir, stores, [*unread]))
+        chosen.sort(key=lambda store: len(damaged[store.folder]))
+        results += _check_records(chosen, damaged, sources, complete, decode, quiet)
+    if is_all:
+        results.append(result := CheckResult("all", "all", "patch tables"))
+        result.run(file_checks.check_shared_tables(data_dir, chosen, [*unread]))
     return results
 
 
@@ -160,12 +162,19 @@ def _find_lost(data_dir: Path, releases: Sequence[Release]) -> Iterator[Path]:
                 yield folder
 
 
-def _describe_unread(folder: Path, error: BigEarthNetError) -> Finding:
-    """Returns the difference that a store is which cannot be read."""
-    for name in (MANIFEST, STATISTICS) if isinstance(error, ShardError) else ():
-        if str(folder / name) in str(error):
-            return Damaged(folder / name, str(error))
-    return str(error)  # a store of another version, say: no file is damaged
+def _describe_unread(
+    data_dir: Path, unread: Mapping[Path, BigEarthNetError]
+) -> Iterator[CheckResult]:
+    """Yields a difference for each store that cannot be read."""
+    for folder, error in unread.items():
+        title = os.path.relpath(folder, data_dir)
+        result = CheckResult(title, "-", "store", folder)
+        finding: Finding = str(error)  # of another version, say: no file is damaged
+        for name in (MANIFEST, STATISTICS) if isinstance(error, ShardError) else ():
+            if str(folder / name) in str(error):
+                finding = Damaged(folder / name, str(error))
+        result.run([finding])
+        yield result
 
 
 def _check_installed(stores: Sequence[Store], quick: bool) -> None:

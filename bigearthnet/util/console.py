@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "download": "builder.download",
     "build": "builder.build",
     "verify": "builder.verify",
+    "publish": "builder.publish",
     "sample": "builder.sample",
     "synthesize": "builder.synthesize",
     "patch-table": "builder.patch_table",

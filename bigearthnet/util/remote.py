@@ -25,13 +25,13 @@ from bigearthnet.errors import (
     StoreError,
 )
 
-# Scheme of a URL → the package that reads it.
+# Scheme of a URL → the package that reads it, and the extra that installs it.
 _PACKAGES = {
-    "hf": "huggingface_hub",
-    "s3": "s3fs",
-    "gs": "gcsfs",
-    "https": "aiohttp",
-    "http": "aiohttp",
+    "hf": ("huggingface_hub", "hub"),
+    "s3": ("s3fs", "s3"),
+    "gs": ("gcsfs", "gs"),
+    "https": ("aiohttp", "hub"),
+    "http": ("aiohttp", "hub"),
 }
 # Seconds to wait before a request to a web server is repeated; the clients of hubs and
 # object stores repeat theirs.
@@ -242,9 +242,10 @@ def _connect(url: str) -> tuple[Any, str]:
         # fsspec keeps one for each process and thread that needs one.
         system, path = fsspec.url_to_fs(url)
     except ImportError:
+        package, extra = _PACKAGES[scheme]
         raise OptionError(
-            f"{scheme}:// needs fsspec and {_PACKAGES[scheme]}: pip install fsspec "
-            f"{_PACKAGES[scheme]}, or install the extra [hub]."
+            f"{scheme}:// needs fsspec and {package}: install the extra [{extra}], for "
+            f'example pip install "bigearthnet[{extra}]".'
         ) from None
     return system, path
 

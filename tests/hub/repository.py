@@ -109,7 +109,9 @@ class Repository:
     merged: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.refs[MAIN] = self._add(None, "initial commit", {})
+        attributes = self.store(b"*.parquet filter=lfs diff=lfs merge=lfs -text\n")
+        first = {".gitattributes": attributes}
+        self.refs[MAIN] = self._add(None, "initial commit", first)
 
     def _add(self, parent: str | None, title: str, files: Mapping[str, File]) -> str:
         content = [parent, title, sorted((p, f.sha256) for p, f in files.items())]

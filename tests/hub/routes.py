@@ -43,7 +43,7 @@ def answer(hub: Hub, request: Request) -> Answer:
             if found := re.fullmatch(pattern, str(request)):
                 values = {k: unquote(v or "") for k, v in found.groupdict().items()}
                 if "repo" in values:
-                    values["repo"] = _find_repository(hub, values["repo"])
+                    values["repo"] = _find_repository(hub, request, values["repo"])
                 done = function(hub, request, **values)
                 return done if isinstance(done, Answer) else Answer(done)
         raise Refused(404, f"no such address: {request}")
@@ -78,11 +78,12 @@ def _check_token(hub: Hub, request: Request) -> None:
         raise Refused(403, "you must use a write token to do this")
 
 
-def _find_repository(hub: Hub, name: str) -> Repository:
+def _find_repository(hub: Hub, request: Request, name: str) -> Repository:
     try:
         return hub.repositories[name]
-    except KeyError:
-        raise Refused(404, "Repository not found", "RepoNotFound") from None
+    except KeyError:  # nobody learns what exists without showing a token
+        status = 404 if "authorization" in request.headers else 401
+        raise Refused(status, "Repository not found", "RepoNotFound") from None
 
 
 def read_json(request: Request) -> Any:
