@@ -41,13 +41,22 @@ from bigearthnet.source.patch import Patch, decode_patch
 from bigearthnet.store import MANIFEST, read_store
 from bigearthnet.store.nearby import is_store
 from bigearthnet.store.outputs import check_output
+from bigearthnet.store.remote import check_same_patches, open_origin
 from bigearthnet.store.result import ShardInfo
 from bigearthnet.util.files import link_files, sync_folder, sync_tree
 from bigearthnet.util.paths import check_path, local_path
+from bigearthnet.util.remote import is_url
 
 _HOMEPAGE = "https://bigearth.net"
-# Where TFDS reads prepared data from: what `etils.epath` knows.
-_BUCKETS = ("gs://", "s3://", "az://", "hf://")
+# The one place elsewhere that TensorFlow reads prepared data from.
+_BUCKET = "gs://"
+
+_NOT_READ = (
+    "data_dir: expected a path on this machine, got {url!r}: TensorFlow reads nothing "
+    'there. Prepare it here, tfds.load("bigearthnet", builder_kwargs={{"source": '
+    "{url!r}}}); or stream it, bigearthnet.load(split, {url!r}); or mirror it, "
+    "python -m builder.download --from={url}."
+)
 
 
 class Builder(  # type: ignore[call-arg]
@@ -69,18 +78,31 @@ class Builder(  # type: ignore[call-arg]
         super().__init_subclass__(**{**options, "skip_registration": True})
         _describe_release(cls)
 
-    def __init__(self, *, data_dir: Path | str | None = None, **options: Any) -> None:
-        """Takes a data directory; see `tfds.core.DatasetBuilder`.
+    def __init__(
+        self,
+        *,
+        data_dir: Path | str | None = None,
+        source: Path | str | None = None,
+        **options: Any,
+    ) -> None:
+        """Takes a data directory, and a source; see `tfds.core.DatasetBuilder`.
 
         Args:
-            data_dir: A path, a `file://` URL, or a bucket, which can be read from.
+            data_dir: A path, a `file://` URL, or a bucket of `gs://`, which can be read
+                from.
+            source: A published Parquet store to prepare the data set of, in place of
+                the archive: its URL (`hf://datasets/ORG/NAME@REVISION`, `s3://`,
+                `gs://`, `https://`), or a folder. None for the archive.
             options: The others, of TFDS.
 
         Raises:
             OptionError: If the data directory is the URL of any other place.
         """
-        if data_dir is not None and not str(data_dir).startswith(_BUCKETS):
+        if data_dir is not None and not str(data_dir).startswith(_BUCKET):
+            if is_url(data_dir):
+                raise OptionError(_NOT_READ.format(url=data_dir))
             data_dir = local_path(data_dir, "data_dir")
+        self._source = source
         super().__init__(data_dir=data_dir, **options)
 
     @property
@@ -109,9 +131,11 @@ class Builder(  # type: ignore[call-arg]
         """
         refuse_options(self.info.file_format.value, download_config)
         again = download_config.download_mode.force_download
-        sources = self._find_sources(dl_manager, again)
+        source = self._source
+        origin = None if source is None else open_origin(source, self.config)
+        sources = () if origin else self._find_sources(dl_manager, again)
         check_places(Path(self.data_dir_root), self.config, sources)
-        job = Job(self.config, sources, ("tfrecord",), BuildOptions())
+        job = Job(self.config, sources, ("tfrecord",), BuildOptions(), origin)
         output = Path(self.data_dir)
         with open_workspace(self._workspace, identify_build(job)) as work:
             version = self.RELEASE.data_version
@@ -154,7 +178,8 @@ class Builder(  # type: ignore[call-arg]
         Raises:
             OptionError: If a folder is not on this machine, the data directory lies
                 where nothing may be written, the manual folder that was named holds
-                nothing, or an option cannot be fulfilled.
+                nothing, an option cannot be fulfilled, or the data set is prepared, of
+                other patches than the source has.
             ArchiveError: If what is in the manual folder cannot be read, or it is not
                 clear what to read.
         """
@@ -166,6 +191,9 @@ class Builder(  # type: ignore[call-arg]
                 manual = local_path(config.manual_dir, "manual_dir")
                 config = dataclasses.replace(config, manual_dir=manual)
             self._check_folders(download_dir, config)
+        elif self._source is not None:
+            prepared = read_store(Path(self.data_dir), [self.RELEASE])
+            check_same_patches(prepared, open_origin(self._source, self.config))
         super().download_and_prepare(
             download_dir=download_dir, download_config=config, **options
         )
@@ -190,6 +218,9 @@ class Builder(  # type: ignore[call-arg]
                 "tfds.builder_from_directory, or name the directory that holds it."
             )
         check_output(self._root, "data_dir")
+        if self._source is not None:
+            self.info.download_size = 0  # not the archive; what is read is not kept
+            return
         downloads = download_dir or self._root / "downloads"
         manual = Path(config.manual_dir or downloads / "manual")
         if config.manual_dir and not (manual.is_dir() and any(manual.iterdir())):

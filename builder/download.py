@@ -1,13 +1,18 @@
-"""Downloads an archive of BigEarthNet, and verifies it while it streams.
+"""Downloads an archive of BigEarthNet, or published stores, and verifies them.
 
 The archive (v1: 70 GB) is received as OUTPUT/<name>.part and gets its name once its
 size and sha256 are right. If the download is interrupted, run the same command again:
 it resumes. Mirrors are tried before the official URL; all must give the same bytes. An
 archive that is there already is verified.
 
+With --from, stores that somebody has published are mirrored into a data directory in
+place of that: each file is verified, an interrupted download resumes, and a store gets
+its name when it is complete. The same command again downloads nothing.
+
 Example:
   python -m builder.download --output=downloads
   python -m builder.download --mirror=https://mirror.example/BigEarthNet-S2-v1.0.tar.gz
+  python -m builder.download --from=hf://datasets/ORG/NAME --data_dir=DIR --splits=train
 """
 
 from __future__ import annotations
@@ -20,9 +25,14 @@ from absl import flags
 from urllib3 import Retry
 
 from bigearthnet.download import RETRIES, fetch
+from bigearthnet.download.mirror import mirror
+from bigearthnet.errors import OptionError
+from bigearthnet.formats import FORMATS
 from bigearthnet.release import RELEASES, Archive
+from bigearthnet.schema.configs import list_configs
 from bigearthnet.source.candidates import list_candidates
 from bigearthnet.util import command
+from bigearthnet.util.remote import is_url
 
 # Name of the flag → release; `v1` is the one that people ask for by its first digit.
 _RELEASES = {release.name.removesuffix(".0"): release for release in RELEASES}
@@ -75,10 +85,55 @@ def _define_flags() -> None:
         "mirror", [], "URL of the same file, tried before the official one; repeatable."
     )
     command.define_path("output", ".", "Folder to put the archive in.")
+    flags.DEFINE_string(
+        "from", None, "URL of published stores (hf://, s3://, gs://, https://)."
+    )
+    command.define_path("data_dir", None, "Data directory to mirror them into.")
+    flags.DEFINE_enum("config", "s2", [*list_configs(RELEASES)], "Which to mirror.")
+    flags.DEFINE_list("stores", ["parquet"], f"Some of {', '.join(FORMATS)}.")
+    flags.DEFINE_list("splits", [], "Splits whose shards are mirrored; all if empty.")
+
+
+# Flags that mean something with --from alone, and those that mean nothing with it.
+_MIRROR_FLAGS = ("data_dir", "config", "stores", "splits")
+_ARCHIVE_FLAGS = ("release", "mirror", "output")
+
+
+def _check_flags(url: str | None) -> None:
+    """Refuses flags that would have no effect."""
+    for name in _MIRROR_FLAGS if url is None else _ARCHIVE_FLAGS:
+        if flags.FLAGS[name].present:
+            what = "without" if url is None else "with"
+            raise OptionError(f"--{name} has no meaning {what} --from: see --help.")
+    if url is not None and not is_url(url):
+        raise OptionError(
+            f"--from: expected a URL, as hf://datasets/ORG/NAME, got {url!r}. What is "
+            "on this machine can be read where it is."
+        )
+    if url is not None and flags.FLAGS.data_dir is None:
+        raise OptionError("--from needs --data_dir, which it mirrors into.")
+
+
+def _mirror(url: str) -> None:
+    values = flags.FLAGS
+    done = mirror(
+        url,
+        values.data_dir,
+        list_configs(RELEASES)[values.config],
+        formats=values.stores,
+        splits=values.splits,
+    )
+    for store in done:
+        text = f"shards: {store.num_files:,}, {store.nbytes:,} bytes: verified"
+        print(f"{store.folder}: {text if store.num_files else 'nothing is missing'}")
 
 
 def _main() -> None:
     values = flags.FLAGS
+    url = flags.FLAGS["from"].value
+    _check_flags(url)
+    if url is not None:
+        return _mirror(url)
     archive = _RELEASES[values.release].archives[0]
     output = values.output
     print(

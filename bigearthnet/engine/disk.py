@@ -67,6 +67,19 @@ def check_space(
     # has about as many patches.
     in_work = job.options.workers * MAX_PATCHES_PER_SHARD * (stored + spooled)
     needed = count * max(stored, spooled) + min(count * min(stored, spooled), in_work)
+    check_free(output, needed)
+
+
+def check_free(output: Path, needed: int) -> None:
+    """Checks that a disk has room.
+
+    Args:
+        output: Existing folder on it.
+        needed: Bytes.
+
+    Raises:
+        DiskSpaceError: If it has less.
+    """
     free = shutil.disk_usage(output).free
     if needed > free:
         raise DiskSpaceError(

@@ -7,6 +7,7 @@ from typing import Any
 
 from bigearthnet.engine.job import Job
 from bigearthnet.source.identity import identify_source
+from bigearthnet.store.remote import describe_origin
 
 # Packages whose version the bytes of shards may depend on.
 _PACKAGES = ("bigearthnet", "numpy", "pillow", "pyarrow", "rasterio")
@@ -23,6 +24,8 @@ def identify_build(job: Job) -> dict[str, Any]:
     """
     release = job.config.release
     sources = {s.archive.name: identify_source(s.path, s.archive) for s in job.sources}
+    if job.store is not None:
+        sources = {"store": describe_origin(job.store)}
     return {
         "sources": sources,
         "release": release.name,

@@ -15,6 +15,7 @@ from bigearthnet.formats import FORMATS
 from bigearthnet.release import Archive, Digest
 from bigearthnet.schema.configs import Config
 from bigearthnet.schema.features import Feature
+from bigearthnet.store.remote import AnyStore, check_origin
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,25 @@ class Job:
             are read one after another.
         formats: Names of the formats to write, in one pass; see `formats.FORMATS`.
         options: Selection of patches, and workers.
+        store: The finished Parquet store that it is made of, in place of sources.
     """
 
     config: Config
     sources: tuple[JobSource, ...]
     formats: tuple[str, ...]
     options: BuildOptions
+    store: AnyStore | None = None
 
     def __post_init__(self) -> None:
-        """Checks that there is a source for each archive.
+        """Checks that there is a source for each archive, or a store of all of them.
 
         Raises:
-            OptionError: If one is missing, or there is one too many.
+            OptionError: If one is missing, or there is one too many; or the store has
+                another release, split scheme or archives.
         """
+        if self.store is not None:
+            check_origin(self.store, self.config)
+            return
         expected = [archive.name for archive in self.config.archives]
         found = [source.archive.name for source in self.sources]
         if found != expected:

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import numpy.typing as npt
 
+from bigearthnet.engine.convert import convert
 from bigearthnet.engine.job import Job
 from bigearthnet.engine.shards import plan_shards
 from bigearthnet.engine.spool_index import SpoolIndex
@@ -50,9 +51,11 @@ def run(job: Job, work: Workspace) -> BuildResult:
         DiskSpaceError: If the result would not fit on the disk.
         JournalError: If the index or a bucket of the spool is damaged or missing.
         OptionError: If no patch is left to store.
+        StoreError, ShardError, DownloadError: If the store that it is made of is not
+            what its manifest says, is damaged, or cannot be had.
     """
     start = time.monotonic()
-    result = encode(job, work)
+    result = (encode if job.store is None else convert)(job, work)
     if not work.is_published:
         for form in job.formats:
             seconds = time.monotonic() - start

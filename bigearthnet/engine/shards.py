@@ -20,10 +20,11 @@ from bigearthnet.engine.keys import shard_bounds
 from bigearthnet.engine.records import decode_record
 from bigearthnet.engine.spool import bucket_path
 from bigearthnet.engine.spool_index import PLACE_DTYPE, SpoolIndex
+from bigearthnet.engine.stored import read_stored
 from bigearthnet.engine.writers import make_writers
 from bigearthnet.formats import FORMATS
 from bigearthnet.release.patch_index import PatchDescriptions, PatchIndex
-from bigearthnet.schema.examples import assemble, get_make_example
+from bigearthnet.schema.examples import PatchContent, assemble, get_make_example
 from bigearthnet.source.patch import Patch
 from bigearthnet.store.result import ShardInfo
 from bigearthnet.store.statistics import STATISTICS_SPLIT, BandSums
@@ -130,6 +131,18 @@ def read_spools(task: ShardTask) -> Iterator[list[Patch]]:
             ]
 
 
+def _read_patches(task: ShardTask) -> Iterator[PatchContent]:
+    """Yields every patch of a shard, in order."""
+    if task.job.store is not None:
+        plan = task.plan
+        path = task.job.store.shards(plan.split)[plan.number]
+        yield from read_stored(path, task.job.store.config, task.facts.patch_ids)
+        return
+    archives = task.job.config.archives
+    for facts, parts in zip(task.facts, read_spools(task), strict=True):
+        yield assemble(facts, zip(archives, parts, strict=True))
+
+
 def write_shard(
     task: ShardTask, on_patch: Callable[[int], None] = lambda nbytes: None
 ) -> ShardInfo:
@@ -141,11 +154,12 @@ def write_shard(
 
     Raises:
         OSError: If a file cannot be read or written.
+        ShardError: If the shard of a store that it is made of is damaged.
     """
     plan, config = task.plan, task.job.config
-    archives, make_example = config.archives, get_make_example(config, task.job.schema)
+    make_example = get_make_example(config, task.job.schema)
     sums = BandSums(config.groups)
-    nbytes = sum(archive.pixel_nbytes for archive in archives)
+    nbytes = sum(archive.pixel_nbytes for archive in config.archives)
     with ExitStack() as stack:
         files = {}
         for form, folder in task.outputs.items():
@@ -155,8 +169,7 @@ def write_shard(
         writers = make_writers(files, config)
         for writer in writers:
             stack.callback(writer.abandon)
-        for facts, parts in zip(task.facts, read_spools(task), strict=True):
-            patch = assemble(facts, zip(archives, parts, strict=True))
+        for patch in _read_patches(task):
             example = make_example(patch)
             for writer in writers:
                 writer.add(example)

@@ -162,6 +162,16 @@ def tensor_nbytes(feature: Feature) -> int:
     return values + 4 * offsets
 
 
+def decode_feature(table: pa.Table, feature: Feature) -> npt.NDArray[Any]:
+    """Returns a feature of a table as one array; see `decode_column`."""
+    group, _, field = feature.name.partition("/")
+    chunks = table[group].chunks
+    if field:
+        chunks = [chunk.field(field) for chunk in chunks]
+    arrays = [decode_column(chunk, feature) for chunk in chunks]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
 def decode_column(array: pa.Array, feature: Feature) -> npt.NDArray[Any]:
     """Returns a column of a table as one array; the inverse of what a table is made of.
 

@@ -15,8 +15,10 @@ from bigearthnet.reading.batches import Reader
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import Feature
-from bigearthnet.store import Store, open_store
+from bigearthnet.store import Store
+from bigearthnet.store.remote import RemoteStore, open_anywhere
 from bigearthnet.util.options import check_batch_size, check_seed, check_tensorflow
+from bigearthnet.util.remote import RemotePath
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -52,7 +54,8 @@ def load(
     Args:
         split: `train`, `validation`, `test`, or `excluded` where that was built.
         data_dir: The data directory of the build, or the folder of a store, wherever it
-            was moved or downloaded to; None for TensorFlow Datasets' own.
+            was moved or downloaded to; None for TensorFlow Datasets' own. Or the URL of
+            a published Parquet store, which is streamed, see `open_reader`.
         config: `s2`, `s2-random` or `s2-rgb`.
         bands: `all` (12 bands in ascending wavelength; with `s2-rgb` its three), `rgb`
             (B04, B03, B02), or a list of band names, in the order wanted.
@@ -89,6 +92,7 @@ def load(
         OptionError: If an option has no meaning, or TensorFlow is not installed.
         StoreError: If the data directory does not hold what is asked for.
         ShardError: If a JSON file of a store cannot be read.
+        DownloadError: If what is at the URL cannot be had.
     """
     check_tensorflow("bigearthnet.load")
     from bigearthnet.loading import labels as label_maps
@@ -101,7 +105,7 @@ def load(
     check_seed(seed)
     source = chosen.release.nomenclature
     target = label_maps.get_nomenclature(labels, chosen.release)
-    opened = open_store(data_dir, chosen, store)
+    opened = open_anywhere(data_dir, chosen, store)
     vector = chosen.release.label_sets[0].vector
     columns = [*images.columns, vector]
     reader = _open_split(opened, split)
@@ -119,9 +123,11 @@ def load(
     return _finish(dataset, -(-(count - empty) // batch_size))
 
 
-def _open_split(store: Store, split: str) -> Reader:
+def _open_split(store: Store | RemoteStore, split: str) -> Reader:
     shards = tuple(store.shards(split))
-    versions = tuple((s.st_ino, s.st_mtime_ns) for s in (p.stat() for p in shards))
+    local = [path.stat() for path in shards if isinstance(path, Path)]
+    versions = tuple((found.st_ino, found.st_mtime_ns) for found in local)
+    versions = versions or tuple(file["sha256"] for file in store.files(split))
     rows = tuple(store.rows(split))
     return _open_reader(store.format.name, shards, rows, store.features, versions)
 
@@ -129,7 +135,7 @@ def _open_split(store: Store, split: str) -> Reader:
 @functools.lru_cache(maxsize=8)
 def _open_reader(
     form: str,
-    shards: tuple[Path, ...],
+    shards: tuple[Path | RemotePath, ...],
     rows: tuple[int, ...],
     schema: tuple[Feature, ...],
     versions: object,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from bigearthnet.errors import LabelError, OptionError
 from bigearthnet.release import Release
 from bigearthnet.release.nomenclature import NOMENCLATURES, Nomenclature, remap
-from bigearthnet.store import Store, read_labels
+from bigearthnet.store import Described, read_labels
 from bigearthnet.util.options import look_up
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def map_vectors(
     return (vectors @ make_matrix(source, target) > 0).astype(np.uint8)
 
 
-def count_unlabelled(store: Store, split: str, target: Nomenclature) -> int:
+def count_unlabelled(store: Described, split: str, target: Nomenclature) -> int:
     """Counts the patches of a split that have no label in a nomenclature.
 
     Args:

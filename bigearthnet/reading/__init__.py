@@ -1,7 +1,8 @@
 """Readers of stores: features as numpy arrays, batch by batch, without Python rows.
 
 `tfrecord` reads records one by one into the arrays of a batch; `arrow` maps Arrow
-stores into memory; `parquet` decodes Parquet stores group by group.
+stores into memory; `parquet` decodes Parquet stores group by group, and `remote` those
+at a URL.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bigearthnet.reading.batches import Reader
-from bigearthnet.release import Release
+from bigearthnet.release import RELEASES, Release
+from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import Feature
-from bigearthnet.store import find_store
+from bigearthnet.store.remote import open_anywhere
+from bigearthnet.util.remote import RemotePath
 
 
 def open_reader(
@@ -28,7 +31,9 @@ def open_reader(
     Args:
         split: Name of the split.
         data_dir: The data directory, or the folder of a store; None for the data
-            directory of TensorFlow Datasets.
+            directory of TensorFlow Datasets. Or the URL of a published Parquet store,
+            which is streamed: `hf://datasets/ORG/NAME`, with `@REVISION` if wanted,
+            `s3://`, `gs://` or `https://`.
         config: Name of the configuration.
         store: `tfrecord`, `arrow` or `parquet`; None for the first of them that is
             there. Damage of an Arrow store is not noticed, since it has no checksums.
@@ -39,15 +44,17 @@ def open_reader(
         OptionError: If there is no such configuration, format or split.
         StoreError: If the store, or one of its files, is not there.
         ShardError: If the store is damaged.
+        DownloadError: If what is at the URL cannot be had.
     """
-    found = find_store(data_dir, config, store, release)
+    chosen = get_config(config, RELEASES if release is None else [release])
+    found = open_anywhere(data_dir, chosen, store)
     rows = found.rows(split)
     return open_shards(found.format.name, found.shards(split), rows, found.features)
 
 
 def open_shards(
     form: str,
-    paths: Sequence[Path],
+    paths: Sequence[Path | RemotePath],
     rows: Sequence[int],
     schema: Sequence[Feature],
 ) -> Reader:
@@ -55,22 +62,28 @@ def open_shards(
 
     Args:
         form: Name of the format.
-        paths: The shards, in order.
+        paths: The shards, in order; at a URL, of Parquet alone.
         rows: Patches of each shard; tables say this themselves.
         schema: The stored features.
 
     Raises:
         ShardError: If one of them is damaged.
         OptionError: If no column of a table is one of the schema.
+        StoreError, DownloadError: If a shard at a URL is missing, or cannot be had.
     """
+    if remote := [path for path in paths if isinstance(path, RemotePath)]:
+        from bigearthnet.reading.remote import RemoteParquetReader
+
+        return RemoteParquetReader(remote, rows, schema)
+    local = [path for path in paths if isinstance(path, Path)]
     if form == "tfrecord":
         from bigearthnet.reading.tfrecord import TFRecordReader
 
-        return TFRecordReader(paths, rows, schema)
+        return TFRecordReader(local, rows, schema)
     if form == "parquet":
         from bigearthnet.reading.parquet import ParquetReader
 
-        return ParquetReader(paths, schema)
+        return ParquetReader(local, schema)
     from bigearthnet.reading.arrow import ArrowReader
 
-    return ArrowReader.map_files(paths, schema)
+    return ArrowReader.map_files(local, schema)

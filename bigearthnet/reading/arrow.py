@@ -28,7 +28,7 @@ from bigearthnet.release.published import explain
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import Feature
 from bigearthnet.store import find_store
-from bigearthnet.util.options import check_batch_size
+from bigearthnet.util.options import check_batch_size, check_skip
 
 if TYPE_CHECKING:
     import datasets
@@ -193,6 +193,7 @@ class ArrowReader:
         shuffle: bool = False,
         seed: int | None = None,
         epoch: int = 0,
+        skip: int = 0,
     ) -> Iterator[Batch]:
         """Yields all patches once, the last short batch included.
 
@@ -204,17 +205,21 @@ class ArrowReader:
             shuffle: Draws an order of all patches, anew for each epoch.
             seed: Seed of that order; None for one that cannot be repeated.
             epoch: Number of the epoch.
+            skip: Patches that are left out at the beginning of the order, so that a
+                run goes on where it ended.
 
         Raises:
-            OptionError: If there is no such column, or the batch size is below 1.
+            OptionError: If there is no such column, or the batch size or skip has no
+                meaning.
         """
         check_batch_size(batch_size)
+        check_skip(skip, len(self))
         chosen = choose_columns(self.features, columns)
         order = np.arange(len(self))
         if shuffle:
             make_generator(seed, epoch).shuffle(order)
         in_order = not shuffle and self._indices is None
-        for start in range(0, len(self), batch_size):
+        for start in range(skip, len(self), batch_size):
             stop = min(start + batch_size, len(self))
             if in_order:
                 yield self._slice(start, stop, chosen)

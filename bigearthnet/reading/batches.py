@@ -42,6 +42,7 @@ class Reader(Protocol):
         shuffle: bool = False,
         seed: int | None = None,
         epoch: int = 0,
+        skip: int = 0,
     ) -> Iterator[Batch]:
         """Yields all patches once, the last short batch included."""
 

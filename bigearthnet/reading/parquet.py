@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from bigearthnet.formats.columns import decode_column
+from bigearthnet.formats.columns import decode_feature
 from bigearthnet.formats.parquet import read_footer, read_row_group
 from bigearthnet.reading.batches import (
     Batch,
@@ -21,7 +23,8 @@ from bigearthnet.reading.batches import (
     make_generator,
 )
 from bigearthnet.schema.features import Feature
-from bigearthnet.util.options import check_batch_size
+from bigearthnet.util.options import check_batch_size, check_skip
+from bigearthnet.util.remote import RemotePath
 
 # Row groups that are mixed with one another when patches are shuffled: 128 MB.
 _POOL_GROUPS = 8
@@ -46,18 +49,33 @@ class ParquetReader:
             ShardError: If one of them is not a Parquet file.
             OptionError: If no column is one of the configuration's.
         """
+        footers = [read_footer(path) for path in paths]
+        rows = [
+            [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+            for footer in footers
+        ]
+        self._set_shards(paths, rows, footers[0], columns)
+        self._footers = footers
+
+    def _set_shards(
+        self,
+        paths: Sequence[Path | RemotePath],
+        rows: Sequence[Sequence[int]],
+        footer: pq.FileMetaData,
+        columns: Sequence[Feature],
+    ) -> None:
+        """Takes the shards, the rows of their row groups, and a footer of them."""
         self._paths = paths
-        self._footers = [read_footer(path) for path in paths]
-        schema = self._footers[0].schema.to_arrow_schema()
-        self.features = find_stored_columns(schema, columns)
+        self.features = find_stored_columns(footer.schema.to_arrow_schema(), columns)
         self._groups = [
             (number, group)
-            for number, footer in enumerate(self._footers)
-            for group in range(footer.num_row_groups)
+            for number, counts in enumerate(rows)
+            for group in range(len(counts))
         ]
+        self._rows = np.array(list(itertools.chain(*rows)), np.int64)
 
     def __len__(self) -> int:
-        return int(sum(footer.num_rows for footer in self._footers))
+        return int(self._rows.sum())
 
     def batches(
         self,
@@ -67,6 +85,7 @@ class ParquetReader:
         shuffle: bool = False,
         seed: int | None = None,
         epoch: int = 0,
+        skip: int = 0,
     ) -> Iterator[Batch]:
         """Yields all patches once, the last short batch included.
 
@@ -77,52 +96,100 @@ class ParquetReader:
                 each epoch, and mixes the patches of eight of them at a time.
             seed: Seed of that order; None for one that cannot be repeated.
             epoch: Number of the epoch.
+            skip: Patches that are left out at the beginning of the order, so that a
+                run goes on where it ended.
 
         Raises:
-            OptionError: If there is no such column, or the batch size is below 1.
+            OptionError: If there is no such column, or the batch size or skip has no
+                meaning.
             ShardError: If a shard is damaged.
         """
         check_batch_size(batch_size)
+        check_skip(skip, len(self))
         chosen = choose_columns(self.features, columns)
         random = make_generator(seed, epoch)
         order = np.arange(len(self._groups))
         if shuffle:
             random.shuffle(order)
-        pool_size = _POOL_GROUPS if shuffle else 1
-        rest: list[Batch] = []
-        for start in range(0, len(order), pool_size):
-            pool = _join([self._read(i, chosen) for i in order[start:][:pool_size]])
+        size = _POOL_GROUPS if shuffle else 1
+        counts = [
+            int(self._rows[order[start : start + size]].sum())
+            for start in range(0, len(order), size)
+        ]
+        first = int(np.searchsorted(np.cumsum(counts), skip, side="right"))
+        skip -= sum(counts[:first])
+        if shuffle:
+            for count in counts[:first]:  # what these would have drawn
+                random.permutation(count)
+        groups = self._read_all(order[first * size :].tolist(), chosen)
+        rest: Batch = {}
+        for count in counts[first:]:
+            several = itertools.islice(groups, size)
             if shuffle:
-                mixed = random.permutation(_count(pool))
-                pool = {name: values[mixed] for name, values in pool.items()}
-            pool = _join([*rest, pool])
+                pool = _mix(several, random.permutation(count), rest)
+            else:
+                pool = _join([*([rest] if rest else []), *several])
+            pool, skip = _cut(pool, skip, None), 0
             whole = _count(pool) // batch_size * batch_size
-            for first in range(0, whole, batch_size):
-                yield _cut(pool, first, first + batch_size)
-            rest = [_cut(pool, whole, None)]
-        for batch in rest:
-            if _count(batch):
-                yield batch
+            for start in range(0, whole, batch_size):
+                yield _cut(pool, start, start + batch_size)
+            rest = _cut(pool, whole, None)
+            del pool  # or two would be there while the next one is made
+        if rest and _count(rest):
+            yield rest
 
-    def _read(self, index: int, columns: Sequence[str]) -> Batch:
-        number, group = self._groups[index]
+    def _read_all(
+        self, order: Sequence[int], columns: Sequence[str]
+    ) -> Iterator[Batch]:
+        """Yields row groups one after another."""
         found = {name: find_column(self.features, name) for name in columns}
-        names = [column.stored.name.replace("/", ".") for column in found.values()]
-        table = read_row_group(
-            self._paths[number], self._footers[number], group, [*dict.fromkeys(names)]
-        )
-        return {name: _decode(table, column) for name, column in found.items()}
+        stored = [column.stored.name.replace("/", ".") for column in found.values()]
+
+        def decode(table: pa.Table) -> Batch:
+            return {name: _decode(table, column) for name, column in found.items()}
+
+        # No table is kept while the next one is read.
+        return map(decode, self._read_tables(order, [*dict.fromkeys(stored)]))
+
+    def _read_tables(
+        self, order: Sequence[int], names: Sequence[str]
+    ) -> Iterator[pa.Table]:
+        for index in order:
+            number, group = self._groups[index]
+            footer = self._footers[number]
+            yield read_row_group(self._paths[number], footer, group, names)
 
 
 def _decode(table: pa.Table, column: Column) -> npt.NDArray[Any]:
-    group, _, field = column.stored.name.partition("/")
-    chunks = table[group].chunks
-    if field:
-        chunks = [chunk.field(field) for chunk in chunks]
-    arrays = [decode_column(chunk, column.stored) for chunk in chunks]
-    if column.band is not None:
-        arrays = [array[:, column.band] for array in arrays]
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    array = decode_feature(table, column.stored)
+    return array if column.band is None else array[:, column.band]
+
+
+def _mix(groups: Iterable[Batch], order: npt.NDArray[np.int64], rest: Batch) -> Batch:
+    """Puts row groups together in another order, after what is left of others.
+
+    Each patch is copied once, and one row group is there at a time.
+
+    Args:
+        groups: The row groups.
+        order: Which of their patches comes first, and so on, shape (patch,).
+        rest: What is left; may be empty.
+    """
+    left, first = _count(rest) if rest else 0, 0
+    places = left + np.argsort(order)
+    mixed: Batch = {}
+    for group in groups:
+        rows = places[first : first + _count(group)]
+        first += len(rows)
+        for name, values in group.items():
+            if name not in mixed:
+                shape = (left + len(order), *values.shape[1:])
+                mixed[name] = np.empty(shape, values.dtype)
+                if rest:
+                    mixed[name][:left] = rest[name]
+            mixed[name][rows] = values
+        del group, values  # or they would stay while the next ones are read
+    return mixed
 
 
 def _join(batches: Sequence[Batch]) -> Batch:

@@ -30,7 +30,7 @@ from bigearthnet.reading.memory import Recycler
 from bigearthnet.release import Release
 from bigearthnet.schema.features import Feature
 from bigearthnet.store import find_store
-from bigearthnet.util.options import check_batch_size
+from bigearthnet.util.options import check_batch_size, check_skip
 
 # Shards that are read side by side when patches are shuffled, and patches that are
 # mixed with one another: 160 MB of s2, which the system reads ahead.
@@ -170,6 +170,7 @@ class TFRecordReader:
         shuffle: bool = False,
         seed: int | None = None,
         epoch: int = 0,
+        skip: int = 0,
     ) -> Iterator[Batch]:
         """Yields all patches once, the last short batch included.
 
@@ -180,19 +181,24 @@ class TFRecordReader:
                 side by side, and mixes 1,000 patches of these at a time.
             seed: Seed of that order; None for one that cannot be repeated.
             epoch: Number of the epoch.
+            skip: Patches that are left out at the beginning of the order, so that a
+                run goes on where it ended.
 
         Raises:
-            OptionError: If there is no such feature, or the batch size is below 1.
+            OptionError: If there is no such feature, or the batch size or skip has no
+                meaning.
             ShardError: If a shard is damaged.
         """
         check_batch_size(batch_size)
+        check_skip(skip, len(self))
         chosen = choose_columns(self.features, columns)
         pools: Iterable[npt.NDArray[np.int64]] = [np.arange(len(self))]
         if shuffle:
             pools = self._draw_pools(make_generator(seed, epoch))
         waiting = np.empty(0, np.int64)
         for pool in pools:
-            waiting = np.concatenate([waiting, pool])
+            waiting = np.concatenate([waiting, pool[skip:]])
+            skip = max(0, skip - len(pool))
             while len(waiting) >= batch_size:
                 yield self.gather(waiting[:batch_size], chosen)
                 waiting = waiting[batch_size:]

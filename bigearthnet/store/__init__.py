@@ -19,6 +19,7 @@ from bigearthnet.schema.features import Feature
 from bigearthnet.store.compatibility import check_compatibility
 from bigearthnet.util.files import read_json_object
 from bigearthnet.util.paths import check_path, local_path
+from bigearthnet.util.remote import RemotePath
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,20 +32,23 @@ QUARANTINE = "quarantine.jsonl"
 
 
 @dataclass(frozen=True)
-class Store:
-    """One finished folder of shards.
+class Described:
+    """What a finished folder of shards says of itself, wherever it is.
 
     Attributes:
-        folder: The folder.
         config: The configuration that it is of.
         manifest: Content of its manifest.json.
         statistics: Content of its statistics.json.
     """
 
-    folder: Path
     config: Config
     manifest: Mapping[str, Any]
     statistics: Mapping[str, Any]
+
+    @property
+    def place(self) -> Path | RemotePath:
+        """The folder."""
+        raise NotImplementedError
 
     @property
     def format(self) -> Format:
@@ -65,6 +69,42 @@ class Store:
         """Returns what the manifest says of each shard of a split, in order."""
         return [file for file in self.manifest["files"] if file["split"] == split]
 
+    def check_split(self, split: str) -> None:
+        """Checks that there is a split.
+
+        Raises:
+            OptionError: If the store has none of that name.
+        """
+        if split not in self.splits:
+            raise OptionError(
+                f"no split {split!r} in {self.place}: expected one of "
+                f"{', '.join(self.splits)}."
+            )
+
+    def rows(self, split: str) -> list[int]:
+        """Returns how many patches each shard of a split has, in order."""
+        return [file["rows"] for file in self.files(split)]
+
+    def num_patches(self, split: str) -> int:
+        """Returns how many patches a split has; 0 if there is no such split."""
+        return int(self.manifest["splits"].get(split, {"rows": 0})["rows"])
+
+
+@dataclass(frozen=True)
+class Store(Described):
+    """One finished folder of shards on this machine.
+
+    Attributes:
+        folder: The folder.
+    """
+
+    folder: Path
+
+    @property
+    def place(self) -> Path:
+        """The folder."""
+        return self.folder
+
     def shards(self, split: str) -> list[Path]:
         """Returns the shards of a split, in order.
 
@@ -73,11 +113,7 @@ class Store:
             StoreError: If one of them is missing, or has another size than it had when
                 it was written.
         """
-        if split not in self.splits:
-            raise OptionError(
-                f"no split {split!r} in {self.folder}: expected one of "
-                f"{', '.join(self.splits)}."
-            )
+        self.check_split(split)
         for file in self.files(split):
             path = self.folder / file["name"]
             found = path.stat().st_size if path.is_file() else None
@@ -89,16 +125,8 @@ class Store:
                 )
         return [self.folder / file["name"] for file in self.files(split)]
 
-    def rows(self, split: str) -> list[int]:
-        """Returns how many patches each shard of a split has, in order."""
-        return [file["rows"] for file in self.files(split)]
 
-    def num_patches(self, split: str) -> int:
-        """Returns how many patches a split has; 0 if there is no such split."""
-        return int(self.manifest["splits"].get(split, {"rows": 0})["rows"])
-
-
-def read_labels(store: Store, split: str) -> pa.ListArray:
+def read_labels(store: Described, split: str) -> pa.ListArray:
     """Reads the class ids of every stored patch of a split, in its first label set.
 
     Args:
@@ -113,12 +141,26 @@ def read_labels(store: Store, split: str) -> pa.ListArray:
     """
     import pyarrow.compute as pc
 
-    from bigearthnet.formats.parquet import open_file
-
-    with open_file(store.folder / PATCHES) as file:
-        table = file.read(columns=["labels", "split", "stored"])
+    table = read_patches(store, ["labels", "split", "stored"])
     table = table.filter(pc.and_(table["stored"], pc.equal(table["split"], split)))
     return table["labels"].combine_chunks()
+
+
+def read_patches(store: Described, columns: Sequence[str] | None = None) -> pa.Table:
+    """Reads the table of patches of a store; see `manifest.make_patches_table`.
+
+    Args:
+        store: The store.
+        columns: Which columns; None for all.
+
+    Raises:
+        ShardError: If it is missing or damaged.
+        StoreError, DownloadError: If it is missing at a URL, or cannot be had.
+    """
+    from bigearthnet.formats.parquet import open_file
+
+    with open_file(store.place / PATCHES) as file:
+        return file.read(columns=columns)
 
 
 def default_data_dir() -> Path:
@@ -287,6 +329,13 @@ def read_store(folder: Path, releases: Sequence[Release]) -> Store:
         StoreError: If it is of another release, was written with other classes, bands
             or splits than that has, or its statistics are of another build.
     """
+    return Store(*read_descriptions(folder, releases), folder)
+
+
+def read_descriptions(
+    folder: Path | RemotePath, releases: Sequence[Release]
+) -> tuple[Config, Mapping[str, Any], Mapping[str, Any]]:
+    """Reads configuration, manifest and statistics; see `read_store`."""
     manifest = _read_json(folder / MANIFEST)
     name = manifest.get("release")
     if not isinstance(name, str):
@@ -300,7 +349,7 @@ def read_store(folder: Path, releases: Sequence[Release]) -> Store:
     config = _check_manifest(manifest, folder / MANIFEST, release)
     statistics = _read_json(folder / STATISTICS)
     check_compatibility(manifest, statistics, config, folder)
-    return Store(folder, config, manifest, statistics)
+    return config, manifest, statistics
 
 
 # What the manifest gives as integers of each file.
@@ -308,7 +357,7 @@ _NUMBERS = ("rows", "bytes", "data_bytes")
 
 
 def _check_manifest(
-    manifest: Mapping[str, Any], path: Path, release: Release
+    manifest: Mapping[str, Any], path: Path | RemotePath, release: Release
 ) -> Config:
     """Returns the configuration that a manifest names, if it is a whole manifest."""
     try:
@@ -324,7 +373,7 @@ def _check_manifest(
         for file in manifest["files"]:
             rows[file["split"]] = rows.get(file["split"], 0) + file["rows"]
         good = (
-            all(isinstance(n, int) for n in numbers)
+            all(isinstance(n, int) and n >= 0 for n in numbers)
             and all(isinstance(text, str) and _is_below(text) for text in texts)
             and rows == {n: split["rows"] for n, split in manifest["splits"].items()}
         )
@@ -340,8 +389,10 @@ def _is_below(name: str) -> bool:
     return not name.startswith("/") and ".." not in name.split("/")
 
 
-def _read_json(path: Path) -> Mapping[str, Any]:
+def _read_json(path: Path | RemotePath) -> Mapping[str, Any]:
     try:
         return read_json_object(path)
+    except BigEarthNetError:
+        raise
     except (OSError, ValueError) as cause:
         raise ShardError(f"{path} cannot be read: {cause}. Build again.") from None

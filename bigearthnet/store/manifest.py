@@ -147,8 +147,14 @@ def make_provenance(result: BuildResult, seconds: float) -> dict[str, object]:
         "source": first.filename,
         "source_bytes": first.nbytes,
         "source_sha256": first.sha256,
-        "source_litter": dict(first.litter),
-        "source_places": asdict(first.places),
+        **(
+            {"source_store": result.origin}
+            if result.origin
+            else {
+                "source_litter": dict(first.litter),
+                "source_places": asdict(first.places),
+            }
+        ),
         **({"other_sources": list(map(asdict, others))} if others else {}),
         "command": sys.argv,
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bigearthnet.errors import PatchError, QuarantineError, ShardError
+from bigearthnet.errors import BigEarthNetError, PatchError, QuarantineError, ShardError
 from bigearthnet.util.files import write_text
+from bigearthnet.util.remote import RemotePath
 
 # Reasons that an error counts; the list has them all.
 _MOST_REASONS = 3
@@ -116,13 +117,13 @@ def write_quarantine(patches: Sequence[BadPatch], path: Path) -> None:
     write_text("".join(lines), path)
 
 
-def read_quarantine(path: Path) -> tuple[BadPatch, ...]:
+def read_quarantine(path: Path | RemotePath) -> tuple[BadPatch, ...]:
     """Reads `quarantine.jsonl`; empty if there is none.
 
     Raises:
         ShardError: If it is damaged.
     """
-    if not path.exists():
+    if isinstance(path, Path) and not path.exists():
         return ()
     try:
         # Not splitlines(), which knows more ends of lines than JSON escapes.
@@ -130,5 +131,7 @@ def read_quarantine(path: Path) -> tuple[BadPatch, ...]:
         if rest:
             raise ValueError("its last line is cut off")
         return tuple(BadPatch(**json.loads(line)) for line in lines)
+    except BigEarthNetError:
+        raise
     except (OSError, ValueError, TypeError) as cause:
         raise ShardError(f"{path} cannot be read ({cause}). Build again.") from None

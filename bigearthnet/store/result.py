@@ -71,6 +71,7 @@ class BuildResult:
         sums: Sums over the pixels of the split that has statistics.
         sources: What was read.
         quarantine: The bad patches that were set aside.
+        origin: Of a build from a finished store, what `describe_origin` says of it.
     """
 
     config: Config
@@ -83,3 +84,4 @@ class BuildResult:
     sums: BandSums
     sources: tuple[SourceInfo, ...]
     quarantine: tuple[BadPatch, ...] = ()
+    origin: Mapping[str, str | None] = field(default_factory=dict)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 # What file systems without hard links say.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
@@ -144,11 +144,20 @@ def write_all(
 
 
 def write_json(content: Mapping[str, object], path: Path) -> None:
-    """Writes JSON for people and programs; see `write_text`."""
-    write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", path)
+    """Writes JSON for people and programs; see `write_bytes`."""
+    write_bytes(encode_json(content), path)
 
 
-def read_json_object(path: Path) -> dict[str, Any]:
+def encode_json(content: Mapping[str, object]) -> bytes:
+    """Returns what `write_json` writes."""
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+class _Readable(Protocol):
+    def read_text(self, encoding: str) -> str: ...
+
+
+def read_json_object(path: _Readable) -> dict[str, Any]:
     """Reads what `write_json` wrote, in a file that may be damaged by now.
 
     An editor may have put a byte order mark first.

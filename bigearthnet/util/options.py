@@ -51,6 +51,20 @@ def check_seed(seed: int | None) -> None:
         raise OptionError(f"seed: expected 0 or more, or None, got {seed!r}.")
 
 
+def check_skip(skip: int, count: int) -> None:
+    """Refuses an invalid number of patches to leave out.
+
+    Args:
+        skip: The number.
+        count: Patches that there are.
+
+    Raises:
+        OptionError: If it is not an integer from 0 to `count`.
+    """
+    if not _is_integer(skip) or not 0 <= skip <= count:
+        raise OptionError(f"skip: expected 0 to {count:,}, got {skip!r}.")
+
+
 def _is_integer(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 

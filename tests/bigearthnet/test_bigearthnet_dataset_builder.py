@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import filecmp
 import functools
 import hashlib
 import http.server
@@ -36,6 +37,8 @@ from bigearthnet.release import RELEASES, V1, Digest, Release
 from bigearthnet.release.bands import BANDS, split
 from bigearthnet.schema.configs import list_configs
 from builder.build import build
+from tests.hub import Hub
+from tests.hub.published import URL, publish_folder, run_python
 
 CONFIGS = list_configs(RELEASES)
 ARCHIVE = V1.archive("s2")
@@ -592,6 +595,48 @@ def test_a_store_of_another_version_is_not_loaded(
         builder.as_dataset(split="train")
 
 
+def test_a_published_store_is_a_source(
+    hub: Hub, all_stores: Path, tmp_path: Path
+) -> None:
+    """`tfds.load` prepares the original TFRecords of a hub, and records the commit."""
+    commit = publish_folder(hub, all_stores / "huggingface")
+    code = f"""
+import bigearthnet, tensorflow_datasets as tfds
+for _ in range(2):
+    data = tfds.load("bigearthnet", split="train", data_dir={str(tmp_path)!r},
+                     builder_kwargs={{"source": "{URL}@main"}})
+    print(len(list(data)))
+"""
+    lines = run_python(hub, tmp_path / "home", code).splitlines()
+    made, expected = (d / "bigearthnet/s2/2.0.0" for d in (tmp_path, all_stores))
+    names = [path.name for path in expected.iterdir() if path.name != "provenance.json"]
+
+    assert ["4", "4"] == [line for line in lines if line.isdigit()]
+    assert ([], []) == filecmp.cmpfiles(expected, made, names, shallow=False)[1:]
+    origin = json.loads((made / "provenance.json").read_text())["source_store"]
+    assert [f"{URL}@main", commit] == [origin["url"], origin["revision"]]
+    assert hub.token not in (made / "provenance.json").read_text()
+
+
+def test_what_is_prepared_must_have_the_patches_of_the_source(
+    all_stores: Path, many_shards: Path, tmp_path: Path
+) -> None:
+    """Prepared data is loaded if it is of the same patches, whatever it was made of."""
+    shutil.copytree(all_stores / "bigearthnet", tmp_path / "bigearthnet")
+    for source in (all_stores, str(all_stores / "huggingface")):
+        builder = Builder(data_dir=tmp_path, source=source)
+        builder.download_and_prepare()
+    other = Builder(data_dir=tmp_path, source=many_shards)
+    with pytest.raises(OptionError, match=r"prepared from something else than .*6 in"):
+        other.download_and_prepare()
+    again = tfds.download.DownloadConfig(
+        download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS
+    )
+    other.download_and_prepare(download_config=again)
+
+    assert 6 == sum(info.num_examples for info in other.info.splits.values())
+
+
 def test_a_file_url_is_a_data_directory(manual_folder: Path) -> None:
     """`file://` is understood, which TFDS does not."""
     builder = SampleBuilder(data_dir=manual_folder.as_uri())
@@ -605,6 +650,16 @@ def test_other_urls_are_refused(url: Path | str) -> None:
     """A place that TFDS cannot read from is refused, also as pathlib leaves it."""
     with pytest.raises(OptionError, match="data_dir: expected"):
         Builder(data_dir=url)
+
+
+@pytest.mark.parametrize("url", ["s3://b/data", "hf://datasets/org/name"])
+def test_what_tensorflow_cannot_read_is_refused(url: str) -> None:
+    """The error says how to get at the data."""
+    with pytest.raises(OptionError, match="TensorFlow reads nothing there") as raised:
+        tfds.load("bigearthnet", data_dir=url)
+
+    for text in (f"{{\"source\": '{url}'}}", "bigearthnet.load(", f"--from={url}"):
+        assert text in str(raised.value)
 
 
 def test_a_bucket_is_read_from_but_not_built_in(

@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -16,11 +17,14 @@ from pathlib import Path
 import pytest
 from urllib3 import Retry
 
+import bigearthnet
 from bigearthnet.download import DownloadError
 from bigearthnet.errors import ChecksumError
 from bigearthnet.release import RELEASES, V1, Archive, Digest
 from builder import download as command
 from builder.download import download
+from tests.hub import Hub
+from tests.hub.published import URL, publish_folder
 
 RETRIES = Retry(0)
 NAME = V1.archive("s2").filenames[0]
@@ -223,3 +227,49 @@ def test_the_first_release_is_the_published_one() -> None:
     """`--release=v1` is `release.V1`; each release has a name of its own."""
     assert V1 is command._RELEASES["v1"]
     assert list(RELEASES) == list(command._RELEASES.values())
+
+
+def run_mirror(hub: Hub, home: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Runs the command with a hub."""
+    return subprocess.run(
+        [sys.executable, "-m", "builder.download", *arguments],
+        env=hub.environment(home),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_mirrors_a_published_store(
+    hub: Hub, all_stores: Path, tmp_path: Path
+) -> None:
+    """It says what came; a second run downloads nothing; no secret is ever shown."""
+    publish_folder(hub, all_stores / "huggingface")
+    arguments = (f"--from={URL}", f"--data_dir={tmp_path / 'data'}", "--splits=train")
+    done = run_mirror(hub, tmp_path / "home", *arguments)
+    again = run_mirror(hub, tmp_path / "home", *arguments)
+
+    assert 4 == len(bigearthnet.open_reader("train", tmp_path / "data"))
+    assert "huggingface: shards: 1, " in done.stdout
+    assert "huggingface: nothing is missing" in again.stdout
+    for secret in (hub.token, hub.signature, "X-Amz-Signature"):
+        assert secret not in done.stdout + done.stderr + again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--data_dir=x"], "--data_dir has no meaning without --from"),
+        (["--from=s3://a", "--mirror=b"], "--mirror has no meaning with --from"),
+        (["--from=s3://a/b"], "--from needs --data_dir"),
+        (["--from=/a", "--data_dir=b"], "--from: expected a URL, .* got '/a'"),
+    ],
+)
+def test_flags_without_a_meaning_are_refused(
+    arguments: list[str], problem: str, hub: Hub, tmp_path: Path
+) -> None:
+    """The error names the flag."""
+    done = run_mirror(hub, tmp_path, *arguments)
+
+    assert 1 == done.returncode
+    assert re.search(f"error: {problem}", done.stderr)

@@ -1,0 +1,182 @@
+"""Published stores, read where they are: on a hub, in a bucket, on a web server."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from bigearthnet.errors import OptionError, StoreError
+from bigearthnet.release import Release
+from bigearthnet.schema.configs import Config, list_configs
+from bigearthnet.store import (
+    MANIFEST,
+    Described,
+    Store,
+    open_store,
+    read_descriptions,
+    read_patches,
+    read_store,
+)
+from bigearthnet.util.files import encode_json
+from bigearthnet.util.paths import local_path
+from bigearthnet.util.remote import RemotePath, is_url, parse_url
+
+
+@dataclass(frozen=True)
+class RemoteStore(Described):
+    """One finished folder of shards at a URL.
+
+    Attributes:
+        folder: The folder.
+    """
+
+    folder: RemotePath
+
+    @property
+    def place(self) -> RemotePath:
+        """The folder."""
+        return self.folder
+
+    def shards(self, split: str) -> list[RemotePath]:
+        """Returns the shards of a split, in order, with the sizes they must have.
+
+        Raises:
+            OptionError: If the store has no such split.
+        """
+        self.check_split(split)
+        return [
+            dataclasses.replace(self.folder / file["name"], nbytes=file["bytes"])
+            for file in self.files(split)
+        ]
+
+
+def read_remote_store(folder: RemotePath, release: Release) -> RemoteStore:
+    """Reads the manifest and the statistics of a store at a URL, and checks them.
+
+    Raises:
+        ShardError, StoreError: As in `store.read_store`.
+        DownloadError: If they cannot be had.
+    """
+    return RemoteStore(*read_descriptions(folder, [release]), folder)
+
+
+def open_anywhere(
+    place: Path | str | None, config: Config, form: str | None = None
+) -> Store | RemoteStore:
+    """Opens the store of a configuration: of a data directory, or at a URL.
+
+    Args:
+        place: See `store.open_store`; or the URL of a published Parquet store, see
+            `util.remote.parse_url`.
+        config: The configuration.
+        form: Name of the format; None for the first that is there.
+
+    Raises:
+        OptionError: If there is no such format, the configuration has none, or the URL
+            cannot be read.
+        StoreError: If there is no such store.
+        ShardError: If its JSON files cannot be read.
+        DownloadError: If they cannot be had.
+    """
+    if not is_url(place):
+        return open_store(place, config, form)
+    if form not in (None, "parquet") or not config.columns:
+        raise OptionError(
+            f"config {config.name}, store {form or 'tfrecord'}, cannot be read from a "
+            "URL: only Parquet stores are streamed. Read it with store=None, download "
+            "it with python -m builder.download --from=URL --stores=tfrecord, or make "
+            f'TFRecord of it: tfds.load("bigearthnet/{config.name}", '
+            'builder_kwargs={"source": URL}).'
+        )
+    store = read_remote_store(parse_url(str(place)), config.release)
+    if store.config != config or store.format.name != "parquet":
+        raise StoreError(
+            f"{place} is a store of config {store.config.name} in the format "
+            f"{store.format.name}: expected {config.name} in Parquet. Pass "
+            f'config="{store.config.name}", or another address ({MANIFEST} is read '
+            "first)."
+        )
+    return store
+
+
+AnyStore: TypeAlias = Store | RemoteStore
+
+
+def open_origin(place: Path | str, config: Config) -> AnyStore:
+    """Opens the Parquet store that a configuration can be made of.
+
+    Args:
+        place: A URL, see `util.remote.parse_url`; the folder of a store; or a data
+            directory.
+        config: The configuration that is made of it.
+
+    Raises:
+        OptionError, StoreError, ShardError, DownloadError: As in `open_anywhere`.
+    """
+    if is_url(place):
+        return read_remote_store(parse_url(str(place)), config.release)
+    folder = local_path(place, "source").absolute()
+    if (folder / MANIFEST).is_file():
+        return read_store(folder, [config.release])
+    choices = list_configs([config.release]).values()
+    fitting = [one for one in choices if one.columns and _is_same(one, config)]
+    if not fitting:
+        raise OptionError(f"config {config.name} cannot be made of a Parquet store.")
+    return open_store(folder, fitting[0], "parquet")
+
+
+def check_origin(store: AnyStore, config: Config) -> None:
+    """Checks that a configuration can be made of a store.
+
+    Raises:
+        OptionError: If the store has other patches or bands, or is no Parquet store.
+    """
+    if store.format.name != "parquet" or not _is_same(store.config, config):
+        raise OptionError(
+            f"{store.place} is a store of config {store.config.name} in the format "
+            f"{store.format.name}: config {config.name} is made of a Parquet store of "
+            "the same release, archives and split scheme."
+        )
+
+
+def _is_same(one: Config, other: Config) -> bool:
+    """Whether two configurations have the same patches and bands."""
+    return (one.release.name, one.choice.scheme, one.archives) == (
+        other.release.name,
+        other.choice.scheme,
+        other.archives,
+    )
+
+
+def describe_origin(store: AnyStore) -> dict[str, str | None]:
+    """Returns which store it is, as JSON: `url`, `revision`, and `manifest_sha256`."""
+    revision = store.place.revision if isinstance(store, RemoteStore) else None
+    return {
+        "url": str(store.place),
+        "revision": revision,
+        "manifest_sha256": hashlib.sha256(encode_json(store.manifest)).hexdigest(),
+    }
+
+
+def check_same_patches(prepared: Store, origin: AnyStore) -> None:
+    """Checks that what is prepared already has the patches of a store.
+
+    Raises:
+        OptionError: If it has others.
+        ShardError, StoreError, DownloadError: If a table of patches cannot be read.
+    """
+    one, other = (store.manifest["patches"]["sha256"] for store in (prepared, origin))
+    if one != other and not read_patches(prepared).equals(read_patches(origin)):
+        counts = ", ".join(
+            f"{sum(map(store.num_patches, store.splits)):,} in {store.place}"
+            for store in (prepared, origin)
+        )
+        raise OptionError(
+            f"{prepared.folder} was prepared from something else than {origin.place}: "
+            f"patches, labels or splits differ ({counts}). Choose another data_dir, or "
+            "delete what is there to prepare it again; without source, it is loaded as "
+            "it is."
+        )

@@ -1,0 +1,376 @@
+"""Files at a URL, read through fsspec in the ranges that are asked for.
+
+Nothing here says a token, or what a library or a server says: both may quote requests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import io
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from bigearthnet.errors import (
+    BigEarthNetError,
+    DownloadError,
+    OptionError,
+    ShardError,
+    StoreError,
+)
+
+# Scheme of a URL → the package that reads it, and the extra that installs it.
+_PACKAGES = {
+    "hf": ("huggingface_hub", "hub"),
+    "s3": ("s3fs", "s3"),
+    "gs": ("gcsfs", "gs"),
+    "https": ("aiohttp", "hub"),
+    "http": ("aiohttp", "hub"),
+}
+# Seconds to wait before a request to a web server is repeated; the clients of hubs and
+# object stores repeat theirs.
+_WAITS_S = (0.5, 2.0, 8.0)
+# Statuses of a request that may succeed later (RFC 9110, 15.5 and 15.6; RFC 6585, 4).
+_TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
+
+# Loggers of the clients, whose lines have the addresses that requests are signed with.
+_LOGGERS = (
+    *("httpx", "httpx2", "httpcore", "httpcore2", "urllib3", "aiohttp"),
+    *("botocore", "aiobotocore", "s3fs", "gcsfs", "google", "fsspec"),
+)
+
+_Value = TypeVar("_Value")
+
+
+def is_url(place: object) -> bool:
+    """Whether a place is a URL, of another machine."""
+    pattern = r"(?!file:)[a-z][a-z0-9+.-]*://"
+    return isinstance(place, str) and bool(re.match(pattern, place, re.IGNORECASE))
+
+
+@dataclass(frozen=True)
+class RemotePath:
+    """A file or folder at a URL: as much of a `Path` as readers need.
+
+    Can be sent to another process, which makes connections of its own.
+
+    Attributes:
+        url: The URL as it was given.
+        target: The URL that is read, of one revision.
+        revision: The commit that it is of; None where there are none.
+        nbytes: Size that the file must have; None for any.
+    """
+
+    url: str
+    target: str
+    revision: str | None = None
+    nbytes: int | None = None
+
+    def __str__(self) -> str:
+        return self.url
+
+    def __truediv__(self, name: str) -> RemotePath:
+        return dataclasses.replace(
+            self, url=f"{self.url}/{name}", target=f"{self.target}/{name}"
+        )
+
+    def read_bytes(self) -> bytes:
+        """Reads all of a small file.
+
+        Raises:
+            StoreError: If there is no such file.
+            DownloadError: If it cannot be had.
+        """
+        return _repeat(lambda: _read_all(self.target), self)
+
+    def read_text(self, encoding: str = "utf-8") -> str:
+        """Reads a text file; see `read_bytes`."""
+        return self.read_bytes().decode(encoding)
+
+    def read_range(self, start: int, stop: int) -> bytes:
+        """Reads bytes `start` to `stop` of a file, and not one more.
+
+        Raises:
+            StoreError, DownloadError: As in `read_bytes`.
+            ShardError: If the file is too short.
+        """
+
+        def read() -> bytes:
+            content = _read_range(self.target, start, stop, self.nbytes)
+            if len(content) < stop - start:
+                raise EOFError  # a connection that was cut, or the end of the file
+            if len(content) > stop - start:
+                raise DownloadError(
+                    f"{self} cannot be read in parts: the server knows no ranges. "
+                    "Publish it on another one, or copy all of it."
+                )
+            return content
+
+        return _repeat(read, self)
+
+    def find_nbytes(self) -> int:
+        """Returns the size of a file in bytes.
+
+        Raises:
+            StoreError, DownloadError: As in `read_bytes`.
+        """
+        return _repeat(lambda: _find_nbytes(self.target), self)
+
+    def check_nbytes(self) -> None:
+        """Checks that a file has the size that it must have.
+
+        Raises:
+            StoreError, DownloadError: As in `read_bytes`.
+            ShardError: If it has another one.
+        """
+        if self.nbytes is not None and (found := self.find_nbytes()) != self.nbytes:
+            raise _wrong_size(self, found)
+
+    def open(self, ranges: Iterable[tuple[int, int]] = ()) -> RangeFile:
+        """Opens a file of which parts are to be read.
+
+        Args:
+            ranges: First and last byte + 1 of what is read now, one request each.
+
+        Raises:
+            ShardError, StoreError, DownloadError: As in `read_range`.
+        """
+        return RangeFile(self, ranges)
+
+
+class RangeFile(io.RawIOBase):
+    """A file object that has parts of a file; every other read is one request."""
+
+    def __init__(self, path: RemotePath, ranges: Iterable[tuple[int, int]]) -> None:
+        self._path, self._position = path, 0
+        self._nbytes = path.nbytes or path.find_nbytes()
+        self._parts = {
+            (start, stop): memoryview(path.read_range(start, stop))
+            for start, stop in ranges
+        }
+
+    def __str__(self) -> str:
+        return str(self._path)
+
+    def readable(self) -> bool:
+        """Whether it can be read."""
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Sets and returns the position."""
+        self._position = offset + (0, self._position, self._nbytes)[whence]
+        return self._position
+
+    def tell(self) -> int:
+        """Returns the position."""
+        return self._position
+
+    def read(self, count: int = -1) -> bytes | memoryview:
+        """Reads bytes from the position on."""
+        start, rest = self._position, max(0, self._nbytes - self._position)
+        end = self._position = start + (rest if count < 0 else min(count, rest))
+        for (first, stop), part in self._parts.items():
+            if first <= start and end <= stop:
+                return part[start - first : end - first]
+        return self._path.read_range(start, end) if end > start else b""
+
+
+def parse_url(text: str) -> RemotePath:
+    """Returns the place of a URL; of a hub, in the commit that it is at now.
+
+    `hf://datasets/ORG/NAME`, with `@REVISION` if another than the main branch is
+    wanted; `s3://`, `gs://` and `https://` with the folder. Logins and addresses of
+    servers are those of the clients: their own files and environment variables.
+
+    Raises:
+        OptionError: If it is no URL that can be read, or a package is not installed.
+        StoreError: If there is no such repository or revision.
+        DownloadError: If that cannot be found out.
+    """
+    parts = urlsplit(text)
+    if parts.scheme not in _PACKAGES:
+        raise OptionError(
+            f"{parts.scheme}:// cannot be read: expected a path on this machine, or "
+            f"one of {', '.join(f'{scheme}://' for scheme in _PACKAGES)}."
+        )
+    is_http = parts.scheme.startswith("http")
+    if (
+        not parts.netloc
+        or parts.query
+        or parts.fragment
+        or (is_http and parts.username)
+    ):
+        raise OptionError(
+            f"{parts.scheme}: expected the address of a folder, without user, password "
+            "or query, which would be shown in messages. Give logins to the clients."
+        )
+    url = f"{parts.scheme}{text[len(parts.scheme) :]}".rstrip("/")
+    found = RemotePath(url, url)
+    return _repeat(lambda: _pin(found), found) if parts.scheme == "hf" else found
+
+
+def _pin(path: RemotePath) -> RemotePath:
+    """Names the commit of a hub, so that all that is read is of one."""
+    system, name = _connect(path.target)
+    resolved = system.resolve_path(name)
+    if not hasattr(resolved, "repo_id"):  # a bucket, which has no commits
+        return path
+    from huggingface_hub import HfApi
+
+    kind, repo = resolved.repo_type, resolved.repo_id
+    found = HfApi(endpoint=system.endpoint).repo_info(
+        repo, repo_type=kind, revision=resolved.revision
+    )
+    below = f"/{resolved.path_in_repo}" if resolved.path_in_repo else ""
+    target = f"hf://{kind}s/{repo}@{found.sha}{below}"
+    return dataclasses.replace(path, target=target, revision=found.sha)
+
+
+def _connect(url: str) -> tuple[Any, str]:
+    """Returns fsspec's file system of a URL, and what it calls the path."""
+    scheme = urlsplit(url).scheme
+    _silence_clients()
+    try:
+        import fsspec
+
+        # fsspec keeps one for each process and thread that needs one.
+        system, path = fsspec.url_to_fs(url)
+    except ImportError:
+        package, extra = _PACKAGES[scheme]
+        raise OptionError(
+            f"{scheme}:// needs fsspec and {package}: install the extra [{extra}], for "
+            f'example pip install "bigearthnet[{extra}]".'
+        ) from None
+    return system, path
+
+
+@functools.cache
+def _silence_clients() -> None:
+    """Keeps the clients from logging requests, unless somebody has asked for that.
+
+    absl, of TFDS and our commands, shows INFO.
+    """
+    for logger in map(logging.getLogger, _LOGGERS):
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)
+
+
+def _read_all(url: str) -> bytes:
+    system, path = _connect(url)
+    content: bytes = system.cat_file(path)
+    return content
+
+
+def _read_range(url: str, start: int, stop: int, nbytes: int | None) -> bytes:
+    system, path = _connect(url)
+    if urlsplit(url).scheme != "hf":
+        found: bytes = system.cat_file(path, start=start, end=stop)
+        return found
+    # The same of the hub's client reads ahead, and asks for the size first.
+    with system.open(path, "rb", cache_type="none", size=nbytes) as file:
+        file.seek(start)
+        content: bytes = file.read(stop - start)
+    return content
+
+
+def _find_nbytes(url: str) -> int:
+    system, path = _connect(url)
+    return int(system.size(path))
+
+
+def _repeat(call: Callable[[], _Value], path: RemotePath) -> _Value:
+    """Calls a function, again if it may succeed later."""
+    waits_s = _WAITS_S if path.target.startswith("http") else ()
+    for wait_s in (*waits_s, None):
+        try:
+            return call()
+        except (BigEarthNetError, MemoryError):
+            raise
+        except Exception as error:
+            problem, is_temporary = _explain(error, path)
+        with contextlib.suppress(Exception):  # also keeps what was not found
+            _connect(path.target)[0].invalidate_cache()
+        if wait_s is None or not is_temporary:
+            raise problem  # here, so that it does not keep the client's error
+        time.sleep(wait_s)
+    raise AssertionError
+
+
+def _explain(error: Exception, path: RemotePath) -> tuple[BigEarthNetError, bool]:
+    """Returns the error for what a client raised, and whether to try again."""
+    reasons = list(_list_reasons(error))
+    status = next((s for s in map(_find_status, reasons) if s), 0)
+    if isinstance(error, EOFError) or status == 416:
+        return _explain_end(path)
+    if status in (401, 403) or any(isinstance(r, PermissionError) for r in reasons):
+        answer = f" (status {status})" if status else ""
+        return DownloadError(
+            f"{path} may not be read{answer}. If it is private, log in with the "
+            "client of the place (`hf auth login` or HF_TOKEN, `aws configure`, "
+            "`gcloud auth`), with a login that may read it; if not, check the name."
+        ), False
+    if status == 404 or any(isinstance(r, FileNotFoundError) for r in reasons):
+        return StoreError(
+            f"{path} is missing: there is no such file, folder or revision. Check the "
+            "address; a store is published by python -m builder.publish."
+        ), False
+    what = f"status {status}" if status else type(reasons[-1]).__name__
+    return DownloadError(
+        f"{path} cannot be read ({what}). Check network, address and login, and try "
+        "again later."
+    ), status in _TEMPORARY or (not status and any(map(_is_broken, reasons)))
+
+
+def _explain_end(path: RemotePath) -> tuple[BigEarthNetError, bool]:
+    """Returns the same for an answer that was too short."""
+    found = path.nbytes
+    with contextlib.suppress(Exception):
+        found = _find_nbytes(path.target)
+    if found != path.nbytes:
+        return _wrong_size(path, found or 0), False
+    return DownloadError(
+        f"{path} cannot be read: answers end early. Try again later; if it stays so, "
+        "what lies there is damaged: publish it again."
+    ), True
+
+
+def _wrong_size(path: RemotePath, found: int) -> ShardError:
+    return ShardError(
+        f"{path} has {found:,} bytes: expected {path.nbytes:,}, as its manifest says. "
+        "It was not published whole: publish it again, or read another revision."
+    )
+
+
+def _is_broken(error: BaseException) -> bool:
+    """Whether an error is of a connection, and not of what was asked for."""
+    module = type(error).__module__.partition(".")[0]
+    is_client = module.startswith(
+        ("httpx", "httpcore", "aiohttp", "urllib3", "botocore")
+    )
+    is_off = "Offline" in type(error).__name__  # HF_HUB_OFFLINE
+    return (is_client or isinstance(error, OSError)) and not is_off
+
+
+def _list_reasons(error: BaseException | None) -> Iterator[BaseException]:
+    """Yields an error, and those that led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _find_status(error: BaseException) -> int:
+    """Returns the HTTP status that a client's error tells of; 0 if none."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):  # of botocore
+        response = response.get("ResponseMetadata", {})
+        return int(response.get("HTTPStatusCode", 0))
+    found = getattr(response, "status_code", None) or getattr(error, "status", None)
+    if type(error).__module__.startswith("gcsfs"):
+        found = getattr(error, "code", None)
+    return found if isinstance(found, int) else 0

@@ -1,0 +1,177 @@
+"""Builds from a finished Parquet store instead of archives."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from bigearthnet.engine import workers
+from bigearthnet.engine.identity import identify_build
+from bigearthnet.engine.job import Job
+from bigearthnet.engine.options import BuildOptions
+from bigearthnet.engine.pipeline import run
+from bigearthnet.engine.workspace import Workspace, open_workspace
+from bigearthnet.errors import BigEarthNetError, OptionError, ShardError, StoreError
+from bigearthnet.release import RELEASES
+from bigearthnet.schema.configs import get_config
+from bigearthnet.store import read_store
+from bigearthnet.store.remote import open_origin
+from builder.build import build
+
+S2 = get_config("s2", RELEASES)
+OPTIONS = BuildOptions(quiet=True, workers=1)
+
+
+def convert(
+    source: Path, output: Path, config: str = "s2", formats: tuple[str, ...] = ()
+) -> Workspace:
+    """Makes stores of a store; returns the workspace, which is left as it is."""
+    chosen = get_config(config, RELEASES)
+    origin = open_origin(source, chosen)
+    job = Job(chosen, (), formats or ("tfrecord",), OPTIONS, origin)
+    with open_workspace(output, identify_build(job)) as work:
+        run(job, work)
+    return work
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """Returns path → content of all files but those that only TFDS and cards need."""
+    beside = ["provenance.json", "README.md", "croissant.json"]
+    beside += ["dataset_info.json", "features.json"]
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in beside and path.suffix != ".txt"
+    }
+
+
+@pytest.mark.parametrize("stores", ["all_stores", "many_shards"])
+def test_every_store_is_what_a_build_makes(
+    stores: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Shards, manifest, statistics and table of patches are equal byte for byte."""
+    original = request.getfixturevalue(stores)
+    work = convert(original, tmp_path / "work", formats=("tfrecord", "parquet"))
+
+    for form, folder in (("tfrecord", "bigearthnet/s2/2.0.0"), ("parquet", "huggingf")):
+        (expected,) = original.glob(f"{folder}*")
+        assert read_files(expected) == read_files(work.folder / form)
+
+
+def test_pictures_are_made_of_bands(
+    all_stores: Path, sample_folder: Path, tmp_path: Path
+) -> None:
+    """A configuration that has no tables is made of that with its bands."""
+    config = get_config("s2-rgb", RELEASES)
+    options = dataclasses.replace(OPTIONS, include_excluded=True)
+    build(sample_folder, tmp_path / "data", config, options)
+    work = convert(all_stores / "huggingface", tmp_path / "work", "s2-rgb")
+
+    expected = read_files(tmp_path / "data/bigearthnet/s2-rgb/2.0.0")
+    assert expected == read_files(work.folder / "tfrecord")
+
+
+def test_what_is_written_is_not_written_again(
+    many_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build that is interrupted goes on, and says which store it was made of."""
+    source = shutil.copytree(many_shards / "huggingface", tmp_path / "source")
+    shard = next((source / "s2").glob("validation-*"))
+    moved = shard.rename(tmp_path / "moved")
+    written: list[str] = []
+    write_shard = workers.write_shard
+
+    def count(task: workers.ShardTask, *args: object) -> object:
+        made = write_shard(task, *args)
+        written.append(task.plan.name)
+        return made
+
+    monkeypatch.setattr(workers, "write_shard", count)
+    with pytest.raises(StoreError, match=r"validation-.* is missing"):
+        convert(source, tmp_path / "work")
+    first = list(written)
+    moved.rename(shard)
+    work = convert(source, tmp_path / "work")
+
+    assert 0 < len(first) < len(written) == len(set(written)) == 6
+    provenance = json.loads((work.folder / "tfrecord/provenance.json").read_text())
+    assert str(source) == provenance["source"] == provenance["source_store"]["url"]
+
+
+def swap_shards(store: Path) -> None:
+    """Exchanges two shards, and what the manifest says of them."""
+    one, other = sorted((store / "s2").glob("train-*"))[:2]
+    manifest = json.loads((store / "manifest.json").read_text())
+    files = [f for f in manifest["files"] if f["split"] == "train"][:2]
+    for key in ("bytes", "sha256", "data_bytes"):
+        files[0][key], files[1][key] = files[1][key], files[0][key]
+    (store / "manifest.json").write_text(json.dumps(manifest))
+    one.rename(store / "x")
+    other.rename(one)
+    (store / "x").rename(other)
+
+
+def drop_patch(store: Path) -> None:
+    """Leaves a patch out of the table of patches."""
+    table = pq.read_table(store / "patches.parquet")
+    pq.write_table(table.slice(1), store / "patches.parquet")
+
+
+def change_id(store: Path) -> None:
+    """Puts a patch that is none of the release into the table of patches."""
+    table = pq.read_table(store / "patches.parquet")
+    ids = ["S2A_MSIL2A_20170613T101031_99_99", *table["patch_id"].to_pylist()[1:]]
+    changed = table.set_column(0, "patch_id", [ids])
+    pq.write_table(changed, store / "patches.parquet")
+
+
+def change_statistics(store: Path) -> None:
+    """Changes a sum of the statistics."""
+    path = store / "statistics.json"
+    content = json.loads(path.read_text())
+    content["bands"]["B04"]["sum"] = "1"
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind", "text"),
+    [
+        (swap_shards, ShardError, r"does not hold the patches that its table"),
+        (drop_patch, StoreError, r"has \d stored patches of \w+, its manifest \d"),
+        (change_id, ShardError, "has a patch that is not part of the release"),
+        (change_statistics, StoreError, "pixels of train are not those of its statis"),
+    ],
+)
+def test_a_store_that_contradicts_itself_is_refused(
+    damage: Callable[[Path], None],
+    kind: type[BigEarthNetError],
+    text: str,
+    many_shards: Path,
+    tmp_path: Path,
+) -> None:
+    """The error names the store and what differs."""
+    source = shutil.copytree(many_shards / "huggingface", tmp_path / "source")
+    damage(source)
+
+    with pytest.raises(kind, match=text) as raised:
+        convert(source, tmp_path / "work")
+    assert str(source) in str(raised.value)
+
+
+def test_a_store_of_something_else_is_refused(all_stores: Path, tmp_path: Path) -> None:
+    """Another split scheme or format cannot be the source of a configuration."""
+    tfrecord = all_stores / "bigearthnet/s2/2.0.0"
+    with pytest.raises(OptionError, match="is made of a Parquet store of the same"):
+        convert(tfrecord, tmp_path / "work")
+    with pytest.raises(OptionError, match="config s2-random is made of a Parquet"):
+        convert(all_stores / "huggingface", tmp_path / "work", "s2-random")
+    with pytest.raises(OptionError, match=r"is built from s2: got no source"):
+        Job(S2, (), ("tfrecord",), OPTIONS)
+    assert read_store(tfrecord, RELEASES).config == S2
+    assert not (tmp_path / "work").exists()
