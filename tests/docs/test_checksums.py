@@ -114,7 +114,7 @@ def read_polars(path: Path) -> Any:
     """Reads them as polars does by itself."""
     polars = pytest.importorskip("polars")
     frame = polars.read_parquet(path, columns=["bands_10m"])
-    return frame.to_arrow()["bands_10m"].to_pylist()
+    return frame["bands_10m"].ext.storage().to_list()
 
 
 def read_duckdb(path: Path) -> Any:
