@@ -12,7 +12,8 @@ from bigearthnet.errors import OptionError, ShardError, StoreError
 from bigearthnet.reading import open_shards
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
-from bigearthnet.store import PATCHES, Store, open_store
+from bigearthnet.store import PATCHES, Store
+from bigearthnet.store.search import open_store
 
 if TYPE_CHECKING:
     from bigearthnet.reading.arrow import ArrowReader

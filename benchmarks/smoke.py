@@ -29,7 +29,8 @@ from bigearthnet.engine.options import BuildOptions
 from bigearthnet.release import RELEASES
 from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.schema.configs import get_config
-from bigearthnet.store import open_store, read_labels
+from bigearthnet.store import read_labels
+from bigearthnet.store.search import open_store
 from bigearthnet.util import command
 from builder.build import build
 from builder.synthesize import write_archive

@@ -18,7 +18,7 @@ from bigearthnet import ArrowReader, load
 from bigearthnet.release import V1
 from bigearthnet.release.bands import GROUPS, split
 from bigearthnet.schema.configs import get_config
-from bigearthnet.store import open_store
+from bigearthnet.store.search import open_store
 
 # The features that the patches' JSON has, too.
 _FIELDS = (

@@ -21,7 +21,7 @@ from absl import flags
 
 from bigearthnet.errors import OptionError, PublishError
 from bigearthnet.release import RELEASES, Release
-from bigearthnet.store import find_stores
+from bigearthnet.store.search import find_stores
 from bigearthnet.util import command
 from bigearthnet.util.files import write_text
 from builder.checksums import (

@@ -33,7 +33,8 @@ from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS, get_format
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import list_configs
-from bigearthnet.store import Store, find_stores
+from bigearthnet.store import Store
+from bigearthnet.store.search import find_stores
 from bigearthnet.util import command
 from bigearthnet.util.options import look_up
 from builder.publishing.files import Changes, PublishedFile, list_files

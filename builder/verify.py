@@ -34,7 +34,8 @@ from bigearthnet.release import RELEASES, Release
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.schema.configs import list_configs
 from bigearthnet.source.patch import Patch, decode_patch
-from bigearthnet.store import MANIFEST, STATISTICS, Store, find_stores
+from bigearthnet.store import MANIFEST, STATISTICS, Store
+from bigearthnet.store.search import find_stores
 from bigearthnet.util import command
 from bigearthnet.util.paths import check_path
 from builder import checks, file_checks, source_checks

@@ -12,7 +12,7 @@ from clock import BATCH_SIZE, Clock, parse_arguments, report
 
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
-from bigearthnet.store import open_store
+from bigearthnet.store.search import open_store
 
 _PASSES = 2
 

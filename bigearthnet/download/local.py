@@ -18,8 +18,8 @@ from bigearthnet.source.candidates import (
     list_candidates,
     unfinished_name,
 )
-from bigearthnet.store import default_data_dir
 from bigearthnet.store.nearby import describe_stores
+from bigearthnet.store.search import default_data_dir
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from bigearthnet.release import RELEASES, Release
 from bigearthnet.release.published import explain
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import Feature
-from bigearthnet.store import find_store
+from bigearthnet.store.search import find_store
 from bigearthnet.util.options import check_batch_size, check_skip
 
 if TYPE_CHECKING:

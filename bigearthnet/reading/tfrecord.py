@@ -29,7 +29,7 @@ from bigearthnet.reading.collectors import Collector, Scratch, make_collector
 from bigearthnet.reading.memory import Recycler
 from bigearthnet.release import Release
 from bigearthnet.schema.features import Feature
-from bigearthnet.store import find_store
+from bigearthnet.store.search import find_store
 from bigearthnet.util.options import check_batch_size, check_skip
 
 # Shards that are read side by side when patches are shuffled, and patches that are

@@ -1,11 +1,10 @@
-"""Finds the stores of a data directory, and reads their manifests and statistics.
+"""A store: one finished folder of shards of one configuration in one format.
 
-A store is one finished folder of shards of one configuration in one format.
+Its manifest and statistics, read and checked; `search` finds stores.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from bigearthnet.errors import BigEarthNetError, OptionError, ShardError, StoreError
 from bigearthnet.formats import FORMATS, Format, get_format
-from bigearthnet.release import RELEASES, Release, find_release
-from bigearthnet.schema.configs import Config, get_config, list_configs
+from bigearthnet.release import Release, find_release
+from bigearthnet.schema.configs import Config, get_config
 from bigearthnet.schema.features import Feature
 from bigearthnet.store.compatibility import check_compatibility
 from bigearthnet.util.files import read_json_object
-from bigearthnet.util.paths import check_path, local_path
 from bigearthnet.util.remote import RemotePath
 
 if TYPE_CHECKING:
@@ -161,160 +159,6 @@ def read_patches(store: Described, columns: Sequence[str] | None = None) -> pa.T
 
     with open_file(store.place / PATCHES) as file:
         return file.read(columns=columns)
-
-
-def default_data_dir() -> Path:
-    """Returns TensorFlow Datasets' own directory: $TFDS_DATA_DIR, or below the home.
-
-    Raises:
-        OptionError: If that is a URL of another place.
-    """
-    name = "TFDS_DATA_DIR"
-    return local_path(os.environ.get(name, "~/tensorflow_datasets"), name)
-
-
-def find_stores(
-    data_dir: Path,
-    releases: Sequence[Release],
-    unread: dict[Path, BigEarthNetError] | None = None,
-) -> list[Store]:
-    """Finds every finished store of a data directory.
-
-    Args:
-        data_dir: The data directory, or the folder of a store.
-        releases: The releases that stores may be of.
-        unread: Gets folder → error of those that cannot be read; None to raise it.
-
-    Raises:
-        OptionError: If the data directory is not on this machine.
-        StoreError: If there is none, or one is of another release.
-        ShardError: If the JSON files of one cannot be read.
-    """
-    check_path(data_dir, "data_dir")
-    configs = list_configs(releases).values()
-    folders = dict.fromkeys(
-        form.store_folder(data_dir.absolute(), config)
-        for config in configs
-        for form in FORMATS.values()
-    )
-    stores = []
-    for folder in (f for f in folders if (f / MANIFEST).is_file()):
-        try:
-            stores.append(read_store(folder, releases))
-        except (ShardError, StoreError) as error:
-            if unread is None:
-                raise
-            unread[folder] = error
-    if stores or unread:
-        return stores
-    for form in FORMATS.values():
-        pattern = form.folder.format(config="*", version="*", suffix="*")
-        for path in data_dir.glob(f"{pattern}/{MANIFEST}"):
-            read_store(path.parent, releases)  # raises what is wrong with it
-    if (data_dir / MANIFEST).is_file():
-        return [read_store(data_dir.absolute(), releases)]
-    raise StoreError(
-        f"no store in {data_dir}: neither it nor one of its folders holds a "
-        f"{MANIFEST}. {_name_nearby(data_dir)}Build first: "
-        "python -m builder.build --help."
-    )
-
-
-# Names of formats. TFRecord is what every build has had first; Arrow is faster, and the
-# system decides how much of it stays in memory.
-_PREFERRED = ("tfrecord", "arrow", "parquet")
-
-
-def open_store(
-    data_dir: Path | str | None, config: Config, form: str | None = None
-) -> Store:
-    """Opens the store of a configuration.
-
-    Args:
-        data_dir: The data directory, or the folder of a store, wherever it was moved
-            to; None for the data directory of TensorFlow Datasets.
-        config: The configuration.
-        form: Name of the format; None for the first that is there: TFRecord, Arrow,
-            Parquet.
-
-    Raises:
-        OptionError: If there is no format of that name, or the configuration has none,
-            or the data directory is not on this machine.
-        StoreError: If there is no such store, or the folder is another one.
-        ShardError: If its JSON files cannot be read.
-    """
-    forms = [get_format(name) for name in (_PREFERRED if form is None else (form,))]
-    forms = [f for f in forms if config.columns or not f.has_columns]
-    if not forms:
-        raise OptionError(
-            f"config {config.name} has no {form} store: expected tfrecord."
-        )
-    data_dir = (
-        default_data_dir() if data_dir is None else local_path(data_dir, "data_dir")
-    )
-    # Absolute, so that a later change of the working directory does no harm.
-    root = data_dir.absolute()
-    folders = [f.store_folder(root, config) for f in forms]
-    for folder in (*folders, root):
-        if (folder / MANIFEST).is_file():
-            store = read_store(folder, [config.release])
-            if store.config == config and store.format in forms:
-                return store
-            if folder == root:
-                raise _wrong_store(store, config, form)
-    raise StoreError(
-        f"no store of config {config.name} in {data_dir}: looked for {MANIFEST} in "
-        f"{', '.join(str(folder) for folder in folders)}. {_name_nearby(root)}Build "
-        f"it: python -m builder.build --source=... --data_dir={data_dir} "
-        f"--config={config.name}{f' --formats={form}' if form else ''}"
-    )
-
-
-def _wrong_store(store: Store, config: Config, form: str | None) -> StoreError:
-    """Returns the error for a folder that is a store, and not the one asked for.
-
-    Another configuration is never taken silently: its splits are others.
-    """
-    name = store.config.name
-    advice = f'pass config="{name}" (of a command: --config={name})'
-    if store.config == config:
-        advice = f"open it as {store.format.name}"
-    return StoreError(
-        f"{store.folder} is a store of config {name} in the format "
-        f"{store.format.name}: expected config {config.name}"
-        f"{f' in the format {form}' if form else ''}. To read it, {advice}; or name "
-        "another folder."
-    )
-
-
-def _name_nearby(folder: Path) -> str:
-    """Returns a sentence that names the stores in and near a folder, or ""."""
-    from bigearthnet.store.nearby import describe_stores  # which imports this module
-
-    lines = describe_stores([folder])
-    return f"Nearby are, as a data_dir: {'; '.join(lines)}. " if lines else ""
-
-
-def find_store(
-    data_dir: Path | str | None, config: str, form: str | None, release: Release | None
-) -> Store:
-    """Opens a store as users name it.
-
-    Args:
-        data_dir: As in `open_store`.
-        config: Name of the configuration.
-        form: Name of the format; None for the first that is there.
-        release: The release that the configuration belongs to; None for one that the
-            package knows.
-
-    Raises:
-        OptionError: If there is no such configuration or format, or the data directory
-            is not on this machine.
-        StoreError: If there is no such store.
-        ShardError: If its JSON files cannot be read.
-    """
-    chosen = get_config(config, RELEASES if release is None else [release])
-    return open_store(data_dir, chosen, form)
 
 
 def read_store(folder: Path, releases: Sequence[Release]) -> Store:

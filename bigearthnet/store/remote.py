@@ -15,11 +15,11 @@ from bigearthnet.store import (
     MANIFEST,
     Described,
     Store,
-    open_store,
     read_descriptions,
     read_patches,
     read_store,
 )
+from bigearthnet.store.search import open_store
 from bigearthnet.util.files import encode_json
 from bigearthnet.util.paths import local_path
 from bigearthnet.util.remote import RemotePath, is_url, parse_url
@@ -69,7 +69,7 @@ def open_anywhere(
     """Opens the store of a configuration: of a data directory, or at a URL.
 
     Args:
-        place: See `store.open_store`; or the URL of a published Parquet store, see
+        place: See `search.open_store`; or the URL of a published Parquet store, see
             `util.remote.parse_url`.
         config: The configuration.
         form: Name of the format; None for the first that is there.

@@ -20,7 +20,8 @@ from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example
 from bigearthnet.schema.features import hf_types
-from bigearthnet.store import Store, open_store
+from bigearthnet.store import Store
+from bigearthnet.store.search import open_store
 from builder.build import build
 from builder.card import make_header
 

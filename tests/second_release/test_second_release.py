@@ -35,7 +35,8 @@ from bigearthnet.reading.arrow import ArrowReader
 from bigearthnet.reading.tfrecord import TFRecordReader
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import Config, get_config
-from bigearthnet.store import find_stores, open_store, read_store
+from bigearthnet.store import read_store
+from bigearthnet.store.search import find_stores, open_store
 from builder.build import build
 from builder.source_checks import decode_with_rasterio
 from builder.verify import verify

@@ -19,7 +19,7 @@ from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
 from bigearthnet.source import open_source
-from bigearthnet.store import open_store
+from bigearthnet.store.search import open_store
 
 S2 = get_config("s2", RELEASES)
 ARCHIVE = V1.archive("s2")

@@ -15,7 +15,7 @@ from bigearthnet.release.bands import GROUPS
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example
 from bigearthnet.schema.features import Feature
-from bigearthnet.store import open_store
+from bigearthnet.store.search import open_store
 from bigearthnet.util.files import DurableFile
 
 S2 = get_config("s2", RELEASES)

@@ -20,7 +20,7 @@ from bigearthnet.loading.labels import (
 from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.nomenclature import BEN19, CLC43, NOMENCLATURES
 from bigearthnet.schema.configs import get_config
-from bigearthnet.store import open_store
+from bigearthnet.store.search import open_store
 
 S2 = get_config("s2", RELEASES)
 

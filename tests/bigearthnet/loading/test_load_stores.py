@@ -19,7 +19,7 @@ from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import ShardError, StoreError
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
-from bigearthnet.store import open_store
+from bigearthnet.store.search import open_store
 from builder.build import build
 
 S2 = get_config("s2", RELEASES)

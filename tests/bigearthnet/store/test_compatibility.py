@@ -22,8 +22,9 @@ from bigearthnet.reading.arrow import ArrowReader
 from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.nomenclature import BEN19, CLC43
 from bigearthnet.schema.configs import get_config
-from bigearthnet.store import open_store, read_store
+from bigearthnet.store import read_store
 from bigearthnet.store.compatibility import check_compatibility, describe_meaning
+from bigearthnet.store.search import open_store
 from builder.verify import verify
 
 S2 = get_config("s2", RELEASES)

@@ -13,8 +13,9 @@ from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example
 from bigearthnet.schema.features import hf_types
 from bigearthnet.schema.rgb import decode_image
-from bigearthnet.store import open_store, read_store
+from bigearthnet.store import read_store
 from bigearthnet.store.dataset_dict import write_dataset_dict
+from bigearthnet.store.search import open_store
 
 S2 = get_config("s2", RELEASES)
 

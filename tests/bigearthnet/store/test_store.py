@@ -12,7 +12,7 @@ from bigearthnet.errors import OptionError, ShardError, StoreError
 from bigearthnet.formats import FORMATS
 from bigearthnet.release import RELEASES, V1
 from bigearthnet.schema.configs import get_config
-from bigearthnet.store import Store
+from bigearthnet.store import Store, search
 from bigearthnet.store.compatibility import describe_meaning
 
 S2 = get_config("s2", RELEASES)
@@ -86,7 +86,7 @@ def test_every_finished_store_is_found(tmp_path: Path) -> None:
     made = {make_store(tmp_path, form, config) for form, config in FOLDERS}
     (tmp_path / "arrow" / "manifest.json").unlink()
 
-    found = stores.find_stores(tmp_path, RELEASES)
+    found = search.find_stores(tmp_path, RELEASES)
 
     assert made - {tmp_path / "arrow"} == {store.folder for store in found}
     assert len(found) == len({store.folder for store in found})
@@ -97,7 +97,7 @@ def test_nothing_found_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "huggingface").mkdir()
 
     with pytest.raises(StoreError, match=f"no store in {re.escape(str(tmp_path))}"):
-        stores.find_stores(tmp_path, RELEASES)
+        search.find_stores(tmp_path, RELEASES)
 
 
 def test_the_first_format_that_is_there_is_opened(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_the_first_format_that_is_there_is_opened(tmp_path: Path) -> None:
     opened = []
     for form in ("parquet", "arrow", "tfrecord"):
         make_store(tmp_path, form)
-        opened.append(stores.open_store(tmp_path, S2).format.name)
+        opened.append(search.open_store(tmp_path, S2).format.name)
 
     assert ["parquet", "arrow", "tfrecord"] == opened
 
@@ -115,7 +115,7 @@ def test_a_chosen_format_is_opened(form: str, tmp_path: Path) -> None:
     """A format that is asked for is opened, whatever else is there."""
     for other in FORMATS:
         make_store(tmp_path, other)
-    store = stores.open_store(tmp_path, S2, form)
+    store = search.open_store(tmp_path, S2, form)
 
     assert form == store.format.name
     assert tmp_path / FOLDERS[form, "s2"] == store.folder
@@ -124,7 +124,7 @@ def test_a_chosen_format_is_opened(form: str, tmp_path: Path) -> None:
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     """A format that does not exist is an error that names it."""
     with pytest.raises(OptionError, match="got 'lmdb'"):
-        stores.open_store(tmp_path, S2, "lmdb")
+        search.open_store(tmp_path, S2, "lmdb")
 
 
 @pytest.mark.parametrize("form", [None, "parquet"])
@@ -138,7 +138,7 @@ def test_nothing_there_is_an_error_that_names_the_folders(
     folders = [FOLDERS[name, "s2"] for name in forms]
 
     with pytest.raises(StoreError) as caught:
-        stores.open_store(tmp_path, S2, form)
+        search.open_store(tmp_path, S2, form)
 
     message = str(caught.value)
     assert f"no store of config s2 in {tmp_path}" in message
@@ -152,11 +152,11 @@ def test_a_store_of_another_config_is_not_opened(tmp_path: Path) -> None:
     make_store(tmp_path, "parquet", said="s2-random")
 
     with pytest.raises(StoreError, match="no store of config s2 in"):
-        stores.open_store(tmp_path, S2)
+        search.open_store(tmp_path, S2)
 
     make_store(tmp_path, "arrow")
 
-    assert "arrow" == stores.open_store(tmp_path, S2).format.name
+    assert "arrow" == search.open_store(tmp_path, S2).format.name
 
 
 @pytest.mark.parametrize(("form", "config"), FOLDERS)
@@ -167,9 +167,9 @@ def test_the_folder_of_a_store_is_as_good_as_its_data_directory(
     chosen = get_config(config, RELEASES)
     moved = make_store(tmp_path, form, config).rename(tmp_path / "my-ben")
 
-    assert moved == stores.open_store(moved, chosen).folder
-    assert form == stores.open_store(moved, chosen, form).format.name
-    assert [moved] == [store.folder for store in stores.find_stores(moved, RELEASES)]
+    assert moved == search.open_store(moved, chosen).folder
+    assert form == search.open_store(moved, chosen, form).format.name
+    assert [moved] == [store.folder for store in search.find_stores(moved, RELEASES)]
 
 
 def test_a_store_that_was_not_asked_for_is_named(tmp_path: Path) -> None:
@@ -178,9 +178,9 @@ def test_a_store_that_was_not_asked_for_is_named(tmp_path: Path) -> None:
     found = f"{folder} is a store of config s2-random in the format parquet: expected"
 
     with pytest.raises(StoreError, match=f'{found} config s2.*config="s2-random"'):
-        stores.open_store(folder, S2)
+        search.open_store(folder, S2)
     with pytest.raises(StoreError, match=f"{found} .*format arrow.*as parquet"):
-        stores.open_store(folder, get_config("s2-random", RELEASES), "arrow")
+        search.open_store(folder, get_config("s2-random", RELEASES), "arrow")
 
 
 def test_stores_nearby_are_named(tmp_path: Path) -> None:
@@ -192,9 +192,9 @@ def test_stores_nearby_are_named(tmp_path: Path) -> None:
 
     for data_dir in (tmp_path / "data", tmp_path / "dta"):
         with pytest.raises(StoreError, match=f"{folder} .config s2-random, parquet"):
-            stores.open_store(data_dir, S2)
+            search.open_store(data_dir, S2)
     with pytest.raises(StoreError, match=f"{folder} .config s2-random, parquet"):
-        stores.find_stores(tmp_path / "dta", RELEASES)
+        search.find_stores(tmp_path / "dta", RELEASES)
 
 
 def test_a_manifest_of_another_program_is_no_store(tmp_path: Path) -> None:
@@ -202,8 +202,8 @@ def test_a_manifest_of_another_program_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
     folder = make_store(tmp_path, "arrow")
 
-    assert folder == stores.open_store(tmp_path, S2).folder
-    assert [folder] == [s.folder for s in stores.find_stores(tmp_path, RELEASES)]
+    assert folder == search.open_store(tmp_path, S2).folder
+    assert [folder] == [s.folder for s in search.find_stores(tmp_path, RELEASES)]
 
 
 def test_a_config_without_columns_has_no_column_store(tmp_path: Path) -> None:
@@ -211,9 +211,9 @@ def test_a_config_without_columns_has_no_column_store(tmp_path: Path) -> None:
     make_store(tmp_path, "parquet")
 
     with pytest.raises(StoreError) as caught:
-        stores.open_store(tmp_path, get_config("s2-rgb", RELEASES))
+        search.open_store(tmp_path, get_config("s2-rgb", RELEASES))
     with pytest.raises(OptionError, match="s2-rgb has no parquet store: expected tfr"):
-        stores.open_store(tmp_path, get_config("s2-rgb", RELEASES), "parquet")
+        search.open_store(tmp_path, get_config("s2-rgb", RELEASES), "parquet")
 
     assert f"in {tmp_path / FOLDERS['tfrecord', 's2-rgb']}." in str(caught.value)
     assert str(tmp_path / "huggingface") not in str(caught.value)
@@ -317,7 +317,7 @@ def test_a_store_of_an_unknown_release_is_refused(tmp_path: Path) -> None:
 
     for read in (
         lambda: stores.read_store(folder, RELEASES),
-        lambda: stores.find_stores(tmp_path, RELEASES),
+        lambda: search.find_stores(tmp_path, RELEASES),
     ):
         with pytest.raises(StoreError, match=f"{folder} is a store of .*release 'v9'"):
             read()
@@ -346,9 +346,9 @@ def test_the_default_directory_is_that_of_tfds(
     found = []
     for value in ("/data", "~/data"):
         monkeypatch.setenv("TFDS_DATA_DIR", value)
-        found.append(stores.default_data_dir())
+        found.append(search.default_data_dir())
     monkeypatch.delenv("TFDS_DATA_DIR")
-    found.append(stores.default_data_dir())
+    found.append(search.default_data_dir())
 
     home = Path("/home/someone")
     assert [Path("/data"), home / "data", home / "tensorflow_datasets"] == found

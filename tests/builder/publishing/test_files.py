@@ -8,7 +8,8 @@ import pytest
 
 from bigearthnet.errors import PublishError
 from bigearthnet.release import RELEASES
-from bigearthnet.store import Store, find_stores, read_store
+from bigearthnet.store import Store, read_store
+from bigearthnet.store.search import find_stores
 from builder.publishing.files import PublishedFile, compare, list_files
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from bigearthnet.errors import DiskSpaceError, PublishError
 from bigearthnet.release import RELEASES
-from bigearthnet.store import find_stores
+from bigearthnet.store.search import find_stores
 from builder.publish import make_publisher
 from builder.publishing.files import list_files
 
