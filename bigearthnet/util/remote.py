@@ -12,18 +12,13 @@ import io
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from bigearthnet.errors import (
-    BigEarthNetError,
-    DownloadError,
-    OptionError,
-    ShardError,
-    StoreError,
-)
+from bigearthnet.errors import BigEarthNetError, DownloadError, OptionError
+from bigearthnet.util.remote_errors import explain, wrong_size
 
 # Scheme of a URL → the package that reads it, and the extra that installs it.
 _PACKAGES = {
@@ -36,9 +31,6 @@ _PACKAGES = {
 # Seconds to wait before a request to a web server is repeated; the clients of hubs and
 # object stores repeat theirs.
 _WAITS_S = (0.5, 2.0, 8.0)
-# Statuses of a request that may succeed later (RFC 9110, 15.5 and 15.6; RFC 6585, 4).
-_TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
-
 # Loggers of the clients, whose lines have the addresses that requests are signed with.
 _LOGGERS = (
     *("httpx", "httpx2", "httpcore", "httpcore2", "urllib3", "aiohttp"),
@@ -130,7 +122,7 @@ class RemotePath:
             ShardError: If it has another one.
         """
         if self.nbytes is not None and (found := self.find_nbytes()) != self.nbytes:
-            raise _wrong_size(self, found)
+            raise wrong_size(str(self), self.nbytes, found)
 
     def open(self, ranges: Iterable[tuple[int, int]] = ()) -> RangeFile:
         """Opens a file of which parts are to be read.
@@ -293,84 +285,12 @@ def _repeat(call: Callable[[], _Value], path: RemotePath) -> _Value:
         except (BigEarthNetError, MemoryError):
             raise
         except Exception as error:
-            problem, is_temporary = _explain(error, path)
+            problem, is_temporary = explain(
+                error, str(path), path.nbytes, lambda: _find_nbytes(path.target)
+            )
         with contextlib.suppress(Exception):  # also keeps what was not found
             _connect(path.target)[0].invalidate_cache()
         if wait_s is None or not is_temporary:
             raise problem  # here, so that it does not keep the client's error
         time.sleep(wait_s)
     raise AssertionError
-
-
-def _explain(error: Exception, path: RemotePath) -> tuple[BigEarthNetError, bool]:
-    """Returns the error for what a client raised, and whether to try again."""
-    reasons = list(_list_reasons(error))
-    status = next((s for s in map(_find_status, reasons) if s), 0)
-    if isinstance(error, EOFError) or status == 416:
-        return _explain_end(path)
-    if status in (401, 403) or any(isinstance(r, PermissionError) for r in reasons):
-        answer = f" (status {status})" if status else ""
-        return DownloadError(
-            f"{path} may not be read{answer}. If it is private, log in with the "
-            "client of the place (`hf auth login` or HF_TOKEN, `aws configure`, "
-            "`gcloud auth`), with a login that may read it; if not, check the name."
-        ), False
-    if status == 404 or any(isinstance(r, FileNotFoundError) for r in reasons):
-        return StoreError(
-            f"{path} is missing: there is no such file, folder or revision. Check the "
-            "address; a store is published by python -m builder.publish."
-        ), False
-    what = f"status {status}" if status else type(reasons[-1]).__name__
-    return DownloadError(
-        f"{path} cannot be read ({what}). Check network, address and login, and try "
-        "again later."
-    ), status in _TEMPORARY or (not status and any(map(_is_broken, reasons)))
-
-
-def _explain_end(path: RemotePath) -> tuple[BigEarthNetError, bool]:
-    """Returns the same for an answer that was too short."""
-    found = path.nbytes
-    with contextlib.suppress(Exception):
-        found = _find_nbytes(path.target)
-    if found != path.nbytes:
-        return _wrong_size(path, found or 0), False
-    return DownloadError(
-        f"{path} cannot be read: answers end early. Try again later; if it stays so, "
-        "what lies there is damaged: publish it again."
-    ), True
-
-
-def _wrong_size(path: RemotePath, found: int) -> ShardError:
-    return ShardError(
-        f"{path} has {found:,} bytes: expected {path.nbytes:,}, as its manifest says. "
-        "It was not published whole: publish it again, or read another revision."
-    )
-
-
-def _is_broken(error: BaseException) -> bool:
-    """Whether an error is of a connection, and not of what was asked for."""
-    module = type(error).__module__.partition(".")[0]
-    is_client = module.startswith(
-        ("httpx", "httpcore", "aiohttp", "urllib3", "botocore")
-    )
-    is_off = "Offline" in type(error).__name__  # HF_HUB_OFFLINE
-    return (is_client or isinstance(error, OSError)) and not is_off
-
-
-def _list_reasons(error: BaseException | None) -> Iterator[BaseException]:
-    """Yields an error, and those that led to it."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _find_status(error: BaseException) -> int:
-    """Returns the HTTP status that a client's error tells of; 0 if none."""
-    response = getattr(error, "response", None)
-    if isinstance(response, dict):  # of botocore
-        response = response.get("ResponseMetadata", {})
-        return int(response.get("HTTPStatusCode", 0))
-    found = getattr(response, "status_code", None) or getattr(error, "status", None)
-    if type(error).__module__.startswith("gcsfs"):
-        found = getattr(error, "code", None)
-    return found if isinstance(found, int) else 0
