@@ -171,7 +171,8 @@ def _complete_store(
     """Writes what the readers of a format expect beside the shards."""
     release = result.config.release
     if form == "tfrecord":
-        from bigearthnet.bigearthnet_dataset_builder import Builder, set_splits
+        from bigearthnet.bigearthnet_dataset_builder import Builder
+        from bigearthnet.tfds_support import set_splits
 
         fields = {"RELEASE": release, "__module__": Builder.__module__}
         builder = type("Builder", (Builder,), fields)
