@@ -10,9 +10,12 @@ Source: TIFF Revision 6.0 (Adobe, 1992), section 2; the BigTIFF design (libtiff)
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import re
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -41,6 +44,36 @@ _MAX_TILE: Final = 1024
 
 # Longest XML of GDAL's metadata, in bytes: the time it takes grows with the square.
 _MAX_METADATA_NBYTES: Final = 2**16
+
+# The loggers to which rasterio sends what GDAL and libtiff say of a file.
+_LOGGERS: Final = ("rasterio._env", "rasterio._err")
+
+# The random name that rasterio gives a file in memory, and what it puts after it.
+_MEMORY_NAME: Final = re.compile(r"(/vsimem/)?[0-9a-f-]{36}[\w./:-]*,? *")
+
+
+@contextlib.contextmanager
+def quiet_gdal() -> Iterator[None]:
+    """Keeps off the user's terminal what GDAL says of a file: our error tells it."""
+    from rasterio.errors import NotGeoreferencedWarning
+
+    def drop(_: logging.LogRecord) -> bool:
+        return False
+
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    for logger in loggers:
+        logger.addFilter(drop)
+    try:
+        with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
+            yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(drop)
+
+
+def explain(error: Exception) -> str:
+    """Returns what GDAL said when rasterio raised an error, without random names."""
+    return _MEMORY_NAME.sub("", str(error.__cause__ or error)).rstrip(".")[:120]
 
 
 def read_with_gdal(
@@ -73,12 +106,12 @@ def read_with_gdal(
     if problem is not None:
         raise error(problem)
     import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.errors import RasterioError
     from rasterio.io import MemoryFile
 
     try:
         with (
-            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+            quiet_gdal(),
             rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
             MemoryFile(tiff) as memory,
             memory.open(driver="GTiff", sharing=False) as dataset,
@@ -89,7 +122,7 @@ def read_with_gdal(
     except ValueError as cause:
         raise error(str(cause)[:200]) from None
     except RasterioError as cause:
-        raise error(f"damaged TIFF: {str(cause)[:120]}") from None
+        raise error(f"damaged TIFF: {explain(cause)}") from None
 
 
 def _read_checked(dataset: DatasetReader, band: Band, dtype: str) -> npt.NDArray[Any]:
