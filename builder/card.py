@@ -175,16 +175,24 @@ def _describe_loading(store: Store) -> str:
 from datasets import load_dataset
 
 folder = "..."  # this folder, or the name of this repository on a hub
-train = load_dataset(folder, "{default}", split="train", streaming=True)
+train = load_dataset(folder, "{default}", split="train", streaming=True).reshard()
 ```
+
+`reshard()` (`datasets` 5.0) streams each row group by itself. Without it, threads of
+pyarrow read ahead, and a program that stops before the last patch hangs at its end
+(apache/arrow#45214).
 
 {_table("ll", ("config", "columns"), rows)}
 
 All of them read the same files. Without `streaming=True`, `datasets` first copies
-every split of a config into its cache, about 165 kB a patch. For arrays, choose columns
-of one type: `select_columns(["bands_10m"]).with_format("numpy", dtype="uint16")`;
-without the dtype, integers become int64. The column `preview` is a lossy 8-bit picture
-for people; train on the bands."""
+every split of a config into its cache, about 165 kB a patch; with
+`filters=[("patch_id", "in", ids)]`, say, those patches alone, which needs
+`verification_mode="no_checks"`: the sizes above are those of whole splits. For arrays,
+choose columns of one type:
+`select_columns(["bands_10m"]).with_format("numpy", dtype="uint16")`; without the dtype,
+integers become int64, as they do when streamed, where no dtype can be given. polars
+gives the bands as nested lists after `.ext.storage()`. The column `preview` is a lossy
+8-bit picture for people; train on the bands."""
 
 
 def _describe_checksums(store: Store) -> str:

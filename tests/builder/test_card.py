@@ -118,6 +118,31 @@ def test_datasets_reads_every_value(
         assert (120, 120, 3) == np.asarray(row["preview"]).shape
 
 
+def test_filters_read_some_patches_as_the_card_says(
+    all_stores: Path, tmp_path: Path
+) -> None:
+    """Fewer patches than declared are an error of `datasets`, unless it is told so."""
+    import datasets
+    from datasets.exceptions import NonMatchingSplitsSizesError
+
+    store = open_parquet(all_stores)
+    ids = pq.read_table(store.folder / store.files("train")[0]["name"])[
+        "patch_id"
+    ].to_pylist()[::2]
+    options: dict[str, Any] = {
+        "path": str(store.folder),
+        "split": "train",
+        "filters": [("patch_id", "in", ids)],
+        "cache_dir": str(tmp_path),
+    }
+    with pytest.raises(NonMatchingSplitsSizesError):
+        datasets.load_dataset(**options)
+    found = datasets.load_dataset(verification_mode="no_checks", **options)
+
+    assert ids == found["patch_id"][:]
+    assert 'verification_mode="no_checks"' in read_card(store)[1]
+
+
 def test_the_first_view_is_the_default(all_stores: Path, tmp_path: Path) -> None:
     """Without a name, `datasets` takes s2-43."""
     import datasets
