@@ -1,0 +1,27 @@
+"""The card of a Parquet store: README.md, as the Hugging Face hub shows and reads it.
+
+Its YAML makes `datasets.load_dataset` find the shards and their types; the text is for
+people. Everything in it comes from the store itself.
+"""
+
+from __future__ import annotations
+
+from bigearthnet.store import Store
+from bigearthnet.util.files import write_text
+from builder.card.header import make_header
+from builder.card.text import make_text
+
+__all__ = ["CARD", "make_header", "write_card"]
+
+CARD = "README.md"
+
+
+def write_card(store: Store) -> None:
+    """Writes the card of a finished Parquet store into its folder."""
+    import yaml
+
+    header = yaml.safe_dump(
+        make_header(store), sort_keys=False, allow_unicode=True, width=88
+    )
+    text = f"---\n{header}---\n\n{make_text(store)}"
+    write_text(text, store.folder / CARD)
