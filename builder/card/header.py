@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bigearthnet.formats.columns import tensor_nbytes
-from bigearthnet.formats.parquet import column_sizes
+from bigearthnet.formats.parquet import column_sizes, read_footer
 from bigearthnet.schema.features import hf_types
-from bigearthnet.store import Store
+from bigearthnet.store import PATCHES, Store
 
 TITLE: Final = "BigEarthNet"
+
+# Config, and its only split, of the table of patches: `all` has a meaning of its own in
+# `datasets`, and `train` would be wrong.
+PATCH_VIEW: Final = "patches"
 
 # The hub's names for a range of patches: the upper end, and what it is called.
 _SIZES = (
@@ -34,13 +38,20 @@ def make_header(store: Store) -> dict[str, Any]:
     sizes = column_sizes(store.folder / f["name"] for f in store.manifest["files"])
     return {
         "pretty_name": TITLE,
+        "language": ["en"],
         "license": "cdla-permissive-1.0",
         "task_categories": ["image-classification"],
         "task_ids": ["multi-label-image-classification"],
         "size_categories": [next(n for most, n in _SIZES if num_patches < most)],
         "tags": ["geospatial", "remote-sensing", "sentinel-2", "land-cover", "corine"],
-        "configs": [_make_config(store, view) for view in store.config.views],
-        "dataset_info": [_make_info(store, v, sizes) for v in store.config.views],
+        "configs": [
+            *(_make_config(store, view) for view in store.config.views),
+            _make_patch_config(),
+        ],
+        "dataset_info": [
+            *(_make_info(store, view, sizes) for view in store.config.views),
+            _make_patch_info(store),
+        ],
     }
 
 
@@ -78,6 +89,36 @@ def _make_info(store: Store, view: str, sizes: Mapping[str, int]) -> dict[str, A
         "splits": splits,
         "download_size": sum(sizes[name] for name in names),
         "dataset_size": sum(split["num_bytes"] for split in splits),
+    }
+
+
+def _make_patch_config() -> dict[str, Any]:
+    files = [{"split": PATCH_VIEW, "path": PATCHES}]
+    return {"config_name": PATCH_VIEW, "data_files": files}
+
+
+def _make_patch_info(store: Store) -> dict[str, Any]:
+    """Describes the table of patches, whose labels get their names."""
+    path = store.folder / PATCHES
+    footer = read_footer(path)
+    nbytes = sum(
+        footer.row_group(number).total_byte_size
+        for number in range(footer.num_row_groups)
+    )
+    first = store.config.release.label_sets[0]
+    types = hf_types(store.config.columns)
+    rows = store.manifest["patches"]["rows"]
+    return {
+        "config_name": PATCH_VIEW,
+        "features": [
+            {"name": "patch_id", "dtype": "string"},
+            _yaml_feature(types[first.ids], "labels"),
+            {"name": "split", "dtype": "string"},
+            {"name": "stored", "dtype": "bool"},
+        ],
+        "splits": [{"name": PATCH_VIEW, "num_bytes": nbytes, "num_examples": rows}],
+        "download_size": path.stat().st_size,
+        "dataset_size": nbytes,
     }
 
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from bigearthnet.formats.parquet import column_sizes
 from bigearthnet.release.bands import order_bands
-from bigearthnet.release.nomenclature import remap
-from bigearthnet.store import Store, read_labels
+from bigearthnet.release.nomenclature import (
+    CLC43,
+    PAPER_COUNTS,
+    Nomenclature,
+    remap,
+)
+from bigearthnet.store import Store
+from builder.card.patches import PatchTable, count_classes
 
 
 def make_table(
     alignment: str, header: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> str:
     """Formats a Markdown table, columns aligned left (`l`) or right (`r`)."""
-    marks = [{"l": "---", "r": "---:"}[side] for side in alignment]
+    marks = [{"l": ":---", "r": "---:"}[side] for side in alignment]
     lines = (header, marks, *rows)
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
@@ -46,16 +50,16 @@ def make_column_table(store: Store) -> str:
     return make_table("llr", ("column", "meaning", "kB a patch"), rows)
 
 
-def make_class_table(store: Store) -> str:
-    """Returns how many patches of each split have each class."""
+def make_class_table(store: Store, patches: PatchTable) -> str:
+    """Returns how many patches have each class of the release's nomenclature.
+
+    Beside the splits stands every patch that was read, stored or not, and what the
+    paper counted of the whole archive, if the patches are of it.
+    """
     first, *others = [s.nomenclature for s in store.config.release.label_sets]
-    counts = {
-        split: np.bincount(
-            read_labels(store, split).flatten().to_numpy(), minlength=len(first)
-        )
-        for split in store.splits
-    }
-    names = [n.name.upper() for n in (first, *others)]
+    counts = _count(store, patches, first)
+    if is_of_paper(store):
+        counts["paper"] = PAPER_COUNTS
     rows = []
     for number, label in enumerate(first.labels):
         coarser = []
@@ -64,8 +68,53 @@ def make_class_table(store: Store) -> str:
             coarser.append("–" if target is None else other.labels[target])
         cells = [f"{count[number]:,}" for count in counts.values()]
         rows.append((number, label, *coarser, *cells))
+    names = [nomenclature.name.upper() for nomenclature in (first, *others)]
     alignment = f"r{'l' * len(names)}{'r' * len(counts)}"
     return make_table(alignment, ("id", *names, *counts), rows)
+
+
+def make_coarser_table(store: Store, patches: PatchTable, target: Nomenclature) -> str:
+    """Returns how many patches have each class of another nomenclature."""
+    counts = _count(store, patches, target)
+    rows = [
+        (number, label, *(f"{count[number]:,}" for count in counts.values()))
+        for number, label in enumerate(target.labels)
+    ]
+    header = ("id", target.name.upper(), *counts)
+    return make_table(f"rl{'r' * len(counts)}", header, rows)
+
+
+def is_of_paper(store: Store) -> bool:
+    """Whether the paper's counts are of the patches that the store has, or more."""
+    is_first = store.config.release.nomenclature == CLC43
+    return is_first and not store.manifest["patches"]["synthetic"]
+
+
+def compare_with_paper(store: Store, patches: PatchTable) -> str:
+    """Says what the counts of a store and of the paper's Table 2 have in common."""
+    release, first = store.config.release, store.config.release.nomenclature
+    if len(patches.masks) < release.num_patches:
+        return (
+            f"Only {len(patches.masks):,} of its {release.num_patches:,} patches were "
+            "read here: the column says how frequent a class is in the whole archive, "
+            "and is not to be compared."
+        )
+    counts = count_classes(patches.masks, first, first)
+    pairs = zip(first.labels, counts, PAPER_COUNTS, strict=True)
+    other = [label for label, count, paper in pairs if count != paper]
+    if other:
+        return f"They differ in {', '.join(other)}."
+    return "They are equal in every class."
+
+
+def _count(
+    store: Store, patches: PatchTable, target: Nomenclature
+) -> dict[str, Sequence[int]]:
+    """Counts the patches with each class, of each split, and of all that were read."""
+    source = store.config.release.nomenclature
+    masks = {split: patches.masks[patches.rows(split)] for split in store.splits}
+    masks["read"] = patches.masks
+    return {name: count_classes(m, source, target) for name, m in masks.items()}
 
 
 def make_band_table(store: Store) -> str:
