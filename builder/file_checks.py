@@ -135,8 +135,8 @@ def _check_card(store: Store, damaged: set[str]) -> Iterator[Finding]:
     except (*_UNREADABLE, yaml.YAMLError) as cause:
         yield _name_unreadable(path, CARD, cause)
         return
-    shards = [file["name"] for file in store.manifest["files"]]
-    if lost := tuple(name for name in shards if name in damaged):
+    files = [*(file["name"] for file in store.manifest["files"]), PATCHES]
+    if lost := tuple(name for name in files if name in damaged):
         yield Skipped(lost, len(found))
         return
     expected = make_header(store)

@@ -13,6 +13,7 @@ from bigearthnet.release.bands import Band
 from bigearthnet.release.nomenclature import Nomenclature
 from bigearthnet.schema.examples import Example, assemble, get_make_example
 from bigearthnet.source import open_source
+from bigearthnet.source.gdal import explain, quiet_gdal
 from bigearthnet.source.patch import Patch, RawPatch, decode_patch
 from bigearthnet.store import QUARANTINE
 from bigearthnet.store.quarantine import read_quarantine
@@ -134,12 +135,16 @@ def _read_with_rasterio(
     from rasterio.io import MemoryFile
 
     try:
-        with MemoryFile(tiff) as memory, memory.open(driver="GTiff") as dataset:
+        with (
+            quiet_gdal(),
+            MemoryFile(tiff) as memory,
+            memory.open(driver="GTiff") as dataset,
+        ):
             kinds, shape = dataset.dtypes, dataset.shape
             if kinds == (dtype,) and shape == band.shape:
                 little_endian = np.dtype(dtype).newbyteorder("<")
                 return dataset.read(1).astype(little_endian).tobytes(), None
             problem = f"expected {dtype} of {band.shape}, got {kinds} of {shape}"
     except RasterioError as cause:
-        problem = f"rasterio cannot read it ({str(cause)[:80]})"
+        problem = f"rasterio cannot read it ({explain(cause)})"
     raise PatchError(problem, patch_id=patch_id, file=file)

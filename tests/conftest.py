@@ -25,6 +25,7 @@ from bigearthnet.schema.examples import Example, assemble, get_make_example
 from bigearthnet.source.patch import RawPatch, decode_patch
 from builder.build import build
 from builder.sample import write_sample
+from builder.synthesize import write_archive as write_synthetic
 from tests.hub import Hub
 
 ARCHIVE = V1.archive("s2")
@@ -112,6 +113,14 @@ def many_shards(
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(keys, "MAX_PATCHES_PER_SHARD", 1)
         return build_all(source, folder / "data")
+
+
+@pytest.fixture(scope="session")
+def thousand_patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory of 1,000 synthetic patches, in several row groups a split."""
+    folder = tmp_path_factory.mktemp("thousand_patches")
+    write_synthetic(folder / "synthetic.tar.gz", 1000, seed=0)
+    return build_all(folder / "synthetic.tar.gz", folder / "data")
 
 
 @pytest.fixture(scope="session")

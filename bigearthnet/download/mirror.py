@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ from bigearthnet.util.remote import RemotePath, parse_url
 
 # Bytes that are asked for at once.
 _PIECE_NBYTES = 16 << 20
+_CARD = "README.md"
+# The pictures that a card shows.
+_PICTURE = re.compile(rb"pictures/\w+\.jpg", re.ASCII)
 # The folder in which a store is received begins with this, as those of builds do.
 _PREFIX = "incomplete."
 
@@ -205,7 +209,8 @@ def _fetch_beside(remote: RemoteStore, work: Path) -> Iterator[int]:
     statistics = (remote.folder / STATISTICS).read_bytes()
     write_bytes(statistics, work / STATISTICS)
     yield len(statistics)
-    for name in _list_beside(remote):
+    names = [*_list_beside(remote)]
+    for name in names:
         try:
             content = (remote.folder / name).read_bytes()
         except StoreError:  # missing: not every store has all of them
@@ -213,6 +218,8 @@ def _fetch_beside(remote: RemoteStore, work: Path) -> Iterator[int]:
         make_folder((work / name).parent)
         write_bytes(content, work / name)
         yield len(content)
+        if name == _CARD:
+            names += sorted({path.decode() for path in _PICTURE.findall(content)})
 
 
 def _list_beside(remote: RemoteStore) -> Iterator[str]:
@@ -221,7 +228,7 @@ def _list_beside(remote: RemoteStore) -> Iterator[str]:
     if remote.manifest["patches"]["quarantined"]:
         yield QUARANTINE
     if remote.format.name == "parquet":
-        yield from ("README.md", "croissant.json")
+        yield from (_CARD, "croissant.json")
     elif remote.format.name == "tfrecord":
         yield from ("dataset_info.json", "features.json")
         yield from (f"{f.name}.labels.txt" for f in remote.features if f.labels)

@@ -115,6 +115,9 @@ BEN19 = Nomenclature("ben19", _unique(row["ben19_label"] for row in _TABLE))
 CLC_LEVEL2 = Nomenclature("clc_level2", _unique(row["level2_label"] for row in _TABLE))
 CLC_LEVEL1 = Nomenclature("clc_level1", _unique(row["level1_label"] for row in _TABLE))
 
+# Patches of the whole archive with each class of CLC43 (Sumbul et al., 2019, Table 2).
+PAPER_COUNTS = tuple(int(row["paper_table2_count"]) for row in _TABLE)
+
 # CLC43 in the alphabetical order of TensorFlow Datasets' built-in builder and of
 # bigearthnet-common; 2 of 43 indices agree with CLC43.
 CLC43_ALPHABETICAL = Nomenclature("clc43_alphabetical", tuple(sorted(CLC43.labels)))

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
+import re
 import struct
 import warnings
 from collections.abc import Iterator, Mapping
@@ -44,6 +46,36 @@ _MAX_TILE: Final = 1024
 
 # Longest XML of GDAL's metadata, in bytes: the time it takes grows with the square.
 _MAX_METADATA_NBYTES: Final = 2**16
+
+# The loggers to which rasterio sends what GDAL and libtiff say of a file.
+_LOGGERS: Final = ("rasterio._env", "rasterio._err")
+
+# The random name that rasterio gives a file in memory, and what it puts after it.
+_MEMORY_NAME: Final = re.compile(r"(/vsimem/)?[0-9a-f-]{36}[\w./:-]*,? *")
+
+
+@contextlib.contextmanager
+def quiet_gdal() -> Iterator[None]:
+    """Keeps off the user's terminal what GDAL says of a file: our error tells it."""
+    from rasterio.errors import NotGeoreferencedWarning
+
+    def drop(_: logging.LogRecord) -> bool:
+        return False
+
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    for logger in loggers:
+        logger.addFilter(drop)
+    try:
+        with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
+            yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(drop)
+
+
+def explain(error: Exception) -> str:
+    """Returns what GDAL said when rasterio raised an error, without random names."""
+    return _MEMORY_NAME.sub("", str(error.__cause__ or error)).rstrip(".")[:120]
 
 
 def read_with_gdal(
@@ -87,7 +119,7 @@ def read_with_gdal(
     except ValueError as cause:
         raise error(str(cause)[:200]) from None
     except RasterioError as cause:
-        raise error(f"damaged TIFF: {str(cause)[:120]}") from None
+        raise error(f"damaged TIFF: {explain(cause)}") from None
 
 
 def read_georeference(tiff: bytes, band: Band) -> Georeference | None:
@@ -114,11 +146,10 @@ def read_georeference(tiff: bytes, band: Band) -> Georeference | None:
 @contextlib.contextmanager
 def _open(tiff: bytes) -> Iterator[DatasetReader]:
     import rasterio
-    from rasterio.errors import NotGeoreferencedWarning
     from rasterio.io import MemoryFile
 
     with (
-        warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+        quiet_gdal(),
         rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
         MemoryFile(tiff) as memory,
         memory.open(driver="GTiff", sharing=False) as dataset,

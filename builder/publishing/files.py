@@ -25,6 +25,8 @@ from bigearthnet.store import (
     Store,
 )
 from builder.card import CARD
+from builder.card.gallery import PICTURES
+from builder.croissant import CROISSANT
 
 # What makes a store loadable, and so is sent last, by format.
 _LOADABLE = {
@@ -34,7 +36,7 @@ _LOADABLE = {
 }
 # What else is part of a store.
 _BESIDE = {
-    "parquet": ("croissant.json",),
+    "parquet": (CROISSANT, f"{PICTURES}/*"),
     "tfrecord": ("features.json", "*.labels.txt"),
     "arrow": ("*/dataset_info.json", "*/state.json"),
 }

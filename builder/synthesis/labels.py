@@ -6,13 +6,10 @@ classes occur together, and where, says nothing about the real archive.
 
 from __future__ import annotations
 
-import csv
-from importlib import resources
-
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.release.nomenclature import BEN19, CLC43, remap
+from bigearthnet.release.nomenclature import BEN19, CLC43, PAPER_COUNTS, remap
 
 # Probability of 1, 2, … 12 labels in a patch. Ours, so that the mean is 2.97 and 95 %
 # have at most 5 labels (Sumbul et al., 2019, section 3: "95 % of patches have at most
@@ -22,15 +19,8 @@ _NUM_LABELS = (
     *(0.0095, 0.0027, 0.00046, 0.00002, 0.00001, 0.00001),
 )
 
-
-def _read_counts() -> npt.NDArray[np.float64]:
-    path = resources.files("bigearthnet") / "data" / "clc_nomenclature.csv"
-    rows = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
-    return np.array([float(row["paper_table2_count"]) for row in rows])
-
-
-# Share of each class among all labels, in CLC43 order (Sumbul et al., 2019, Table 2).
-FREQUENCIES: npt.NDArray[np.float64] = _read_counts() / _read_counts().sum()
+# Share of each class among all labels, in CLC43 order.
+FREQUENCIES: npt.NDArray[np.float64] = np.array(PAPER_COUNTS) / sum(PAPER_COUNTS)
 
 # True for each class of CLC43 that becomes one of BEN19.
 IN_BEN19: npt.NDArray[np.bool_] = np.array(

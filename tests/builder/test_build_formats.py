@@ -32,7 +32,9 @@ def list_files(data_dir: Path) -> set[str]:
     return {str(p.relative_to(data_dir)) for p in data_dir.rglob("*") if p.is_file()}
 
 
-def test_all_formats_are_built_at_once(all_stores: Path) -> None:
+def test_all_formats_are_built_at_once(
+    all_stores: Path, sample_patches: Patches
+) -> None:
     """Each format has its folder, with shards, records of ours, and what readers need.
 
     Nothing else is there.
@@ -52,6 +54,7 @@ def test_all_formats_are_built_at_once(all_stores: Path) -> None:
         *(f"huggingface/s2/{s}-00000-of-00001.parquet" for s in splits),
         "huggingface/README.md",
         "huggingface/croissant.json",
+        *(f"huggingface/pictures/{patch_id}.jpg" for patch_id in sample_patches),
         "arrow/dataset_dict.json",
         *(f"arrow/{s}/data-00000-of-00001.arrow" for s in splits),
         *(f"arrow/{s}/{n}.json" for s in splits for n in ("dataset_info", "state")),
@@ -109,7 +112,10 @@ def test_the_manifests_agree(all_stores: Path) -> None:
 def test_two_builds_of_one_source_are_the_same(
     sample_patches: Patches, write_archive: WriteArchive, tmp_path: Path
 ) -> None:
-    """Everything but provenance.json depends on the patches alone, in all formats."""
+    """Stores depend on the patches alone, but for provenance.json and its checksum.
+
+    The card names that of the source.
+    """
     contents = []
     for kind, shuffle, workers in (("tar.gz", None, 1), ("folder", 3, 2)):
         here = tmp_path / kind
@@ -125,7 +131,17 @@ def test_two_builds_of_one_source_are_the_same(
             }
         )
 
+    cards = [
+        found.pop(Path("data", "huggingface", "README.md")).splitlines()
+        for found in contents
+    ]
+    differing = [pair for pair in zip(*cards, strict=True) if len(set(pair)) > 1]
+
     assert contents[0] == contents[1]
+    assert [(True, True)] == [
+        tuple(line.startswith(b"- Source `s2`: ") for line in pair)
+        for pair in differing
+    ]
     assert 3 == len([path for path in contents[0] if path.name == "manifest.json"])
     assert 9 == len([path for path in contents[0] if "00000-of-00001" in path.name])
 

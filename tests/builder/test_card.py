@@ -15,7 +15,7 @@ import yaml
 
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.release import RELEASES, V1
-from bigearthnet.release.nomenclature import BEN19, CLC43
+from bigearthnet.release.nomenclature import BEN19, CLC43, PAPER_COUNTS
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example
@@ -61,6 +61,13 @@ def read_card(store: Store) -> tuple[dict[str, Any], str]:
     return yaml.safe_load(header), body
 
 
+def list_views(header: dict[str, Any], key: str) -> list[Any]:
+    """The entries of a card that are of views of the shards."""
+    *views, patches = header[key]
+    assert "patches" == patches["config_name"]
+    return views
+
+
 def load(store: Store, cache: Path, view: str, streaming: bool = False) -> Any:
     """The store as a user loads it, in a cache of its own."""
     import datasets
@@ -98,6 +105,45 @@ def test_datasets_loads_every_view(
 
 
 @pytest.mark.parametrize("streaming", [False, True])
+def test_datasets_loads_the_table_of_patches(
+    streaming: bool, store: Store, tmp_path: Path
+) -> None:
+    """The config `patches` gives every row of patches.parquet, labels with names."""
+    import datasets
+
+    (split,) = load(store, tmp_path, "patches", streaming).values()
+    expected = pq.read_table(store.folder / "patches.parquet")
+
+    assert expected.to_pylist() == list(split)
+    assert expected.column_names == list(split.features)
+    labels = split.features["labels"].feature
+    assert datasets.ClassLabel(names=list(CLC43.labels)) == labels
+    for name in ("patch_id", "split", "stored"):
+        assert (
+            datasets.Features.from_arrow_schema(expected.schema)[name]
+            == (split.features[name])
+        )
+
+
+def test_the_hub_reads_the_card_as_it_is_written(store: Store) -> None:
+    """`DatasetCard` gives back the YAML, and `datasets` its types and sizes."""
+    from datasets.info import DatasetInfosDict
+    from huggingface_hub import DatasetCard
+
+    path = store.folder / "README.md"
+    card = DatasetCard.load(path)
+    header, _ = read_card(store)
+    infos = DatasetInfosDict.from_dataset_card_data(card.data)
+
+    assert header == card.data.to_dict()
+    assert [*VIEWS, "patches"] == list(infos)
+    for name, info in infos.items():
+        written = next(i for i in header["dataset_info"] if i["config_name"] == name)
+        assert written["features"] == info.features._to_yaml_list()
+        assert written["dataset_size"] == info.dataset_size
+
+
+@pytest.mark.parametrize("streaming", [False, True])
 def test_datasets_reads_every_value(
     streaming: bool, all_stores: Path, sample_rows: list[Example], tmp_path: Path
 ) -> None:
@@ -119,6 +165,31 @@ def test_datasets_reads_every_value(
         assert (120, 120, 3) == np.asarray(row["preview"]).shape
 
 
+def test_filters_read_some_patches_as_the_card_says(
+    all_stores: Path, tmp_path: Path
+) -> None:
+    """Fewer patches than declared are an error of `datasets`, unless it is told so."""
+    import datasets
+    from datasets.exceptions import NonMatchingSplitsSizesError
+
+    store = open_parquet(all_stores)
+    ids = pq.read_table(store.folder / store.files("train")[0]["name"])[
+        "patch_id"
+    ].to_pylist()[::2]
+    options: dict[str, Any] = {
+        "path": str(store.folder),
+        "split": "train",
+        "filters": [("patch_id", "in", ids)],
+        "cache_dir": str(tmp_path),
+    }
+    with pytest.raises(NonMatchingSplitsSizesError):
+        datasets.load_dataset(**options)
+    found = datasets.load_dataset(verification_mode="no_checks", **options)
+
+    assert ids == found["patch_id"][:]
+    assert 'verification_mode="no_checks"' in read_card(store)[1]
+
+
 def test_the_first_view_is_the_default(all_stores: Path, tmp_path: Path) -> None:
     """Without a name, `datasets` takes s2-43."""
     import datasets
@@ -127,7 +198,7 @@ def test_the_first_view_is_the_default(all_stores: Path, tmp_path: Path) -> None
     builder = datasets.load_dataset_builder(str(store.folder), cache_dir=str(tmp_path))
 
     assert "s2-43" == builder.config.name
-    assert list(VIEWS) == datasets.get_dataset_config_names(str(store.folder))
+    assert [*VIEWS, "patches"] == datasets.get_dataset_config_names(str(store.folder))
 
 
 def test_the_card_counts_what_the_shards_hold(store: Store) -> None:
@@ -138,8 +209,10 @@ def test_the_card_counts_what_the_shards_hold(store: Store) -> None:
         for split in store.splits
     }
 
-    assert list(VIEWS) == [info["config_name"] for info in header["dataset_info"]]
-    for info in header["dataset_info"]:
+    assert list(VIEWS) == [
+        info["config_name"] for info in list_views(header, "dataset_info")
+    ]
+    for info in list_views(header, "dataset_info"):
         assert expected == {s["name"]: s["num_examples"] for s in info["splits"]}
         assert info["dataset_size"] == sum(s["num_bytes"] for s in info["splits"])
     assert expected == PATCHES["many_shards" if len(expected) == 4 else "all_stores"]
@@ -154,7 +227,7 @@ def test_the_card_has_the_types_of_the_shards(store: Store) -> None:
         for path in store.shards(split):
             metadata = pq.read_schema(path).metadata[b"huggingface"]
             types = json.loads(metadata)["info"]["features"]
-            for info in header["dataset_info"]:
+            for info in list_views(header, "dataset_info"):
                 expected = {name: types[name] for name in VIEWS[info["config_name"]]}
                 found = datasets.Features._from_yaml_list(info["features"])
 
@@ -165,7 +238,7 @@ def test_the_card_has_the_types_of_the_shards(store: Store) -> None:
 def test_the_card_names_exactly_the_shards(store: Store) -> None:
     """The patterns of each split match its shards and no other file."""
     header, _ = read_card(store)
-    for config in header["configs"]:
+    for config in list_views(header, "configs"):
         found = {
             files["split"]: sorted(store.folder.glob(files["path"]))
             for files in config["data_files"]
@@ -192,7 +265,10 @@ def test_a_view_is_downloaded_as_its_columns(all_stores: Path) -> None:
 
     assert {
         view: sum(sizes[name] for name in columns) for view, columns in VIEWS.items()
-    } == {info["config_name"]: info["download_size"] for info in header["dataset_info"]}
+    } == {
+        info["config_name"]: info["download_size"]
+        for info in list_views(header, "dataset_info")
+    }
 
 
 @pytest.mark.parametrize(
@@ -224,11 +300,12 @@ def test_classes_are_counted(
         assert row is not None
         counts[SPLITS[patch_index.splits[row]]].update(labels)
     _, body = read_card(open_parquet(all_stores))
-    rows = read_table(body, "id | CLC43 | BEN19 | train | test | excluded")
+    counts["read"] = sum(counts.values(), Counter())
+    rows = read_table(body, "id | CLC43 | BEN19 | train | test | excluded | read")
 
     assert [
-        [str(i), label, *(str(count[label]) for count in counts.values())]
-        for i, label in enumerate(CLC43.labels)
+        [str(i), label, *(str(count[label]) for count in counts.values()), f"{paper:,}"]
+        for i, (label, paper) in enumerate(zip(CLC43.labels, PAPER_COUNTS, strict=True))
     ] == [[*row[:2], *row[3:]] for row in rows]
     assert {*BEN19.labels, "–"} == {row[2] for row in rows}
     assert "Urban fabric" == rows[0][2]

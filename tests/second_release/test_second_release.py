@@ -209,7 +209,7 @@ def test_datasets_loads_the_parquet_store(
     )
     names = datasets.get_dataset_config_names(str(store.folder))
 
-    assert ["both-5", "both-10m", "preview"] == names
+    assert ["both-5", "both-10m", "preview", "patches"] == names
     for split, dataset in loaded.items():
         check(second, split, iter(dataset))
 

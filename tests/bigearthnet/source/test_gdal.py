@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import struct
 import sys
@@ -168,6 +169,48 @@ def test_pixels_outside_of_the_file_are_refused(offset: int) -> None:
 
     with pytest.raises(PatchError, match=r"^P/F\.tif: damaged TIFF"):
         read(tiff)
+
+
+@pytest.mark.parametrize(
+    ("tiff", "reason"),
+    [
+        (make_tiff({259: (_SHORT, (32946,))}), "IReadBlock failed"),
+        (make_tiff({277: (_SHORT, (1, 1))}), 'count for "SamplesPerPixel"'),
+        (make_tiff({273: None}), 'missing required "StripOffsets"'),
+        (make_tiff({284: (_SHORT, (77,))}), 'Bad value 77 for "PlanarConfiguration"'),
+    ],
+)
+def test_what_gdal_says_is_in_the_error_and_nowhere_else(
+    tiff: bytes,
+    reason: str,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    """The error says why, the same each time; no log, no warning, nothing printed."""
+    errors = set()
+    for _ in range(2):
+        with pytest.raises(PatchError, match=f"damaged TIFF: .*{reason}") as error:
+            read(tiff)
+        errors.add(str(error.value))
+
+    assert 1 == len(errors)
+    assert "previous exception" not in errors.pop()
+    assert [] == caplog.records
+    assert ("", "") == capfd.readouterr()
+    assert [] == list(recwarn)
+
+
+def test_a_file_that_libtiff_warns_of_is_read_silently(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Tags out of order are no error and not logged; later all is logged again."""
+    plain = make_tiff({})
+    unsorted = plain[:10] + plain[22:34] + plain[10:22] + plain[34:]
+
+    assert PIXELS.tolist() == read(unsorted)
+    logging.getLogger("rasterio._env").warning("later")
+    assert ["later"] == caplog.messages
 
 
 @pytest.mark.parametrize("nodata", [None, 77])
