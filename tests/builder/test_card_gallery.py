@@ -11,7 +11,8 @@ from PIL import Image
 
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
-from bigearthnet.store import Store, open_store
+from bigearthnet.store import Store
+from bigearthnet.store.search import open_store
 from builder.card import write_card
 from builder.card.gallery import choose_patches
 from builder.card.patches import PatchTable, read_patch_table

@@ -14,7 +14,8 @@ from bigearthnet.bigearthnet_dataset_builder import Builder
 from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.nomenclature import BEN19, CLC43, PAPER_COUNTS
 from bigearthnet.schema.configs import get_config
-from bigearthnet.store import Store, open_store
+from bigearthnet.store import Store
+from bigearthnet.store.search import open_store
 from builder.card import tables
 from builder.card.patches import count_classes, read_patch_table
 from builder.card.provenance import describe_provenance
