@@ -9,6 +9,7 @@ import random
 import struct
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,8 @@ S2 = get_config("s2", RELEASES)
 
 # The library `datasets` reads this when it is first imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+HAS_TFDS = find_spec("tensorflow_datasets") is not None
 
 # Patch id → file name → content.
 Patches = dict[str, dict[str, bytes]]
@@ -150,9 +153,13 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 def build_all(source: Path, data_dir: Path) -> Path:
-    """Builds every format of the config s2, and returns the data directory."""
+    """Builds every format of the config s2, and returns the data directory.
+
+    Without TensorFlow Datasets, as in `make recipes`, all formats but its own.
+    """
     options = BuildOptions(include_excluded=True, quiet=True, workers=1)
-    build(source, data_dir, S2, options, formats=tuple(FORMATS))
+    formats = [name for name in FORMATS if name != "tfrecord" or HAS_TFDS]
+    build(source, data_dir, S2, options, formats=formats)
     return data_dir
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bigearthnet.errors import OptionError
+from bigearthnet.loading.ending import until_exit
 from bigearthnet.reading.arrow import ArrowReader
 from bigearthnet.reading.batches import Batch, Reader, choose_columns, find_column
 from bigearthnet.schema.features import Feature
@@ -73,8 +74,9 @@ def to_tf(
     }
 
     def generate() -> Iterator[Batch]:
-        yield from reader.batches(
-            batch_size, chosen, shuffle=shuffle, seed=seed, epoch=next(epochs)
+        epoch = next(epochs)
+        return until_exit(
+            reader.batches(batch_size, chosen, shuffle=shuffle, seed=seed, epoch=epoch)
         )
 
     made = tf.data.Dataset.from_generator(generate, output_signature=signature)
