@@ -18,6 +18,8 @@ from bigearthnet.reading.batches import Batch
 # Seconds after which a generator that handed over a batch is at rest: TensorFlow's
 # buffers are full. Else it asks for the next one within milliseconds.
 _REST_S = 0.5
+# Seconds after which the program ends in any case, a read that never ends included.
+_LONGEST_S = 60
 
 _ending = threading.Event()
 
@@ -46,5 +48,8 @@ def until_exit(batches: Iterator[Batch]) -> Iterator[Batch]:
 def _end() -> None:
     """Lets every generator end, or come to rest."""
     _ending.set()
-    while any(time.monotonic() - at < _REST_S for at in [*_handed_over.values()]):
+    last = time.monotonic() + _LONGEST_S
+    while (now := time.monotonic()) < last:
+        if all(now - at >= _REST_S for at in [*_handed_over.values()]):
+            return
         time.sleep(0.01)
