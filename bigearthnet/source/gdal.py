@@ -13,9 +13,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import math
 import re
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -113,7 +115,7 @@ def read_with_gdal(
     try:
         with _open(tiff) as dataset:
             little_endian = np.dtype(dtype).newbyteorder("<")
-            pixels = _read_checked(dataset, band, dtype)
+            pixels = _read_checked(tiff, dataset, band, dtype)
             place = _find_place(dataset)
             return pixels.astype(little_endian, copy=False), place
     except ValueError as cause:
@@ -180,18 +182,49 @@ def _find_epsg(wkt: str) -> int | None:
     return epsg
 
 
-def _read_checked(dataset: DatasetReader, band: Band, dtype: str) -> npt.NDArray[Any]:
+def _read_checked(
+    tiff: bytes, dataset: DatasetReader, band: Band, dtype: str
+) -> npt.NDArray[Any]:
     kinds, shape = dataset.dtypes, dataset.shape
     if kinds != (dtype,) or shape != band.shape:
         raise ValueError(
             f"{band.name}: expected one {dtype} band of {band.shape}, got "
             f"{len(kinds)} of {'/'.join(sorted(set(kinds)))} and {shape}"
         )
+    is_deflate = dataset.profile.get("compress") == "deflate"
+    most = math.prod(dataset.block_shapes[0]) * np.dtype(dtype).itemsize
     for (row, column), _ in dataset.block_windows(1):
         # GDAL makes up pixels of blocks that a sparse file leaves out.
-        if dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", 1) is None:
+        start = dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", 1)
+        if start is None:
             raise ValueError(f"{band.name}: the file leaves out some of its pixels")
+        if is_deflate:
+            nbytes = int(dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", 1))
+            _check_deflate(tiff[int(start) : int(start) + nbytes], band, most)
     return dataset.read(1)
+
+
+def _check_deflate(block: bytes, band: Band, most: int) -> None:
+    """Checks length and checksum of a compressed block, which GDAL does not.
+
+    Args:
+        block: A strip or tile, as it is in the file.
+        band: The band, for the error.
+        most: Bytes of a whole block; the last strip has fewer.
+
+    Raises:
+        ValueError: If the block is damaged.
+    """
+    decoder = zlib.decompressobj()
+    try:
+        decoder.decompress(block, most)
+        more = decoder.decompress(decoder.unconsumed_tail, 1)  # and the checksum
+    except zlib.error as cause:
+        raise ValueError(
+            f"{band.name}: compressed pixels are damaged: {cause}"
+        ) from None
+    if more or not decoder.eof:
+        raise ValueError(f"{band.name}: compressed pixels do not end where they should")
 
 
 def _find_problem(tiff: bytes, band: Band) -> str | None:
