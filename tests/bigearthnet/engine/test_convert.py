@@ -47,7 +47,9 @@ def read_files(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in beside and path.suffix != ".txt"
+        if path.is_file()
+        and path.name not in beside
+        and path.suffix not in (".txt", ".jpg")
     }
 
 

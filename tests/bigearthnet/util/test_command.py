@@ -34,7 +34,7 @@ BENCHMARKS = [
 NO_PATHS = {
     *("countries", "formats", "labels", "mirror", "name", "only", "run", "sizes"),
     *("split", "train_split", "validation_split"),
-    *("allow", "endpoint", "revision", "stores", "to"),
+    *("allow", "endpoint", "from", "revision", "splits", "stores", "to"),
 }
 
 
