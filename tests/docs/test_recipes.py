@@ -26,7 +26,7 @@ def split_readme() -> list[str]:
     imports, *lines = first.split("train = ")
     return [
         *(
-            f"{imports}train = {line}print({take})\n"
+            f"{imports}train = {line}{take}"
             for line, take in zip(lines, TAKES, strict=True)
         ),
         f"import bigearthnet\n{second}",
@@ -35,9 +35,11 @@ def split_readme() -> list[str]:
 
 # How something is taken of each `train` of the README's first block.
 TAKES = (
-    *3 * ("next(iter(train))",),
-    "next(train.batches(4))",
-    "train.limit(1).fetchall()",
+    *2 * ("print(next(iter(train)))\n",),
+    # To its end: see the recipes.
+    "print([*train.shard(train.num_shards, index=0)][0])\n",
+    "print(next(train.batches(4)))\n",
+    "print(train.limit(1).fetchall())\n",
 )
 
 BLOCKS = find_programs((ROOT / "docs" / "recipes.md").read_text(encoding="utf-8"))
