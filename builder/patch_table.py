@@ -1,10 +1,13 @@
-"""Makes the package's table of patch facts from the official lists.
+"""Makes the package's table of patch facts from what is officially published.
 
-The lists come with the PyPI package `bigearthnet-common` (extra `[sample]`) and are
-checked against `checksums/official_lists.tsv` before anything is written.
+Those of v1.0 are lists that come with the PyPI package `bigearthnet-common` (extra
+`[sample]`), those of v2.0 two tables of Zenodo record 10891137. They are checked
+against `checksums/official_*.tsv` before anything is written.
 
 Example:
   python -m builder.patch_table --output=bigearthnet/data/patches_v1.parquet
+  python -m builder.patch_table --release=v2.0 --tables=downloads \
+      --output=bigearthnet/data/patches_v2.parquet
 """
 
 from __future__ import annotations
@@ -20,11 +23,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from absl import flags
 
-from bigearthnet.errors import ChecksumError
+from bigearthnet.errors import ChecksumError, OptionError
 from bigearthnet.release import V1, splits
 from bigearthnet.release.patch_ids import PatchId
+from bigearthnet.release.v2 import V2
 from bigearthnet.util import command
-from builder import sample
+from builder import official_tables, sample
 from builder.checksums import find_table, read_table
 
 _LISTS = "official_lists.tsv"
@@ -134,11 +138,19 @@ def write_table(table: pa.Table, output: Path) -> None:
 
 def _define_flags() -> None:
     command.define_path("output", None, "Parquet file to write.", required=True)
+    flags.DEFINE_enum("release", V1.name, [V1.name, V2.name], "Whose patches.")
+    command.define_path("tables", None, "Folder of the official tables of v2.0.")
 
 
 def _main() -> None:
-    table = make_table(read_lists())
-    output = flags.FLAGS.output
+    values = flags.FLAGS
+    if (values.tables is None) != (values.release == V1.name):
+        raise OptionError(f"tables: expected with release {V2.name}, and only then.")
+    if values.release == V1.name:
+        table = make_table(read_lists())
+    else:
+        table = official_tables.make_table(*official_tables.read_tables(values.tables))
+    output = values.output
     write_table(table, output)
     print(f"{table.num_rows} patches in {output}, {output.stat().st_size} bytes")
 

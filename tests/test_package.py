@@ -42,6 +42,7 @@ def test_the_wheel_holds_code_and_data(tmp_path: Path) -> None:
         "bigearthnet/py.typed",
         "bigearthnet/data/clc_nomenclature.csv",
         "bigearthnet/data/patches_v1.parquet",
+        "bigearthnet/data/patches_v2.parquet",
         "bigearthnet/report/page.html",
         "builder/card/loading.md",
         "builder/card/releases/v1.0.md",

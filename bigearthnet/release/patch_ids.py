@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bigearthnet.errors import PatchError
@@ -56,6 +57,34 @@ S1_IDS = IdCodec(
     "S1A_IW_GRDH_1SDV_20170613T165043_33UUP_61_39",
     "s1_prefix",
 )
+
+# Patch ids of the second release; numbers have two digits.
+S2_V2_IDS = IdCodec(
+    r"S2[AB]_MSIL2A_\d{8}T\d{6}_N\d{4}_R\d{3}_T\d\d[A-Z]{3}_\d\d_\d\d",
+    "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57",
+    "prefix",
+    digits=2,
+)
+
+# Fields that are names in other archives or releases, put together from the table.
+NAME_FIELDS: Mapping[str, IdCodec] = {
+    "s1_name": S1_IDS,
+    "s2v1_name": IdCodec(S2_PATTERN, "S2B_MSIL2A_20170924T93020_69_24", "s2v1_prefix"),
+}
+
+
+_TIME = re.compile(r"_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(?!\d)", re.A)
+
+
+def find_time(name: str) -> str:
+    """Returns the time in a name as `YYYY-MM-DD HH:MM:SS`.
+
+    Args:
+        name: A name that has one of six digits, or the prefix of one.
+    """
+    match = _TIME.search(name)
+    assert match is not None, name
+    return "{}-{}-{} {}:{}:{}".format(*match.groups())
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from bigearthnet.release.model import Release
 from bigearthnet.release.nomenclature import decode_mask
-from bigearthnet.release.patch_ids import S1_IDS, IdCodec
+from bigearthnet.release.patch_ids import NAME_FIELDS, S1_IDS, IdCodec, find_time
 from bigearthnet.release.splits import get_split, join_ids, read_table
 
 if TYPE_CHECKING:
@@ -79,6 +79,14 @@ class Names:
     def take(self, rows: npt.NDArray[np.intp]) -> pa.Array:
         """Returns the names of some rows, shape (row,), string."""
         return join_ids(self._table.take(rows), self._ids)
+
+    @functools.cached_property
+    def _times(self) -> list[str]:
+        return [find_time(prefix) for prefix in self._prefixes]
+
+    def times(self, rows: npt.NDArray[np.intp]) -> list[str]:
+        """Returns the times in the names of some rows; see `patch_ids.find_time`."""
+        return [self._times[code] for code in self._prefix_codes[rows]]
 
 
 class PatchFacts(NamedTuple):
@@ -153,6 +161,14 @@ class PatchIndex:
             for name in release.fields
             if name in table.schema.names
         }
+        fields = release.fields
+        self._name_fields = {n: ids for n, ids in NAME_FIELDS.items() if n in fields}
+        # Where there is JSON, it says the time; names of the first release do not.
+        codecs = {"acquisition_date": release.ids, "s1_acquisition_date": S1_IDS}
+        is_told = release.archives[0].metadata_suffix is not None
+        self._time_fields = {
+            name: ids for name, ids in codecs.items() if name in fields and not is_told
+        }
 
     def __len__(self) -> int:
         return len(self.splits)
@@ -182,16 +198,20 @@ class PatchIndex:
     def facts(self, row: int) -> dict[str, int | bool | str]:
         """Returns those fields of the release that its table says of one patch."""
         facts = {name: column[row].item() for name, column in self._columns.items()}
-        if "s1_name" in self.release.fields:
-            facts["s1_name"] = self.names(S1_IDS).name(row)
+        for name, ids in self._name_fields.items():
+            facts[name] = self.names(ids).name(row)
+        for name, ids in self._time_fields.items():
+            (facts[name],) = self.names(ids).times(np.array([row]))
         return facts
 
     def describe(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> PatchDescriptions:
         """Returns all that the table says of some patches."""
         chosen = np.asarray(rows)
         fields = {name: all_[chosen].tolist() for name, all_ in self._columns.items()}
-        if "s1_name" in self.release.fields:
-            fields["s1_name"] = self.names(S1_IDS).take(chosen).to_pylist()
+        for name, ids in self._name_fields.items():
+            fields[name] = self.names(ids).take(chosen).to_pylist()
+        for name, ids in self._time_fields.items():
+            fields[name] = self.names(ids).times(chosen)
         masks = None if self.labels is None else self.labels[chosen].tolist()
         return PatchDescriptions(self.patch_ids(chosen).to_pylist(), masks, fields)
 

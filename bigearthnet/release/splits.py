@@ -3,7 +3,7 @@
 A patch's split is part of the stored bytes (shards are per split and ordered by a
 hash salted with its name): a change here is a new major version of the dataset.
 
-The facts come from the official lists (`checksums/official_lists.tsv`);
+The facts come from the official lists and tables (`checksums/official_*.tsv`);
 `python -m builder.patch_table` makes the package data from them.
 """
 
@@ -39,6 +39,8 @@ COUNTRIES = (
     "Switzerland",
 )
 
+_FLAGS = ("contains_seasonal_snow", "contains_cloud_or_shadow", "has_ben19")
+
 # Where the shuffled filtered patches are cut: 60 % and 80 % of 519,339, the paper's
 # proportions (Sumbul et al., 2019, section 4). The paper's own draw is unpublished.
 TRAIN_FRACTION = 3, 5
@@ -57,8 +59,8 @@ def load_table(release: Release, scheme: str) -> pa.Table:
 
     Returns:
         Table of columns `patch_id` (string), `split`, `season`, `country`
-        (dictionary of string), `contains_seasonal_snow`, `contains_cloud_or_shadow`,
-        `has_ben19` (bool) and `s1_name` (string).
+        (dictionary of string), `contains_seasonal_snow`, `contains_cloud_or_shadow`
+        and, in the first release, `has_ben19` (bool), and `s1_name` (string).
 
     Raises:
         OptionError: If the release has no such scheme.
@@ -73,9 +75,7 @@ def load_table(release: Release, scheme: str) -> pa.Table:
             "split": _named(split, release.splits),
             "season": _named(facts["season"].to_numpy(), SEASONS),
             "country": _named(facts["country"].to_numpy(), COUNTRIES),
-            "contains_seasonal_snow": facts["contains_seasonal_snow"],
-            "contains_cloud_or_shadow": facts["contains_cloud_or_shadow"],
-            "has_ben19": facts["has_ben19"],
+            **{name: facts[name] for name in _FLAGS if name in facts.schema.names},
             "s1_name": join_ids(facts, S1_IDS),
         }
     )

@@ -47,8 +47,14 @@ class Feature:
 # All fields that a release may have beside bands and labels.
 _FIELDS = (
     Feature("s1_name", "text", "the Sentinel-1 patch of the same place"),
+    Feature("s2v1_name", "text", "the same patch in v1.0"),
     Feature("tile_source", "text", "name of the Level-1C product"),
     Feature("acquisition_date", "text", "sensing time, YYYY-MM-DD HH:MM:SS, UTC"),
+    Feature(
+        "s1_acquisition_date",
+        "text",
+        "sensing time of the Sentinel-1 patch, YYYY-MM-DD HH:MM:SS, UTC",
+    ),
     Feature("projection", "text", "coordinate reference system, WKT"),
     Feature("epsg", "integer", "EPSG code of the projection", dtype="int32"),
     Feature("coordinates/ulx", "integer", "west edge, metres in the UTM zone"),
