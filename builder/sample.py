@@ -21,6 +21,8 @@ from bigearthnet.util import command
 
 PACKAGE = "bigearthnet-common"
 _ARCHIVE = "bigearthnet_common/BigEarthNet-S2-Example.tar.bz2"
+# Their twins of Sentinel-1.
+S1_ARCHIVE = "bigearthnet_common/BigEarthNet-S1-Example.tar.bz2"
 FOLDER = "BigEarthNet-S2-Example"
 
 

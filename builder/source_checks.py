@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from bigearthnet.release.nomenclature import Nomenclature
 from bigearthnet.schema.examples import Example, assemble, get_make_example
 from bigearthnet.source import open_source
 from bigearthnet.source.gdal import explain, quiet_gdal
+from bigearthnet.source.georeference import Georeference
 from bigearthnet.source.patch import Patch, RawPatch, decode_patch
 from bigearthnet.store import QUARANTINE
 from bigearthnet.store.quarantine import read_quarantine
@@ -21,6 +23,9 @@ from bigearthnet.util.progress import Progress
 from builder.findings import Finding, Skipped
 from builder.records import RecordIndex
 from builder.stored import compare_examples
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
 
 # Raw patch, its archive, and the nomenclature of its labels → patch.
 Decode = Callable[[RawPatch, Archive, Nomenclature], Patch]
@@ -130,7 +135,7 @@ def decode_with_rasterio(
 
 def _read_with_rasterio(
     tiff: bytes, band: Band, dtype: str, patch_id: str, file: str
-) -> tuple[bytes, None]:
+) -> tuple[bytes, Georeference | None]:
     from rasterio.errors import RasterioError
     from rasterio.io import MemoryFile
 
@@ -143,8 +148,17 @@ def _read_with_rasterio(
             kinds, shape = dataset.dtypes, dataset.shape
             if kinds == (dtype,) and shape == band.shape:
                 little_endian = np.dtype(dtype).newbyteorder("<")
-                return dataset.read(1).astype(little_endian).tobytes(), None
+                pixels = dataset.read(1).astype(little_endian).tobytes()
+                return pixels, _find_place(dataset)
             problem = f"expected {dtype} of {band.shape}, got {kinds} of {shape}"
     except RasterioError as cause:
         problem = f"rasterio cannot read it ({explain(cause)})"
     raise PatchError(problem, patch_id=patch_id, file=file)
+
+
+def _find_place(dataset: DatasetReader) -> Georeference | None:
+    """Returns where a band lies, as rasterio says it."""
+    if dataset.transform.is_identity or dataset.crs is None:
+        return None
+    left, bottom, right, top = dataset.bounds
+    return Georeference(dataset.crs.to_epsg(), left, top, right, bottom)

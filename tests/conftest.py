@@ -25,7 +25,7 @@ from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.examples import Example, assemble, get_make_example
 from bigearthnet.source.patch import RawPatch, decode_patch
 from builder.build import build
-from builder.sample import write_sample
+from builder.sample import S1_ARCHIVE, package_file, write_sample
 from builder.synthesize import write_archive as write_synthetic
 from tests.hub import Hub
 
@@ -71,6 +71,18 @@ def sample_patches(sample_folder: Path) -> Patches:
         folder.name: {f.name: f.read_bytes() for f in sorted(folder.iterdir())}
         for folder in sorted(sample_folder.iterdir())
     }
+
+
+@pytest.fixture(scope="session")
+def s1_patches() -> Patches:
+    """The files of their six real twins of Sentinel-1."""
+    patches: Patches = {}
+    with tarfile.open(package_file(S1_ARCHIVE)) as archive:
+        for member in archive.getmembers():
+            if (file := archive.extractfile(member)) is not None:
+                _, patch_id, name = member.name.split("/")
+                patches.setdefault(patch_id, {})[name] = file.read()
+    return patches
 
 
 @pytest.fixture(scope="session")

@@ -120,7 +120,8 @@ def _fill_spools(
         index = SpoolIndex(len(patches))
         found = load_spooled(work, index, source.archive.name)
         if found is None:
-            found = fill_spool(job, number, work, index, patches, wanted, bad)
+            first = indices[0] if indices else None
+            found = fill_spool(job, number, work, index, patches, wanted, bad, first)
         indices.append(index)
         spooled.append(found)
         bad += found.quarantine

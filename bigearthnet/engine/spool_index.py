@@ -8,18 +8,24 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.release.nomenclature import encode_mask
+from bigearthnet.source.georeference import Georeference
 
 _NOT_READ, _NOT_STORED, _STORED = 0, 1, 2
 
+# A place where no patch lies.
+_NOWHERE = Georeference(None, 0, 0, 0, 0)
+
 # One row of the index, written as a struct and read as an array: ten times as fast as
 # setting numpy fields.
-_READ = struct.Struct("<B?Q")
+_READ = struct.Struct("<B?QH4d")
 _PLACE = struct.Struct("<HIQ16s")
 _ENTRY_DTYPE = np.dtype(
     [
         ("state", "u1"),
         ("synthetic", "?"),
         ("labels", "<u8"),
+        ("epsg", "<u2"),
+        ("corners", "<f8", 4),
         ("bucket", "<u2"),
         ("nbytes", "<u4"),
         ("offset", "<u8"),
@@ -69,11 +75,24 @@ class SpoolIndex:
         return self._entries["labels"]
 
     def add_read(
-        self, row: int, labels: tuple[int, ...] = (), is_synthetic: bool = False
+        self,
+        row: int,
+        labels: tuple[int, ...] = (),
+        is_synthetic: bool = False,
+        place: Georeference | None = None,
     ) -> None:
         """Records that a patch was read."""
-        mask = encode_mask(labels)
-        _READ.pack_into(self._buffer, row * _NBYTES, _NOT_STORED, is_synthetic, mask)
+        mask, start = encode_mask(labels), row * _NBYTES
+        epsg, *corners = place or _NOWHERE
+        _READ.pack_into(
+            self._buffer, start, _NOT_STORED, is_synthetic, mask, epsg or 0, *corners
+        )
+
+    def place(self, row: int) -> Georeference | None:
+        """Returns where a patch that was read lies; None if it does not say it."""
+        _, _, _, epsg, *corners = _READ.unpack_from(self._buffer, row * _NBYTES)
+        place = Georeference(epsg or None, *corners)
+        return None if place == _NOWHERE else place
 
     def add_record(
         self, row: int, key: bytes, bucket: int, offset: int, nbytes: int

@@ -15,11 +15,13 @@ from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.spooled import SpooledSource, save_spooled
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import ArchiveError, ChecksumError, PatchError
+from bigearthnet.release import Archive
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.release.splits import COUNTRIES
 from bigearthnet.source import Source, open_source
 from bigearthnet.source.metadata import SYNTHETIC
-from bigearthnet.source.patch import PlaceCounts, decode_patch
+from bigearthnet.source.pairing import check_pair
+from bigearthnet.source.patch import Patch, PlaceCounts, RawPatch, decode_patch
 from bigearthnet.store.quarantine import BadPatch, Quarantine
 from bigearthnet.util.progress import Progress
 
@@ -32,6 +34,7 @@ def fill_spool(
     patches: PatchIndex,
     wanted: npt.NDArray[np.bool_],
     bad: Sequence[BadPatch],
+    first: SpoolIndex | None,
 ) -> SpooledSource:
     """Reads a source to its end; errors as in `pipeline.encode`.
 
@@ -44,6 +47,7 @@ def fill_spool(
         patches: The release's patches in the wanted split scheme.
         wanted: True for each row of the table that is to be stored, shape (patch,).
         bad: What was set aside of earlier sources.
+        first: The index of the first source; None if it is read.
     """
     source, options = job.sources[number], job.options
     quarantine = None
@@ -56,7 +60,7 @@ def fill_spool(
         disk.check_space(
             opened, work.folder, job, job.config.archives[number:], int(wanted.sum())
         )
-        places = spool_patches(opened, writer, wanted, options, quarantine, number == 0)
+        places = spool_patches(opened, writer, wanted, options, quarantine, first)
         found = () if quarantine is None else tuple(quarantine.patches)
         _check_source(opened, source, int(index.read.sum()) + len(found))
         writer.sync()
@@ -69,7 +73,7 @@ def spool_patches(
     wanted: npt.NDArray[np.bool_],
     options: BuildOptions,
     quarantine: Quarantine | None = None,
-    is_first: bool = True,
+    first: SpoolIndex | None = None,
 ) -> PlaceCounts:
     """Reads and checks every patch, and spools those to be stored.
 
@@ -79,18 +83,20 @@ def spool_patches(
         wanted: True for each row of the table that is to be stored, shape (patch,).
         options: How many patches to store, and whether to show progress.
         quarantine: Takes the bad patches; None to end with the first.
-        is_first: Whether the source says which patches there are. Of another one, all
-            that are wanted must be there, and others are left alone, good or bad.
+        first: What the first source holds, which says which patches there are, and
+            where they lie; None if this one is it. Of another one, all that are wanted
+            must be there, and others are left alone, good or bad.
 
     Returns:
         How well the good patches agree about where they lie.
 
     Raises:
         ArchiveError: If the source cannot be read to its end.
-        PatchError: If a patch is damaged, missing or not part of the release.
+        PatchError: If a patch is damaged, missing or not part of the release, or
+            belongs to another one.
         QuarantineError: If there are too many of them to be set aside.
     """
-    index, patches = writer.index, writer.patches
+    index, patches, is_first = writer.index, writer.patches, first is None
     limit = options.limit if is_first else None
     aside: set[int] = set()
 
@@ -115,12 +121,18 @@ def spool_patches(
             if not is_first and not wanted[raw.row]:
                 continue
             try:
-                patch = decode_patch(raw, source.archive, nomenclature)
+                patch = _check_pair(
+                    raw,
+                    decode_patch(raw, source.archive, nomenclature),
+                    source.archive,
+                    patches,
+                    first,
+                )
             except PatchError as error:
                 set_aside(error, raw.row, raw.offset)
                 continue
             is_synthetic = SYNTHETIC in str(patch.fields.get("tile_source"))
-            index.add_read(raw.row, patch.labels, is_synthetic)
+            index.add_read(raw.row, patch.labels, is_synthetic, patch.place)
             places.add(patch)
             if wanted[raw.row]:
                 writer.append(raw.row, patch)
@@ -132,6 +144,19 @@ def spool_patches(
             if row not in aside:
                 set_aside(_lacking(source, patches, row), row, None)
     return places
+
+
+def _check_pair(
+    raw: RawPatch,
+    patch: Patch,
+    archive: Archive,
+    patches: PatchIndex,
+    first: SpoolIndex | None,
+) -> Patch:
+    """Compares a patch with the table, and with the first source; see `check_pair`."""
+    labels = None if patches.labels is None else int(patches.labels[raw.row])
+    place = None if first is None else first.place(raw.row)
+    return check_pair(raw.name, patch, archive, labels, place)
 
 
 def _lacking(source: Source, patches: PatchIndex, row: int) -> PatchError:

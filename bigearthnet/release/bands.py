@@ -52,10 +52,13 @@ class BandGroup:
     Attributes:
         name: Name of the stored feature, for example `bands_10m`.
         bands: The bands, in ascending wavelength.
-        dtype: NumPy name of the pixels' type, as published.
+        dtype: NumPy name of the pixels' type.
         unit: What a pixel says, for people.
         is_map: Whether pixels are class ids: these have no mean, and are no part of
             an image.
+        codes: Of a map that is published in uint16 codes of land cover: each code, and
+            the class id of CLC43, or what stands for none, that is stored in its place.
+            No other code is taken. Empty if pixels are stored as published.
     """
 
     name: str
@@ -63,6 +66,12 @@ class BandGroup:
     dtype: str = "uint16"
     unit: str = "Level-2A digital numbers, reflectance = DN / 10000"
     is_map: bool = False
+    codes: tuple[tuple[int, int], ...] = ()
+
+    @functools.cached_property
+    def file_dtype(self) -> str:
+        """NumPy name of the type that pixels have in the published files."""
+        return "uint16" if self.codes else self.dtype
 
     @property
     def size_px(self) -> int:

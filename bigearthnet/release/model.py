@@ -45,6 +45,8 @@ class Archive:
         ids: How patches are named in it.
         groups: The bands it holds: each a file `<id>_<band>.tif`.
         metadata_suffix: What the name of the patch's JSON ends in; None without JSON.
+        has_place: Whether the bands alone say where a patch lies: each must, and it is
+            stored.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Archive:
     ids: IdCodec
     groups: tuple[BandGroup, ...]
     metadata_suffix: str | None
+    has_place: bool = False
 
     def band_file(self, name: str, band: Band) -> str:
         """Returns the name of the file that holds a band of a patch."""

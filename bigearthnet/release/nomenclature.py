@@ -115,6 +115,14 @@ BEN19 = Nomenclature("ben19", _unique(row["ben19_label"] for row in _TABLE))
 CLC_LEVEL2 = Nomenclature("clc_level2", _unique(row["level2_label"] for row in _TABLE))
 CLC_LEVEL1 = Nomenclature("clc_level1", _unique(row["level1_label"] for row in _TABLE))
 
+# Codes of the reference maps of v2.0 → class id of CLC43. Glaciers (335) are in none of
+# the vocabularies; 999 are pixels without a label, and 255 what programs ignore.
+MAP_CODES = (
+    *((int(row["clc_code"]), int(row["index"])) for row in _TABLE),
+    (335, len(CLC43)),
+    (999, 255),
+)
+
 # Patches of the whole archive with each class of CLC43 (Sumbul et al., 2019, Table 2).
 PAPER_COUNTS = tuple(int(row["paper_table2_count"]) for row in _TABLE)
 

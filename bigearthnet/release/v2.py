@@ -12,7 +12,7 @@ import dataclasses
 
 from bigearthnet.release.bands import GROUPS, RGB, Band, BandGroup
 from bigearthnet.release.model import Archive, Choice, Digest, LabelSet, Release
-from bigearthnet.release.nomenclature import BEN19
+from bigearthnet.release.nomenclature import BEN19, MAP_CODES
 from bigearthnet.release.patch_ids import S1_IDS, S2_V2_IDS
 
 _RECORD = "https://zenodo.org/records/10891137/files"
@@ -31,6 +31,7 @@ _MAP = BandGroup(
     dtype="uint8",
     unit="class ids of CLC43, 43 for glaciers (CLC 335), 255 for unlabelled pixels",
     is_map=True,
+    codes=MAP_CODES,
 )
 
 # No checksum but the MD5 is published; sizes are those of the downloads. All files of a
@@ -46,6 +47,7 @@ _S2 = Archive(
     ids=S2_V2_IDS,
     groups=GROUPS,
     metadata_suffix=None,
+    has_place=True,
 )
 _S1 = dataclasses.replace(
     _S2,

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.errors import PatchError
 from bigearthnet.release import Archive
 from bigearthnet.release.bands import Band
 from bigearthnet.release.nomenclature import Nomenclature
 from bigearthnet.source.georeference import Georeference
 from bigearthnet.source.geotiff import read_band
+from bigearthnet.source.maps import translate_maps
 from bigearthnet.source.metadata import parse_metadata
+from bigearthnet.source.placement import (
+    check_places,
+    find_place,
+    make_place_fields,
+)
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,13 @@ class Patch:
     Attributes:
         pixels: Pieces that make up the pixels of all bands, little-endian: the groups
             of the archive one after another, each (band, y, x).
-        labels: Ascending class ids of the release's nomenclature; empty if the archive
-            has no JSON.
-        fields: The other content of the JSON, by name of the field.
-        shift_m: How far its bands lie from where its JSON says, or, without one, from
-            its first band, in metres: less than a pixel.
+        labels: Ascending class ids of the release's nomenclature, of its JSON or its
+            map; empty if the archive has neither.
+        fields: The other content of the JSON, by name of the field; without one, where
+            the patch lies, if it is stored.
+        place: Where its JSON, or else its first band, says that it lies; None if
+            neither does.
+        shift_m: How far its bands lie from there, in metres: less than a pixel.
         num_unplaced: How many of its bands do not say where they lie.
     """
 
@@ -56,6 +63,7 @@ class Patch:
     labels: tuple[int, ...] = ()
     fields: Mapping[str, str | int] = field(default_factory=dict)
     # Found while decoding, and no part of what is stored.
+    place: Georeference | None = field(default=None, compare=False)
     shift_m: float = field(default=0.0, compare=False)
     num_unplaced: int = field(default=0, compare=False)
 
@@ -135,10 +143,11 @@ def decode_patch(
 
     Raises:
         PatchError: If a band or the JSON is damaged, or not what the release holds, or
-            a band lies elsewhere than the JSON, or the first band, says.
+            a band lies elsewhere than the JSON, or the first band, says, or does not
+            say it where it must.
     """
     bands = [
-        read(raw.files[name], band, group.dtype, raw.name, name)
+        read(raw.files[name], band, group.file_dtype, raw.name, name)
         for group in archive.groups
         for band in group.bands
         for name in [archive.band_file(raw.name, band)]
@@ -147,59 +156,15 @@ def decode_patch(
     places = [place for _, place in bands]
     unplaced = places.count(None)
     file = archive.metadata_file(raw.name)
-    if file is None:
-        shift = _check_places(raw.name, archive, places, None)
-        return Patch(pixels, shift_m=shift, num_unplaced=unplaced)
-    labels, fields = parse_metadata(
-        raw.files[file], patch_id=raw.name, file=file, nomenclature=nomenclature
-    )
-    shift = _check_places(raw.name, archive, places, fields)
-    return Patch(pixels, labels, fields, shift, unplaced)
-
-
-# The fields of a JSON that are a Georeference, in its order.
-_PLACE_FIELDS = (
-    "epsg",
-    *(f"coordinates/{corner}" for corner in ("ulx", "uly", "lrx", "lry")),
-)
-
-
-def _check_places(
-    name: str,
-    archive: Archive,
-    places: Sequence[Georeference | None],
-    fields: Mapping[str, Any] | None,
-) -> float:
-    """Checks that all bands lie at one place; returns how far they are apart.
-
-    Args:
-        name: What the archive calls the patch.
-        archive: The archive.
-        places: Where each band lies, in the order of its files.
-        fields: The content of the JSON; None if the archive has none.
-
-    Returns:
-        The farthest, in metres.
-
-    Raises:
-        PatchError: If a band is a pixel of the finest band away, or more.
-    """
-    expected, said_by, shift = None, "the first band says", 0.0
-    if fields is not None:
-        expected = Georeference(*[fields[name] for name in _PLACE_FIELDS])
-        said_by = "the JSON says"
-    for number, place in enumerate(places):
-        expected = expected or place
-        if expected is None or place is None or place == expected:
-            continue
-        distance = place.distance(expected)
-        if distance >= archive.resolution_m:
-            raise PatchError(
-                f"the band lies elsewhere than {said_by}: expected {expected}, got "
-                f"{place}. One of them belongs to another patch: extract or download "
-                "the patch again.",
-                patch_id=name,
-                file=archive.file_names(name)[number],
-            )
-        shift = max(shift, distance)
-    return shift
+    if file is not None:
+        labels, fields = parse_metadata(
+            raw.files[file], patch_id=raw.name, file=file, nomenclature=nomenclature
+        )
+        place = find_place(fields)
+        shift = check_places(raw.name, archive, places, place, "the JSON says")
+        return Patch(pixels, labels, fields, place, shift, unplaced)
+    first = next((place for place in places if place is not None), None)
+    shift = check_places(raw.name, archive, places, first, "the first band says")
+    stored = make_place_fields(raw.name, archive, places) if archive.has_place else {}
+    pixels, labels = translate_maps(raw.name, archive, pixels, nomenclature)
+    return Patch(pixels, labels, stored, first, shift, unplaced)

@@ -21,6 +21,7 @@ from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.release.patch_ids import PatchId
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.source import geotiff as source_geotiff
+from bigearthnet.source.layout import find_layout
 from bigearthnet.source.metadata import parse_metadata
 from builder import sample, synthesize
 from builder.synthesis import files, geotiff
@@ -112,9 +113,7 @@ def test_tiff_has_the_pixels_place_and_layout_of_the_real_one(tmp_path: Path) ->
                 assert expected.profile == found.profile
                 assert expected.tags() == found.tags()
             begin = made[: source_geotiff._STRUCTURE_NBYTES]
-            layout = source_geotiff._find_layout(
-                begin, len(made), band.size_px, "uint16"
-            )
+            layout = find_layout(begin, len(made), band.size_px, "uint16")
             assert layout is not None
             assert (len(made) - pixels.nbytes, len(made)) == layout[:2]
             assert layout.geo_tags is not None

@@ -13,6 +13,7 @@ from bigearthnet.engine.spool import SpoolWriter
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.release import V1
 from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.source.georeference import Georeference
 from bigearthnet.source.patch import Patch, RawPatch, decode_patch
 
 ARCHIVE = V1.archive("s2")
@@ -134,6 +135,20 @@ def test_the_index_tells_states_apart() -> None:
     assert [1, 0] == index.sort(np.array([0, 1])).tolist()
     assert [1 + 2**42, 2 + 2**42, 4 + 2**42, 0] == index.labels.tolist()
     assert [(1, 40, 30), (3, 20, 10)] == index.locate(np.array([1, 0])).tolist()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [None, Georeference(32634, 499_980, 7_046_040.5, 501_180, 7_044_840.5)],
+)
+def test_the_index_keeps_where_patches_lie(place: Georeference | None) -> None:
+    """A place comes back as it was, from what is kept of an index, too."""
+    index, again = SpoolIndex(2), SpoolIndex(2)
+    index.add_read(1, (3,), place=place)
+    index.add_record(1, bytes(16), 0, 0, 1)
+    again.load(index.dump())
+
+    assert [place, place] == [index.place(1), again.place(1)]
 
 
 def test_the_index_locates_beyond_32_bits() -> None:

@@ -13,6 +13,7 @@ from bigearthnet.release import V1
 from bigearthnet.release.bands import BANDS, BY_NAME, Band
 from bigearthnet.source import geotiff
 from bigearthnet.source.georeference import Georeference
+from bigearthnet.source.layout import find_layout
 
 Patches = dict[str, dict[str, bytes]]
 
@@ -65,7 +66,7 @@ def test_real_bands_lie_where_rasterio_says(sample_patches: Patches) -> None:
     for patch_id, files in sample_patches.items():
         for band in BANDS:
             tiff = files[ARCHIVE.band_file(patch_id, band)]
-            layout = geotiff._find_layout(tiff, len(tiff), band.size_px, "uint16")
+            layout = find_layout(tiff, len(tiff), band.size_px, "uint16")
 
             assert layout is not None
             assert layout.geo_tags is not None
