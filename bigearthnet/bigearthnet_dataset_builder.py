@@ -31,7 +31,7 @@ from bigearthnet.engine.pipeline import run
 from bigearthnet.engine.places import check_places
 from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import OptionError
-from bigearthnet.release import V1, Release
+from bigearthnet.release import RELEASES, Release
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.schema.examples import assemble, get_make_example
@@ -64,10 +64,10 @@ class Builder(  # type: ignore[call-arg]
 ):
     """BigEarthNet as `tfds.load("bigearthnet/<config>")`; see `README.md` beside.
 
-    A class derived from it builds the release that it sets as RELEASE.
+    A class derived from it builds the releases that it sets as RELEASES.
     """
 
-    RELEASE: Release = V1
+    RELEASES: tuple[Release, ...] = RELEASES
     RELEASE_NOTES = {  # noqa: RUF012 - the name and type are TFDS's
         "2.0.0": "All 12 bands as uint16 at native resolution, official splits."
     }
@@ -76,7 +76,7 @@ class Builder(  # type: ignore[call-arg]
         """Tells TFDS name, texts and configurations; it must not register the class."""
         cls.name, cls.pkg_dir_path = Builder.name, Builder._get_pkg_dir_path()
         super().__init_subclass__(**{**options, "skip_registration": True})
-        _describe_release(cls)
+        _describe_releases(cls)
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Builder(  # type: ignore[call-arg]
     @property
     def config(self) -> Config:
         """The configuration that is built."""
-        return get_config(self.builder_config.name, [self.RELEASE])
+        return get_config(self.builder_config.name, self.RELEASES)
 
     def _info(self) -> tfds.core.DatasetInfo:
         info = self.dataset_info_from_configs(
@@ -138,7 +138,7 @@ class Builder(  # type: ignore[call-arg]
         job = Job(self.config, sources, ("tfrecord",), BuildOptions(), origin)
         output = Path(self.data_dir)
         with open_workspace(self._workspace, identify_build(job)) as work:
-            version = self.RELEASE.data_version
+            version = job.config.release.data_version
             remove_leftovers(output.with_name(version), keep=output)
             result = run(job, work)
             link_files(work.output("tfrecord"), output)
@@ -152,7 +152,7 @@ class Builder(  # type: ignore[call-arg]
                 package has.
         """
         if (Path(self.data_dir) / MANIFEST).is_file():
-            read_store(Path(self.data_dir), [self.RELEASE])
+            read_store(Path(self.data_dir), self.RELEASES)
         return super().as_dataset(*args, **options)
 
     @property
@@ -192,7 +192,7 @@ class Builder(  # type: ignore[call-arg]
                 config = dataclasses.replace(config, manual_dir=manual)
             self._check_folders(download_dir, config)
         elif self._source is not None:
-            prepared = read_store(Path(self.data_dir), [self.RELEASE])
+            prepared = read_store(Path(self.data_dir), self.RELEASES)
             check_same_patches(prepared, open_origin(self._source, self.config))
         super().download_and_prepare(
             download_dir=download_dir, download_config=config, **options
@@ -262,7 +262,7 @@ class Builder(  # type: ignore[call-arg]
 
     def _make_source(self, found: Found) -> JobSource:
         """Makes a source of an archive, which is downloaded if it is not there."""
-        archive, count = found.archive, self.RELEASE.num_patches
+        archive, count = found.archive, self.config.release.num_patches
         if text := describe_found(found, count, self._root, self.config.name):
             print(f"bigearthnet: {text}", file=sys.stderr)
         if not found.is_here:
@@ -278,7 +278,7 @@ class Builder(  # type: ignore[call-arg]
         sources = self._find_sources(dl_manager)
         return {
             split: self._generate_examples(sources, split)
-            for split in self.RELEASE.kept_splits
+            for split in self.config.release.kept_splits
         }
 
     def _generate_examples(
@@ -288,7 +288,7 @@ class Builder(  # type: ignore[call-arg]
 
         What the sources after the first one hold of a split is kept in memory.
         """
-        patches = load_index(self.RELEASE, self.config.choice.scheme)
+        patches = load_index(self.config.release, self.config.choice.scheme)
         make_example = get_make_example(self.config, self.config.schema)
         first, *others = sources
         parts = [(source.archive, dict(self._read(source, split))) for source in others]
@@ -303,25 +303,26 @@ class Builder(  # type: ignore[call-arg]
 
     def _read(self, source: JobSource, split: str) -> Iterator[tuple[int, Patch]]:
         """Yields row and content of every patch of a split that a source holds."""
-        patches = load_index(self.RELEASE, self.config.choice.scheme)
-        nomenclature = self.RELEASE.nomenclature
+        patches = load_index(self.config.release, self.config.choice.scheme)
+        nomenclature = self.config.release.nomenclature
         with open_source(source.path, source.archive) as opened:
             for raw in opened.patches(patches):
                 if patches.split(raw.row) == split:
                     yield raw.row, decode_patch(raw, source.archive, nomenclature)
 
 
-def _describe_release(builder: type[Builder]) -> None:
+def _describe_releases(builder: type[Builder]) -> None:
     """Sets those attributes of a builder that TFDS reads from its class."""
-    release = builder.RELEASE
-    builder.VERSION = tfds.core.Version(release.data_version)
+    first = builder.RELEASES[0]
+    builder.VERSION = tfds.core.Version(first.data_version)
     builder.BUILDER_CONFIGS = [
-        tfds.core.BuilderConfig(name=name, description=config.choice.description)
-        for name, config in list_configs([release]).items()
+        _describe_config(config, has_own_version=config.release != first)
+        for config in list_configs(builder.RELEASES).values()
     ]
-    builder.DEFAULT_BUILDER_CONFIG_NAME = release.choices[0].name
-    names = ", ".join(archive.filenames[0] for archive in release.archives)
-    folders = ", ".join(archive.folder for archive in release.archives)
+    builder.DEFAULT_BUILDER_CONFIG_NAME = first.choices[0].name
+    archives = [archive for release in builder.RELEASES for archive in release.archives]
+    names = ", ".join(archive.filenames[0] for archive in archives)
+    folders = ", ".join(archive.folder for archive in archives)
     builder.MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "Nothing is needed: the archive is downloaded. To use a copy that you have, "
         f"put {names}, a .tar or .tar.zst of the same content under any name, or the "
@@ -329,4 +330,12 @@ def _describe_release(builder: type[Builder]) -> None:
     )
 
 
-_describe_release(Builder)
+def _describe_config(config: Config, has_own_version: bool) -> tfds.core.BuilderConfig:
+    version, text = config.release.data_version, config.choice.description
+    own = {"version": tfds.core.Version(version), "release_notes": {version: text}}
+    return tfds.core.BuilderConfig(
+        name=config.name, description=text, **(own if has_own_version else {})
+    )
+
+
+_describe_releases(Builder)

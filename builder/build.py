@@ -65,12 +65,25 @@ def find_targets(
         if form.has_columns and not config.columns:
             raise OptionError(
                 f"the config {config.name} cannot be built as {name}: expected "
-                "tfrecord. The 8-bit pictures of the config s2 are its column preview."
+                f"tfrecord. {_suggest_tables(config)}"
             )
         targets[name] = form.store_folder(data_dir, config)
     if not targets:
         raise OptionError(f"no format: expected some of {', '.join(FORMATS)}.")
     return targets
+
+
+def _suggest_tables(config: Config) -> str:
+    """Returns which tables hold what a configuration without tables does."""
+    release, wanted = config.release, set(config.choice.archives)
+    names = [
+        name
+        for name, other in list_configs([release]).items()
+        if other.columns and wanted & set(other.choice.archives)
+    ]
+    if config.choice.is_rgb:
+        return f"The 8-bit pictures of the config {names[0]} are its column preview."
+    return f"The configs {' and '.join(names)} have what it holds as tables."
 
 
 def patches_file(data_dir: Path, config: Config) -> Path:
@@ -174,7 +187,7 @@ def _complete_store(
         from bigearthnet.bigearthnet_dataset_builder import Builder
         from bigearthnet.tfds_support import set_splits
 
-        fields = {"RELEASE": release, "__module__": Builder.__module__}
+        fields = {"RELEASES": (release,), "__module__": Builder.__module__}
         builder = type("Builder", (Builder,), fields)
         info = builder(data_dir=data_dir, config=result.config.name).info
         info.download_size = 0  # of this build, as TFDS has it

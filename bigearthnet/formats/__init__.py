@@ -111,7 +111,7 @@ def get_format(name: str) -> Format:
 def tables_suffix(config: Config) -> str:
     """Returns what the folders of a configuration's tables end in.
 
-    Configurations of one release and split scheme share these folders, and the table of
+    Configurations of one suffix and split scheme share these folders, and the table of
     patches; only one of each has columns.
     """
-    return f"{config.release.suffix}{scheme_suffix(config.choice.scheme)}"
+    return f"{config.choice.suffix}{scheme_suffix(config.choice.scheme)}"

@@ -116,6 +116,10 @@ class Choice:
         archives: Names of the archives it takes; the first says which patches it has.
         description: One sentence for people.
         is_rgb: Whether it stores 8-bit pictures in place of bands, and no tables.
+        suffix: What folders of its tables, and the table of its patches, end in before
+            the split scheme; "" for the first release.
+        has_tables: Whether it can be stored as tables. One configuration of each suffix
+            and split scheme can be, since they share a folder.
     """
 
     base: str
@@ -123,6 +127,8 @@ class Choice:
     archives: tuple[str, ...]
     description: str
     is_rgb: bool = False
+    suffix: str = ""
+    has_tables: bool = True
 
     @property
     def name(self) -> str:
@@ -143,7 +149,6 @@ class Release:
         name: Short name, for example `v1.0`.
         data_version: Version of the data that is made of it: a new major version when
             existing examples change.
-        suffix: What folders of its tables end in; "" for the first release.
         num_patches: Patches of the release.
         archives: Its published archives; the ids of the first are the patch ids.
         table: The facts of every patch id: a file of the package data, or the absolute
@@ -162,7 +167,6 @@ class Release:
 
     name: str
     data_version: str
-    suffix: str
     num_patches: int
     archives: tuple[Archive, ...]
     table: str

@@ -28,7 +28,6 @@ V1 = Release(
     name="v1.0",
     # Begins with 2 so that nobody takes it for TFDS's built-in 1.0.0.
     data_version="2.0.0",
-    suffix="",
     num_patches=590_326,
     archives=(_S2,),
     table="patches_v1.parquet",

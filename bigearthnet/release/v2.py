@@ -78,7 +78,6 @@ _EXCLUDED = tuple(f"excluded_{split}" for split in _SPLITS)
 V2 = Release(
     name="v2.0",
     data_version="1.0.0",
-    suffix="-v2",
     num_patches=549_488,
     archives=(_S2, _S1, _MAPS),
     table="patches_v2.parquet",
@@ -107,12 +106,14 @@ V2 = Release(
             ("s2", "maps"),
             "v2.0 (reBEN): 12 Sentinel-2 bands at native resolution and the reference "
             "map, official splits.",
+            suffix="-v2-s2",
         ),
         Choice(
             "v2-s1",
             "official",
             ("s1",),
             "v2.0 (reBEN): Sentinel-1 backscatter, VV and VH, official splits.",
+            suffix="-v2-s1",
         ),
         Choice(
             "v2-s1s2",
@@ -120,6 +121,8 @@ V2 = Release(
             ("s2", "s1", "maps"),
             "v2.0 (reBEN): Sentinel-2, Sentinel-1 and the reference map, official "
             "splits.",
+            suffix="-v2-s1s2",
+            has_tables=False,
         ),
         Choice(
             "v2-s2-rgb",
@@ -127,6 +130,7 @@ V2 = Release(
             ("s2",),
             "v2.0 (reBEN): 8-bit RGB images (B04, B03, B02), official splits.",
             is_rgb=True,
+            suffix="-v2-s2",
         ),
     ),
 )

@@ -58,7 +58,7 @@ class Config:
     @functools.cached_property
     def columns(self) -> tuple[Feature, ...]:
         """The features of the stores that are tables; empty if there are none."""
-        if self.choice.is_rgb:
+        if self.choice.is_rgb or not self.choice.has_tables:
             return ()
         return make_columns(self.release, self.groups)
 

@@ -52,7 +52,7 @@ class SampleBuilder(Builder, skip_registration=True):  # type: ignore[call-arg]
     """Ours, of a release that has the six patches of the sample."""
 
     name = "bigearthnet"
-    RELEASE = dataclasses.replace(V1, num_patches=6)
+    RELEASES = (dataclasses.replace(V1, num_patches=6),)
 
 
 class PlainBuilder(SampleBuilder, skip_registration=True):  # type: ignore[call-arg]
@@ -177,7 +177,7 @@ def with_release(archive: Path, **changes: Any) -> type[Builder]:
 
     class ReleaseBuilder(Builder, skip_registration=True):  # type: ignore[call-arg]
         name = "bigearthnet"
-        RELEASE: Release = release
+        RELEASES: tuple[Release, ...] = (release,)
 
     return ReleaseBuilder
 
@@ -567,7 +567,7 @@ def test_what_a_build_of_the_command_set_aside_is_not_left_out_silently(
     cls = with_release(archive)
     put_into_manual(archive, tmp_path / "data")
     source = tmp_path / "data" / "downloads" / "manual" / archive.name
-    config = list_configs([cls.RELEASE])["s2"]
+    config = list_configs(cls.RELEASES)["s2"]
     with pytest.MonkeyPatch.context() as context:
         interrupt(context, _WRITE, 1)
         options = BuildOptions(quiet=True, workers=1, max_bad=1)

@@ -41,7 +41,7 @@ class OfficialSplitsTest(tfds.testing.DatasetBuilderTestCase):
             nbytes=archive.stat().st_size,
         )
         release = dataclasses.replace(V1, archives=(small,), num_patches=6)
-        cls._release = mock.patch.object(Builder, "RELEASE", release)
+        cls._release = mock.patch.object(Builder, "RELEASES", (release,))
         cls._release.start()
         super().setUpClass()
 

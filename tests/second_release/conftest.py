@@ -214,7 +214,6 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> SecondRelease:
     release = Release(
         name="made-up",
         data_version="1.0.0",
-        suffix="-made-up",
         num_patches=len(PATCHES),
         archives=tuple(archives),
         table=str(write_table(folder / "table.parquet")),
@@ -225,8 +224,21 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> SecondRelease:
         fields=("country", "season"),
         rgb=("B04", "B03", "B02"),
         choices=(
-            Choice("both", "official", ("optical", "radar"), "Optical and radar."),
-            Choice("picture", "official", ("optical",), "Pictures.", is_rgb=True),
+            Choice(
+                "both",
+                "official",
+                ("optical", "radar"),
+                "Optical and radar.",
+                suffix="-made-up",
+            ),
+            Choice(
+                "picture",
+                "official",
+                ("optical",),
+                "Pictures.",
+                is_rgb=True,
+                suffix="-made-up",
+            ),
         ),
     )
     return SecondRelease(release, tars, folders, _expect(release))

@@ -230,7 +230,7 @@ def test_tfds_builds_the_release_of_a_derived_class(
     import tensorflow_datasets as tfds
 
     class MadeUp(Builder):
-        RELEASE = second.release
+        RELEASES = (second.release,)
 
     manual = tmp_path / "downloads" / "manual"
     manual.mkdir(parents=True)
