@@ -22,7 +22,7 @@ from bigearthnet.errors import (
 )
 from bigearthnet.loading import load
 from bigearthnet.registration import IS_REGISTERED
-from bigearthnet.release import RELEASES, V1, Release, bands, nomenclature
+from bigearthnet.release import RELEASES, V1, V2, Release, bands, nomenclature
 from bigearthnet.release.bands import BANDS, GROUPS, RGB, Band, BandGroup
 from bigearthnet.release.nomenclature import (
     BEN19,
@@ -58,6 +58,7 @@ __all__ = [
     "RELEASES",
     "RGB",
     "V1",
+    "V2",
     "ArchiveError",
     "ArrowReader",
     "Band",

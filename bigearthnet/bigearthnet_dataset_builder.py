@@ -33,6 +33,7 @@ from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import OptionError
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.release.patch_index import load_index
+from bigearthnet.release.texts import has_own, read_citation, read_description
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.schema.examples import assemble, get_make_example
 from bigearthnet.schema.features import nest, tfds_features
@@ -111,11 +112,18 @@ class Builder(  # type: ignore[call-arg]
         return get_config(self.builder_config.name, self.RELEASES)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        info = self.dataset_info_from_configs(
-            features=tfds_features(self.config.schema),
-            homepage=_HOMEPAGE,
-            supervised_keys=self.config.supervised_keys,
-        )
+        release = self.config.release
+        options = {
+            "features": tfds_features(self.config.schema),
+            "homepage": _HOMEPAGE,
+            "supervised_keys": self.config.supervised_keys,
+        }
+        if has_own(release):
+            options["description"] = read_description(release)
+            options["citation"] = read_citation(release)
+            info = tfds.core.DatasetInfo(builder=self, **options)
+        else:  # TFDS reads those of the first itself
+            info = self.dataset_info_from_configs(**options)
         info.download_size = sum(archive.nbytes for archive in self.config.archives)
         return info
 
@@ -235,10 +243,12 @@ class Builder(  # type: ignore[call-arg]
     def _find_archives(
         self, manual: Path, downloads: Path, again: bool
     ) -> tuple[Found, ...]:
-        return tuple(
+        found = (
             find_archive(archive, manual, downloads, self.name, again)
             for archive in self.config.archives
         )
+        archives = self.config.release.archives
+        return tuple(archive.without(archives) for archive in found)
 
     def _find_sources(
         self, dl_manager: tfds.download.DownloadManager, again: bool = False

@@ -10,7 +10,9 @@ in the same pass:
   arrow     DATA_DIR/arrow/, mapped into memory by
             `datasets.load_from_disk("DATA_DIR/arrow")`
 
-The folders of the config s2-random end in -random. DATA_DIR/patches.parquet
+The folders of the config s2-random end in -random, those of v2-s2 in -v2-s2, and so on.
+What is made of several archives finds them in the folder SOURCE, or each by its name
+(--s2, --s1, --maps). DATA_DIR/patches.parquet
 (patches-random.parquet) is the table of every patch that was read by the latest build;
 each store keeps its own, too. Nothing appears under its final name before the whole
 build is finished. A build that was interrupted, by Ctrl-C, a crash or a loss of power,
@@ -20,6 +22,7 @@ Example:
   python -m builder.build --source=BigEarthNet-S2-v1.0.tar.gz --data_dir=data
   python -m builder.build --source=BigEarthNet-v1.0 --data_dir=d --formats=parquet,arrow
   python -m builder.build --source=doubtful.tar --data_dir=data --on_error=quarantine
+  python -m builder.build --source=downloads --data_dir=data --config=v2-s1s2
 """
 
 from __future__ import annotations
@@ -48,6 +51,7 @@ from bigearthnet.store.result import BuildResult
 from bigearthnet.util import command
 from bigearthnet.util.files import sync_folder, write_bytes
 from bigearthnet.util.paths import check_path
+from builder.sources import define_flags, find_sources, read_flags
 from builder.summary import summarize
 
 
@@ -119,8 +123,8 @@ def build(
     """Builds one configuration into a data directory, or resumes an earlier build.
 
     Args:
-        source: An archive or a folder; name of each archive → one of these, if the
-            configuration is made of several.
+        source: An archive or a folder, or the folder that holds all archives of the
+            configuration; or name of each archive → its file or folder.
         data_dir: Where the result goes; made if missing.
         config: What to store.
         options: Selection and workers.
@@ -139,8 +143,8 @@ def build(
     """
     check_output(data_dir, "data_dir")
     targets = find_targets(data_dir, config, formats)
-    if isinstance(source, Path):
-        source = {config.archives[0].name: source}
+    if not isinstance(source, Mapping):
+        source = find_sources(config, source, {})
     archive = config.release.archive
     sources = tuple(make_source(archive(name), path) for name, path in source.items())
     job = Job(config, sources, tuple(formats), options)
@@ -207,7 +211,7 @@ def _complete_store(
 
 
 def _define_flags() -> None:
-    command.define_path("source", None, "Archive or folder of patches.", required=True)
+    define_flags()
     command.define_path("data_dir", None, "Where the result goes.", required=True)
     flags.DEFINE_list(
         "formats", ["tfrecord"], f"Formats to write: {', '.join(FORMATS)}."
@@ -217,7 +221,7 @@ def _define_flags() -> None:
         "include_excluded",
         False,
         "Also store the patches with snow, clouds or without a BEN19 label, as split "
-        "'excluded'.",
+        "'excluded', in v2.0 as 'excluded_train' and so on.",
     )
     flags.DEFINE_integer("limit", None, "Stop after as many stored patches.")
     flags.DEFINE_list("countries", [], f"Only these: {', '.join(COUNTRIES)}.")
@@ -249,7 +253,7 @@ def _main() -> None:
     folder = workspace_folder(data_dir, config)
     try:
         result = build(
-            values.source,
+            read_flags(config),
             data_dir,
             config,
             options,

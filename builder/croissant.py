@@ -6,9 +6,10 @@ Source: MLCommons, Croissant Format Specification 1.1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import metadata, resources
+from importlib import metadata
 from typing import Any, Final
 
+from bigearthnet.release.texts import read_citation, read_description
 from bigearthnet.schema.features import Feature
 from bigearthnet.store import MANIFEST, Store
 from bigearthnet.util.files import hash_file, write_json
@@ -17,13 +18,20 @@ CROISSANT = "croissant.json"
 
 _LICENSE: Final = "https://cdla.dev/permissive-1-0/"
 _HOMEPAGE: Final = "https://bigearth.net"
-_AUTHORS: Final = (
-    "Gencer Sumbul",
-    "Marcela Charfuelan",
-    "Begüm Demir",
-    "Volker Markl",
+# Authors and day of a release's paper: of that of v1.0 the first of IGARSS 2019.
+_FIRST_PAPER: Final = (
+    ("Gencer Sumbul", "Marcela Charfuelan", "Begüm Demir", "Volker Markl"),
+    "2019-07-28",
 )
-_DAY_OF_PAPER: Final = "2019-07-28"  # the first of IGARSS 2019
+_PAPERS: Final = {
+    "v2.0": (
+        (
+            *("Kai Norman Clasen", "Leonard Hackel", "Tom Burgert"),
+            *("Gencer Sumbul", "Begüm Demir", "Volker Markl"),
+        ),
+        "2024-07-04",
+    )
+}
 
 # The terms that the specification asks for, each with what it means.
 _CONTEXT: Final[Mapping[str, Any]] = {
@@ -100,19 +108,19 @@ def make_croissant(store: Store) -> dict[str, Any]:
     Args:
         store: A Parquet store.
     """
-    package = resources.files("bigearthnet")
     release = store.config.release
+    authors, day = _PAPERS.get(release.name, _FIRST_PAPER)
     return {
         "@context": dict(_CONTEXT),
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "name": f"BigEarthNet {release.name}, {store.config.name}",
-        "description": (package / "README.md").read_text(encoding="utf-8").strip(),
-        "citeAs": (package / "CITATIONS.bib").read_text(encoding="utf-8").strip(),
+        "description": read_description(release),
+        "citeAs": read_citation(release),
         "url": _HOMEPAGE,
         "license": _LICENSE,
-        "creator": [{"@type": "sc:Person", "name": name} for name in _AUTHORS],
-        "datePublished": _DAY_OF_PAPER,
+        "creator": [{"@type": "sc:Person", "name": name} for name in authors],
+        "datePublished": day,
         "version": release.data_version,
         "isLiveDataset": False,
         "keywords": ["remote sensing", "Sentinel-2", "land cover", "multi-label"],

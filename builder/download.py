@@ -28,14 +28,14 @@ from bigearthnet.download import RETRIES, fetch
 from bigearthnet.download.mirror import mirror
 from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS
-from bigearthnet.release import RELEASES, Archive
+from bigearthnet.release import RELEASES, V1, Archive
 from bigearthnet.schema.configs import list_configs
 from bigearthnet.source.candidates import list_candidates
 from bigearthnet.util import command
 from bigearthnet.util.remote import is_url
 
 # Name of the flag → release; `v1` is the one that people ask for by its first digit.
-_RELEASES = {release.name.removesuffix(".0"): release for release in RELEASES}
+_RELEASES = {"v1": V1}
 
 
 def download(

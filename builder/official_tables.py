@@ -17,10 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bigearthnet.errors import ChecksumError, OptionError
-from bigearthnet.release import splits
+from bigearthnet.release import V2, splits
 from bigearthnet.release.nomenclature import encode_mask
 from bigearthnet.release.patch_ids import find_time
-from bigearthnet.release.v2 import V2
 from builder.checksums import find_table, read_table
 
 _TABLES = "official_tables.tsv"

@@ -24,9 +24,8 @@ import pyarrow.parquet as pq
 from absl import flags
 
 from bigearthnet.errors import ChecksumError, OptionError
-from bigearthnet.release import V1, splits
+from bigearthnet.release import V1, V2, splits
 from bigearthnet.release.patch_ids import PatchId
-from bigearthnet.release.v2 import V2
 from bigearthnet.util import command
 from builder import official_tables, sample
 from builder.checksums import find_table, read_table

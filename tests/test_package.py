@@ -43,9 +43,12 @@ def test_the_wheel_holds_code_and_data(tmp_path: Path) -> None:
         "bigearthnet/data/clc_nomenclature.csv",
         "bigearthnet/data/patches_v1.parquet",
         "bigearthnet/data/patches_v2.parquet",
+        "bigearthnet/data/v2.0.bib",
+        "bigearthnet/data/v2.0.md",
         "bigearthnet/report/page.html",
         "builder/card/loading.md",
         "builder/card/releases/v1.0.md",
+        "builder/card/releases/v2.0.md",
         "builder/card/traps.md",
         "builder/synthesis/classes.csv",
     } <= names

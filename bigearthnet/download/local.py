@@ -6,8 +6,9 @@ looks like the archive and cannot be read is named.
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bigearthnet.release import Archive
 from bigearthnet.source.candidates import (
     Candidate,
     choose,
+    is_named_like,
     list_candidates,
     unfinished_name,
 )
@@ -47,6 +49,16 @@ class Found:
         return self.path.name in names or (
             self.path.is_file() and self.path.stat().st_size == self.archive.nbytes
         )
+
+    def without(self, archives: Iterable[Archive]) -> Found:
+        """Leaves out what is named like other archives: it is no wonder there."""
+        wanted = [a for a in archives if a != self.archive]
+        others = [
+            candidate
+            for candidate in self.others
+            if not any(is_named_like(candidate.path, a) for a in wanted)
+        ]
+        return dataclasses.replace(self, others=others)
 
     @property
     def missing_nbytes(self) -> int:

@@ -31,12 +31,19 @@ def estimate_patches(source: Source, num_patches: int) -> int:
     """
     archive = source.archive
     if source.members.nbytes is None:
-        if archive.levels:  # several folders of patches, as in the archive
-            return num_patches
-        return sum(map(archive.ids.matches, os.listdir(source.path)))
+        return _count_folders(source.path, archive, archive.levels)
     if source.members.is_compressed:
         return int(source.members.nbytes * num_patches / archive.nbytes) + 1
     return int(source.members.nbytes // (archive.pixel_nbytes * _TAR_SHARE)) + 1
+
+
+def _count_folders(path: Path, archive: Archive, levels: int) -> int:
+    """Counts the folders named like patches, some levels below a folder."""
+    if not levels:
+        return sum(map(archive.ids.matches, os.listdir(path)))
+    with os.scandir(path) as entries:
+        folders = [Path(entry.path) for entry in entries if entry.is_dir()]
+    return sum(_count_folders(folder, archive, levels - 1) for folder in folders)
 
 
 def check_space(

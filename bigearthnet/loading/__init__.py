@@ -56,7 +56,8 @@ def load(
         data_dir: The data directory of the build, or the folder of a store, wherever it
             was moved or downloaded to; None for TensorFlow Datasets' own. Or the URL of
             a published Parquet store, which is streamed, see `open_reader`.
-        config: `s2`, `s2-random` or `s2-rgb`.
+        config: `s2`, `s2-random` or `s2-rgb`; of v2.0 `v2-s2`, `v2-s1`, `v2-s1s2` or
+            `v2-s2-rgb`.
         bands: `all` (12 bands in ascending wavelength; with `s2-rgb` its three), `rgb`
             (B04, B03, B02), or a list of band names, in the order wanted.
         labels: `clc43`, `ben19`, `clc_level2` or `clc_level1`; also the alphabetical

@@ -65,8 +65,14 @@ def plan_images(
     stored = tuple(group.name for group in groups)
     if image_size is not None:
         return ImagePlan(stored, lambda batch: make_images(batch, groups, names))
-    columns = stored if bands == "all" else names
-    return ImagePlan(columns, lambda batch: {name: batch[name] for name in columns})
+    if bands == "all":
+        return ImagePlan(stored, lambda batch: {name: batch[name] for name in stored})
+
+    def take(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Gives each band; a map is named like the feature of which it is the only."""
+        return {n: batch[n][:, 0] if n in stored else batch[n] for n in names}
+
+    return ImagePlan(names, take)
 
 
 def choose_bands(bands: str | Sequence[str], config: Config) -> tuple[str, ...]:

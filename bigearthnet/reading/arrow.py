@@ -250,9 +250,10 @@ class ArrowReader:
             found = np.flatnonzero(self._indices == row)
             row = int(found[0]) if len(found) else -1
         if row < 0:
-            raise OptionError(
-                f"no patch {patch_id!r} among these {len(self):,}.{explain(patch_id)}"
-            )
+            hint = explain(patch_id)
+            if len(column) and hint == explain(str(column[0])):  # of the same release
+                hint = ""
+            raise OptionError(f"no patch {patch_id!r} among these {len(self):,}.{hint}")
         return int(row)
 
     def patch(self, patch_id: str) -> dict[str, Any]:

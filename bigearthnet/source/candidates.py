@@ -110,14 +110,18 @@ def _find_problem(path: Path, archive: Archive) -> str | None:
         if choose_codec(path) == "gzip":
             _check_gzip(path)
         with contextlib.closing(TarMembers(path, archive)) as members:
-            for folder, _, _ in itertools.islice(members, _MOST_FILES):
-                if archive.ids.matches(folder.rpartition("/")[2]):
+            for folder, file, _ in itertools.islice(members, _MOST_FILES):
+                name = folder.rpartition("/")[2]
+                if not archive.ids.matches(name):
+                    continue
+                # Archives without JSON may name patches alike: a file tells.
+                if archive.metadata_suffix or file in archive.file_names(name):
                     return None
     except (OSError, TarDamage) as cause:
         return str(cause).removeprefix(f"{path} ").rstrip(".")
     return (
         f"it begins with no folder named like {archive.ids.example}."
-        f"{explain(path.name)}".rstrip(".")
+        f"{explain(path.name, archive=archive)}".rstrip(".")
     )
 
 
@@ -140,7 +144,12 @@ def unfinished_name(archive: Archive) -> str:
 
 
 def is_named_like(path: Path, archive: Archive) -> bool:
-    """Whether a name begins like one that an archive, or its folder, is known by."""
+    """Whether a name begins like one that an archive, or its folder, is known by.
+
+    It is not if that is what another archive was published as.
+    """
+    if explain(path.name, archive=archive):
+        return False
     stems = [name.partition(".tar")[0] for name in archive.filenames]
     known = tuple(stem.casefold() for stem in (*stems, archive.folder))
     return path.name.casefold().startswith(known)

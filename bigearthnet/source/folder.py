@@ -40,7 +40,7 @@ class FolderMembers:
         self.position = 0
         self.litter = Litter(archive)
         self.root = find_root(path, archive)
-        self._levels = archive.levels
+        self._archive = archive
 
     def __iter__(self) -> Iterator[tuple[str, str, bytes | PatchError]]:
         """Yields folder, file name and content of every file.
@@ -53,7 +53,7 @@ class FolderMembers:
             ArchiveError: If the operating system cannot read a file.
         """
         try:
-            yield from self._read_level("", self._levels)
+            yield from self._read_level("", self._archive.levels)
         except OSError as cause:
             if isinstance(cause, ArchiveError):
                 raise
@@ -80,7 +80,7 @@ class FolderMembers:
             return
         if not os.path.isdir(folder):
             problem = f"not a patch folder: {folder} lies beside patches."
-            problem += explain(name) or " Remove it."
+            problem += explain(name, archive=self._archive) or " Remove it."
             yield path, "", PatchError(problem, patch_id=name)
             return
         found = self._list_files(folder, name)
@@ -164,6 +164,8 @@ def _open(path: str, flags: int) -> int:
 def find_root(path: Path, archive: Archive) -> Path:
     """Finds the folder that is laid out like an archive: a path, or a folder in it.
 
+    Archives may name patches alike: files in the folder of one tell which it is of.
+
     Args:
         path: The folder that was given.
         archive: The archive.
@@ -180,12 +182,21 @@ def find_root(path: Path, archive: Archive) -> Path:
         raise ArchiveError(f"cannot read {cause.filename}: {cause}") from None
     if len(roots) != 1:
         found = f"{len(roots)} folders with" if roots else "no"
-        known = "" if roots else explain(path.resolve().name, *os.listdir(path))
+        names = (path.resolve().name, *os.listdir(path))
+        known = "" if roots else explain(*names, archive=archive)
         raise ArchiveError(
             f"{found} patch folders in {path}: expected a folder that holds folders "
-            f"named like {archive.ids.example}, or its parent.{known}"
+            f"named like {archive.ids.example}{_describe_files(archive)}, or its "
+            f"parent.{known}"
         )
     return roots[0]
+
+
+def _describe_files(archive: Archive) -> str:
+    """Returns what lies in folders of which another archive has the same names."""
+    if archive.metadata_suffix is not None:
+        return ""
+    return f" with files like {archive.file_names(archive.ids.example)[0]}"
 
 
 def holds_patches(path: Path, archive: Archive, levels: int) -> bool:
@@ -197,9 +208,19 @@ def holds_patches(path: Path, archive: Archive, levels: int) -> bool:
     with os.scandir(path) as entries:
         folders = (entry for entry in entries if entry.is_dir())
         if levels == 0:
-            return any(archive.ids.matches(folder.name) for folder in folders)
+            return any(_may_be_of(folder, archive) for folder in folders)
         paths = (Path(folder.path) for folder in folders)
         return any(holds_patches(p, archive, levels - 1) for p in paths if _may_hold(p))
+
+
+def _may_be_of(folder: os.DirEntry[str], archive: Archive) -> bool:
+    """Whether a folder is named like a patch, and does not hold another archive's."""
+    if not archive.ids.matches(folder.name):
+        return False
+    if archive.metadata_suffix is not None:  # no other names patches like this
+        return True
+    found = os.listdir(folder)
+    return not found or not set(archive.file_names(folder.name)).isdisjoint(found)
 
 
 def _may_hold(path: Path) -> bool:

@@ -157,7 +157,8 @@ def find_problem(
     first = next(iter(group.files), None)
     if first is None and group.problem is not None:
         first = group.problem.file
-    known = explain(patch_id, first or "") if row is None else ""
+    names = (patch_id, first or "")
+    known = explain(*names, archive=archive) if row is None else ""
     if known or (row is None and group.problem is None):
         return PatchError(
             f"not a patch of the release: found {first!r} in the folder "

@@ -8,6 +8,7 @@ from importlib import resources
 from string import Template
 from typing import Final
 
+from bigearthnet.release.texts import read_citation, read_description
 from bigearthnet.store import QUARANTINE, Store
 from builder.card.gallery import Picture, make_gallery
 from builder.card.header import PATCH_VIEW, TITLE
@@ -35,14 +36,12 @@ def make_text(store: Store, patches: PatchTable, pictures: Sequence[Picture]) ->
         patches: Its table of patches.
         pictures: What its gallery shows.
     """
-    package = resources.files("bigearthnet")
-    description = (package / "README.md").read_text(encoding="utf-8")
-    citation = (package / "CITATIONS.bib").read_text(encoding="utf-8")
+    release = store.config.release
     sections = [
         f"# {TITLE}",
         *_make_warnings(store),
         *([make_gallery(pictures)] if pictures else []),
-        description.strip(),
+        read_description(release),
         "## Load it",
         _describe_loading(store),
         "## Traps of the programs",
@@ -57,15 +56,20 @@ def make_text(store: Store, patches: PatchTable, pictures: Sequence[Picture]) ->
         "## Classes",
         *_describe_classes(store, patches),
         "## Bands",
-        "Mean and standard deviation of digital numbers over the train split.",
+        f"Mean and standard deviation of {_name_values(store)} over the train split.",
         make_band_table(store),
         "## Where it comes from",
         describe_provenance(store),
         *_read_release(store),
         "## Cite",
-        f"```bibtex\n{citation.strip()}\n```",
+        f"```bibtex\n{read_citation(release)}\n```",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _name_values(store: Store) -> str:
+    is_radar = any("float" in group.dtype for group in store.config.groups)
+    return "what is stored" if is_radar else "digital numbers"
 
 
 def _read(name: str) -> str:

@@ -63,10 +63,10 @@ def test_what_is_no_patch_is_refused(folder: Path, sample_folder: Path) -> None:
     ],
 )
 def test_patches_of_another_release_are_named(name: str, tmp_path: Path) -> None:
-    """Good data that this package cannot read yet is told from damage."""
+    """Good data of another release is told from damage."""
     (tmp_path / name).mkdir()
 
-    with pytest.raises(PatchError, match=r"This is .*BigEarthNet.*cannot be read yet"):
+    with pytest.raises(PatchError, match=r"This is .*BigEarthNet.*the config v2-"):
         read_patch_folder(tmp_path / name)
 
 

@@ -7,8 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bigearthnet.errors import ChecksumError, OptionError
-from bigearthnet.release import splits
-from bigearthnet.release.v2 import V2
+from bigearthnet.release import V2, splits
 from builder import official_tables
 
 

@@ -403,7 +403,7 @@ def test_a_build_resumes_in_the_second_source(
 
 def test_a_missing_source_is_named(second: Any, tmp_path: Path) -> None:
     """A configuration of two archives is not built from one."""
-    with pytest.raises(OptionError, match="built from optical, radar: got optical"):
+    with pytest.raises(OptionError, match="built from optical, radar: got --source="):
         build(second.archives["optical"], tmp_path, config_of(second), OPTIONS)
 
 

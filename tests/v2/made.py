@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from backports import zstd
 
-from bigearthnet.release import Archive
+from bigearthnet.release import V2, Archive
 from bigearthnet.release.bands import BandGroup
 from bigearthnet.release.nomenclature import (
     BEN19,
@@ -24,7 +24,6 @@ from bigearthnet.release.nomenclature import (
     remap,
 )
 from bigearthnet.release.patch_index import PatchIndex, load_index
-from bigearthnet.release.v2 import V2
 
 # Folder of a patch below its archive's → file name → content.
 Files = dict[str, dict[str, bytes]]

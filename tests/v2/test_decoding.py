@@ -12,9 +12,8 @@ import pytest
 from rasterio.io import MemoryFile
 
 from bigearthnet.errors import PatchError
-from bigearthnet.release import Archive
+from bigearthnet.release import V2, Archive
 from bigearthnet.release.nomenclature import BEN19, CLC43, MAP_CODES
-from bigearthnet.release.v2 import V2
 from bigearthnet.source import geotiff, pairing
 from bigearthnet.source.georeference import Georeference
 from bigearthnet.source.layout import find_layout

@@ -13,11 +13,10 @@ import pyarrow as pa
 import pytest
 
 from bigearthnet.engine.keys import hash_key, num_shards
-from bigearthnet.release import V1
+from bigearthnet.release import V1, V2
 from bigearthnet.release.patch_ids import NAME_FIELDS, S1_IDS
 from bigearthnet.release.patch_index import PatchIndex, load_index
 from bigearthnet.release.splits import COUNTRIES, SEASONS, load_table, read_table
-from bigearthnet.release.v2 import V2
 
 COUNTS = {
     "train": 237_871,

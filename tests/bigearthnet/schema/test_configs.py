@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from bigearthnet.errors import OptionError
-from bigearthnet.release import RELEASES, V1
+from bigearthnet.formats import tables_suffix
+from bigearthnet.release import RELEASES, V1, V2
 from bigearthnet.release.bands import GROUPS
 from bigearthnet.release.splits import get_split, read_table
 from bigearthnet.schema.configs import Config, get_config, list_configs
@@ -18,11 +19,16 @@ S2_SCHEMA, S2_COLUMNS = make_schema(V1, GROUPS), make_columns(V1, GROUPS)
 def test_configs_are_the_published_ones() -> None:
     """Each configuration has its scheme and schema; none has a name of the built-in."""
     actual = {c.name: (c.choice.scheme, c.schema) for c in CONFIGS.values()}
+    s2, s1, maps = (archive.groups for archive in V2.archives)
 
     assert {
         "s2": ("official", S2_SCHEMA),
         "s2-random": ("random", S2_SCHEMA),
         "s2-rgb": ("official", make_rgb_schema(V1)),
+        "v2-s2": ("official", make_schema(V2, s2 + maps)),
+        "v2-s1": ("official", make_schema(V2, s1)),
+        "v2-s1s2": ("official", make_schema(V2, s2 + s1 + maps)),
+        "v2-s2-rgb": ("official", make_rgb_schema(V2)),
     } == actual
     assert list(actual) == list(CONFIGS)
     assert not {"rgb", "all"} & set(actual)
@@ -47,9 +53,10 @@ def test_supervised_keys_are_features(name: str) -> None:
 
 
 def test_the_version_is_not_that_of_the_built_in() -> None:
-    """Versions start at 2.0.0, so that nobody takes our data for TFDS's 1.0.0."""
-    for release in RELEASES:
-        assert (2, 0, 0) <= tuple(map(int, release.data_version.split(".")))
+    """Nobody takes our data for TFDS's 1.0.0: by its version, or by its names."""
+    for config in CONFIGS.values():
+        version = tuple(map(int, config.release.data_version.split(".")))
+        assert (2, 0, 0) <= version or config.name.startswith("v2-")
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -61,7 +68,7 @@ def test_a_config_is_found_by_name(name: str) -> None:
 @pytest.mark.parametrize("name", ["rgb", "", "S2"])
 def test_an_unknown_config_is_refused(name: str) -> None:
     """A name that does not exist is an error that shows it and all that do."""
-    with pytest.raises(OptionError, match=f"s2, s2-random, s2-rgb, got '{name}'"):
+    with pytest.raises(OptionError, match=f"s2, s2-random, s2-rgb, .*got '{name}'"):
         get_config(name, RELEASES)
 
 
@@ -77,21 +84,27 @@ def test_configs_are_those_of_the_releases_given() -> None:
 
 def test_a_config_has_the_bands_of_its_archives() -> None:
     """Also that of pictures, which are made of them."""
-    for chosen in CONFIGS.values():
+    for chosen in list_configs([V1]).values():
         assert V1.archives == chosen.archives
         assert GROUPS == chosen.groups
+    for chosen in list_configs([V2]).values():
+        assert set(chosen.archives) <= set(V2.archives)
+    assert GROUPS == get_config("v2-s2-rgb", [V2]).groups
 
 
 def test_only_bands_are_stored_as_columns() -> None:
-    """The configurations with bands have S2_COLUMNS, that of pictures has none."""
+    """The configurations of one sensor have columns, those of pictures have none."""
     assert {"s2": S2_COLUMNS, "s2-random": S2_COLUMNS, "s2-rgb": ()} == {
-        name: chosen.columns for name, chosen in CONFIGS.items()
+        name: chosen.columns for name, chosen in list_configs([V1]).items()
     }
+    assert ["v2-s2", "v2-s1"] == [
+        c.name for c in list_configs([V2]).values() if c.columns
+    ]
 
 
-def test_schemes_have_one_config_with_columns() -> None:
+def test_folders_of_tables_have_one_config() -> None:
     """No two configurations claim the same folder of tables."""
-    names = [(c.release, c.choice.scheme) for c in CONFIGS.values() if c.columns]
+    names = [tables_suffix(config) for config in CONFIGS.values() if config.columns]
 
     assert len(names) == len(set(names))
 

@@ -1,0 +1,97 @@
+"""Which file or folder each archive of a configuration is read from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from absl import flags
+
+from bigearthnet.errors import ArchiveError, OptionError
+from bigearthnet.release import RELEASES, Archive
+from bigearthnet.schema.configs import Config
+from bigearthnet.source.candidates import choose, list_candidates
+from bigearthnet.source.folder import find_root
+from bigearthnet.util import command
+from bigearthnet.util.paths import check_path
+
+# Levels of folders below the one that holds all sources.
+_DEPTH = 2
+
+
+def find_sources(
+    config: Config, source: Path | None, named: Mapping[str, Path]
+) -> dict[str, Path]:
+    """Returns name of each archive of a configuration → what it is read from.
+
+    Args:
+        config: The configuration.
+        source: An archive or a folder of patches; or the folder that holds all archives
+            that are not named, as they were downloaded or extracted; None if all are.
+        named: Name of an archive → its file or folder.
+
+    Raises:
+        OptionError: If an archive is missing, or one is not of the configuration.
+        ArchiveError: If nobody can know which file or folder to read.
+    """
+    names = [archive.name for archive in config.archives]
+    built_from = f"config {config.name} is built from {', '.join(names)}"
+    for name in named:
+        if name not in names:
+            raise OptionError(f"{built_from}: got --{name}. Leave it out.")
+    others = [archive for archive in config.archives if archive.name not in named]
+    if source is None:
+        missing = ", ".join(f"--{archive.name}=..." for archive in others)
+        if missing:
+            raise OptionError(
+                f"{built_from}: expected --source=..., an archive, a folder of "
+                f"patches, or the folder that holds all archives; or {missing}."
+            )
+        return {name: named[name] for name in names}
+    check_path(source, "source")
+    if not others:
+        raise OptionError(f"{built_from}: leave out --source={source}, all are named.")
+    if len(others) > 1 and not source.is_dir():
+        flags_of = ", ".join(f"--{archive.name}=..." for archive in others)
+        raise OptionError(
+            f"{built_from}: got --source={source}; expected the folder that holds "
+            f"them, or {flags_of}."
+        )
+    found = {archive.name: _find_in(source, archive, config) for archive in others}
+    return {name: {**found, **named}[name] for name in names}
+
+
+def _find_in(source: Path, archive: Archive, config: Config) -> Path:
+    """Returns what a folder holds of an archive; itself if it is that, or nothing."""
+    if len(config.release.archives) == 1 or not source.is_dir():
+        return source
+    try:
+        return find_root(source, archive)
+    except ArchiveError:
+        found = choose(list_candidates(source, archive, _DEPTH), archive)
+        return source if found is None else found.path
+
+
+def _list_names() -> list[str]:
+    return list(dict.fromkeys(a.name for r in RELEASES for a in r.archives))
+
+
+def define_flags() -> None:
+    """Defines the flags `--source`, and one for each archive that there is."""
+    command.define_path(
+        "source", None, "Archive or folder of patches, or the folder that holds all."
+    )
+    for name in _list_names():
+        command.define_path(name, None, f"The archive {name}, or a folder of it.")
+
+
+def read_flags(config: Config) -> dict[str, Path]:
+    """Returns what the flags say; errors as of `find_sources`."""
+    values = flags.FLAGS
+    given = {name: values[name].value for name in _list_names()}
+    named = {name: path for name, path in given.items() if path is not None}
+    return find_sources(config, values.source, named)
+
+
+# `--help` shows these flags as those of the command that defines them.
+flags.disclaim_key_flags()
