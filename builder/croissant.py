@@ -13,6 +13,7 @@ from bigearthnet.release.texts import read_citation, read_description
 from bigearthnet.schema.features import Feature
 from bigearthnet.store import MANIFEST, Store
 from bigearthnet.util.files import hash_file, write_json
+from builder.card.header import find_sensors
 
 CROISSANT = "croissant.json"
 
@@ -123,7 +124,11 @@ def make_croissant(store: Store) -> dict[str, Any]:
         "datePublished": day,
         "version": release.data_version,
         "isLiveDataset": False,
-        "keywords": ["remote sensing", "Sentinel-2", "land cover", "multi-label"],
+        "keywords": [
+            "remote sensing",
+            *find_sensors(store.config),
+            *("land cover", "multi-label"),
+        ],
         "sdVersion": metadata.version("bigearthnet"),
         "distribution": [_make_manifest(store), *_make_file_sets(store)],
         "recordSet": [

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from bigearthnet.formats.columns import tensor_nbytes
 from bigearthnet.formats.parquet import column_sizes, read_footer
+from bigearthnet.schema.configs import Config
 from bigearthnet.schema.features import hf_types
 from bigearthnet.store import PATCHES, Store
 
@@ -23,6 +24,11 @@ _SIZES = (
     (100_000, "10K<n<100K"),
     (1_000_000, "100K<n<1M"),
 )
+
+
+def find_sensors(config: Config) -> list[str]:
+    """Returns the satellites that the pixels of a configuration are of."""
+    return [f"Sentinel-{a.name[1]}" for a in config.archives if a.name in ("s1", "s2")]
 
 
 def make_header(store: Store) -> dict[str, Any]:
@@ -43,7 +49,11 @@ def make_header(store: Store) -> dict[str, Any]:
         "task_categories": ["image-classification"],
         "task_ids": ["multi-label-image-classification"],
         "size_categories": [next(n for most, n in _SIZES if num_patches < most)],
-        "tags": ["geospatial", "remote-sensing", "sentinel-2", "land-cover", "corine"],
+        "tags": [
+            *("geospatial", "remote-sensing"),
+            *(sensor.lower() for sensor in find_sensors(store.config)),
+            *("land-cover", "corine"),
+        ],
         "configs": [
             *(_make_config(store, view) for view in store.config.views),
             _make_patch_config(),

@@ -84,6 +84,8 @@ def _read_release(store: Store) -> Iterator[str]:
 
 def _describe_loading(store: Store) -> str:
     config, labels = store.config, store.config.release.label_sets[0]
+    group = config.groups[0]
+    pixels = sum(stored.nbytes for stored in config.groups)
     return Template(_read("loading.md")).substitute(
         view=next(iter(config.views)),
         views=_make_view_table(store),
@@ -91,7 +93,10 @@ def _describe_loading(store: Store) -> str:
         base=config.choice.base,
         ids=labels.ids,
         vector=labels.vector,
-        group=config.groups[0].name,
+        group=group.name,
+        dtype=group.dtype,
+        scale=" / 10_000" if group.dtype == "uint16" else "",
+        size=round(pixels / 1_000) + 5,
     )
 
 

@@ -476,3 +476,24 @@ def test_only_what_was_asked_for_is_stored(
     assert ["train", "validation", "test"] == list(open_store(tmp_path, config).splits)
     with pytest.raises(OptionError, match="The configs v2-s2 and v2-s1 have what it"):
         build(downloads, tmp_path / "x", config, QUIET, formats=["parquet"])
+
+
+@pytest.mark.parametrize(("config", "other"), [("v2-s2", "s1"), ("v2-s1", "s2")])
+def test_cards_tell_the_release_and_the_sensor(
+    config: str, other: str, stores: Path, release: Release
+) -> None:
+    """Description, paper and examples are those of what the store holds."""
+    folder = open_store(stores, config_of(config, release), "parquet").folder
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    croissant = json.loads((folder / "croissant.json").read_text(encoding="utf-8"))
+    uses = card.partition("## Load it")[2].partition("## Traps of the data")[0]
+
+    assert "BigEarthNet v2.0 (reBEN): 549,488" in card
+    assert "2407.03653" in card
+    assert "BigEarthNet v1.0: 590,326" not in card
+    assert f"  - sentinel-{config[-1]}\n" in card.replace("- sentinel", "  - sentinel")
+    assert f"sentinel-{other[-1]}" not in card
+    assert ("/ 10_000" in uses) == (config == "v2-s2")
+    assert ('dtype="float32"' in uses) == (config == "v2-s1")
+    assert f"Sentinel-{config[-1]}" in croissant["keywords"]
+    assert "Kai Norman Clasen" in [person["name"] for person in croissant["creator"]]
