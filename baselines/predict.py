@@ -1,4 +1,4 @@
-"""Predicts the classes of single patches, as JSON and as pictures.
+r"""Predicts the classes of single patches, as JSON and as pictures.
 
 Takes folders of patches as they are in the archive (12 TIFFs and a JSON). Prints a line
 of JSON for each: its labels, the predicted classes, and the probability of each class;
