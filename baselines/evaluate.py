@@ -234,4 +234,6 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    command.run(_main, _define_flags)
+    command.run(
+        _main, _define_flags, find_logs=lambda: flags.FLAGS.workdir / workdir.LOGS
+    )

@@ -24,6 +24,7 @@ from baselines.model_card import find_warnings, read_evaluations
 from baselines.patch_folders import PatchFolder, read_patch_folder
 from baselines.prediction_picture import Prediction, draw_prediction
 from baselines.trained import Trained, load_trained_model
+from baselines.workdir import LOGS
 from bigearthnet.errors import OptionError
 from bigearthnet.release.bands import GROUPS
 from bigearthnet.release.nomenclature import CLC43, remap_ids
@@ -115,4 +116,9 @@ def _main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(_main, _define_flags, takes_arguments=True)
+    command.run(
+        _main,
+        _define_flags,
+        takes_arguments=True,
+        find_logs=lambda: flags.FLAGS.workdir / LOGS,
+    )

@@ -234,4 +234,9 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    command.run(_main, _define_flags, flag_files={"run": find_run})
+    command.run(
+        _main,
+        _define_flags,
+        flag_files={"run": find_run},
+        find_logs=lambda: flags.FLAGS.workdir / workdir.LOGS,
+    )

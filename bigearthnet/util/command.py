@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import signal
@@ -16,6 +17,7 @@ from bigearthnet.errors import BigEarthNetError, OptionError
 from bigearthnet.util.arguments import expand_flag_files
 from bigearthnet.util.help import asks_for_help, describe_command
 from bigearthnet.util.paths import local_path
+from bigearthnet.util.quiet import divert_libraries
 
 # Exit statuses after SIGINT and SIGTERM: 128 + the signal, as shells have it.
 _INTERRUPTED = 130
@@ -115,6 +117,7 @@ def run(
     *,
     flag_files: Mapping[str, Callable[[str], Path]] = MappingProxyType({}),
     takes_arguments: bool = False,
+    find_logs: Callable[[], Path | None] | None = None,
 ) -> None:
     """Defines the flags, parses the command line, runs a command, and exits.
 
@@ -131,6 +134,8 @@ def run(
             → a function from the flag's value to the file.
         takes_arguments: Whether `main` takes a list of the arguments that are not
             flags; otherwise such arguments are refused.
+        find_logs: For commands that import TensorFlow: returns the folder that keeps
+            what libraries print; see `quiet`. None if they may print on the terminal.
     """
     others = set(flags.FLAGS)
     define_flags()
@@ -158,8 +163,10 @@ def run(
         arguments = argv[1:]
         if arguments and not takes_arguments:
             return _report(f"unexpected argument {arguments[0]!r}; see --help")
+        quiet = divert_libraries(find_logs) if find_logs else contextlib.nullcontext()
         try:
-            return (main(list(arguments)) if takes_arguments else main()) or 0
+            with quiet:
+                return (main(list(arguments)) if takes_arguments else main()) or 0
         except (BigEarthNetError, OSError) as error:  # OSError: a full disk, say
             return _report(str(error))
         except KeyboardInterrupt:
