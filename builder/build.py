@@ -239,6 +239,10 @@ def _main() -> None:
     )
     formats = [get_format(name).name for name in values.formats]
     folder = workspace_folder(data_dir, config)
+    print(
+        f"builds {config.name} of {config.release.name} from {values.source}: "
+        f"{', '.join(formats)} in {data_dir}, by {options.workers} workers"
+    )
     try:
         result = build(
             values.source,
@@ -258,6 +262,7 @@ def _main() -> None:
             )
         raise
     print(summarize(result, find_targets(data_dir, config, formats)))
+    print(f"next: python -m builder.verify --data_dir={data_dir} --quick")
 
 
 if __name__ == "__main__":
