@@ -30,6 +30,8 @@ from bigearthnet.util.remote import is_url
 _PATCHES = "patches"
 # What `datasets.load_dataset` takes, and is decided here.
 _OURS = ("path", "data_files")
+# Characters of its errors that are shown.
+_MOST_TEXT = 200
 # The command that makes stores, by name: the card of a store is its business, and the
 # library does not import commands.
 _BUILD = "builder.build"
@@ -108,7 +110,9 @@ def _load(options: Mapping[str, Any]) -> Any:
             f"python -m builder.verify --data_dir={options['path']} --quick"
         ) from cause
     except (ValueError, TypeError) as cause:
-        raise OptionError(f"datasets.load_dataset: {cause}") from cause
+        text = str(cause)  # which may begin with all options there are
+        text = text if len(text) <= _MOST_TEXT else f"... {text[-_MOST_TEXT:]}"
+        raise OptionError(f"datasets.load_dataset: {text}") from cause
 
 
 def _describe_remote(url: str, config: Config, view: str) -> dict[str, Any]:

@@ -138,6 +138,9 @@ def _wrong_store(store: Store, config: Config, form: str | None) -> StoreError:
     advice = f'pass config="{name}" (of a command: --config={name})'
     if store.config == config:
         advice = f"open it as {store.format.name}"
+        if form:
+            command = advise_conversion(store.folder, name, form)
+            advice += f", or make {form} of it: {command}"
     return StoreError(
         f"{store.folder} is a store of config {name} in the format "
         f"{store.format.name}: expected config {config.name}"
