@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from bigearthnet.engine import keys
@@ -149,6 +150,22 @@ def test_a_store_is_not_written_into(all_stores: Path, tmp_path: Path) -> None:
     manifest = (tmp_path / "huggingface/manifest.json").read_text()
     expected = (all_stores / "huggingface/manifest.json").read_text()
     assert json.loads(manifest) == json.loads(expected)
+
+
+def test_synthetic_patches_are_counted_on(
+    thousand_patches: Path, tmp_path: Path
+) -> None:
+    """Those that are dropped count no more; where some are real, none is dropped."""
+    store = shutil.copytree(thousand_patches / "arrow", tmp_path / "store")
+    table = pq.read_table(store / "patches.parquet")["patch_id"].to_pylist()
+    drop = table[:2]
+    result = convert(store, S2, ["arrow"], QUIET, output=tmp_path / "a", drop=drop)
+    assert result.num_synthetic == len(table) - 2
+    manifest = json.loads((store / "manifest.json").read_text())
+    manifest["patches"]["synthetic"] -= 1
+    (store / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(OptionError, match="mixes 999 synthetic patches with real"):
+        convert(store, S2, ["arrow"], QUIET, output=tmp_path / "b", drop=drop)
 
 
 def test_dropping_all_is_refused(
