@@ -30,7 +30,8 @@ _BANDS_ALONE = dataclasses.replace(_ARCHIVE, metadata_suffix=None)
 _BAND_FILE = re.compile(
     rf".*?({'|'.join(band.name for band in BANDS)})(_\d\dm)?\.tiff?", re.I | re.A
 )
-_MAX_DN = np.iinfo(np.uint16).max
+# The largest digital number.
+MAX_DN = 2**16 - 1
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ def read_patch_folder(folder: Path, dn_offset: int = 0) -> PatchFolder:
             a file is no regular one (a link, too), or is damaged.
         OptionError: If the offset is out of range.
     """
-    if abs(dn_offset) > _MAX_DN:
-        raise OptionError(f"dn_offset: expected up to {_MAX_DN}, got {dn_offset}.")
+    if abs(dn_offset) > MAX_DN:
+        raise OptionError(f"dn_offset: expected up to {MAX_DN}, got {dn_offset}.")
     patch_id = folder.absolute().name
     known = explain(patch_id)
     if known or not folder.is_dir():
@@ -138,7 +139,7 @@ def _decode(
     groups = patch.groups(archive)
     if dn_offset:
         groups = {
-            name: np.clip(pixels.astype(np.int32) + dn_offset, 0, _MAX_DN).astype("<u2")
+            name: np.clip(pixels.astype(np.int32) + dn_offset, 0, MAX_DN).astype("<u2")
             for name, pixels in groups.items()
         }
     return PatchFolder(patch_id, groups, patch.labels or None)

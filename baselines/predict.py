@@ -19,6 +19,7 @@ Example:
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from absl import flags
 
 from baselines.decisions import DEFAULT_THRESHOLD
 from baselines.model_card import find_warnings, read_evaluations
-from baselines.patch_folders import PatchFolder, read_patch_folder
+from baselines.patch_folders import MAX_DN, PatchFolder, read_patch_folder
 from baselines.prediction_picture import Prediction, draw_prediction
 from baselines.trained import Trained, load_trained_model
 from bigearthnet.errors import OptionError
@@ -111,6 +112,8 @@ def _define_flags() -> None:
         "dn_offset",
         0,
         "Added to all digital numbers: -1000 for products of baseline 04.00 and later.",
+        lower_bound=-MAX_DN,
+        upper_bound=MAX_DN,
     )
     command.define_path("weights_path", None, "TF-Slim checkpoint of inception_v2.")
 
@@ -123,6 +126,12 @@ def _main(arguments: Sequence[str]) -> None:
     folders = [*flags.FLAGS.patch, *(local_path(a, "patch") for a in arguments)]
     if not folders:
         raise OptionError("expected the folder of a patch, or of several.")
+    names = Counter(folder.absolute().name for folder in folders)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise OptionError(
+            f"several folders are called {twice[0]}, as their pictures would be. "
+            "Predict them one after another, each with an --output of its own."
+        )
     if not 0 < threshold <= 1:
         raise OptionError(f"threshold: expected in (0, 1], got {threshold!r}.")
     folder = flags.FLAGS.workdir

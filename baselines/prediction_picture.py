@@ -76,7 +76,8 @@ def draw_prediction(
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.2))
     pixels = split({"bands_10m": bands_10m})
     left.imshow(rgb.to_rgb([pixels[band] for band in RGB]), interpolation="nearest")
-    left.set(xticks=[], yticks=[], title=prediction.patch_id)
+    left.set(xticks=[], yticks=[])
+    left.set_title(prediction.patch_id, parse_math=False)  # a folder of any name
     values = prediction.probability[numbers]
     is_true = prediction.is_true
     if is_true is None:

@@ -81,6 +81,18 @@ def test_the_command_prints_json_and_draws(
     assert names == sorted(path.name for path in output.iterdir())
 
 
+def test_pictures_of_one_name_are_not_overwritten(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    """Two folders of the same name are refused before anything is predicted."""
+    folders = [str(tmp_path / parent / "patch") for parent in ("a", "b")]
+    done = start(*folders, f"--workdir={make_run()}", f"--output={tmp_path / 'out'}")
+
+    assert 1 == done.returncode
+    assert "several folders are called patch" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_patch_of_ones_own_is_predicted(
     make_run: MakeRun, sample_folder: Path, tmp_path: Path
 ) -> None:

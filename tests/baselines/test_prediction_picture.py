@@ -50,7 +50,9 @@ def test_the_picture_shows_the_patch() -> None:
 
 def test_a_patch_without_labels_is_drawn() -> None:
     """Its bars are of one colour, and are chosen by probability alone."""
-    prediction = dataclasses.replace(make_prediction(), is_true=None)
+    prediction = dataclasses.replace(
+        make_prediction(), is_true=None, patch_id=r"$\frac{ is no formula$"
+    )
     image = decode_image(
         draw_prediction(prediction, np.zeros((4, 120, 120), np.uint16))
     )
