@@ -176,6 +176,10 @@ Values are digital numbers as the archive has them (reflectance = DN / 10000), a
 own resolution. Scaling and resampling are part of the model: feed nothing that was
 scaled. Output: `probabilities`, float32, (batch, {len(run.settings.nomenclature)}).
 
+**Products of processing baseline 04.00 and later** (all since 25 January 2022) have
+1000 added to each value: subtract it first, negative ones becoming 0, as
+`python -m baselines.predict --dn_offset=-1000` does.
+
 ```python
 import tensorflow as tf
 
