@@ -50,8 +50,9 @@ class Run:
             the latter is None for training without one.
         scaling: What the model does to digital numbers; of an S-CNN, with the mean and
             deviation of each band under `statistics`.
-        frozen_weights: What `models.weights.describe_weights` says; None for models
-            that are trained as a whole.
+        frozen_weights: What `models.weights.describe_weights` says, or
+            `models.released` of imported ones; None for models that are trained as a
+            whole.
     """
 
     settings: Settings
