@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -59,13 +60,24 @@ def parse_flagfile(path: Path) -> Settings:
     return Settings(**{name: values[name].value for name in names})
 
 
+def is_large(path: Path) -> bool:
+    """Whether a flagfile's model takes half a minute and gigabytes."""
+    return path.stem.startswith(("resnet101", "resnet152", "vgg"))
+
+
 @pytest.fixture(scope="module")
 def features_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where runs share their features."""
     return tmp_path_factory.mktemp("features")
 
 
-@pytest.mark.parametrize("path", FLAGFILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * is_large(path))
+        for path in FLAGFILES
+    ],
+)
 def test_every_flagfile_trains(
     path: Path, all_stores: Path, features_dir: Path, tmp_path: Path
 ) -> None:
@@ -81,6 +93,7 @@ def test_every_flagfile_trains(
     assert training["weights_sha256"] == workdir.load_trained_weights(model, tmp_path)
     assert {"epoch", "loss", "validation_loss"} == set(training["epochs"][0])
     assert chosen.uses_features == (run.frozen_weights is not None)
+    shutil.rmtree(tmp_path / workdir.CHECKPOINTS)  # 1.6 GB of VGG
 
 
 def test_a_finished_run_is_left_alone(
