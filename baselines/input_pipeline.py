@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from baselines.settings import Settings
 from baselines.stored_rows import open_rows
-from bigearthnet.errors import ShardError
+from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.loading.labels import map_vectors
 from bigearthnet.store import Store
 from bigearthnet.store.compatibility import hash_lines
@@ -26,8 +27,6 @@ from bigearthnet.util.options import check_batch_size
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# Batches that are read at the same time, and that wait; one of all bands has 20 MB.
-_READ_AHEAD = 2
 # Third number of the seeds of draws that are not an epoch's order.
 _FRACTION, _LABELS = 1, 2
 
@@ -53,6 +52,27 @@ def draw_order(num_patches: int, seed: int | None, epoch: int) -> npt.NDArray[np
     return np.random.default_rng([seed, epoch]).permutation(num_patches)
 
 
+@dataclass(frozen=True)
+class ReadAhead:
+    """How far reading is ahead of the steps; it changes no bit of what is read.
+
+    Attributes:
+        parallel_reads: Batches that are read at the same time.
+        batches_ahead: Batches that wait for their step; one of all bands has 20 MB.
+
+    Raises:
+        OptionError: If one of them is not at least 1.
+    """
+
+    parallel_reads: int = 2
+    batches_ahead: int = 2
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 1:
+                raise OptionError(f"{name}: expected at least 1, got {value}.")
+
+
 class PatchData(ABC):
     """Patches to train on or to evaluate, read by number.
 
@@ -60,10 +80,14 @@ class PatchData(ABC):
         patch_ids: Their ids, in stored order.
         num_patches: How many there are.
         ids_sha256: What `hash_ids` makes of their ids.
+        ahead: How far they are read ahead.
     """
 
-    def __init__(self, patch_ids: Sequence[str]) -> None:
-        """Takes the ids, in stored order."""
+    def __init__(
+        self, patch_ids: Sequence[str], ahead: ReadAhead | None = None
+    ) -> None:
+        """Takes the ids, in stored order, and how far to read ahead."""
+        self.ahead = ahead or ReadAhead()
         self.patch_ids = list(patch_ids)
         self.num_patches = len(self.patch_ids)
         self.ids_sha256 = hash_ids(self.patch_ids)
@@ -114,16 +138,50 @@ class PatchData(ABC):
             return tf.nest.flatten(self.read(np.array_split(rows, count)[index]))
 
         def read(rows: tf.Tensor) -> Any:
-            # Unlike a generator, this reads several batches at the same time.
-            tensors = tf.numpy_function(gather, [rows], [a.dtype for a in arrays])
+            # Unlike a generator, this reads several batches at the same time; but only
+            # while no state is said to change: with op determinism, TensorFlow would
+            # read each batch when it is asked for, and none ahead.
+            types = [array.dtype for array in arrays]
+            tensors = tf.numpy_function(gather, [rows], types, stateful=False)
             for tensor, array in zip(tensors, arrays, strict=True):
                 tensor.set_shape((None, *array.shape[1:]))
             return tf.nest.pack_sequence_as(nothing, tensors)
 
+        dataset = self.make_rows(batch_size, seed, epoch, start_batch).map(
+            read, num_parallel_calls=self.ahead.parallel_reads, deterministic=True
+        )
+        return dataset.prefetch(self.ahead.batches_ahead)
+
+    def make_rows(
+        self, batch_size: int, seed: int | None, epoch: int, start_batch: int
+    ) -> tf.data.Dataset:
+        """Makes batches of the numbers of patches; see `batches`."""
+        import tensorflow as tf
+
         order = draw_order(self.num_patches, seed, epoch)[start_batch * batch_size :]
-        dataset = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-        dataset = dataset.map(read, num_parallel_calls=_READ_AHEAD, deterministic=True)
-        return dataset.prefetch(_READ_AHEAD)
+        return tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+
+    def feed(
+        self,
+        distribute: Callable[[tf.data.Dataset], Iterable[Any]],
+        batch_size: int,
+        *,
+        seed: int | None,
+        epoch: int = 0,
+        start_batch: int = 0,
+    ) -> Iterable[Any]:
+        """Makes batches, cut for the devices.
+
+        Args:
+            distribute: Cuts a data set for the devices.
+            batch_size: Patches of a batch, over all devices.
+            seed: As in `batches`, like what follows.
+            epoch: Number of the epoch.
+            start_batch: Number of the first batch.
+        """
+        return distribute(
+            self.batches(batch_size, seed=seed, epoch=epoch, start_batch=start_batch)
+        )
 
 
 class StoreData(PatchData):
@@ -135,7 +193,11 @@ class StoreData(PatchData):
     """
 
     def __init__(
-        self, store: Store, settings: Settings, split: str | None = None
+        self,
+        store: Store,
+        settings: Settings,
+        split: str | None = None,
+        ahead: ReadAhead | None = None,
     ) -> None:
         """Opens splits of a store.
 
@@ -144,6 +206,7 @@ class StoreData(PatchData):
             settings: Bands and labels.
             split: Names of splits, joined by +, with all of their patches and their own
                 labels; None for what the settings say to train on.
+            ahead: How far to read ahead.
 
         Raises:
             OptionError: If there is no such split.
@@ -162,7 +225,7 @@ class StoreData(PatchData):
         if split is None and settings.shuffle_labels:
             draws = np.random.default_rng([seed, 0, _LABELS])
             self._label_rows = draws.permutation(self._rows)
-        super().__init__([ids[row] for row in self._rows.tolist()])
+        super().__init__([ids[row] for row in self._rows.tolist()], ahead)
 
     @property
     def synthetic_patches(self) -> int:
@@ -195,6 +258,17 @@ class StoreData(PatchData):
 
     def _map(self, vectors: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         return map_vectors(vectors, self._stored.nomenclature, self._target)
+
+
+def count_patch_nbytes(data: PatchData) -> int:
+    """Returns the bytes of the inputs of a patch."""
+    import tensorflow as tf
+
+    inputs, _ = data.read(np.arange(0))
+    return sum(
+        int(np.prod(array.shape[1:])) * array.itemsize
+        for array in tf.nest.flatten(inputs)
+    )
 
 
 def count_nbytes(batch: Any) -> int:

@@ -49,7 +49,15 @@ class Steps:
         self.validate = tf.function(self._validate, [spec, total])
 
     def distribute(self, dataset: tf.data.Dataset) -> Any:
-        """Returns a data set whose batches are cut for the devices."""
+        """Returns a data set whose batches are cut for the devices, and copied ahead."""
+        import tensorflow as tf
+
+        gpus = tf.config.list_logical_devices("GPU")
+        if self._strategy.num_replicas_in_sync == 1 and gpus:
+            # TensorFlow does this by itself for several devices alone.
+            return dataset.apply(
+                tf.data.experimental.prefetch_to_device(gpus[0].name, 1)
+            )
         return self._strategy.experimental_distribute_dataset(dataset)
 
     def _train(

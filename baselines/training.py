@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baselines.input_pipeline import PatchData, unwrap_errors
+from baselines.input_pipeline import PatchData, count_patch_nbytes, unwrap_errors
 from baselines.logs import Log, open_log
 from baselines.optimizers import choose_jit, make_optimizer, make_schedule
 from baselines.settings import Settings
@@ -140,18 +140,19 @@ class Trainer:
         import tensorflow as tf
 
         settings, state, every = self._settings, self.state, outputs.every_steps
-        dataset = self._train.batches(
+        batches = self._train.feed(
+            self._steps.distribute,
             settings.batch_size,
             seed=settings.seed,
             epoch=state.epoch,
             start_batch=state.batch,
         )
-        nbytes = _patch_nbytes(dataset)
+        nbytes = count_patch_nbytes(self._train)
         total = tf.constant(state.loss_total, tf.float64)
         left = self._train.num_patches - state.batch * settings.batch_size
         stage = f"epoch {state.epoch + 1}/{settings.epochs}"
         with Progress(stage, total_patches=left, quiet=outputs.quiet) as progress:
-            for batch in self._steps.distribute(dataset):
+            for batch in batches:
                 count, before = min(settings.batch_size, left), total
                 total = self._steps.train(batch, tf.constant(count, tf.float32), total)
                 left -= count
@@ -207,14 +208,6 @@ class Trainer:
         for batch in self._steps.distribute(dataset):
             total = self._steps.validate(batch, total)
         return float(total) / data.num_patches
-
-
-def _patch_nbytes(dataset: tf.data.Dataset) -> int:
-    """Returns the bytes of a patch's inputs."""
-    import tensorflow as tf
-
-    specs = tf.nest.flatten(dataset.element_spec[0])
-    return sum(spec.shape[1:].num_elements() * spec.dtype.size for spec in specs)
 
 
 def check_options(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from baselines.input_pipeline import (
+    ReadAhead,
     StoreData,
     draw_order,
     hash_ids,
@@ -15,7 +16,7 @@ from baselines.input_pipeline import (
 )
 from baselines.settings import Settings
 from baselines.stored_rows import open_random_access
-from bigearthnet.errors import ShardError
+from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.loading import load
 from bigearthnet.schema.examples import Example
 
@@ -180,6 +181,13 @@ def test_labels_are_mapped(data_dir: Path) -> None:
 
     assert (6, 19) == labels.shape
     assert [0, 2] == sorted(set(labels.sum(axis=1).tolist()))
+
+
+@pytest.mark.parametrize("name", ["parallel_reads", "batches_ahead"])
+def test_reading_ahead_needs_a_batch(name: str) -> None:
+    """Fewer than one batch is refused by the name of the flag."""
+    with pytest.raises(OptionError, match=f"{name}: expected at least 1, got 0"):
+        ReadAhead(**{name: 0})
 
 
 def test_settings_choose_what_is_read(data_dir: Path) -> None:
