@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from baselines.input_pipeline import PatchData, count_patch_nbytes
+from baselines.input_pipeline import MakeBatches, PatchData, count_patch_nbytes
 from bigearthnet.errors import OptionError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class DeviceData(PatchData):
 
     def feed(
         self,
-        distribute: Callable[[tf.data.Dataset], Iterable[Any]],
+        distribute: Callable[[MakeBatches], Iterable[Any]],
         batch_size: int,
         *,
         seed: int | None,
@@ -87,8 +87,8 @@ class DeviceData(PatchData):
         start_batch: int = 0,
     ) -> Iterator[Any]:
         """Looks up batches on the devices, which get the numbers of patches alone."""
-        rows = self.make_rows(batch_size, seed, epoch, start_batch)
-        for batch in distribute(rows):
+        make = functools.partial(self.make_rows, batch_size, seed, epoch, start_batch)
+        for batch in distribute(make):
             yield self._look_up(batch)
 
     def _look_up(self, rows: Any) -> Any:

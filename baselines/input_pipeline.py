@@ -7,11 +7,12 @@ batches reads nothing.
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,9 @@ from bigearthnet.util.options import check_batch_size
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+# Makes the batches of one `part`, as `PatchData.batches` does.
+MakeBatches: TypeAlias = "Callable[..., tf.data.Dataset]"
 
 # Third number of the seeds of draws that are not an epoch's order.
 _FRACTION, _LABELS = 1, 2
@@ -132,10 +136,9 @@ class PatchData(ABC):
         check_batch_size(batch_size)
         nothing = self.read(np.arange(0))  # tells structure, shapes and types
         arrays = tf.nest.flatten(nothing)
-        index, count = part
 
         def gather(rows: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
-            return tf.nest.flatten(self.read(np.array_split(rows, count)[index]))
+            return tf.nest.flatten(self.read(rows))
 
         def read(rows: tf.Tensor) -> Any:
             # Unlike a generator, this reads several batches at the same time; but only
@@ -147,23 +150,43 @@ class PatchData(ABC):
                 tensor.set_shape((None, *array.shape[1:]))
             return tf.nest.pack_sequence_as(nothing, tensors)
 
-        dataset = self.make_rows(batch_size, seed, epoch, start_batch).map(
+        rows = self.make_rows(batch_size, seed, epoch, start_batch, part)
+        dataset = rows.map(
             read, num_parallel_calls=self.ahead.parallel_reads, deterministic=True
         )
         return dataset.prefetch(self.ahead.batches_ahead)
 
     def make_rows(
-        self, batch_size: int, seed: int | None, epoch: int, start_batch: int
+        self,
+        batch_size: int,
+        seed: int | None,
+        epoch: int,
+        start_batch: int,
+        part: tuple[int, int],
     ) -> tf.data.Dataset:
         """Makes batches of the numbers of patches; see `batches`."""
         import tensorflow as tf
 
         order = draw_order(self.num_patches, seed, epoch)[start_batch * batch_size :]
-        return tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+        rows = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+        index, count = part
+        if count == 1:
+            return rows
+
+        def cut(rows: tf.Tensor) -> tf.Tensor:
+            size = tf.shape(rows)[0]
+            # Where parts begin and end, as np.array_split cuts.
+            start, stop = (
+                size // count * i + tf.minimum(i, size % count)
+                for i in (index, index + 1)
+            )
+            return rows[start:stop]
+
+        return rows.map(cut)
 
     def feed(
         self,
-        distribute: Callable[[tf.data.Dataset], Iterable[Any]],
+        distribute: Callable[[MakeBatches], Iterable[Any]],
         batch_size: int,
         *,
         seed: int | None,
@@ -173,14 +196,20 @@ class PatchData(ABC):
         """Makes batches, cut for the devices.
 
         Args:
-            distribute: Cuts a data set for the devices.
+            distribute: Cuts what a function from `part` to a data set makes.
             batch_size: Patches of a batch, over all devices.
             seed: As in `batches`, like what follows.
             epoch: Number of the epoch.
             start_batch: Number of the first batch.
         """
         return distribute(
-            self.batches(batch_size, seed=seed, epoch=epoch, start_batch=start_batch)
+            functools.partial(
+                self.batches,
+                batch_size,
+                seed=seed,
+                epoch=epoch,
+                start_batch=start_batch,
+            )
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable
@@ -89,7 +90,7 @@ class Trainer:
             self.model,
             self._optimizer,
             strategy,
-            train.batches(settings.batch_size, seed=None),
+            functools.partial(train.batches, settings.batch_size, seed=None),
             jit_compile=jit_compile,
         )
         self.state = State()
@@ -204,8 +205,8 @@ class Trainer:
         import tensorflow as tf
 
         total = tf.constant(0, tf.float64)
-        dataset = data.batches(self._settings.batch_size, seed=None)
-        for batch in self._steps.distribute(dataset):
+        batch_size = self._settings.batch_size
+        for batch in data.feed(self._steps.distribute, batch_size, seed=None):
             total = self._steps.validate(batch, total)
         return float(total) / data.num_patches
 

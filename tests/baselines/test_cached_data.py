@@ -29,7 +29,7 @@ def data(many_shards: Path) -> StoreData:
 
 def feed(data: PatchData, **order: Any) -> list[Any]:
     """Batches of up to four patches as arrays."""
-    batches = data.feed(lambda dataset: dataset, 4, **order)
+    batches = data.feed(lambda make: make(part=(0, 1)), 4, **order)
     return [tf.nest.map_structure(np.asarray, batch) for batch in batches]
 
 
@@ -107,7 +107,11 @@ strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 rows = np.arange(5)
 data = FeatureData(rows[:, None], rows[:, None], list("abcde"))
 kept = DeviceData(data, strategy)
-for features, _ in kept.feed(strategy.experimental_distribute_dataset, 4, seed=None):
+
+def distribute(make):
+    return strategy.experimental_distribute_dataset(make(part=(0, 1)))
+
+for features, _ in kept.feed(distribute, 4, seed=None):
     for part in features.values:
         print(part.device[-1], *part.numpy()[:, 0].astype(int), end=";")
 """
