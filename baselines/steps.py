@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from baselines.input_pipeline import MakeBatches
+
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
@@ -20,7 +22,7 @@ class Steps:
         model: keras.Model,
         optimizer: keras.Optimizer,
         strategy: tf.distribute.Strategy,
-        dataset: tf.data.Dataset,
+        make_batches: MakeBatches,
         *,
         jit_compile: bool,
     ) -> None:
@@ -31,7 +33,7 @@ class Steps:
                 optimizer.
             optimizer: Its learning rate is a schedule or constant.
             strategy: Where to compute.
-            dataset: Batches as they will come.
+            make_batches: Makes batches as they will come.
             jit_compile: Compiles passes through the model by XLA.
         """
         import tensorflow as tf
@@ -43,13 +45,21 @@ class Steps:
         self._run_backward = tf.function(self._differentiate, jit_compile=jit_compile)
         self._run_forward = tf.function(self._score, jit_compile=jit_compile)
         # Of any size of batch: bits must not depend on which one came first.
-        spec = self.distribute(dataset).element_spec
+        spec = self.distribute(make_batches).element_spec
         count, total = tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.float64)
         self.train = tf.function(self._train, [spec, count, total])
         self.validate = tf.function(self._validate, [spec, total])
 
-    def distribute(self, dataset: tf.data.Dataset) -> Any:
-        """Returns a data set whose batches are cut for the devices."""
+    def distribute(self, make_batches: MakeBatches) -> Any:
+        """Returns batches, cut for the devices and copied there ahead of their step."""
+        import tensorflow as tf
+
+        dataset = make_batches(part=(0, 1))
+        gpus = tf.config.list_logical_devices("GPU")
+        if self._strategy.num_replicas_in_sync == 1 and gpus:
+            # TensorFlow does this by itself for several devices alone.
+            copy = tf.data.experimental.prefetch_to_device(gpus[0].name, 1)
+            return dataset.apply(copy)
         return self._strategy.experimental_distribute_dataset(dataset)
 
     def _train(

@@ -22,13 +22,14 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from absl import flags
 
 from baselines import settings, workdir
+from baselines.cached_data import Place, cache_patches, check_memory
 from baselines.frozen_features import load_or_make_features
-from baselines.input_pipeline import PatchData, StoreData
+from baselines.input_pipeline import PatchData, ReadAhead, StoreData
 from baselines.models import build_trained_part
 from baselines.models.preprocessing import choose_statistics
 from baselines.models.weights import describe_weights
@@ -54,6 +55,8 @@ def train(
     weights_path: Path | None = None,
     features_dir: Path | None = None,
     checkpoint_every_steps: int = 0,
+    ahead: ReadAhead | None = None,
+    cache: Place = "none",
     restart: bool = False,
     quiet: bool = False,
 ) -> None:
@@ -66,6 +69,8 @@ def train(
         weights_path: Checkpoint of inception_v2.
         features_dir: Folder of its cached features; None for one in the workdir.
         checkpoint_every_steps: Saves a state after as many steps, too.
+        ahead: How far to read ahead.
+        cache: Where the patches to train on are kept.
         restart: Deletes what an earlier run left in the folder.
         quiet: Shows no progress.
 
@@ -82,6 +87,11 @@ def train(
         raise OptionError(
             f"checkpoint_every_steps: expected 0 or more, got {checkpoint_every_steps}."
         )
+    if chosen.uses_features and cache != "none":
+        raise OptionError(
+            f"cache: expected none for {chosen.model}, whose features are in memory "
+            f"anyway, got {cache}."
+        )
     check_output(folder, "workdir")
     if features_dir is not None:
         check_output(features_dir, "features_dir")
@@ -92,9 +102,10 @@ def train(
         checkpoint_every_steps,
         quiet,
     )
-    train_data, validation_data = open_train_data(chosen, data_dir)
+    train_data, validation_data = open_train_data(chosen, data_dir, ahead)
     run = describe_run(chosen, train_data, validation_data, weights_path=weights_path)
     check_options(chosen, train_data, choose_strategy())
+    check_memory(train_data, cache, choose_strategy())
     with workdir.lock_workdir(folder):
         workdir.start_run(folder, run, restart=restart)
         if (folder / workdir.TRAINING).is_file():
@@ -110,7 +121,7 @@ def train(
                 quiet=quiet,
             )
             data = load(train_data), validation_data and load(validation_data)
-        trainer = _run_training(run, *data, outputs)
+        trainer = _run_training(run, *data, outputs, cache)
         digest = workdir.save_weights(trainer.model, folder)
         content = {"weights_sha256": digest, **trainer.to_json()}
         write_json(content, folder / workdir.TRAINING)
@@ -160,19 +171,23 @@ def _describe_data(data: StoreData) -> dict[str, Any]:
 
 
 def open_train_data(
-    chosen: Settings, data_dir: Path
+    chosen: Settings, data_dir: Path, ahead: ReadAhead | None = None
 ) -> tuple[StoreData, StoreData | None]:
     """Opens the patches to train on, and those of the validation split if any."""
     store = open_random_access(data_dir, chosen.config)
     validation = chosen.validation_split
     return (
-        StoreData(store, chosen),
-        None if validation == NO_SPLIT else StoreData(store, chosen, validation),
+        StoreData(store, chosen, None, ahead),
+        None if validation == NO_SPLIT else StoreData(store, chosen, validation, ahead),
     )
 
 
 def _run_training(
-    run: Run, data: PatchData, validation: PatchData | None, outputs: Outputs
+    run: Run,
+    data: PatchData,
+    validation: PatchData | None,
+    outputs: Outputs,
+    cache: Place,
 ) -> Trainer:
     """Trains to the end, and returns what was trained."""
     import keras
@@ -182,13 +197,13 @@ def _run_training(
     keras.utils.set_random_seed(chosen.seed)
     if chosen.deterministic:
         tf.config.experimental.enable_op_determinism()
-    policy = choose_policy(chosen)
+    policy, strategy = choose_policy(chosen), choose_strategy()
     trainer = Trainer(
         chosen,
         lambda: build_trained_part(chosen, run.statistics, policy=policy),
-        data,
+        cache_patches(data, cache, strategy),
         validation,
-        choose_strategy(),
+        strategy,
     )
     trainer.run(outputs)
     return trainer
@@ -215,6 +230,24 @@ def _define_flags() -> None:
     flags.DEFINE_integer(
         "checkpoint_every_steps", 0, "Saves a state after as many steps, too."
     )
+    ahead = ReadAhead()
+    flags.DEFINE_integer(
+        "parallel_reads",
+        ahead.parallel_reads,
+        "Batches that are read at the same time.",
+    )
+    flags.DEFINE_integer(
+        "batches_ahead",
+        ahead.batches_ahead,
+        "Batches that are read before their step.",
+    )
+    flags.DEFINE_enum(
+        "cache",
+        "none",
+        get_args(Place),
+        "Memory in which the patches to train on are kept: of the host, of every "
+        "device, or none.",
+    )
     flags.DEFINE_bool("restart", False, "Deletes what an earlier run left.")
     settings.define_flags()
 
@@ -229,6 +262,8 @@ def _main() -> None:
         weights_path=values.weights_path,
         features_dir=values.features_dir,
         checkpoint_every_steps=values.checkpoint_every_steps,
+        ahead=ReadAhead(values.parallel_reads, values.batches_ahead),
+        cache=values.cache,
         restart=values.restart,
     )
 

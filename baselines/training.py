@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baselines.input_pipeline import PatchData, unwrap_errors
+from baselines.input_pipeline import PatchData, count_patch_nbytes, unwrap_errors
 from baselines.logs import Log, open_log
 from baselines.optimizers import choose_jit, make_optimizer, make_schedule
 from baselines.settings import Settings
@@ -89,7 +90,7 @@ class Trainer:
             self.model,
             self._optimizer,
             strategy,
-            train.batches(settings.batch_size, seed=None),
+            functools.partial(train.batches, settings.batch_size, seed=None),
             jit_compile=jit_compile,
         )
         self.state = State()
@@ -140,18 +141,19 @@ class Trainer:
         import tensorflow as tf
 
         settings, state, every = self._settings, self.state, outputs.every_steps
-        dataset = self._train.batches(
+        batches = self._train.feed(
+            self._steps.distribute,
             settings.batch_size,
             seed=settings.seed,
             epoch=state.epoch,
             start_batch=state.batch,
         )
-        nbytes = _patch_nbytes(dataset)
+        nbytes = count_patch_nbytes(self._train)
         total = tf.constant(state.loss_total, tf.float64)
         left = self._train.num_patches - state.batch * settings.batch_size
         stage = f"epoch {state.epoch + 1}/{settings.epochs}"
         with Progress(stage, total_patches=left, quiet=outputs.quiet) as progress:
-            for batch in self._steps.distribute(dataset):
+            for batch in batches:
                 count, before = min(settings.batch_size, left), total
                 total = self._steps.train(batch, tf.constant(count, tf.float32), total)
                 left -= count
@@ -203,18 +205,10 @@ class Trainer:
         import tensorflow as tf
 
         total = tf.constant(0, tf.float64)
-        dataset = data.batches(self._settings.batch_size, seed=None)
-        for batch in self._steps.distribute(dataset):
+        batch_size = self._settings.batch_size
+        for batch in data.feed(self._steps.distribute, batch_size, seed=None):
             total = self._steps.validate(batch, total)
         return float(total) / data.num_patches
-
-
-def _patch_nbytes(dataset: tf.data.Dataset) -> int:
-    """Returns the bytes of a patch's inputs."""
-    import tensorflow as tf
-
-    specs = tf.nest.flatten(dataset.element_spec[0])
-    return sum(spec.shape[1:].num_elements() * spec.dtype.size for spec in specs)
 
 
 def check_options(

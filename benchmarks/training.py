@@ -10,6 +10,7 @@ Example:
 
 from __future__ import annotations
 
+import functools
 import json
 import statistics
 import tempfile
@@ -60,15 +61,15 @@ def measure_input(data_dir: Path, batch_size: int) -> dict[str, Any]:
     data, _ = open_train_data(settings, data_dir)
     values = choose_statistics("stored", settings.bands, data.store.statistics)
     model = build_trained_part(settings, values)
-    batches = data.batches(batch_size, seed=None)
+    make_batches = functools.partial(data.batches, batch_size, seed=None)
     steps = Steps(
         model,
         make_optimizer(settings, 1),
         choose_strategy(),
-        batches,
+        make_batches,
         jit_compile=False,
     )
-    batch = next(iter(batches))
+    batch = next(iter(make_batches()))
     count = -(-data.num_patches // batch_size)
     _run(steps, [batch, batch])  # compiles
     turns: dict[str, list[float]] = {"store": [], "memory": []}

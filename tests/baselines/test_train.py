@@ -15,6 +15,7 @@ from absl import flags
 import baselines
 from baselines import settings, workdir
 from baselines.errors import CheckpointError, WeightsError
+from baselines.input_pipeline import ReadAhead
 from baselines.models import build_trained_part
 from baselines.settings import Settings
 from baselines.train import find_run, train
@@ -115,6 +116,25 @@ def test_a_finished_run_is_left_alone(
     assert 1 == workdir.read_run(tmp_path).settings.seed
 
 
+def test_cache_and_reading_ahead_change_no_bit(
+    all_stores: Path, tmp_path: Path
+) -> None:
+    """Weights are the same wherever patches are kept and however far reading is."""
+    chosen = Settings(**{**SMALL, "model": "s_cnn_rgb", "batch_size": 2})
+    ways: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "ahead": {"ahead": ReadAhead(parallel_reads=3, batches_ahead=5)},
+        "host": {"cache": "host"},
+        "device": {"cache": "device"},
+    }
+    found = set()
+    for name, options in ways.items():
+        train(chosen, all_stores, tmp_path / name, quiet=True, **options)
+        found.add(read_json(tmp_path / name / workdir.TRAINING)["weights_sha256"])
+
+    assert 1 == len(found)
+
+
 def test_what_cannot_be_trained_is_refused(all_stores: Path, tmp_path: Path) -> None:
     """A split or weights that are missing are one clear error, and leave no folder."""
     folder = tmp_path / "run"
@@ -128,6 +148,8 @@ def test_what_cannot_be_trained_is_refused(all_stores: Path, tmp_path: Path) -> 
         train(long, all_stores, folder)
     with pytest.raises(OptionError, match="checkpoint_every_steps"):
         train(Settings(), all_stores, folder, checkpoint_every_steps=-1)
+    with pytest.raises(OptionError, match="cache: expected none for inception_v2"):
+        train(pretrained, all_stores, folder, cache="host")
     assert not folder.exists()
 
 
