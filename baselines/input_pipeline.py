@@ -87,6 +87,7 @@ class PatchData(ABC):
         seed: int | None,
         epoch: int = 0,
         start_batch: int = 0,
+        part: tuple[int, int] = (0, 1),
     ) -> tf.data.Dataset:
         """Makes batches of every patch once, the last short one included.
 
@@ -95,6 +96,9 @@ class PatchData(ABC):
             seed: Seed of the order, see `draw_order`; None for the stored order.
             epoch: Number of the epoch, from 0.
             start_batch: Number of the first batch; those before it are not read.
+            part: (index, count): each batch is cut into `count` parts that follow one
+                another, of nearly equal size, and only part `index` is read. A part of
+                a short batch can be empty.
 
         Returns:
             Data set of what `read` returns.
@@ -104,9 +108,10 @@ class PatchData(ABC):
         check_batch_size(batch_size)
         nothing = self.read(np.arange(0))  # tells structure, shapes and types
         arrays = tf.nest.flatten(nothing)
+        index, count = part
 
         def gather(rows: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
-            return tf.nest.flatten(self.read(rows))
+            return tf.nest.flatten(self.read(np.array_split(rows, count)[index]))
 
         def read(rows: tf.Tensor) -> Any:
             # Unlike a generator, this reads several batches at the same time.
