@@ -197,14 +197,6 @@ class StoreData(PatchData):
         return map_vectors(vectors, self._stored.nomenclature, self._target)
 
 
-def count_nbytes(batch: Any) -> int:
-    """Returns the bytes of the tensors of a batch."""
-    import tensorflow as tf
-
-    tensors = tf.nest.flatten(batch)
-    return sum(x.shape.num_elements() * x.dtype.size for x in tensors)
-
-
 def _draw_rows(total: int, fraction: float, seed: int) -> npt.NDArray[np.int64]:
     """Draws a part of the rows, at least one, and returns them in ascending order."""
     if fraction == 1:
