@@ -136,9 +136,10 @@ class PatchData(ABC):
         check_batch_size(batch_size)
         nothing = self.read(np.arange(0))  # tells structure, shapes and types
         arrays = tf.nest.flatten(nothing)
+        index, count = part
 
         def gather(rows: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
-            return tf.nest.flatten(self.read(rows))
+            return tf.nest.flatten(self.read(np.array_split(rows, count)[index]))
 
         def read(rows: tf.Tensor) -> Any:
             # Unlike a generator, this reads several batches at the same time; but only
@@ -298,14 +299,6 @@ def count_patch_nbytes(data: PatchData) -> int:
         int(np.prod(array.shape[1:])) * array.itemsize
         for array in tf.nest.flatten(inputs)
     )
-
-
-def count_nbytes(batch: Any) -> int:
-    """Returns the bytes of the tensors of a batch."""
-    import tensorflow as tf
-
-    tensors = tf.nest.flatten(batch)
-    return sum(x.shape.num_elements() * x.dtype.size for x in tensors)
 
 
 def _draw_rows(total: int, fraction: float, seed: int) -> npt.NDArray[np.int64]:

@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from absl import flags
 
 from baselines import settings, workdir
 from baselines.cached_data import Place, cache_patches, check_memory
+from baselines.cluster import is_chief, report_lost_hosts
 from baselines.frozen_features import load_or_make_features
 from baselines.input_pipeline import PatchData, ReadAhead, StoreData
 from baselines.models import build_trained_part
@@ -44,9 +45,13 @@ from bigearthnet.util import command
 from bigearthnet.util.files import write_json
 from bigearthnet.util.options import check_tensorflow, look_up
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 _FLAGS_FOLDER = Path(__file__).parent / "flags"
 
 
+@report_lost_hosts()
 def train(
     chosen: Settings,
     data_dir: Path,
@@ -60,7 +65,7 @@ def train(
     restart: bool = False,
     quiet: bool = False,
 ) -> None:
-    """Trains a model to its end.
+    """Trains a model to its end, on all hosts that `TF_CONFIG` names.
 
     Args:
         chosen: What to train, and how.
@@ -82,6 +87,7 @@ def train(
         WeightsError: If the weights of inception_v2 are missing or are others.
         CheckpointError: If the state to resume from is damaged.
         CacheError: If kept features are of another network.
+        ClusterError: If another host has ended, or does something else.
     """
     if checkpoint_every_steps < 0:
         raise OptionError(
@@ -96,18 +102,19 @@ def train(
     if features_dir is not None:
         check_output(features_dir, "features_dir")
     check_tensorflow("baselines.train")
+    strategy = choose_strategy()
+    train_data, validation_data = open_train_data(chosen, data_dir, ahead)
+    run = describe_run(chosen, train_data, validation_data, weights_path=weights_path)
+    check_options(chosen, train_data, strategy)
+    check_memory(train_data, cache, strategy)
+    writes = is_chief(strategy)
     outputs = Outputs(
         folder / workdir.CHECKPOINTS,
         folder / workdir.LOGS,
         checkpoint_every_steps,
-        quiet,
+        quiet or not writes,
     )
-    train_data, validation_data = open_train_data(chosen, data_dir, ahead)
-    run = describe_run(chosen, train_data, validation_data, weights_path=weights_path)
-    check_options(chosen, train_data, choose_strategy())
-    check_memory(train_data, cache, choose_strategy())
-    with workdir.lock_workdir(folder):
-        workdir.start_run(folder, run, restart=restart)
+    with workdir.claim_run(folder, run, strategy, restart=restart):
         if (folder / workdir.TRAINING).is_file():
             print(f"{folder} is trained already; --restart trains it anew.")
             return
@@ -118,13 +125,15 @@ def train(
                 chosen,
                 weights_path=weights_path,
                 cache_dir=features_dir or folder / workdir.FEATURES,
-                quiet=quiet,
+                strategy=strategy,
+                quiet=outputs.quiet,
             )
             data = load(train_data), validation_data and load(validation_data)
-        trainer = _run_training(run, *data, outputs, cache)
-        digest = workdir.save_weights(trainer.model, folder)
-        content = {"weights_sha256": digest, **trainer.to_json()}
-        write_json(content, folder / workdir.TRAINING)
+        trainer = _run_training(run, *data, strategy, outputs, cache)
+        if writes:
+            digest = workdir.save_weights(trainer.model, folder)
+            content = {"weights_sha256": digest, **trainer.to_json()}
+            write_json(content, folder / workdir.TRAINING)
 
 
 def describe_run(
@@ -186,6 +195,7 @@ def _run_training(
     run: Run,
     data: PatchData,
     validation: PatchData | None,
+    strategy: tf.distribute.Strategy,
     outputs: Outputs,
     cache: Place,
 ) -> Trainer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from baselines.cluster import is_chief
 from baselines.input_pipeline import PatchData, count_patch_nbytes, unwrap_errors
 from baselines.logs import Log, open_log
 from baselines.optimizers import choose_jit, make_optimizer, make_schedule
@@ -81,6 +83,7 @@ class Trainer:
         """
         check_options(settings, train, strategy)
         self._settings, self._train, self._validation = settings, train, validation
+        self._strategy = strategy
         self._num_batches = _count_batches(settings, train)
         with strategy.scope():
             self.model = make_model()
@@ -99,7 +102,8 @@ class Trainer:
         """Trains to the end, from the last state that was saved.
 
         Args:
-            outputs: Where states and logs go.
+            outputs: Where states and logs go. On several hosts, the chief alone writes
+                there, and all read the states.
 
         Raises:
             CheckpointError: If the last state is damaged or of another model.
@@ -109,7 +113,10 @@ class Trainer:
         """
         folder = outputs.checkpoints
         self.state = load_state(folder, self.model, self._optimizer) or State()
-        with open_log(outputs.logs) as log, unwrap_errors():
+        ignore: Log = lambda name, value, step: None  # noqa: E731
+        is_writer = is_chief(self._strategy)
+        opened = open_log(outputs.logs) if is_writer else contextlib.nullcontext(ignore)
+        with opened as log, unwrap_errors():
             while not self._is_done():
                 start = time.monotonic()
                 self._run_batches(outputs, log)
@@ -129,7 +136,13 @@ class Trainer:
         }
 
     def _save(self, outputs: Outputs) -> None:
-        save_state(outputs.checkpoints, self.state, self.model, self._optimizer)
+        save_state(
+            outputs.checkpoints,
+            self.state,
+            self.model,
+            self._optimizer,
+            write=is_chief(self._strategy),
+        )
 
     def _is_done(self) -> bool:
         state, patience = self.state, self._settings.early_stopping_patience

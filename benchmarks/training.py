@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
+from baselines.cluster import refuse_cluster
 from baselines.feature_data import FeatureData
 from baselines.models import build_trained_part
 from baselines.models.inception_v2 import NUM_FEATURES
@@ -151,6 +152,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
+    refuse_cluster("benchmarks.training")
     values = flags.FLAGS
     results = {
         "input": measure_input(values.data_dir, values.batch_size),
