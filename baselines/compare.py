@@ -21,6 +21,7 @@ from pathlib import Path
 
 from absl import flags
 
+from baselines.cluster import refuse_cluster
 from baselines.comparison.entries import group_evaluations, read_evaluation
 from baselines.comparison.gallery import make_gallery
 from baselines.comparison.markdown import (
@@ -118,6 +119,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
+    refuse_cluster("baselines.compare")
     command.check_packages("baselines", "sklearn", "scipy", "jinja2", "jsonschema")
     output = flags.FLAGS.output
     sections = compare(

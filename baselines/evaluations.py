@@ -28,8 +28,9 @@ class Subject:
         settings_sha256: Of all its settings but the seed: runs that share it are
             repetitions of one another.
         weights_sha256: Of the weights that were evaluated.
-        weights_source: `scratch` where everything was trained, else what the frozen
-            part holds: `pretrained` weights, or `random` numbers.
+        weights_source: `scratch` where everything was trained; `released` for weights
+            of the authors; else what the frozen part holds: `pretrained` weights, or
+            `random` numbers.
         config: Configuration of the store.
         split_scheme: `official` or `random`.
         split: Split that was evaluated; several are joined by `+`.
@@ -89,7 +90,11 @@ class Subject:
             seed=settings.seed,
             settings_sha256=_hash_settings(settings),
             weights_sha256=weights_sha256,
-            weights_source=settings.weights if settings.uses_features else "scratch",
+            weights_source=(
+                settings.weights
+                if settings.uses_features
+                else (run.frozen_weights or {}).get("source", "scratch")
+            ),
             config=settings.config,
             split_scheme=get_config(settings.config, RELEASES).choice.scheme,
             split=split,

@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from absl import flags, logging
 
+from baselines.cluster import refuse_cluster
 from baselines.errors import WeightsError
 from baselines.model_card import (
     CARD,
@@ -182,6 +183,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
+    refuse_cluster("baselines.export")
     command.check_packages("baselines", "tensorflow", "jsonschema")
     logging.set_verbosity(logging.WARNING)  # not each file that TensorFlow writes
     output = flags.FLAGS.output

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
+from typing import get_args
 
 from baselines.comparison.paper import TABLE_4
 from baselines.errors import ResultError
 from baselines.evaluations import Result
 from baselines.results import RESULTS, read_results
-from baselines.settings import split_names
+from baselines.settings import RELEASED_MODELS, ResNet, Vgg, split_names
 from baselines.trained import Trained
 from baselines.workdir import EVALUATIONS, Run
 from bigearthnet.release import RELEASES
@@ -25,10 +26,23 @@ CARD, LABELS = "README.md", "labels.json"
 SAVED_MODEL, MODEL = "saved_model", "model.keras"
 SIGNATURE, CLASS_NAMES = "serving_default", "class_names"
 
-# Settings that are without meaning for models without, and with, a frozen part.
-_WITHOUT_MEANING = (
-    ("rgb_max", "inception_size", "weights", "features_dtype"),
-    ("statistics", "upsampling", "third_pool", "dropout_conv"),
+# Settings that are without meaning for models without a frozen part, and for others.
+_OF_INCEPTION = ("rgb_max", "inception_size", "weights", "features_dtype")
+_OF_VGG = (*_OF_INCEPTION, "third_pool", "dropout_conv", "batch_norm", "fc_units")
+_WITHOUT_MEANING = {
+    "inception_v2": ("statistics", "upsampling", "third_pool", "dropout_conv"),
+    "k_branch": (*_OF_INCEPTION, "third_pool", "upsampling"),
+    **dict.fromkeys(get_args(Vgg), _OF_VGG),
+    **dict.fromkeys(get_args(ResNet), (*_OF_VGG, "dropout_fc")),
+}
+# What models are after: those of the paper, and others.
+_PAPER = (
+    "after G. Sumbul et al., BigEarthNet: A Large-Scale Benchmark Archive for Remote "
+    "Sensing Image Understanding, IGARSS 2019"
+)
+_LATER_CODE = (
+    "after G. Sumbul, BigEarthNet Deep Learning Models with TensorFlow, 2019, trained "
+    "on the archive of G. Sumbul et al., IGARSS 2019"
 )
 
 _LIMITS = """\
@@ -149,13 +163,19 @@ def _describe_model(run: Run) -> str:
     settings = run.settings
     bands = ", ".join(settings.bands)
     frozen = " on features of frozen Inception-v2" if settings.uses_features else ""
+    trained = "trained anew with the package `bigearthnet`, not by the authors"
+    if _is_imported(run):
+        trained = "with the weights that its authors released"
     return (
         f"Multi-label land cover of a Sentinel-2 patch: {len(settings.nomenclature)} "
         f"classes ({settings.nomenclature.name}), from {bands}. Model "
-        f"`{settings.model}`{frozen}, after G. Sumbul et al., BigEarthNet: A "
-        "Large-Scale Benchmark Archive for Remote Sensing Image Understanding, IGARSS "
-        "2019; trained anew with the package `bigearthnet`, not by the authors."
+        f"`{settings.model}`{frozen}, "
+        f"{_LATER_CODE if settings.model in RELEASED_MODELS else _PAPER}; {trained}."
     )
+
+
+def _is_imported(run: Run) -> bool:
+    return run.frozen_weights is not None and not run.settings.uses_features
 
 
 def _describe_interface(run: Run, difference: float) -> str:
@@ -215,11 +235,12 @@ def _describe_training(run: Run, weights_sha256: str) -> str:
     ]
     if run.frozen_weights:
         source = ", ".join(f"{k} {v}" for k, v in run.frozen_weights.items())
-        lines.append(f"- frozen weights: {source}")
+        kind = "imported" if _is_imported(run) else "frozen"
+        lines.append(f"- {kind} weights: {source}")
     rows = [
         f"| {name} | {value} |"
         for name, value in settings.to_json().items()
-        if name not in _WITHOUT_MEANING[settings.uses_features]
+        if name not in _WITHOUT_MEANING.get(settings.model, _OF_INCEPTION)
     ]
     return "\n".join([*lines, "", "| setting | value |", "| --- | --- |", *rows])
 

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from baselines.cluster import refuse_cluster
 from baselines.decisions import DEFAULT_THRESHOLD
 from baselines.model_card import find_warnings, read_evaluations
 from baselines.patch_folders import MAX_DN, PatchFolder, read_patch_folder
@@ -120,6 +121,7 @@ def _define_flags() -> None:
 
 
 def _main(arguments: Sequence[str]) -> None:
+    refuse_cluster("baselines.predict")
     command.check_packages("baselines", "tensorflow", "jsonschema", "matplotlib")
     threshold = flags.FLAGS.threshold
     output = flags.FLAGS.output

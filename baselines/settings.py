@@ -20,6 +20,16 @@ from bigearthnet.util import command
 
 # Value of `validation_split` for training without one.
 NO_SPLIT = "none"
+# Models of the authors' later code ("BigEarthNet Deep Learning Models with TensorFlow",
+# 2019) and its order of bands, which released weights depend on; 60 m bands are left
+# out but of the K-Branch CNN.
+ResNet = Literal["resnet50", "resnet101", "resnet152"]
+Vgg = Literal["vgg16", "vgg19"]
+RELEASED_MODELS = (*get_args(ResNet), *get_args(Vgg), "k_branch")
+_RELEASED_BANDS = (
+    *("B04", "B03", "B02", "B08"),
+    *("B05", "B06", "B07", "B8A", "B11", "B12"),
+)
 # The largest that NumPy's global generator takes, which Keras seeds, too.
 _MAX_SEED = 2**32 - 1
 
@@ -38,9 +48,9 @@ class Settings:
         OptionError: If a value has no meaning.
     """
 
-    model: Literal["s_cnn_rgb", "s_cnn_all", "inception_v2"] = _field(
-        "s_cnn_all", "Which model to train."
-    )
+    model: Literal[
+        "s_cnn_rgb", "s_cnn_all", "inception_v2", ResNet, Vgg, "k_branch"
+    ] = _field("s_cnn_all", "Which model to train.")
 
     config: Literal["s2", "s2-random"] = _field(
         "s2", "s2 for the official splits, s2-random for the paper's protocol."
@@ -85,13 +95,21 @@ class Settings:
         "How the features of inception_v2 are kept; float16 takes half the space.",
     )
 
-    fc_units: int = _field(128, "Units of the fully connected layer.", least=1)
+    fc_units: int = _field(
+        128, "Units of fully connected layers; ResNet has none, VGG 4096.", least=1
+    )
     third_pool: bool = _field(False, "S-CNN: pools after the third convolution, too.")
     batch_norm: bool = _field(
-        False, "Batch normalization after every convolution and the FC layer."
+        False,
+        "Batch normalization after every convolution and FC layer; ResNet always has "
+        "it, VGG never.",
     )
-    dropout_conv: float = _field(0.0, "Dropout after each block of the S-CNN.")
-    dropout_fc: float = _field(0.0, "Dropout before the classifier.")
+    dropout_conv: float = _field(
+        0.0, "Dropout after each block of S-CNN and K-Branch CNN."
+    )
+    dropout_fc: float = _field(
+        0.0, "Dropout after FC layers, before the classifier; ResNet has none."
+    )
     l2: float = _field(0.0, "Weight of half the squared kernels in the loss.")
 
     epochs: int = _field(100, "Epochs to train.", least=1)
@@ -152,7 +170,9 @@ class Settings:
         """The bands that the model sees, in the order of its channels."""
         if self.model == "s_cnn_all":
             return tuple(band.name for band in BANDS)
-        return RGB
+        if self.model == "k_branch":
+            return (*_RELEASED_BANDS, "B01", "B09")
+        return _RELEASED_BANDS if self.model in RELEASED_MODELS else RGB
 
     @property
     def groups(self) -> tuple[str, ...]:

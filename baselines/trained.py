@@ -98,14 +98,14 @@ def check_frozen_weights(run: Run, folder: Path, weights_path: Path | None) -> N
     Raises:
         WeightsError: If they are others, or missing.
     """
-    if run.frozen_weights is None:
-        return
     settings = run.settings
+    if not settings.uses_features:
+        return
     found = describe_weights(settings.weights, weights_path, settings.seed)
     if found != run.frozen_weights:
         raise WeightsError(
             f"{weights_path} is not what {folder} was trained with: expected "
-            f"{dict(run.frozen_weights)}, got {found}."
+            f"{run.frozen_weights}, got {found}."
         )
 
 

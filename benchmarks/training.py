@@ -10,6 +10,7 @@ Example:
 
 from __future__ import annotations
 
+import functools
 import json
 import statistics
 import tempfile
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
+from baselines.cluster import refuse_cluster
 from baselines.feature_data import FeatureData
 from baselines.models import build_trained_part
 from baselines.models.inception_v2 import NUM_FEATURES
@@ -60,15 +62,15 @@ def measure_input(data_dir: Path, batch_size: int) -> dict[str, Any]:
     data, _ = open_train_data(settings, data_dir)
     values = choose_statistics("stored", settings.bands, data.store.statistics)
     model = build_trained_part(settings, values)
-    batches = data.batches(batch_size, seed=None)
+    make_batches = functools.partial(data.batches, batch_size, seed=None)
     steps = Steps(
         model,
         make_optimizer(settings, 1),
         choose_strategy(),
-        batches,
+        make_batches,
         jit_compile=False,
     )
-    batch = next(iter(batches))
+    batch = next(iter(make_batches()))
     count = -(-data.num_patches // batch_size)
     _run(steps, [batch, batch])  # compiles
     turns: dict[str, list[float]] = {"store": [], "memory": []}
@@ -150,6 +152,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
+    refuse_cluster("benchmarks.training")
     values = flags.FLAGS
     results = {
         "input": measure_input(values.data_dir, values.batch_size),

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "manifest": "builder.manifest",
     "demo": "builder.demo",
     "fetch-weights": "baselines.fetch_weights",
+    "import-weights": "baselines.import_weights",
     "train": "baselines.train",
     "evaluate": "baselines.evaluate",
     "compare": "baselines.compare",

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import itertools
 import json
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ from baselines.feature_data import FeatureData
 from baselines.input_pipeline import StoreData
 from baselines.models import build_feature_model, build_trained_part
 from baselines.settings import Settings
+from baselines.steps import compute_outputs
 from baselines.stored_rows import open_random_access
 from baselines.training import Outputs, Trainer
 
@@ -76,7 +78,12 @@ def load_real(all_stores: Path, tmp_path: Path) -> Load:
     def load_features(settings: Settings = SETTINGS, **options: Any) -> FeatureData:
         data_dir = options.pop("data_dir", all_stores)
         data = open_data(settings, data_dir, options.pop("split", None))
-        values = {"weights_path": None, "cache_dir": tmp_path / "cache", "quiet": True}
+        values = {
+            "weights_path": None,
+            "cache_dir": tmp_path / "cache",
+            "strategy": tf.distribute.get_strategy(),
+            "quiet": True,
+        }
         return frozen_features.load_or_make_features(
             settings, data, **(values | options)
         )
@@ -121,17 +128,10 @@ def find_folders(cache: Path) -> list[Path]:
     return sorted(index.parent for index in cache.glob("*/*/index.json"))
 
 
-def make_ending(function: Callable[..., None], after: int) -> Callable[..., None]:
-    """A function that is interrupted at the end of one of its calls."""
-    calls = []
-
-    def call(*arguments: Any) -> None:
-        calls.append(arguments)
-        function(*arguments)
-        if len(calls) == after:
-            raise KeyboardInterrupt
-
-    return call
+def end_after_three(*arguments: Any) -> Iterator[Any]:
+    """A computation that is interrupted in its second shard."""
+    yield from itertools.islice(compute_outputs(*arguments), 3)
+    raise KeyboardInterrupt
 
 
 def test_features_are_those_of_the_model(load_real: Load, all_stores: Path) -> None:
@@ -171,9 +171,7 @@ def test_a_run_that_ended_goes_on(
     expected = values(load(cache_dir=tmp_path / "whole"))
     computed.clear()
     with monkeypatch.context() as context:
-        context.setattr(
-            frozen_features, "_compute", make_ending(frozen_features._compute, after=2)
-        )
+        context.setattr(frozen_features, "compute_outputs", end_after_three)
         with pytest.raises(KeyboardInterrupt):
             load()
     assert ["00000.npy"] == computed

@@ -40,7 +40,13 @@ def make_data(seed: int = 0, patches: int = PATCHES) -> FeatureData:
     return FeatureData(features, labels, [f"patch-{i}" for i in range(patches)])
 
 
-def make_trainer(validation: FeatureData | None = None, **changes: Any) -> Trainer:
+def make_trainer(
+    validation: FeatureData | None = None,
+    *,
+    data: FeatureData | None = None,
+    strategy: tf.distribute.Strategy | None = None,
+    **changes: Any,
+) -> Trainer:
     """A trainer of the head on few features, three batches an epoch."""
     settings = Settings(
         **{
@@ -54,9 +60,9 @@ def make_trainer(validation: FeatureData | None = None, **changes: Any) -> Train
     return Trainer(
         settings,
         lambda: build_head(settings, FEATURES),
-        make_data(),
+        data or make_data(),
         validation,
-        tf.distribute.get_strategy(),
+        strategy or tf.distribute.get_strategy(),
     )
 
 
