@@ -1,4 +1,4 @@
-r"""Trains one of the paper's models, or resumes a training that was stopped.
+r"""Trains one of the models, or resumes a training that was stopped.
 
 The flagfiles of the runs lie in baselines/flags/; --run=NAME takes one of them wherever
 the package is installed, and other flags change it. A folder holds one run: the same
