@@ -27,6 +27,7 @@ from typing import Any, get_args
 from absl import flags
 
 from baselines import settings, workdir
+from baselines.backend import check_keras, set_precision
 from baselines.cached_data import Place, cache_patches, check_memory
 from baselines.frozen_features import load_or_make_features
 from baselines.input_pipeline import PatchData, ReadAhead, StoreData
@@ -42,7 +43,7 @@ from bigearthnet.errors import OptionError
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.files import write_json
-from bigearthnet.util.options import check_tensorflow, look_up
+from bigearthnet.util.options import look_up
 
 _FLAGS_FOLDER = Path(__file__).parent / "flags"
 
@@ -95,7 +96,8 @@ def train(
     check_output(folder, "workdir")
     if features_dir is not None:
         check_output(features_dir, "features_dir")
-    check_tensorflow("baselines.train")
+    check_keras("baselines.train")
+    set_precision(chosen)
     outputs = Outputs(
         folder / workdir.CHECKPOINTS,
         folder / workdir.LOGS,
