@@ -117,7 +117,7 @@ class Settings:
     tf32: bool = _field(
         False,
         "Rounds factors of products to 10 bits on GPUs from Ampere on: faster, "
-        "but resampled bands are off by up to 15 digital numbers.",
+        "but bands are off by up to a thousandth.",
     )
     jit_compile: Literal["auto", "on", "off"] = _field(
         "auto", "XLA: auto for on where one GPU is visible."
