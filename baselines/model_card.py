@@ -216,6 +216,10 @@ inputs = {{{pairs}}}
 probabilities = model(inputs, training=False)  # classes: {LABELS}
 ```
 
+On GPUs from NVIDIA's Ampere on, TensorFlow rounds products of float32, which resample
+and choose bands, too. `tf.config.experimental.enable_tensor_float_32_execution(False)`,
+before the first prediction, makes them exact.
+
 Both were loaded again after the export: their probabilities differ from the trained
 model's by up to {difference:.1e}."""
 

@@ -30,6 +30,8 @@ _RELEASED_BANDS = (
     *("B04", "B03", "B02", "B08"),
     *("B05", "B06", "B07", "B8A", "B11", "B12"),
 )
+# Fields that settings of older runs have not; their defaults hold for these.
+_ADDED = frozenset({"tf32"})
 # The largest that NumPy's global generator takes, which Keras seeds, too.
 _MAX_SEED = 2**32 - 1
 
@@ -131,6 +133,11 @@ class Settings:
         False,
         "Computes in bfloat16; on a GPU that has none, in float16 with a scaled loss.",
     )
+    tf32: bool = _field(
+        False,
+        "Rounds factors of products to 10 bits on GPUs from Ampere on: faster, "
+        "but bands are off by up to a thousandth.",
+    )
     jit_compile: Literal["auto", "on", "off"] = _field(
         "auto", "XLA: auto for on where one GPU is visible."
     )
@@ -195,8 +202,8 @@ class Settings:
             OptionError: If a name is unknown or missing, or a value has no meaning.
         """
         names = {field.name for field in dataclasses.fields(cls)}
-        if set(content) != names:
-            odd = ", ".join(sorted(set(content) ^ names))
+        if differing := (set(content) ^ names) - (_ADDED - set(content)):
+            odd = ", ".join(sorted(differing))
             raise OptionError(
                 f"settings of another version: these names differ from ours: {odd}."
             )

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from absl import flags
 
 from baselines import settings, workdir
+from baselines.backend import check_keras, set_precision
 from baselines.cached_data import Place, cache_patches, check_memory
 from baselines.cluster import is_chief, report_lost_hosts
 from baselines.frozen_features import load_or_make_features
@@ -43,7 +44,7 @@ from bigearthnet.errors import OptionError
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.files import write_json
-from bigearthnet.util.options import check_tensorflow, look_up
+from bigearthnet.util.options import look_up
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -101,7 +102,8 @@ def train(
     check_output(folder, "workdir")
     if features_dir is not None:
         check_output(features_dir, "features_dir")
-    check_tensorflow("baselines.train")
+    check_keras("baselines.train")
+    set_precision(chosen)
     strategy = choose_strategy()
     train_data, validation_data = open_train_data(chosen, data_dir, ahead)
     run = describe_run(chosen, train_data, validation_data, weights_path=weights_path)

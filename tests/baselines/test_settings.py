@@ -102,6 +102,14 @@ def test_settings_survive_json() -> None:
     assert made == Settings.from_json(json.loads(json.dumps(made.to_json())))
 
 
+def test_settings_of_older_runs_have_the_defaults_of_what_was_added() -> None:
+    """A run from before TF32 could be chosen is computed exactly."""
+    content = Settings(seed=3).to_json()
+    del content["tf32"]
+
+    assert Settings(seed=3, tf32=False) == Settings.from_json(content)
+
+
 @pytest.mark.parametrize("change", ["missing", "unknown"])
 def test_settings_of_another_version_are_refused(change: str) -> None:
     """A missing or unknown setting in a file is named."""
