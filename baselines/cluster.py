@@ -210,4 +210,4 @@ def report_lost_hosts() -> Iterator[None]:
 
 
 def _first_line(cause: object) -> str:
-    return next(iter(str(cause).splitlines()), "")
+    return next(iter(str(cause).splitlines()), "").rstrip(":")
