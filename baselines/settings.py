@@ -115,9 +115,13 @@ class Settings:
     l2: float = _field(0.0, "Weight of half the squared kernels in the loss.")
 
     epochs: int = _field(100, "Epochs to train.", least=1)
-    batch_size: int = _field(128, "Patches of a batch, over all devices.", least=1)
+    batch_size: int = _field(
+        128, "Patches of a batch, over all devices of all hosts.", least=1
+    )
     optimizer: Literal["sgd", "adam"] = _field("sgd", "Optimizer.")
-    learning_rate: float = _field(0.01, "Learning rate.")
+    learning_rate: float = _field(
+        0.01, "Learning rate for that batch_size; never scaled by devices or hosts."
+    )
     momentum: float = _field(0.9, "Momentum of sgd; without meaning for adam.")
     schedule: Literal["constant", "cosine"] = _field(
         "constant",

@@ -12,6 +12,9 @@ other settings are refused. WORKDIR then has
   training.json       the loss of each epoch
   checkpoints/, logs/ states to resume from; event files for TensorBoard
 
+Several GPUs are used where they are, and several hosts where TF_CONFIG names them
+(docs/cluster.md).
+
 Example:
   python -m baselines.train --run=s_cnn_all --data_dir=data --workdir=runs/all_0
   python -m baselines.train --flagfile=baselines/flags/s_cnn_rgb.flags \
