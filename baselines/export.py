@@ -103,25 +103,23 @@ def export(folder: Path, output: Path, *, weights_path: Path | None = None) -> f
 def write_saved_model(trained: Trained, path: Path) -> None:
     """Writes a SavedModel with the signature that the module describes."""
     import tensorflow as tf
-    from keras.export import ExportArchive
 
+    model = trained.model
     names = tf.constant(trained.run.settings.nomenclature.labels)
 
     def serve(**bands: tf.Tensor) -> dict[str, tf.Tensor]:
-        scores = trained.model(bands, training=False)
+        scores = model(bands, training=False)
         return {PROBABILITIES: scores, CLASS_NAMES: tf.identity(names)}
 
-    archive = ExportArchive()
-    archive.track(trained.model)
-    function = tf.function(serve)
-    function.get_concrete_function(
-        **{
-            name: tf.TensorSpec(bands.shape, bands.dtype, name)
-            for name, bands in trained.model.input.items()
-        }
-    )
-    archive.add_endpoint(SIGNATURE, function)
-    archive.write_out(str(path), verbose=False)
+    inputs = {
+        name: tf.TensorSpec(bands.shape, bands.dtype, name)
+        for name, bands in model.input.items()
+    }
+    # Keras's own writer stores each weight twice: as a variable, and of the model.
+    module = tf.Module()
+    module.weights = [variable.value for variable in model.variables]
+    signature = tf.function(serve).get_concrete_function(**inputs)
+    tf.saved_model.save(module, str(path), signatures={SIGNATURE: signature})
 
 
 def measure_difference(trained: Trained, folder: Path) -> float:

@@ -158,11 +158,11 @@ def _resample(
     from keras import layers
 
     name = group.name
-    if group.size_px == IMAGE_SIZE:
-        x = layers.Permute((2, 3, 1), name=f"{name}_last")(pixels)
-        return layers.Rescaling(1, dtype=_DTYPE, name=f"{name}_float")(x)
-    weights = upsampling_matrix(group.size_px, upsampling).T
+    # Before anything else: few converters know how to transpose uint16.
     x = layers.Rescaling(1, dtype=_DTYPE, name=f"{name}_float")(pixels)
+    if group.size_px == IMAGE_SIZE:
+        return layers.Permute((2, 3, 1), dtype=_DTYPE, name=f"{name}_last")(x)
+    weights = upsampling_matrix(group.size_px, upsampling).T
     x = _apply_weights(weights, x, f"{name}_along_x")
     x = layers.Permute((1, 3, 2), dtype=_DTYPE, name=f"{name}_turn")(x)
     x = _apply_weights(weights, x, f"{name}_along_y")
