@@ -60,6 +60,11 @@ def write_card(trained: Trained, folder: Path, output: Path, difference: float) 
     write_text(text, output / CARD)
 
 
+def find_results(folder: Path) -> list[Path]:
+    """Returns the results.json of all evaluations of a workdir, or of an export."""
+    return sorted((folder / EVALUATIONS).rglob(RESULTS))
+
+
 def read_evaluations(folder: Path, weights_sha256: str) -> list[Result]:
     """Reads all evaluations of a workdir.
 
@@ -71,7 +76,7 @@ def read_evaluations(folder: Path, weights_sha256: str) -> list[Result]:
         ResultError: If one is damaged, or of other weights.
     """
     results = []
-    for path in sorted((folder / EVALUATIONS).rglob(RESULTS)):
+    for path in find_results(folder):
         result = read_results(path.parent)
         if result.subject.weights_sha256 != weights_sha256:
             raise ResultError(

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "compare": "baselines.compare",
     "predict": "baselines.predict",
     "export": "baselines.export",
+    "publish-model": "baselines.publish",
 }
 
 
