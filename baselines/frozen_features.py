@@ -1,4 +1,4 @@
-"""Features of frozen Inception-v2: computed once, kept on disk, loaded into memory.
+"""Features of frozen Inception-v2: computed once, kept on disk, mapped into memory.
 
 A forward pass of 224 pixels costs a thousand times what a step of the head does; with
 features at hand, 100 epochs of the head take minutes.
@@ -6,17 +6,16 @@ features at hand, 100 epochs of the head take minutes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from baselines import feature_cache
 from baselines.errors import CacheError
-from baselines.feature_cache import FeatureShards, Key, open_cache
+from baselines.feature_cache import Array, FeatureFile, Key, open_cache
 from baselines.feature_data import FeatureData
 from baselines.input_pipeline import StoreData, count_nbytes, unwrap_errors
 from baselines.models.inception_v2 import NUM_FEATURES
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
     import keras
 
 # Of what is cached and how it is computed; another version is another cache.
-FORMAT_VERSION = 1
-# Patches of a forward pass: measured fastest on a CPU, and it divides a shard.
+FORMAT_VERSION = 2
+# Patches of a forward pass: measured fastest on a CPU, and it divides a block.
 _BATCH_SIZE = 64
 
 
@@ -67,16 +66,19 @@ def load_or_make_features(
         make_patches_key(data),
     )
     dtype = settings.features_dtype
-    shards = FeatureShards(folder, data.num_patches, NUM_FEATURES, dtype)
-    features = shards.make_array()
-    if shards.read_into(features):
-        with shards.lock():
-            missing = shards.read_into(features)  # another run may have written them
+    file = FeatureFile(folder, data.num_patches, NUM_FEATURES, dtype)
+    if file.find_missing():
+        with file.lock():
+            missing = file.find_missing()  # another run may have written them
             if missing:
                 model = _build_model(settings, weights_path)
-                _fill(shards, missing, features, model, data, quiet)
-    labels = data.read_labels(np.arange(data.num_patches))
-    return FeatureData(features, labels, data.patch_ids)
+                _fill(file, missing, model, data, dtype, quiet)
+    features = file.map()
+    if features is None:
+        raise CacheError(f"{file.path} was removed meanwhile: run it again.")
+    return FeatureData(
+        features, data.read_labels(np.arange(data.num_patches)), data.patch_ids
+    )
 
 
 def make_network_key(settings: Settings, weights: WeightsRecord) -> Key:
@@ -117,50 +119,44 @@ def _build_model(settings: Settings, weights_path: Path | None) -> keras.Model:
 
 
 def _fill(
-    shards: FeatureShards,
-    missing: Sequence[int],
-    features: npt.NDArray[Any],
+    file: FeatureFile,
+    missing: Sequence[slice],
     model: keras.Model,
     data: StoreData,
+    dtype: str,
     quiet: bool,
 ) -> None:
-    """Computes shards, into the array and onto the disk."""
+    """Computes blocks and writes them."""
     import tensorflow as tf
 
-    rows = [shards.rows(shard) for shard in missing]
-    total = sum(r.stop - r.start for r in rows)
+    total = sum(rows.stop - rows.start for rows in missing)
     forward = tf.function(
         lambda inputs: model(inputs, training=False), reduce_retracing=True
     )
     with Progress("features", total_patches=total, quiet=quiet) as progress:
-        for shard, chosen in zip(missing, rows, strict=True):
-            _compute(forward, data, chosen, features, progress)
-            if not np.isfinite(features[chosen]).all():
+        for rows in missing:
+            features = _compute(forward, data, rows, progress)
+            with np.errstate(over="ignore"):  # found out here
+                features = features.astype(dtype)
+            if not np.isfinite(features).all():
                 raise CacheError(
-                    f"{shards.folder}: features of patches {chosen.start} to "
-                    f"{chosen.stop - 1} are too large for {features.dtype}, or are no "
+                    f"{file.path}: features of patches {rows.start} to "
+                    f"{rows.stop - 1} are too large for {dtype}, or are no "
                     "numbers. Expected float32 and TF-Slim's weights."
                 )
-            shards.write(shard, features[chosen])
+            file.write(rows, features)
 
 
 def _compute(
-    forward: Any,
-    data: StoreData,
-    rows: slice,
-    features: npt.NDArray[Any],
-    progress: Progress,
-) -> None:
+    forward: Callable[..., Any], data: StoreData, rows: slice, progress: Progress
+) -> Array:
     """Computes the features of some patches, from the start of a batch on."""
-    assert feature_cache.SHARD_PATCHES % _BATCH_SIZE == 0
-    batches = data.batches(
-        _BATCH_SIZE, seed=None, start_batch=rows.start // _BATCH_SIZE
-    )
-    start = rows.start
+    assert feature_cache.BLOCK_PATCHES % _BATCH_SIZE == 0
+    start = rows.start // _BATCH_SIZE
+    batches = data.batches(_BATCH_SIZE, seed=None, start_batch=start)
+    found = []
     with unwrap_errors():
-        for inputs, _ in batches.take(-(-(rows.stop - start) // _BATCH_SIZE)):
-            found = forward(inputs).numpy()
-            with np.errstate(over="ignore"):  # found out where it is written
-                features[start : start + len(found)] = found
-            start += len(found)
-            progress.add(len(found), count_nbytes(inputs))
+        for inputs, _ in batches.take(-(-(rows.stop - rows.start) // _BATCH_SIZE)):
+            found.append(forward(inputs).numpy())
+            progress.add(len(found[-1]), count_nbytes(inputs))
+    return np.concatenate(found)

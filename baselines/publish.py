@@ -176,7 +176,7 @@ def _main() -> None:
     oid = publish(
         values.exported,
         values.to,
-        license_name=values["license"].value,
+        license_name=str(values["license"].value),
         endpoint=values.endpoint,
         tag=values.tag,
     )
