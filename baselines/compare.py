@@ -118,7 +118,9 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
-    command.check_packages("baselines", "sklearn", "scipy", "jinja2", "jsonschema")
+    command.check_packages(
+        "baselines", "sklearn", "scipy", "jinja2", "jsonschema", "matplotlib"
+    )
     output = flags.FLAGS.output
     sections = compare(
         flags.FLAGS.workdirs,

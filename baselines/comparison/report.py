@@ -137,7 +137,6 @@ def _draw_classes(group: Group) -> Drawing:
             ]
             for entry in group.entries
         },
-        caption,
     )
     return Drawing(f"classes-{group.result.subject.split_scheme}", caption, pieces)
 
