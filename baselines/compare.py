@@ -119,7 +119,13 @@ def _define_flags() -> None:
 
 def _main() -> None:
     command.check_packages(
-        "baselines", "sklearn", "scipy", "jinja2", "jsonschema", "matplotlib"
+        "baselines",
+        "sklearn",
+        "scipy",
+        "jinja2",
+        "jsonschema",
+        "pydantic",
+        "matplotlib",
     )
     output = flags.FLAGS.output
     sections = compare(

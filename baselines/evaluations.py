@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic.dataclasses import dataclass as checked
+
 from baselines.decisions import Labels, predict
+from baselines.fields import CONFIG, Name
 from baselines.metrics import Metrics
 from baselines.scores import Scores
 from baselines.settings import Settings, share_split
@@ -139,7 +142,7 @@ class Subject:
         return tuple(remarks)
 
 
-@dataclass(frozen=True)
+@checked(frozen=True, config=CONFIG)
 class Tuned:
     """Metrics at a threshold that was chosen for a high F1 per patch.
 
@@ -148,7 +151,7 @@ class Tuned:
         metrics: The metrics at that threshold.
     """
 
-    split: str
+    split: Name
     metrics: Metrics
 
 

@@ -230,7 +230,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
-    command.check_packages("baselines", "tensorflow", "jsonschema")
+    command.check_packages("baselines", "tensorflow", "jsonschema", "pydantic")
     logging.set_verbosity(logging.WARNING)  # not each file that TensorFlow writes
     output = flags.FLAGS.output
     difference = export(

@@ -93,7 +93,9 @@ def _define_flags() -> None:
 
 
 def _main(arguments: Sequence[str]) -> None:
-    command.check_packages("baselines", "tensorflow", "jsonschema", "matplotlib")
+    command.check_packages(
+        "baselines", "tensorflow", "jsonschema", "pydantic", "matplotlib"
+    )
     threshold = flags.FLAGS.threshold
     output = flags.FLAGS.output
     check_output(output, "output")

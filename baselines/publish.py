@@ -22,11 +22,10 @@ from absl import flags
 from baselines.decisions import METRICS
 from baselines.exported import CHECKSUMS, check_files
 from baselines.model_card import CARD, find_results
-from baselines.results_json import check_schema
+from baselines.results_json import read_content
 from baselines.workdir import Run, read_run
 from bigearthnet.errors import OptionError
 from bigearthnet.util import command
-from bigearthnet.util.files import read_json_object
 from bigearthnet.util.hub_client import call, uploading
 
 if TYPE_CHECKING:
@@ -134,14 +133,13 @@ def _read_results(exported: Path) -> Iterator[EvalResult]:
     from huggingface_hub import EvalResult
 
     for path in find_results(exported):
-        content = read_json_object(path)
-        check_schema(content, path)
-        data, classes = content["data"], content["nomenclature"]["name"]
-        averages = {"": content["metrics"]["per_patch"]}
-        if content["tuned"]:
-            tuned = f", threshold tuned on {content['tuned']['split']}"
-            averages[tuned] = content["tuned"]["metrics"]["per_patch"]
-        remarks = "".join(f"; {remark}" for remark in content["remarks"])
+        content = read_content(path)
+        data, classes = content.data, content.nomenclature.name
+        averages = {"": content.metrics.per_patch}
+        if content.tuned:
+            tuned = f", threshold tuned on {content.tuned.split}"
+            averages[tuned] = content.tuned.metrics.per_patch
+        remarks = "".join(f"; {remark}" for remark in content.remarks)
         for how, values in averages.items():
             for name in METRICS:
                 yield EvalResult(
@@ -149,11 +147,11 @@ def _read_results(exported: Path) -> Iterator[EvalResult]:
                     task_name="multi-label classification",
                     dataset_type=_DATASET.lower(),
                     dataset_name=_DATASET,
-                    dataset_config=data["config"],
-                    dataset_split=data["split"],
+                    dataset_config=data.config,
+                    dataset_split=data.split,
                     metric_type=name,
                     metric_name=f"{name} per patch, {classes}{how}{remarks}",
-                    metric_value=values[name],
+                    metric_value=getattr(values, name),
                 )
 
 
@@ -171,7 +169,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
-    command.check_packages("baselines", "jsonschema")
+    command.check_packages("baselines", "jsonschema", "pydantic")
     values = flags.FLAGS
     oid = publish(
         values.exported,
