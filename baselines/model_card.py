@@ -12,6 +12,7 @@ from pathlib import Path
 from baselines.comparison.paper import TABLE_4
 from baselines.errors import ResultError
 from baselines.evaluations import Result
+from baselines.remarks import choose_remarks
 from baselines.results import RESULTS, read_results
 from baselines.settings import split_names
 from baselines.trained import Trained
@@ -129,25 +130,14 @@ def find_warnings(run: Run, results: Sequence[Result]) -> dict[str, str]:
         results: Its evaluations.
     """
     settings = run.settings
-    verbs = ["trained"] if run.data["train"]["synthetic_patches"] else []
-    if any(result.subject.synthetic_patches for result in results):
-        verbs.append("evaluated")
-    warnings = {}
-    if verbs:
-        warnings["SYNTHETIC patches"] = (
-            f"it was {' and '.join(verbs)} on a store with patches that are made up, "
-            "and says nothing about the Earth."
-        )
-    if settings.uses_features and settings.weights == "random":
-        warnings["RANDOM frozen weights"] = "it can only show that the program runs."
-    if settings.shuffle_labels:
-        warnings["SHUFFLED labels"] = (
-            "it was trained on the labels of other patches, to check that it learns "
-            "nothing from them."
-        )
-    if "test" in split_names(settings.train_split):
-        warnings["Trained on the test split"] = "an overfitting check, not a result."
-    return warnings
+    found = choose_remarks(
+        synthetic=any(result.subject.synthetic_patches for result in results),
+        trained_on_synthetic=run.data["train"]["synthetic_patches"] > 0,
+        shuffled=settings.shuffle_labels,
+        random=settings.uses_features and settings.weights == "random",
+        trained_on_test="test" in split_names(settings.train_split),
+    )
+    return {remark.text: remark.meaning for remark in found}
 
 
 def _describe_model(run: Run) -> str:

@@ -14,7 +14,11 @@ _MOST_CHARACTERS = 62
 # the seventh model on.
 _COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
 # Texts stay texts, and the same values give the same bytes.
-_OPTIONS: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "bigearthnet", "font.size": 8}
+_OPTIONS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "bigearthnet",
+    "font.size": 8,
+}
 # A line of text, in inches.
 _LINE_IN = 0.15
 
