@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-# Of each object: it has all of its fields and no other.
-CONFIG = ConfigDict(extra="forbid")
+# Of each object: it has all of its fields and no other; the text below a field says
+# what it means.
+CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]

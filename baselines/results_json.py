@@ -45,53 +45,38 @@ class Model:
 
     name: Name
     seed: Count
-    settings_sha256: Annotated[Sha256, Field(description="Of all but the seed.")]
+    settings_sha256: Sha256
+    """Of all settings but the seed."""
     weights_sha256: Sha256
-    weights_source: Annotated[
-        Literal["scratch", "pretrained", "random"],
-        Field(description="`scratch`: all was trained; else what the frozen part is."),
-    ]
-    shuffled_labels: Annotated[
-        bool, Field(description="Whether it was trained on labels of other patches.")
-    ]
-    chosen_on: Annotated[
-        str | None,
-        Field(
-            description="Split whose loss chose the epoch of the weights, for early "
-            "stopping; else null."
-        ),
-    ]
-    frozen_weights: Annotated[
-        FrozenWeights | None, Field(description="Null where everything was trained.")
-    ]
-    trained_on_synthetic: Annotated[
-        Count, Field(description="Made-up patches of the store it was trained on.")
-    ]
+    weights_source: Literal["scratch", "pretrained", "random"]
+    """`scratch`: everything was trained; else what the frozen part holds."""
+    shuffled_labels: bool
+    """Whether it was trained on labels of other patches."""
+    chosen_on: str | None
+    """Split whose loss chose the epoch of the weights, for early stopping."""
+    frozen_weights: FrozenWeights | None
+    """Null where everything was trained."""
+    trained_on_synthetic: Count
+    """Made-up patches of the store that it was trained on."""
 
 
 @dataclass(frozen=True, config=CONFIG)
 class Data:
     """What it was evaluated on."""
 
-    config: Annotated[Name, Field(description="Configuration of the store.")]
+    config: Name
+    """Configuration of the store."""
     split_scheme: Literal["official", "random"]
-    split: Annotated[Name, Field(description="Evaluated splits, joined by +.")]
+    split: Name
+    """What was evaluated; several splits are joined by +."""
     train_split: Name
     patches: Annotated[int, Field(ge=1)]
-    unlabelled_patches: Annotated[
-        Count,
-        Field(
-            description="Patches without a label: 0 in precision, recall, F1 and F2; "
-            "left out of the ranking metrics."
-        ),
-    ]
-    synthetic_patches: Annotated[
-        Count, Field(description="Patches of the store that are made up.")
-    ]
-    ids_sha256: Annotated[
-        Sha256,
-        Field(description="Of the sorted ids, joined by a line feed, in UTF-8."),
-    ]
+    unlabelled_patches: Count
+    """0 in precision, recall, F1 and F2; left out of the ranking metrics."""
+    synthetic_patches: Count
+    """Patches of the store that are made up."""
+    ids_sha256: Sha256
+    """Of the sorted ids of the patches, joined by a line feed, in UTF-8."""
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -99,14 +84,10 @@ class Classes:
     """The classes of the scores."""
 
     name: Name
-    labels: Annotated[
-        tuple[str, ...],
-        Field(min_length=2, description="The class order of every list and score."),
-    ]
-    derived_from: Annotated[
-        str | None,
-        Field(description="Finer nomenclature that was learnt, if scores are derived."),
-    ]
+    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    """The class order of every list and score."""
+    derived_from: str | None
+    """Nomenclature that was learnt, where scores were derived from finer classes."""
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -122,24 +103,22 @@ class Results:
     """The evaluation of one model on one split."""
 
     schema_version: Literal[1]
-    remarks: Annotated[
-        tuple[str, ...],
-        Field(description="What must be said wherever the results are shown."),
-    ]
+    remarks: tuple[str, ...]
+    """What must be said wherever the results are shown."""
     model: Model
     data: Data
     nomenclature: Classes
-    averaging: Annotated[str, Field(description="What the four averages are.")]
-    metrics: Annotated[Metrics, Field(description="At the threshold asked for.")]
-    tuned: Annotated[
-        Tuned | None,
-        Field(description="At a threshold that was tuned on another split, or null."),
-    ]
+    averaging: str
+    """What the four averages are, for people."""
+    metrics: Metrics
+    """At the threshold that was asked for."""
+    tuned: Tuned | None
+    """At a threshold that was tuned on another split."""
     scores: ScoresFile
-    packages: Annotated[dict[str, str], Field(description="Versions.")]
-    run: Annotated[
-        dict[str, Any], Field(description="Times; no comparison reads them.")
-    ]
+    packages: dict[str, str]
+    """Versions."""
+    run: dict[str, Any]
+    """Times and the like; no comparison reads them."""
 
 
 _ADAPTER = TypeAdapter(Results)
