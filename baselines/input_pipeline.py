@@ -244,7 +244,7 @@ class StoreData(PatchData):
             ShardError: If the store is damaged.
         """
         self.store, self.split = store, split or settings.train_split
-        self._reader, ids = open_rows(store, self.split)
+        self._reader, ids, self._vectors = open_rows(store, self.split)
         self._groups, self._target = settings.groups, settings.nomenclature
         self._stored = store.config.release.label_sets[0]
         self._rows = np.arange(len(ids))
@@ -278,13 +278,8 @@ class StoreData(PatchData):
         return batch, self._map(batch.pop(self._stored.vector))
 
     def read_labels(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Reads the labels of some patches alone; see `PatchData.read`.
-
-        Raises:
-            ShardError: If a shard is damaged.
-        """
-        vector = self._stored.vector
-        return self._map(self._reader.gather(self._label_rows[rows], [vector])[vector])
+        """Returns the labels of some patches alone, of the table of patches."""
+        return self._map(self._vectors[self._label_rows[rows]])
 
     def _map(self, vectors: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         return map_vectors(vectors, self._stored.nomenclature, self._target)

@@ -6,6 +6,9 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+import numpy as np
+import numpy.typing as npt
+
 from baselines.settings import split_names
 from bigearthnet.engine.keys import hash_key
 from bigearthnet.errors import OptionError, ShardError, StoreError
@@ -30,10 +33,13 @@ class StoredRows(NamedTuple):
     Attributes:
         reader: Reads them by number.
         patch_ids: Id of each.
+        vectors: Labels of each in the stored classes, shape (patch, class), uint8; of
+            the table of patches, so that no record is read for them.
     """
 
     reader: ArrowReader | TFRecordReader
     patch_ids: list[str]
+    vectors: npt.NDArray[np.uint8]
 
 
 def open_random_access(data_dir: Path, config: str) -> Store:
@@ -73,17 +79,19 @@ def open_rows(store: Store, split: str) -> StoredRows:
         [count for name in names for count in store.rows(name)],
         store.features,
     )
-    patch_ids = [patch for name in names for patch in _read_patch_ids(store, name)]
+    tables = [_read_patches(store, name) for name in names]
+    patch_ids = [patch for ids, _ in tables for patch in ids]
     if len(patch_ids) != len(reader):
         raise ShardError(
             f"{store.folder} is damaged: its shards of {split} hold {len(reader):,} "
             f"patches, its {PATCHES} {len(patch_ids):,}. Build or download it again."
         )
-    return StoredRows(cast("ArrowReader | TFRecordReader", reader), patch_ids)
+    vectors = np.concatenate([vectors for _, vectors in tables])
+    return StoredRows(cast("ArrowReader | TFRecordReader", reader), patch_ids, vectors)
 
 
-def _read_patch_ids(store: Store, split: str) -> list[str]:
-    """Reads the ids of a split's stored patches, in the order of its shards.
+def _read_patches(store: Store, split: str) -> tuple[list[str], npt.NDArray[np.uint8]]:
+    """Reads ids and labels of a split's stored patches, in the order of its shards.
 
     Raises:
         ShardError: If the table of patches is missing or damaged.
@@ -96,9 +104,15 @@ def _read_patch_ids(store: Store, split: str) -> list[str]:
         with path.open("rb") as file:
             table = pq.read_table(
                 file,
-                columns=["patch_id"],
+                columns=["patch_id", "labels"],
                 filters=[("stored", "=", True), ("split", "=", split)],
             )
-    except (OSError, pa.ArrowException) as cause:
+        ids, lists = table["patch_id"].to_pylist(), table["labels"].combine_chunks()
+        stored = store.config.release.label_sets[0].nomenclature
+        vectors = np.zeros((len(ids), len(stored)), np.uint8)
+        rows = np.repeat(np.arange(len(ids)), lists.value_lengths().to_numpy())
+        vectors[rows, lists.flatten().to_numpy()] = 1
+    except (OSError, pa.ArrowException, IndexError) as cause:
         raise ShardError.unreadable(path, cause) from None
-    return sorted(table["patch_id"].to_pylist(), key=lambda i: hash_key(split, i))
+    order = sorted(range(len(ids)), key=lambda row: hash_key(split, ids[row]))
+    return [ids[row] for row in order], vectors[order]
