@@ -7,6 +7,7 @@ what a build from the archives would have written.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from bigearthnet.engine.workers import WorkerPool
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import ShardError, StoreError
 from bigearthnet.formats import FORMATS
+from bigearthnet.formats.parquet import open_file
 from bigearthnet.release.nomenclature import encode_mask
 from bigearthnet.release.patch_index import PatchIndex, load_index
 from bigearthnet.schema.examples import get_make_example
@@ -28,6 +30,7 @@ from bigearthnet.store import PATCHES, QUARANTINE, read_patches
 from bigearthnet.store.quarantine import read_quarantine
 from bigearthnet.store.remote import AnyStore, describe_origin
 from bigearthnet.store.result import BuildResult, ShardInfo, SourceInfo
+from bigearthnet.store.scenes import SCENE_DTYPE, encode_scene, read_scenes
 from bigearthnet.store.statistics import STATISTICS_SPLIT, BandSums
 
 
@@ -51,8 +54,10 @@ def convert(job: Job, work: Workspace) -> BuildResult:
     get_make_example(config, job.schema)  # fails now if it lacks a package
     patches = load_index(config.release, config.choice.scheme)
     with WorkerPool(job.options.workers, pass_fds=(work.lock,)) as pool:
-        read, stored, labels = _read_table(store, patches)
+        read, stored, labels, scenes = _read_table(store, patches)
         plans = plan_stored(store, stored, patches)
+        if scenes is None:
+            scenes = _read_scenes(store, plans, patches)
         each = sum(FORMATS[name].patch_nbytes(config) for name in job.formats)
         if not work.is_continued:
             disk.check_free(work.folder, each * int(stored.sum()))
@@ -65,6 +70,7 @@ def convert(job: Job, work: Workspace) -> BuildResult:
         read=read,
         stored=stored,
         labels=labels,
+        scenes=scenes,
         num_synthetic=int(facts.get("synthetic", 0)),
         shards=shards,
         sums=_add_sums(shards, store, job),
@@ -76,12 +82,17 @@ def convert(job: Job, work: Workspace) -> BuildResult:
 
 def _read_table(
     store: AnyStore, patches: PatchIndex
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.uint64]]:
+) -> tuple[
+    npt.NDArray[np.bool_],
+    npt.NDArray[np.bool_],
+    npt.NDArray[np.uint64],
+    npt.NDArray[np.void] | None,
+]:
     """Returns what a store's table of patches says of each row of the release's.
 
     Returns:
-        Whether it was read, whether it is stored, and its labels as a bit mask; shape
-        (patch,).
+        Whether it was read, whether it is stored, its labels as a bit mask, and when
+        and where it was taken, which older tables do not say; shape (patch,).
     """
     table = read_patches(store)
     found = [patches.find(patch_id) for patch_id in table["patch_id"].to_pylist()]
@@ -96,7 +107,28 @@ def _read_table(
     read[rows] = True
     stored[rows] = table["stored"].to_numpy()
     labels[rows] = [encode_mask(ids) for ids in table["labels"].to_pylist()]
-    return read, stored, labels
+    scenes, known = None, read_scenes(table)
+    if known is not None:
+        scenes = np.zeros(len(patches), SCENE_DTYPE)
+        scenes[rows] = known
+    return read, stored, labels, scenes
+
+
+def _read_scenes(
+    store: AnyStore, plans: Sequence[ShardPlan], patches: PatchIndex
+) -> npt.NDArray[np.void]:
+    """Reads from the shards when and where each patch was taken, if they have that."""
+    scenes = np.zeros(len(patches), SCENE_DTYPE)
+    names = {"acquisition_date", "epsg", "coordinates"}
+    if names <= set(patches.release.fields):
+        for plan in plans:
+            with open_file(store.shards(plan.split)[plan.number]) as file:
+                table = file.read(sorted(names)).flatten()
+            table = table.rename_columns(
+                [n.replace(".", "/") for n in table.column_names]
+            )
+            scenes[plan.rows] = [encode_scene(fields) for fields in table.to_pylist()]
+    return scenes
 
 
 def plan_stored(

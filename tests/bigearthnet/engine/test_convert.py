@@ -66,6 +66,20 @@ def test_every_store_is_what_a_build_makes(
         assert read_files(expected) == read_files(work.folder / form)
 
 
+def test_what_older_tables_lack_is_read_from_the_shards(
+    many_shards: Path, tmp_path: Path
+) -> None:
+    """A table of patches without dates and places becomes the one that has them."""
+    source = shutil.copytree(many_shards / "huggingface", tmp_path / "source")
+    table = pq.read_table(source / "patches.parquet")
+    pq.write_table(table.select(range(4)), source / "patches.parquet")
+
+    work = convert(source, tmp_path / "work")
+
+    assert table.equals(pq.read_table(work.folder / "tfrecord/patches.parquet"))
+    assert 0 == table["date"].null_count
+
+
 def test_pictures_are_made_of_bands(
     all_stores: Path, sample_folder: Path, tmp_path: Path
 ) -> None:
