@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from baselines.settings import split_names
-from bigearthnet.engine.keys import hash_key
-from bigearthnet.errors import OptionError, ShardError, StoreError
+from bigearthnet.errors import OptionError, StoreError
 from bigearthnet.reading import open_shards
+from bigearthnet.reading.choice import read_in_order
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
-from bigearthnet.store import PATCHES, Store
+from bigearthnet.store import Store
 from bigearthnet.store.search import open_store
 
 if TYPE_CHECKING:
@@ -72,32 +72,5 @@ def open_rows(store: Store, split: str) -> StoredRows:
         [count for name in names for count in store.rows(name)],
         store.features,
     )
-    patch_ids = [patch for name in names for patch in _read_patch_ids(store, name)]
-    if len(patch_ids) != len(reader):
-        raise ShardError(
-            f"{store.folder} is damaged: its shards of {split} hold {len(reader):,} "
-            f"patches, its {PATCHES} {len(patch_ids):,}. Build or download it again."
-        )
+    patch_ids = read_in_order(store, names, [])["patch_id"].to_pylist()
     return StoredRows(cast("ArrowReader | TFRecordReader", reader), patch_ids)
-
-
-def _read_patch_ids(store: Store, split: str) -> list[str]:
-    """Reads the ids of a split's stored patches, in the order of its shards.
-
-    Raises:
-        ShardError: If the table of patches is missing or damaged.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = store.folder / PATCHES
-    try:
-        with path.open("rb") as file:
-            table = pq.read_table(
-                file,
-                columns=["patch_id"],
-                filters=[("stored", "=", True), ("split", "=", split)],
-            )
-    except (OSError, pa.ArrowException) as cause:
-        raise ShardError.unreadable(path, cause) from None
-    return sorted(table["patch_id"].to_pylist(), key=lambda i: hash_key(split, i))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from bigearthnet.reading.batches import (
     find_stored_columns,
     make_generator,
 )
+from bigearthnet.reading.choice import choose_patches, list_shards
 from bigearthnet.reading.chunks import ChunkedColumn
 from bigearthnet.reading.memory import Recycler
 from bigearthnet.release import RELEASES, Release
@@ -32,6 +33,8 @@ from bigearthnet.util.options import check_batch_size, check_skip
 
 if TYPE_CHECKING:
     import datasets
+
+    from bigearthnet.reading.conditions import Where
 
 
 class ArrowReader:
@@ -69,7 +72,7 @@ class ArrowReader:
         self._indices = indices
         self._columns: dict[str, ChunkedColumn] = {}
         self._recycler = Recycler()
-        self._paths: tuple[Path, ...] | None = None
+        self._origin: tuple[Any, ...] | None = None  # what `map_files` took
 
     @classmethod
     def open(
@@ -78,16 +81,18 @@ class ArrowReader:
         data_dir: Path | str | None = None,
         config: str = "s2",
         release: Release | None = None,
+        where: Where | None = None,
     ) -> ArrowReader:
         """Maps a split of the Arrow store of a data directory, without `datasets`.
 
         Args:
-            split: Name of the split.
+            split: Name of the split, or parts of several, see `open_reader`.
             data_dir: The data directory, or the folder of a store; None for the data
                 directory of TensorFlow Datasets.
             config: Name of the configuration.
             release: The release that it belongs to; None for one that the package
                 knows.
+            where: Which of these patches, see `open_reader`.
 
         Raises:
             OptionError: If there is no such configuration or split, or it has no Arrow
@@ -95,25 +100,36 @@ class ArrowReader:
             StoreError: If the store, or one of its files, is not there.
             ShardError: If the store is damaged.
         """
+        from bigearthnet.reading import open_shards
+
         store = find_store(data_dir, config, "arrow", release)
-        return cls.map_files(store.shards(split), store.features)
+        found = list_shards(store, choose_patches(store, split, where))
+        return cast("ArrowReader", open_shards(*found))
 
     @classmethod
     def map_files(
-        cls, paths: Sequence[Path], columns: Sequence[Feature]
+        cls,
+        paths: Sequence[Path],
+        columns: Sequence[Feature],
+        chosen: npt.NDArray[np.int64] | None = None,
     ) -> ArrowReader:
         """Maps the shards of a split.
 
         Args:
             paths: The shards, in order.
             columns: The columns of its configuration.
+            chosen: Numbers of the patches to offer, ascending; None for all.
 
         Raises:
             ShardError: If a file is not an Arrow stream.
             OptionError: If no column is one of the configuration's.
         """
-        reader = cls(pa.concat_tables([map_table(path) for path in paths]), columns)
-        reader._paths = tuple(paths)
+        table, rows = pa.concat_tables([map_table(path) for path in paths]), chosen
+        if rows is not None and len(rows) and len(rows) == 1 + rows[-1] - rows[0]:
+            # A part that is whole needs no copies: `train[:10%]`.
+            table, rows = table.slice(rows[0], len(rows)), None
+        reader = cls(table, columns, rows)
+        reader._origin = tuple(paths), (*reader.features.values(),), chosen
         return reader
 
     @classmethod
@@ -149,9 +165,9 @@ class ArrowReader:
         return cls(dataset.data.table, chosen.columns, indices)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._paths is None:
+        if self._origin is None:
             raise TypeError("only an ArrowReader.open(...) can go to another process")
-        return ArrowReader.map_files, (self._paths, (*self.features.values(),))
+        return ArrowReader.map_files, self._origin
 
     def __len__(self) -> int:
         if self._indices is not None:

@@ -38,12 +38,19 @@ class ParquetReader:
             `coordinates/ulx` and so on.
     """
 
-    def __init__(self, paths: Sequence[Path], columns: Sequence[Feature]) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        columns: Sequence[Feature],
+        chosen: npt.NDArray[np.int64] | None = None,
+    ) -> None:
         """Reads the footers of the shards.
 
         Args:
             paths: The shards, in order.
             columns: The columns of their configuration.
+            chosen: Numbers of the patches to offer, ascending; None for all. Row groups
+                without one of them are not read.
 
         Raises:
             ShardError: If one of them is not a Parquet file.
@@ -54,7 +61,7 @@ class ParquetReader:
             [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
             for footer in footers
         ]
-        self._set_shards(paths, rows, footers[0], columns)
+        self._set_shards(paths, rows, footers[0], columns, chosen)
         self._footers = footers
 
     def _set_shards(
@@ -63,6 +70,7 @@ class ParquetReader:
         rows: Sequence[Sequence[int]],
         footer: pq.FileMetaData,
         columns: Sequence[Feature],
+        chosen: npt.NDArray[np.int64] | None,
     ) -> None:
         """Takes the shards, the rows of their row groups, and a footer of them."""
         self._paths = paths
@@ -73,6 +81,16 @@ class ParquetReader:
             for group in range(len(counts))
         ]
         self._rows = np.array(list(itertools.chain(*rows)), np.int64)
+        # The rows of each row group that are offered; None for all.
+        self._chosen: list[npt.NDArray[np.int64]] | None = None
+        if chosen is not None:
+            ends = np.cumsum(self._rows)
+            groups = np.searchsorted(ends, chosen, side="right")
+            places = chosen - (ends - self._rows)[groups]
+            kept, firsts = np.unique(groups, return_index=True)
+            self._chosen = np.split(places, firsts)[1:]
+            self._groups = [self._groups[group] for group in kept.tolist()]
+            self._rows = np.array([len(rows) for rows in self._chosen], np.int64)
 
     def __len__(self) -> int:
         return int(self._rows.sum())
@@ -145,11 +163,15 @@ class ParquetReader:
         found = {name: find_column(self.features, name) for name in columns}
         stored = [column.stored.name.replace("/", ".") for column in found.values()]
 
-        def decode(table: pa.Table) -> Batch:
-            return {name: _decode(table, column) for name, column in found.items()}
+        def decode(table: pa.Table, group: int) -> Batch:
+            batch = {name: _decode(table, column) for name, column in found.items()}
+            if self._chosen is None or len(self._chosen[group]) == table.num_rows:
+                return batch
+            rows = self._chosen[group]
+            return {name: values[rows] for name, values in batch.items()}
 
         # No table is kept while the next one is read.
-        return map(decode, self._read_tables(order, [*dict.fromkeys(stored)]))
+        return map(decode, self._read_tables(order, [*dict.fromkeys(stored)]), order)
 
     def _read_tables(
         self, order: Sequence[int], names: Sequence[str]
