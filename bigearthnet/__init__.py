@@ -39,6 +39,7 @@ from bigearthnet.release.nomenclature import (
 
 if TYPE_CHECKING:
     from bigearthnet.loading.to_tf import to_tf
+    from bigearthnet.loading.to_torch import torch_dataset
     from bigearthnet.reading import open_reader
     from bigearthnet.reading.arrow import ArrowReader
     from bigearthnet.reading.tfrecord import TFRecordReader
@@ -81,6 +82,7 @@ __all__ = [
     "remap",
     "remap_ids",
     "to_tf",
+    "torch_dataset",
 ]
 
 # Names that need pyarrow, which takes a while to import → their modules.
@@ -89,6 +91,7 @@ _IMPORTED_LATER = {
     "TFRecordReader": "bigearthnet.reading.tfrecord",
     "open_reader": "bigearthnet.reading",
     "to_tf": "bigearthnet.loading.to_tf",
+    "torch_dataset": "bigearthnet.loading.to_torch",
 }
 
 

@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bigearthnet.reading import open_shards
-from bigearthnet.reading.batches import Reader
 from bigearthnet.reading.choice import Choice, choose_patches, list_shards
+from bigearthnet.reading.reader import Reader
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import Feature
 from bigearthnet.store.remote import AnyStore, open_anywhere
-from bigearthnet.util.options import check_batch_size, check_seed, check_tensorflow
+from bigearthnet.util.options import (
+    check_batch_size,
+    check_epoch,
+    check_seed,
+    check_tensorflow,
+)
 from bigearthnet.util.remote import RemotePath
 
 if TYPE_CHECKING:
@@ -42,6 +47,7 @@ def load(
     batch_size: int = 128,
     shuffle: bool = False,
     seed: int | None = None,
+    first_epoch: int = 0,
     keep_empty: bool = False,
     store: str | None = None,
     release: Release | None = None,
@@ -76,6 +82,8 @@ def load(
             eight of them; with Arrow, of all patches.
         seed: Seed of these orders; None for ones that cannot be repeated. Each
             iteration counts as an epoch, a single look at a batch, too.
+        first_epoch: Number of the first epoch, so that a training that starts again
+            goes on with the orders that are next.
         keep_empty: Keeps patches that have no label in the nomenclature, which `ben19`
             has in `s2-random` and in `excluded`.
         store: `tfrecord`, `arrow` or `parquet`; None for the first of them that is
@@ -110,6 +118,7 @@ def load(
     images = plan_images(chosen, bands, image_size)
     check_batch_size(batch_size)
     check_seed(seed)
+    check_epoch(first_epoch)
     source = chosen.release.nomenclature
     target = label_maps.get_nomenclature(labels, chosen.release)
     opened = open_anywhere(data_dir, chosen, store)
@@ -119,7 +128,14 @@ def load(
     vector = chosen.release.label_sets[0].vector
     columns = [*images.columns, vector]
     reader = _open_patches(opened, patches)
-    dataset = to_tf(reader, batch_size, columns, shuffle=shuffle, seed=seed)
+    dataset = to_tf(
+        reader,
+        batch_size,
+        columns,
+        shuffle=shuffle,
+        seed=seed,
+        first_epoch=first_epoch,
+    )
 
     def assemble(batch: dict[str, tf.Tensor]) -> tuple[Any, tf.Tensor]:
         vectors = label_maps.map_labels(batch[vector], source, target)
@@ -130,7 +146,7 @@ def load(
 
 
 def _open_patches(store: AnyStore, patches: Choice) -> Reader:
-    form, shards, rows, schema, chosen = list_shards(store, patches)
+    form, shards, rows, schema, chosen, _ = list_shards(store, patches)
     local = [path.stat() for path in shards if isinstance(path, Path)]
     versions = tuple((found.st_ino, found.st_mtime_ns) for found in local)
     files = [file for split in patches.splits for file in store.files(split)]

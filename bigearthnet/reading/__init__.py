@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigearthnet.reading.batches import Reader
 from bigearthnet.reading.choice import choose_patches, list_shards
+from bigearthnet.reading.reader import Reader
 from bigearthnet.release import RELEASES, Release
-from bigearthnet.schema.configs import get_config
+from bigearthnet.schema.configs import Config, get_config
 from bigearthnet.schema.features import Feature
 from bigearthnet.store.remote import open_anywhere
 from bigearthnet.util.remote import RemotePath
@@ -76,6 +76,7 @@ def open_shards(
     rows: Sequence[int],
     schema: Sequence[Feature],
     chosen: npt.NDArray[np.int64] | None = None,
+    config: Config | None = None,
 ) -> Reader:
     """Opens some shards of a store.
 
@@ -85,12 +86,25 @@ def open_shards(
         rows: Patches of each shard; tables say this themselves.
         schema: The stored features.
         chosen: Numbers of the patches to offer, ascending; None for all.
+        config: The configuration, which `Reader.images` needs.
 
     Raises:
         ShardError: If one of them is damaged.
         OptionError: If no column of a table is one of the schema.
         StoreError, DownloadError: If a shard at a URL is missing, or cannot be had.
     """
+    reader = _open_format(form, paths, rows, schema, chosen)
+    reader.config = config
+    return reader
+
+
+def _open_format(
+    form: str,
+    paths: Sequence[Path | RemotePath],
+    rows: Sequence[int],
+    schema: Sequence[Feature],
+    chosen: npt.NDArray[np.int64] | None,
+) -> Reader:
     if remote := [path for path in paths if isinstance(path, RemotePath)]:
         from bigearthnet.reading.remote import RemoteParquetReader
 

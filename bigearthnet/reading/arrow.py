@@ -24,6 +24,7 @@ from bigearthnet.reading.batches import (
 from bigearthnet.reading.choice import choose_patches, list_shards
 from bigearthnet.reading.chunks import ChunkedColumn
 from bigearthnet.reading.memory import Recycler
+from bigearthnet.reading.reader import Indices, Reader
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.release.published import explain
 from bigearthnet.schema.configs import get_config
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
     import datasets
 
     from bigearthnet.reading.conditions import Where
+    from bigearthnet.reading.patch import Patch
 
 
-class ArrowReader:
+class ArrowReader(Reader):
     """The patches of one split, in the order in which they are stored.
 
     Arrow has no checksums: pixels that were damaged after the build come as they are.
@@ -162,12 +164,14 @@ class ArrowReader:
         if indices is not None:
             indices = indices.column(0).to_numpy().astype(np.int64)
         chosen = get_config(config, RELEASES if release is None else [release])
-        return cls(dataset.data.table, chosen.columns, indices)
+        reader = cls(dataset.data.table, chosen.columns, indices)
+        reader.config = chosen
+        return reader
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._origin is None:
             raise TypeError("only an ArrowReader.open(...) can go to another process")
-        return ArrowReader.map_files, self._origin
+        return ArrowReader.map_files, self._origin, {"config": self.config}
 
     def __len__(self) -> int:
         if self._indices is not None:
@@ -176,8 +180,8 @@ class ArrowReader:
 
     def gather(
         self,
-        indices: Sequence[int] | npt.NDArray[np.integer[Any]],
-        columns: Sequence[str] | None = None,
+        indices: Indices,
+        columns: str | Sequence[str] | None = None,
     ) -> Batch:
         """Copies some patches into arrays.
 
@@ -204,7 +208,7 @@ class ArrowReader:
     def batches(
         self,
         batch_size: int,
-        columns: Sequence[str] | None = None,
+        columns: str | Sequence[str] | None = None,
         *,
         shuffle: bool = False,
         seed: int | None = None,
@@ -271,7 +275,7 @@ class ArrowReader:
             )
         return int(row)
 
-    def patch(self, patch_id: str) -> dict[str, Any]:
+    def patch(self, patch_id: str) -> Patch:
         """Returns every column of one patch, without the axis of patches.
 
         Returns:
@@ -281,8 +285,7 @@ class ArrowReader:
         Raises:
             OptionError: If the split has no such patch.
         """
-        batch = self.gather([self.find(patch_id)])
-        return {name: values[0] for name, values in batch.items()}
+        return self[self.find(patch_id)]
 
     def _column(self, name: str) -> ChunkedColumn:
         """Returns a column; kept, so that views of its chunks are made once."""

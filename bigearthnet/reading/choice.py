@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from bigearthnet.reading.conditions import Where
+    from bigearthnet.schema.configs import Config
     from bigearthnet.schema.features import Feature
     from bigearthnet.store.remote import AnyStore
     from bigearthnet.util.remote import RemotePath
@@ -78,6 +79,7 @@ def list_shards(
     tuple[int, ...],
     tuple[Feature, ...],
     npt.NDArray[np.int64] | None,
+    Config,
 ]:
     """Returns what `reading.open_shards` takes.
 
@@ -86,7 +88,7 @@ def list_shards(
     """
     paths = tuple(path for split in choice.splits for path in store.shards(split))
     rows = tuple(count for split in choice.splits for count in store.rows(split))
-    return store.format.name, paths, rows, store.features, choice.rows
+    return store.format.name, paths, rows, store.features, choice.rows, store.config
 
 
 def read_in_order(

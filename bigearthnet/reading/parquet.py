@@ -17,11 +17,13 @@ from bigearthnet.formats.parquet import read_footer, read_row_group
 from bigearthnet.reading.batches import (
     Batch,
     Column,
+    check_indices,
     choose_columns,
     find_column,
     find_stored_columns,
     make_generator,
 )
+from bigearthnet.reading.reader import Indices, Reader
 from bigearthnet.schema.features import Feature
 from bigearthnet.util.options import check_batch_size, check_skip
 from bigearthnet.util.remote import RemotePath
@@ -30,7 +32,7 @@ from bigearthnet.util.remote import RemotePath
 _POOL_GROUPS = 8
 
 
-class ParquetReader:
+class ParquetReader(Reader):
     """The patches of some Parquet shards, in the order in which they are stored.
 
     Attributes:
@@ -95,10 +97,40 @@ class ParquetReader:
     def __len__(self) -> int:
         return int(self._rows.sum())
 
+    def gather(
+        self, indices: Indices, columns: str | Sequence[str] | None = None
+    ) -> Batch:
+        """Reads some patches; see `Reader.gather`.
+
+        Each row group (100 patches) that one of them lies in is read once: slow for
+        few patches, and meant for looking at some.
+        """
+        rows = check_indices(indices, len(self))
+        chosen = choose_columns(self.features, columns)
+        ends = np.cumsum(self._rows)
+        groups = np.searchsorted(ends, rows, side="right")
+        places = rows - (ends - self._rows)[groups]
+        found: Batch = {}
+        kept = np.unique(groups).tolist()
+        for group, batch in zip(kept, self._read_all(kept, chosen), strict=True):
+            wanted = groups == group
+            for name, values in batch.items():
+                if name not in found:
+                    shape = len(rows), *values.shape[1:]
+                    found[name] = np.empty(shape, values.dtype)
+                found[name][wanted] = values[places[wanted]]
+        return found or {name: self._make_empty(name) for name in chosen}
+
+    def _make_empty(self, name: str) -> npt.NDArray[Any]:
+        feature = find_column(self.features, name).feature
+        is_object = feature.kind in ("text", "image", "classes")
+        shape = feature.shape if feature.kind == "tensor" else ()
+        return np.empty((0, *shape), object if is_object else feature.dtype)
+
     def batches(
         self,
         batch_size: int,
-        columns: Sequence[str] | None = None,
+        columns: str | Sequence[str] | None = None,
         *,
         shuffle: bool = False,
         seed: int | None = None,

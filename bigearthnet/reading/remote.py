@@ -64,7 +64,7 @@ class RemoteParquetReader(ParquetReader):
     def __reduce__(self) -> tuple[object, ...]:
         columns = (*self.features.values(),)
         made_of = self._shards, self._num_rows, columns, self._rows_chosen
-        return RemoteParquetReader, made_of
+        return RemoteParquetReader, made_of, {"config": self.config}
 
     def _read_tables(
         self, order: Sequence[int], names: Sequence[str]

@@ -28,6 +28,7 @@ from bigearthnet.reading.batches import (
 from bigearthnet.reading.choice import choose_patches, list_shards
 from bigearthnet.reading.collectors import Collector, Scratch, make_collector
 from bigearthnet.reading.memory import Recycler
+from bigearthnet.reading.reader import Indices, Reader
 from bigearthnet.release import Release
 from bigearthnet.schema.features import Feature
 from bigearthnet.store.search import find_store
@@ -42,7 +43,7 @@ _SHARDS_MIXED = 8
 _POOL_PATCHES = 1_000
 
 
-class TFRecordReader:
+class TFRecordReader(Reader):
     """The patches of some TFRecord shards, in the order in which they are stored.
 
     Several threads may use one reader.
@@ -117,15 +118,16 @@ class TFRecordReader:
     def __reduce__(self) -> tuple[Any, ...]:
         paths = [file.path for file in self._files]
         schema = (*self.features.values(),)
-        return TFRecordReader, (paths, self._num_records, schema, self._chosen)
+        made_of = paths, self._num_records, schema, self._chosen
+        return TFRecordReader, made_of, {"config": self.config}
 
     def __len__(self) -> int:
         return int(self._firsts[-1])
 
     def gather(
         self,
-        indices: Sequence[int] | npt.NDArray[np.integer[Any]],
-        columns: Sequence[str] | None = None,
+        indices: Indices,
+        columns: str | Sequence[str] | None = None,
     ) -> Batch:
         """Reads some patches, and checks the checksum of each.
 
@@ -185,7 +187,7 @@ class TFRecordReader:
     def batches(
         self,
         batch_size: int,
-        columns: Sequence[str] | None = None,
+        columns: str | Sequence[str] | None = None,
         *,
         shuffle: bool = False,
         seed: int | None = None,

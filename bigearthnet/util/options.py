@@ -51,6 +51,16 @@ def check_seed(seed: int | None) -> None:
         raise OptionError(f"seed: expected 0 or more, or None, got {seed!r}.")
 
 
+def check_epoch(epoch: int) -> None:
+    """Refuses an invalid number of an epoch.
+
+    Raises:
+        OptionError: If it is not an integer of at least 0.
+    """
+    if not _is_integer(epoch) or epoch < 0:
+        raise OptionError(f"first_epoch: expected 0 or more, got {epoch!r}.")
+
+
 def check_skip(skip: int, count: int) -> None:
     """Refuses an invalid number of patches to leave out.
 
@@ -82,6 +92,6 @@ def check_tensorflow(what: str) -> None:
         import tensorflow as tf  # noqa: F401
     except ImportError as cause:
         raise OptionError(
-            f"{what} needs TensorFlow ({cause}): install the extra [tfds]. For PyTorch "
-            "and JAX, see bigearthnet.huggingface.ArrowReader."
+            f"{what} needs TensorFlow ({cause}): install the extra [tfds]. Without it, "
+            "bigearthnet.open_reader reads the same in numpy: reader.images(...)."
         ) from None

@@ -16,7 +16,7 @@ import pytest
 import bigearthnet
 from bigearthnet.errors import OptionError, StoreError
 from bigearthnet.formats import FORMATS
-from bigearthnet.reading.batches import Reader
+from bigearthnet.reading.reader import Reader
 from bigearthnet.release.nomenclature import BEN19, CLC43
 from bigearthnet.util.utm import to_degrees
 
