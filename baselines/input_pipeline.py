@@ -21,6 +21,7 @@ from baselines.settings import Settings
 from baselines.stored_rows import open_rows
 from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.loading.labels import map_vectors
+from bigearthnet.reading.choice import choose_patches
 from bigearthnet.store import Store
 from bigearthnet.store.compatibility import hash_lines
 from bigearthnet.util.options import check_batch_size
@@ -239,7 +240,7 @@ class StoreData(PatchData):
             ahead: How far to read ahead.
 
         Raises:
-            OptionError: If there is no such split.
+            OptionError: If there is no such split, or no train patch is left.
             StoreError: If a file of the store is not there.
             ShardError: If the store is damaged.
         """
@@ -250,7 +251,10 @@ class StoreData(PatchData):
         self._rows = np.arange(len(ids))
         seed = settings.seed
         if split is None:
-            self._rows = _draw_rows(len(ids), settings.fraction, seed)
+            where = settings.where or None
+            chosen = choose_patches(store, self.split, where).rows
+            rows = self._rows if chosen is None else chosen
+            self._rows = rows[_draw_rows(len(rows), settings.fraction, seed)]
         self._label_rows = self._rows
         if split is None and settings.shuffle_labels:
             draws = np.random.default_rng([seed, 0, _LABELS])

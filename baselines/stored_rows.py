@@ -10,16 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.settings import split_names
-from bigearthnet.engine.keys import hash_key
-from bigearthnet.errors import OptionError, ShardError, StoreError
+from bigearthnet.errors import OptionError, StoreError
 from bigearthnet.reading import open_shards
+from bigearthnet.reading.choice import read_in_order
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
-from bigearthnet.store import PATCHES, Store
+from bigearthnet.store import Store
 from bigearthnet.store.nearby import advise_conversion
 from bigearthnet.store.search import open_store
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from bigearthnet.reading.arrow import ArrowReader
     from bigearthnet.reading.tfrecord import TFRecordReader
 
@@ -79,40 +81,18 @@ def open_rows(store: Store, split: str) -> StoredRows:
         [count for name in names for count in store.rows(name)],
         store.features,
     )
-    tables = [_read_patches(store, name) for name in names]
-    patch_ids = [patch for ids, _ in tables for patch in ids]
-    if len(patch_ids) != len(reader):
-        raise ShardError(
-            f"{store.folder} is damaged: its shards of {split} hold {len(reader):,} "
-            f"patches, its {PATCHES} {len(patch_ids):,}. Build or download it again."
-        )
-    vectors = np.concatenate([vectors for _, vectors in tables])
-    return StoredRows(cast("ArrowReader | TFRecordReader", reader), patch_ids, vectors)
+    table = read_in_order(store, names, ["labels"])
+    num_classes = len(store.config.release.label_sets[0].nomenclature)
+    return StoredRows(
+        cast("ArrowReader | TFRecordReader", reader),
+        table["patch_id"].to_pylist(),
+        _make_vectors(table["labels"].combine_chunks(), num_classes),
+    )
 
 
-def _read_patches(store: Store, split: str) -> tuple[list[str], npt.NDArray[np.uint8]]:
-    """Reads ids and labels of a split's stored patches, in the order of its shards.
-
-    Raises:
-        ShardError: If the table of patches is missing or damaged.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = store.folder / PATCHES
-    try:
-        with path.open("rb") as file:
-            table = pq.read_table(
-                file,
-                columns=["patch_id", "labels"],
-                filters=[("stored", "=", True), ("split", "=", split)],
-            )
-        ids, lists = table["patch_id"].to_pylist(), table["labels"].combine_chunks()
-        stored = store.config.release.label_sets[0].nomenclature
-        vectors = np.zeros((len(ids), len(stored)), np.uint8)
-        rows = np.repeat(np.arange(len(ids)), lists.value_lengths().to_numpy())
-        vectors[rows, lists.flatten().to_numpy()] = 1
-    except (OSError, pa.ArrowException, IndexError) as cause:
-        raise ShardError.unreadable(path, cause) from None
-    order = sorted(range(len(ids)), key=lambda row: hash_key(split, ids[row]))
-    return [ids[row] for row in order], vectors[order]
+def _make_vectors(labels: pa.ListArray, num_classes: int) -> npt.NDArray[np.uint8]:
+    """Returns multi-hot vectors of lists of class ids, shape (patch, class)."""
+    vectors = np.zeros((len(labels), num_classes), np.uint8)
+    rows = np.repeat(np.arange(len(labels)), labels.value_lengths().to_numpy())
+    vectors[rows, labels.flatten().to_numpy()] = 1
+    return vectors

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.errors import OptionError
-from bigearthnet.loading.images import resampling_matrix
+from bigearthnet.reading.images import resampling_matrix
 from bigearthnet.release.bands import BANDS, GROUPS, IMAGE_SIZE, BandGroup
 
 if TYPE_CHECKING:

@@ -179,3 +179,13 @@ def test_paper_flagfiles_differ_in_the_model_alone(
         found[0].batch_size,
         found[0].config,
     )
+
+
+def test_settings_without_conditions_are_those_of_older_runs() -> None:
+    """`where` stands in JSON only if there is one, and may be missing there."""
+    content = Settings().to_json()
+    chosen = Settings(where="country=Portugal")
+
+    assert "where" not in content
+    assert Settings() == Settings.from_json(content)
+    assert chosen == Settings.from_json(chosen.to_json())
