@@ -34,7 +34,7 @@ from builder.synthesize import write_archive
 
 # The most patches of a shard, and how many are built: some 20 shards.
 _SHARD, _NUM_PATCHES = 8, 120
-_BEGIN = "begin"
+_BEGIN, _END = "begin", "end"
 
 
 def run_trials(
@@ -57,8 +57,10 @@ def run_trials(
     numbers = random.Random(f"publishing {seed}")
     _finish(_start(data_dir, f"{to}-warm"))
     process, begin = _start(data_dir, f"{to}-expected"), time.monotonic()
-    _finish(process)
+    assert process.stdout is not None
+    process.stdout.readline()
     seconds = time.monotonic() - begin
+    _finish(process)
     expected = hash_published(f"{to}-expected")
     count = attempts = 0
     while count < trials:
@@ -67,8 +69,7 @@ def run_trials(
         process = _start(data_dir, place)
         time.sleep(numbers.uniform(0, seconds))
         process.kill()
-        process.communicate()
-        if not process.returncode:
+        if process.communicate()[0]:
             continue
         count += 1
         found = hash_published(place)
@@ -124,6 +125,7 @@ def _publish(data_dir: str, place: str) -> None:
     publisher = make_publisher(place, stores, files, quiet=True)
     print(_BEGIN, flush=True)
     publisher.publish()
+    print(_END, flush=True)
 
 
 def _define_flags() -> None:
