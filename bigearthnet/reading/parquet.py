@@ -182,8 +182,8 @@ class ParquetReader(Reader):
             pool, skip = _cut(pool, skip, None), 0
             whole = _count(pool) // batch_size * batch_size
             for start in range(0, whole, batch_size):
-                yield _cut(pool, start, start + batch_size)
-            rest = _cut(pool, whole, None)
+                yield _cut(pool, start, start + batch_size, copy=shuffle)
+            rest = _cut(pool, whole, None, copy=shuffle)
             del pool  # or two would be there while the next one is made
         if rest and _count(rest):
             yield rest
@@ -252,8 +252,10 @@ def _join(batches: Sequence[Batch]) -> Batch:
     return {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
 
 
-def _cut(batch: Batch, start: int, stop: int | None) -> Batch:
-    return {name: values[start:stop] for name, values in batch.items()}
+def _cut(batch: Batch, start: int, stop: int | None, *, copy: bool = False) -> Batch:
+    """Returns some patches; without a copy they keep all others in memory."""
+    parts = {name: values[start:stop] for name, values in batch.items()}
+    return {name: part.copy() for name, part in parts.items()} if copy else parts
 
 
 def _count(batch: Batch) -> int:
