@@ -26,10 +26,10 @@ from absl import flags
 
 from benchmarks.faults import builds
 from bigearthnet.util import command
+from bigearthnet.util.secrets import clients_silent
 from builder.card import CARD
 from builder.publish import choose_stores, make_publisher
 from builder.publishing.files import list_files
-from builder.publishing.secrets import clients_silent
 from builder.synthesize import write_archive
 
 # The most patches of a shard, and how many are built: some 20 shards.
