@@ -121,7 +121,7 @@ def _count_received() -> int:
 
 def _define_flags() -> None:
     flags.DEFINE_string("url", None, "A published Parquet store, hf://.", required=True)
-    flags.DEFINE_string(
+    command.define_path(
         "peers", sys.executable, "Interpreter with `datasets` and torch."
     )
     flags.DEFINE_list("ways", [*_WAYS], "What reads.")
@@ -133,7 +133,7 @@ def _main() -> None:
     values = flags.FLAGS
     for way in values.ways:
         look_up(_WAYS, way, "way (--ways)")
-    rows = measure(values.url, values.peers, values.ways, values.rounds)
+    rows = measure(values.url, str(values.peers), values.ways, values.rounds)
     print(format_table(tuple(rows[0]), [tuple(row.values()) for row in rows]))
     found = {"machine": describe_machine(), "rounds": values.rounds, "rows": rows}
     if values.output is not None:
