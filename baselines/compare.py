@@ -1,4 +1,4 @@
-"""Compares trained models with each other, and with the paper.
+r"""Compares trained models with each other, and with the paper.
 
 Reads `evaluations/<split>/` of each workdir and writes `comparison.md`,
 `comparison.json` and `comparison.html` (one file that needs nothing else): the paper's
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from absl import flags
 
+from baselines.cluster import refuse_cluster
 from baselines.comparison.entries import group_evaluations, read_evaluation
 from baselines.comparison.gallery import make_gallery
 from baselines.comparison.markdown import (
@@ -118,7 +119,16 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
-    command.check_packages("baselines", "sklearn", "scipy", "jinja2", "jsonschema")
+    refuse_cluster("baselines.compare")
+    command.check_packages(
+        "baselines",
+        "sklearn",
+        "scipy",
+        "jinja2",
+        "jsonschema",
+        "pydantic",
+        "matplotlib",
+    )
     output = flags.FLAGS.output
     sections = compare(
         flags.FLAGS.workdirs,

@@ -22,3 +22,7 @@ class CacheError(BigEarthNetError, OSError):
 
 class ResultError(BigEarthNetError, ValueError):
     """Raised when results cannot be read, or must not be compared."""
+
+
+class ClusterError(BigEarthNetError, ConnectionError):
+    """Raised when the hosts of a training have lost each other, or differ."""

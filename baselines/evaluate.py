@@ -15,29 +15,37 @@ Example:
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import flags
 
 from baselines import workdir
+from baselines.cluster import check_same, is_chief, report_lost_hosts
 from baselines.decisions import DEFAULT_THRESHOLD, predict, tune_threshold
 from baselines.evaluations import Result, Subject
 from baselines.frozen_features import load_or_make_features
-from baselines.input_pipeline import PatchData, StoreData, count_nbytes, unwrap_errors
+from baselines.input_pipeline import PatchData, StoreData, count_patch_nbytes
 from baselines.levels import derive_level
+from baselines.optimizers import choose_strategy
 from baselines.results import evaluation_folder, write_results
 from baselines.results_text import format_results
 from baselines.scores import Scores
 from baselines.settings import NO_SPLIT, share_split, split_names
+from baselines.steps import compute_outputs
 from baselines.stored_rows import open_random_access
 from baselines.trained import Trained, check_frozen_weights, load_trained_part
 from bigearthnet.release.nomenclature import CLC43, CLC_LEVEL1, CLC_LEVEL2, Nomenclature
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.progress import Progress
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # Patches of a forward pass. One number for all, since float32 sums may depend on it.
 _BATCH_SIZE = 128
@@ -60,6 +68,7 @@ class Data:
     features_dir: Path | None = None
 
 
+@report_lost_hosts()
 def evaluate(
     folder: Path,
     data: Data,
@@ -71,6 +80,8 @@ def evaluate(
 ) -> list[Result]:
     """Evaluates a trained model and writes the results into its workdir.
 
+    On several hosts each scores its part of the patches, and the chief alone writes.
+
     Args:
         folder: The workdir.
         data: The patches.
@@ -81,7 +92,8 @@ def evaluate(
         quiet: Shows no progress.
 
     Returns:
-        The results in the classes that were learnt, then those derived from them.
+        The results in the classes that were learnt, then those derived from them; none
+        on a host that is not the chief.
 
     Raises:
         OptionError: If there is no such split, or the threshold has no meaning.
@@ -89,22 +101,31 @@ def evaluate(
         StoreError: If there is no store, or one of its files is missing.
         ShardError: If the store is damaged.
         CacheError: If kept features are of another network.
+        ClusterError: If another host has ended, or does something else.
     """
     start = time.monotonic()
     split_names(split)
     if data.features_dir is not None:
         check_output(data.features_dir, "features_dir")
     predict(np.zeros((0, 0), np.float32), threshold)  # refuses it before the work
-    trained = load_trained_part(folder)
+    strategy = choose_strategy()
+    with strategy.scope():
+        trained = load_trained_part(folder)
     chosen = trained.run.settings
     check_frozen_weights(trained.run, folder, data.weights_path)
     store = open_random_access(data.data_dir, chosen.config)
-    scores = _score(trained, folder, data, StoreData(store, chosen, split), quiet)
+    what = "flags, weights or patches: expected the same command, workdir and store."
+    same = (trained.weights_sha256, store.manifest, split, threshold, tune)
+    check_same(strategy, what, same)
+    quiet = quiet or not is_chief(strategy)
+    score = functools.partial(_score, trained, folder, data, strategy, quiet=quiet)
+    scores = score(StoreData(store, chosen, split))
     tuned_on = find_tuning_split(chosen.validation_split, chosen.train_split, split)
     tuning = None
     if tune and tuned_on is not None:
-        validation = StoreData(store, chosen, tuned_on)
-        tuning = _score(trained, folder, data, validation, quiet)
+        tuning = score(StoreData(store, chosen, tuned_on))
+    if not is_chief(strategy):
+        return []
     seconds = round(time.monotonic() - start, 3)
     results = []
     derived = _DERIVED if chosen.nomenclature == CLC43 else ()
@@ -150,32 +171,40 @@ def find_tuning_split(
     return validation_split
 
 
-def score_patches(trained: Trained, patches: PatchData, progress: Progress) -> Scores:
+def score_patches(
+    trained: Trained,
+    patches: PatchData,
+    strategy: tf.distribute.Strategy,
+    progress: Progress,
+) -> Scores:
     """Computes the probabilities of every patch, in stored order.
 
     Args:
         trained: The model.
         patches: What it takes.
+        strategy: Where it was made.
         progress: Counts the patches.
     """
-    import tensorflow as tf
-
-    forward = tf.function(
-        lambda inputs: trained.model(inputs, training=False), reduce_retracing=True
-    )
     labels, probabilities = [], []
-    with unwrap_errors():
-        for inputs, truth in patches.batches(_BATCH_SIZE, seed=None):
-            probabilities.append(forward(inputs).numpy())
-            labels.append(truth.numpy())
-            progress.add(len(truth), count_nbytes(inputs))
+    nbytes = count_patch_nbytes(patches)
+    outputs = compute_outputs(strategy, trained.model, patches, _BATCH_SIZE)
+    for probability, truth in outputs:
+        probabilities.append(probability)
+        labels.append(truth)
+        progress.add(len(truth), len(truth) * nbytes)
     return Scores(
         tuple(patches.patch_ids), np.concatenate(labels), np.concatenate(probabilities)
     )
 
 
 def _score(
-    trained: Trained, folder: Path, data: Data, stored: StoreData, quiet: bool
+    trained: Trained,
+    folder: Path,
+    data: Data,
+    strategy: tf.distribute.Strategy,
+    stored: StoreData,
+    *,
+    quiet: bool,
 ) -> Scores:
     patches: PatchData = stored
     if trained.run.settings.uses_features:
@@ -184,11 +213,12 @@ def _score(
             stored,
             weights_path=data.weights_path,
             cache_dir=data.features_dir or folder / workdir.FEATURES,
+            strategy=strategy,
             quiet=quiet,
         )
     stage = f"evaluate {stored.split}"
     with Progress(stage, total_patches=patches.num_patches, quiet=quiet) as progress:
-        return score_patches(trained, patches, progress)
+        return score_patches(trained, patches, strategy, progress)
 
 
 def _derive(scores: Scores, target: Nomenclature | None) -> Scores:
@@ -216,7 +246,9 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
-    command.check_packages("baselines", "tensorflow", "sklearn", "jsonschema")
+    command.check_packages(
+        "baselines", "tensorflow", "sklearn", "jsonschema", "pydantic"
+    )
     folder = flags.FLAGS.workdir
     results = evaluate(
         folder,
@@ -229,9 +261,12 @@ def _main() -> None:
         threshold=flags.FLAGS.threshold,
         tune=flags.FLAGS.tune_threshold,
     )
-    print(format_results(results))
-    print(f"\nresults: {evaluation_folder(folder, flags.FLAGS.split)}")
+    if results:
+        print(format_results(results))
+        print(f"\nresults: {evaluation_folder(folder, flags.FLAGS.split)}")
 
 
 if __name__ == "__main__":
-    command.run(_main, _define_flags)
+    command.run(
+        _main, _define_flags, find_logs=lambda: flags.FLAGS.workdir / workdir.LOGS
+    )

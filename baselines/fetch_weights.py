@@ -18,6 +18,7 @@ from pathlib import Path
 
 from absl import flags
 
+from baselines.cluster import refuse_cluster
 from baselines.errors import WeightsError
 from bigearthnet.download import fetch
 from bigearthnet.release import Digest
@@ -151,6 +152,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
+    refuse_cluster("baselines.fetch_weights")
     output = flags.FLAGS.output
     written = fetch_weights(output, mirror=flags.FLAGS.mirror)
     print(

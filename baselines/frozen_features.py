@@ -1,4 +1,4 @@
-"""Features of frozen Inception-v2: computed once, kept on disk, loaded into memory.
+"""Features of frozen Inception-v2: computed once, kept on disk, mapped into memory.
 
 A forward pass of 224 pixels costs a thousand times what a step of the head does; with
 features at hand, 100 epochs of the head take minutes.
@@ -6,6 +6,7 @@ features at hand, 100 epochs of the head take minutes.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -14,23 +15,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from baselines import feature_cache
+from baselines.cluster import check_same, gather, is_chief
 from baselines.errors import CacheError
-from baselines.feature_cache import FeatureShards, Key, open_cache
+from baselines.feature_cache import Array, FeatureFile, Key, open_cache
 from baselines.feature_data import FeatureData
-from baselines.input_pipeline import StoreData, count_nbytes, unwrap_errors
+from baselines.input_pipeline import PatchData, StoreData, count_patch_nbytes
 from baselines.models.inception_v2 import NUM_FEATURES
 from baselines.models.weights import WeightsRecord, describe_weights
 from baselines.settings import Settings, split_names
+from baselines.steps import compute_outputs
 from bigearthnet.store.compatibility import hash_lines
 from bigearthnet.util.progress import Progress
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 # Of what is cached and how it is computed; another version is another cache.
-FORMAT_VERSION = 1
-# Patches of a forward pass: measured fastest on a CPU, and it divides a shard.
+FORMAT_VERSION = 2
+# Patches of a forward pass: measured fastest on a CPU, and it divides a block.
 _BATCH_SIZE = 64
 
 
@@ -40,21 +43,26 @@ def load_or_make_features(
     *,
     weights_path: Path | None,
     cache_dir: Path,
+    strategy: tf.distribute.Strategy,
     quiet: bool = False,
 ) -> FeatureData:
     """Loads the features of patches, after computing those that are not cached.
+
+    Several hosts compute them together; the chief alone writes.
 
     Args:
         settings: Network, weights, preprocessing, and type of the features.
         data: The patches.
         weights_path: Checkpoint of the network; see `models.weights`.
         cache_dir: Folder of caches, or the cache of one network; see `open_cache`.
+        strategy: Where to compute.
         quiet: Shows no progress.
 
     Raises:
         WeightsError: If the weights are missing, or are others.
         CacheError: If a cache of another network was given, or the features are too
             large for their type.
+        ClusterError: If hosts find other features than the chief.
         ShardError: If the store is damaged.
         OSError: If features cannot be written.
     """
@@ -67,14 +75,22 @@ def load_or_make_features(
         make_patches_key(data),
     )
     dtype = settings.features_dtype
-    shards = FeatureShards(folder, data.num_patches, NUM_FEATURES, dtype)
-    features = shards.make_array()
-    if shards.read_into(features):
-        with shards.lock():
-            missing = shards.read_into(features)  # another run may have written them
+    file = FeatureFile(folder, data.num_patches, NUM_FEATURES, dtype)
+    if any(gather(strategy, len(file.find_missing()))):
+        with file.lock() if is_chief(strategy) else contextlib.nullcontext():
+            gather(strategy, 0)  # waits for the chief to have the lock
+            missing = file.find_missing()  # another run may have written them
+            expected = "expected a --features_dir that all of them share."
+            starts = [rows.start for rows in missing]
+            check_same(strategy, f"the features in {folder}: {expected}", starts)
             if missing:
-                model = _build_model(settings, weights_path)
-                _fill(shards, missing, features, model, data, quiet)
+                with strategy.scope():
+                    model = _build_model(settings, weights_path)
+                _fill(file, missing, model, data, dtype, strategy, quiet)
+            gather(strategy, 0)  # waits for the chief to have written all
+    features = file.map()
+    if features is None:
+        raise CacheError(f"{file.path} was removed meanwhile: run it again.")
     labels = data.read_labels(np.arange(data.num_patches))
     return FeatureData(features, labels, data.patch_ids)
 
@@ -91,6 +107,7 @@ def make_network_key(settings: Settings, weights: WeightsRecord) -> Key:
             "inception_size": settings.inception_size,
         },
         "dtype": settings.features_dtype,
+        "tf32": settings.tf32,
         "versions": {name: metadata.version(name) for name in ("keras", "tensorflow")},
     }
 
@@ -116,51 +133,48 @@ def _build_model(settings: Settings, weights_path: Path | None) -> keras.Model:
     return build_feature_model(settings, weights_path)
 
 
+class _ChosenPatches(PatchData):
+    """Some patches of others."""
+
+    def __init__(self, data: PatchData, rows: npt.NDArray[np.int64]) -> None:
+        super().__init__([data.patch_ids[row] for row in rows.tolist()])
+        self._data, self._rows = data, rows
+
+    def read(self, rows: npt.NDArray[np.int64]) -> tuple[Any, npt.NDArray[np.uint8]]:
+        return self._data.read(self._rows[rows])
+
+
 def _fill(
-    shards: FeatureShards,
-    missing: Sequence[int],
-    features: npt.NDArray[Any],
+    file: FeatureFile,
+    missing: Sequence[slice],
     model: keras.Model,
     data: StoreData,
+    dtype: str,
+    strategy: tf.distribute.Strategy,
     quiet: bool,
 ) -> None:
-    """Computes shards, into the array and onto the disk."""
-    import tensorflow as tf
-
-    rows = [shards.rows(shard) for shard in missing]
-    total = sum(r.stop - r.start for r in rows)
-    forward = tf.function(
-        lambda inputs: model(inputs, training=False), reduce_retracing=True
-    )
-    with Progress("features", total_patches=total, quiet=quiet) as progress:
-        for shard, chosen in zip(missing, rows, strict=True):
-            _compute(forward, data, chosen, features, progress)
-            if not np.isfinite(features[chosen]).all():
-                raise CacheError(
-                    f"{shards.folder}: features of patches {chosen.start} to "
-                    f"{chosen.stop - 1} are too large for {features.dtype}, or are no "
-                    "numbers. Expected float32 and TF-Slim's weights."
-                )
-            shards.write(shard, features[chosen])
+    """Computes blocks; the chief writes each as soon as it is whole."""
+    rows = np.concatenate([np.arange(block.start, block.stop) for block in missing])
+    blocks, waiting = list(missing), np.empty((0, NUM_FEATURES), dtype)
+    nbytes = count_patch_nbytes(data)
+    with Progress("features", total_patches=len(rows), quiet=quiet) as progress:
+        chosen = _ChosenPatches(data, rows)
+        for found, _ in compute_outputs(strategy, model, chosen, _BATCH_SIZE):
+            with np.errstate(over="ignore"):  # found out before it is written
+                waiting = np.concatenate([waiting, found.astype(dtype)])
+            progress.add(len(found), len(found) * nbytes)
+            while blocks and len(waiting) >= blocks[0].stop - blocks[0].start:
+                block = blocks.pop(0)
+                features, waiting = np.split(waiting, [block.stop - block.start])
+                _check(features, block, file)
+                if is_chief(strategy):
+                    file.write(block, features)
 
 
-def _compute(
-    forward: Any,
-    data: StoreData,
-    rows: slice,
-    features: npt.NDArray[Any],
-    progress: Progress,
-) -> None:
-    """Computes the features of some patches, from the start of a batch on."""
-    assert feature_cache.SHARD_PATCHES % _BATCH_SIZE == 0
-    batches = data.batches(
-        _BATCH_SIZE, seed=None, start_batch=rows.start // _BATCH_SIZE
-    )
-    start = rows.start
-    with unwrap_errors():
-        for inputs, _ in batches.take(-(-(rows.stop - start) // _BATCH_SIZE)):
-            found = forward(inputs).numpy()
-            with np.errstate(over="ignore"):  # found out where it is written
-                features[start : start + len(found)] = found
-            start += len(found)
-            progress.add(len(found), count_nbytes(inputs))
+def _check(features: Array, rows: slice, file: FeatureFile) -> None:
+    if not np.isfinite(features).all():
+        raise CacheError(
+            f"{file.path}: features of patches {rows.start} to {rows.stop - 1} are too "
+            f"large for {features.dtype}, or are no numbers. Expected float32 and "
+            "TF-Slim's weights."
+        )

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
+from typing import get_args
 
 from baselines.comparison.paper import TABLE_4
 from baselines.errors import ResultError
 from baselines.evaluations import Result
+from baselines.remarks import choose_remarks
 from baselines.results import RESULTS, read_results
-from baselines.settings import split_names
+from baselines.settings import RELEASED_MODELS, ResNet, Vgg, split_names
 from baselines.trained import Trained
 from baselines.workdir import EVALUATIONS, Run
 from bigearthnet.release import RELEASES
@@ -25,10 +27,23 @@ CARD, LABELS = "README.md", "labels.json"
 SAVED_MODEL, MODEL = "saved_model", "model.keras"
 SIGNATURE, CLASS_NAMES = "serving_default", "class_names"
 
-# Settings that are without meaning for models without, and with, a frozen part.
-_WITHOUT_MEANING = (
-    ("rgb_max", "inception_size", "weights", "features_dtype"),
-    ("statistics", "upsampling", "third_pool", "dropout_conv"),
+# Settings that are without meaning for models without a frozen part, and for others.
+_OF_INCEPTION = ("rgb_max", "inception_size", "weights", "features_dtype")
+_OF_VGG = (*_OF_INCEPTION, "third_pool", "dropout_conv", "batch_norm", "fc_units")
+_WITHOUT_MEANING = {
+    "inception_v2": ("statistics", "upsampling", "third_pool", "dropout_conv"),
+    "k_branch": (*_OF_INCEPTION, "third_pool", "upsampling"),
+    **dict.fromkeys(get_args(Vgg), _OF_VGG),
+    **dict.fromkeys(get_args(ResNet), (*_OF_VGG, "dropout_fc")),
+}
+# What models are after: those of the paper, and others.
+_PAPER = (
+    "after G. Sumbul et al., BigEarthNet: A Large-Scale Benchmark Archive for Remote "
+    "Sensing Image Understanding, IGARSS 2019"
+)
+_LATER_CODE = (
+    "after G. Sumbul, BigEarthNet Deep Learning Models with TensorFlow, 2019, trained "
+    "on the archive of G. Sumbul et al., IGARSS 2019"
 )
 
 _LIMITS = """\
@@ -60,6 +75,11 @@ def write_card(trained: Trained, folder: Path, output: Path, difference: float) 
     write_text(text, output / CARD)
 
 
+def find_results(folder: Path) -> list[Path]:
+    """Returns the results.json of all evaluations of a workdir, or of an export."""
+    return sorted((folder / EVALUATIONS).rglob(RESULTS))
+
+
 def read_evaluations(folder: Path, weights_sha256: str) -> list[Result]:
     """Reads all evaluations of a workdir.
 
@@ -71,7 +91,7 @@ def read_evaluations(folder: Path, weights_sha256: str) -> list[Result]:
         ResultError: If one is damaged, or of other weights.
     """
     results = []
-    for path in sorted((folder / EVALUATIONS).rglob(RESULTS)):
+    for path in find_results(folder):
         result = read_results(path.parent)
         if result.subject.weights_sha256 != weights_sha256:
             raise ResultError(
@@ -124,38 +144,33 @@ def find_warnings(run: Run, results: Sequence[Result]) -> dict[str, str]:
         results: Its evaluations.
     """
     settings = run.settings
-    verbs = ["trained"] if run.data["train"]["synthetic_patches"] else []
-    if any(result.subject.synthetic_patches for result in results):
-        verbs.append("evaluated")
-    warnings = {}
-    if verbs:
-        warnings["SYNTHETIC patches"] = (
-            f"it was {' and '.join(verbs)} on a store with patches that are made up, "
-            "and says nothing about the Earth."
-        )
-    if settings.uses_features and settings.weights == "random":
-        warnings["RANDOM frozen weights"] = "it can only show that the program runs."
-    if settings.shuffle_labels:
-        warnings["SHUFFLED labels"] = (
-            "it was trained on the labels of other patches, to check that it learns "
-            "nothing from them."
-        )
-    if "test" in split_names(settings.train_split):
-        warnings["Trained on the test split"] = "an overfitting check, not a result."
-    return warnings
+    found = choose_remarks(
+        synthetic=any(result.subject.synthetic_patches for result in results),
+        trained_on_synthetic=run.data["train"]["synthetic_patches"] > 0,
+        shuffled=settings.shuffle_labels,
+        random=settings.uses_features and settings.weights == "random",
+        trained_on_test="test" in split_names(settings.train_split),
+    )
+    return {remark.text: remark.meaning for remark in found}
 
 
 def _describe_model(run: Run) -> str:
     settings = run.settings
     bands = ", ".join(settings.bands)
     frozen = " on features of frozen Inception-v2" if settings.uses_features else ""
+    trained = "trained anew with the package `bigearthnet`, not by the authors"
+    if _is_imported(run):
+        trained = "with the weights that its authors released"
     return (
         f"Multi-label land cover of a Sentinel-2 patch: {len(settings.nomenclature)} "
         f"classes ({settings.nomenclature.name}), from {bands}. Model "
-        f"`{settings.model}`{frozen}, after G. Sumbul et al., BigEarthNet: A "
-        "Large-Scale Benchmark Archive for Remote Sensing Image Understanding, IGARSS "
-        "2019; trained anew with the package `bigearthnet`, not by the authors."
+        f"`{settings.model}`{frozen}, "
+        f"{_LATER_CODE if settings.model in RELEASED_MODELS else _PAPER}; {trained}."
     )
+
+
+def _is_imported(run: Run) -> bool:
+    return run.frozen_weights is not None and not run.settings.uses_features
 
 
 def _describe_interface(run: Run, difference: float) -> str:
@@ -176,6 +191,10 @@ Values are digital numbers as the archive has them (reflectance = DN / 10000), a
 own resolution. Scaling and resampling are part of the model: feed nothing that was
 scaled. Output: `probabilities`, float32, (batch, {len(run.settings.nomenclature)}).
 
+**Products of processing baseline 04.00 and later** (all since 25 January 2022) have
+1000 added to each value: subtract it first, negative ones becoming 0, as
+`python -m baselines.predict --dn_offset=-1000` does.
+
 ```python
 import tensorflow as tf
 
@@ -191,6 +210,10 @@ model = keras.models.load_model("{MODEL}", safe_mode=True)
 inputs = {{{pairs}}}
 probabilities = model(inputs, training=False)  # classes: {LABELS}
 ```
+
+On GPUs from NVIDIA's Ampere on, TensorFlow rounds products of float32, which resample
+and choose bands, too. `tf.config.experimental.enable_tensor_float_32_execution(False)`,
+before the first prediction, makes them exact.
 
 Both were loaded again after the export: their probabilities differ from the trained
 model's by up to {difference:.1e}."""
@@ -211,11 +234,12 @@ def _describe_training(run: Run, weights_sha256: str) -> str:
     ]
     if run.frozen_weights:
         source = ", ".join(f"{k} {v}" for k, v in run.frozen_weights.items())
-        lines.append(f"- frozen weights: {source}")
+        kind = "imported" if _is_imported(run) else "frozen"
+        lines.append(f"- {kind} weights: {source}")
     rows = [
         f"| {name} | {value} |"
         for name, value in settings.to_json().items()
-        if name not in _WITHOUT_MEANING[settings.uses_features]
+        if name not in _WITHOUT_MEANING.get(settings.model, _OF_INCEPTION)
     ]
     return "\n".join([*lines, "", "| setting | value |", "| --- | --- |", *rows])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from baselines.cluster import join_cluster, read_cluster
 from baselines.settings import Settings
 from bigearthnet.errors import OptionError
 
@@ -78,9 +79,19 @@ def choose_policy(settings: Settings) -> str:
 
 
 def choose_strategy() -> tf.distribute.Strategy:
-    """Returns the strategy that uses every visible GPU, or TensorFlow's default."""
+    """Returns the strategy of all hosts, of every visible GPU, or TensorFlow's default.
+
+    Has to be called once, before TensorFlow computes anything; see `join_cluster`.
+
+    Raises:
+        OptionError: If `TF_CONFIG` is no cluster.
+        ClusterError: If the other hosts cannot be reached.
+    """
     import tensorflow as tf
 
+    cluster = read_cluster()
+    if cluster is not None:
+        return join_cluster(cluster)
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()

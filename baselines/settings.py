@@ -13,12 +13,26 @@ from typing import Any, Literal, get_args, get_type_hints
 from absl import flags
 
 from bigearthnet.errors import OptionError
+from bigearthnet.reading.conditions import parse_where
 from bigearthnet.release import V1
 from bigearthnet.release.bands import BANDS, GROUPS, RGB
 from bigearthnet.release.nomenclature import NOMENCLATURES, Nomenclature
+from bigearthnet.util import command
 
 # Value of `validation_split` for training without one.
 NO_SPLIT = "none"
+# Models of the authors' later code ("BigEarthNet Deep Learning Models with TensorFlow",
+# 2019) and its order of bands, which released weights depend on; 60 m bands are left
+# out but of the K-Branch CNN.
+ResNet = Literal["resnet50", "resnet101", "resnet152"]
+Vgg = Literal["vgg16", "vgg19"]
+RELEASED_MODELS = (*get_args(ResNet), *get_args(Vgg), "k_branch")
+_RELEASED_BANDS = (
+    *("B04", "B03", "B02", "B08"),
+    *("B05", "B06", "B07", "B8A", "B11", "B12"),
+)
+# Fields that settings of older runs have not; their defaults hold for these.
+_ADDED = frozenset({"tf32", "where"})
 # The largest that NumPy's global generator takes, which Keras seeds, too.
 _MAX_SEED = 2**32 - 1
 
@@ -37,9 +51,9 @@ class Settings:
         OptionError: If a value has no meaning.
     """
 
-    model: Literal["s_cnn_rgb", "s_cnn_all", "inception_v2"] = _field(
-        "s_cnn_all", "Which model to train."
-    )
+    model: Literal[
+        "s_cnn_rgb", "s_cnn_all", "inception_v2", ResNet, Vgg, "k_branch"
+    ] = _field("s_cnn_all", "Which model to train.")
 
     config: Literal["s2", "s2-random"] = _field(
         "s2", "s2 for the official splits, s2-random for the paper's protocol."
@@ -50,6 +64,12 @@ class Settings:
     validation_split: str = _field(
         "validation",
         f"Splits whose loss is shown after each epoch, joined by +, or {NO_SPLIT}.",
+    )
+    where: str = _field(
+        "",
+        "Train patches to use, for example country=Portugal|Austria; season=summer; "
+        "labels=Airports; date=2017-06-01..2017-08-31. Validation and evaluation take "
+        "whole splits.",
     )
     fraction: float = _field(1.0, "Part of the train patches to use, drawn by seed.")
     labels: Literal["clc43", "ben19", "clc_level2", "clc_level1"] = _field(
@@ -84,19 +104,31 @@ class Settings:
         "How the features of inception_v2 are kept; float16 takes half the space.",
     )
 
-    fc_units: int = _field(128, "Units of the fully connected layer.", least=1)
+    fc_units: int = _field(
+        128, "Units of fully connected layers; ResNet has none, VGG 4096.", least=1
+    )
     third_pool: bool = _field(False, "S-CNN: pools after the third convolution, too.")
     batch_norm: bool = _field(
-        False, "Batch normalization after every convolution and the FC layer."
+        False,
+        "Batch normalization after every convolution and FC layer; ResNet always has "
+        "it, VGG never.",
     )
-    dropout_conv: float = _field(0.0, "Dropout after each block of the S-CNN.")
-    dropout_fc: float = _field(0.0, "Dropout before the classifier.")
+    dropout_conv: float = _field(
+        0.0, "Dropout after each block of S-CNN and K-Branch CNN."
+    )
+    dropout_fc: float = _field(
+        0.0, "Dropout after FC layers, before the classifier; ResNet has none."
+    )
     l2: float = _field(0.0, "Weight of half the squared kernels in the loss.")
 
     epochs: int = _field(100, "Epochs to train.", least=1)
-    batch_size: int = _field(128, "Patches of a batch, over all devices.", least=1)
+    batch_size: int = _field(
+        128, "Patches of a batch, over all devices of all hosts.", least=1
+    )
     optimizer: Literal["sgd", "adam"] = _field("sgd", "Optimizer.")
-    learning_rate: float = _field(0.01, "Learning rate.")
+    learning_rate: float = _field(
+        0.01, "Learning rate for that batch_size; never scaled by devices or hosts."
+    )
     momentum: float = _field(0.9, "Momentum of sgd; without meaning for adam.")
     schedule: Literal["constant", "cosine"] = _field(
         "constant",
@@ -112,6 +144,11 @@ class Settings:
         False,
         "Computes in bfloat16; on a GPU that has none, in float16 with a scaled loss.",
     )
+    tf32: bool = _field(
+        False,
+        "Rounds factors of products to 10 bits on GPUs from Ampere on: faster, "
+        "but bands are off by up to a thousandth.",
+    )
     jit_compile: Literal["auto", "on", "off"] = _field(
         "auto", "XLA: auto for on where one GPU is visible."
     )
@@ -125,6 +162,7 @@ class Settings:
             _check_value(field, getattr(self, field.name))
         train, validation = self.train_split, self.validation_split
         split_names(train)
+        parse_where(self.where)
         if validation != NO_SPLIT:
             split_names(validation)
             if share_split(train, validation):
@@ -151,7 +189,9 @@ class Settings:
         """The bands that the model sees, in the order of its channels."""
         if self.model == "s_cnn_all":
             return tuple(band.name for band in BANDS)
-        return RGB
+        if self.model == "k_branch":
+            return (*_RELEASED_BANDS, "B01", "B09")
+        return _RELEASED_BANDS if self.model in RELEASED_MODELS else RGB
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -164,7 +204,10 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         """Returns name → value, for JSON."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        if not self.where:  # runs from before it was there keep their checksum
+            del values["where"]
+        return values
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Settings:
@@ -174,8 +217,8 @@ class Settings:
             OptionError: If a name is unknown or missing, or a value has no meaning.
         """
         names = {field.name for field in dataclasses.fields(cls)}
-        if set(content) != names:
-            odd = ", ".join(sorted(set(content) ^ names))
+        if differing := (set(content) ^ names) - (_ADDED - set(content)):
+            odd = ", ".join(sorted(differing))
             raise OptionError(
                 f"settings of another version: these names differ from ours: {odd}."
             )
@@ -215,7 +258,7 @@ def define_flags() -> None:
         name, text = field.name, field.metadata["help"]
         default: Any = field.default
         if choices := _find_choices(name):
-            flags.DEFINE_enum(name, default, choices, text)
+            command.define_choice(name, default, choices, text)
         else:
             define[type(default)](name, default, text)
 

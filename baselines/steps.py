@@ -1,18 +1,127 @@
-"""Compiled steps of training and validation, on one device or several."""
+"""Compiled steps of training and validation, on one device, several, or several hosts.
+
+Each device takes its part of every batch, and reads nothing else.
+"""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from baselines.input_pipeline import MakeBatches, PatchData, unwrap_errors
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
 
+def distribute(strategy: tf.distribute.Strategy, make_batches: MakeBatches) -> Any:
+    """Returns batches, of which each device reads its own rows alone, and ahead.
+
+    Args:
+        strategy: Where to compute.
+        make_batches: Takes `part` as `PatchData.batches` does: which of all devices of
+            all hosts, and how many there are.
+    """
+    import tensorflow as tf
+
+    def make(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        total = context.num_replicas_in_sync
+        here = total // context.num_input_pipelines
+        first = here * context.input_pipeline_id
+        parts = [make_batches(part=(first + i, total)) for i in range(here)]
+        if here == 1:
+            return parts[0]
+        # Elements go to the devices of a host in turn.
+        turns = tf.data.Dataset.range(here).repeat()
+        return tf.data.Dataset.choose_from_datasets(parts, turns)
+
+    gpus = tf.config.list_logical_devices("GPU")
+    if strategy.num_replicas_in_sync == 1 and gpus:
+        # TensorFlow does this by itself for several devices alone.
+        copy = tf.data.experimental.prefetch_to_device(gpus[0].name, 1)
+        return make_batches(part=(0, 1)).apply(copy)
+    # Every device has its part of every batch, if an empty one: no host has to ask the
+    # others before each batch whether they have one.
+    strategy.extended.experimental_enable_get_next_as_optional = False
+    return strategy.distribute_datasets_from_function(make)
+
+
+def compute_outputs(
+    strategy: tf.distribute.Strategy,
+    model: keras.Model,
+    data: PatchData,
+    batch_size: int,
+) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]]:
+    """Yields what a model says of every patch, in stored order, on every host.
+
+    Args:
+        strategy: Where to compute.
+        model: Made in its scope.
+        data: The patches.
+        batch_size: Patches of a forward pass on one device.
+
+    Yields:
+        Outputs of a batch of all devices, and multi-hot labels, shape (batch, class).
+
+    Raises:
+        ShardError: If a shard is damaged.
+    """
+    import tensorflow as tf
+
+    devices = strategy.num_replicas_in_sync
+    make = functools.partial(data.batches, batch_size * devices, seed=None)
+
+    def forward(inputs: Any, labels: tf.Tensor) -> tf.Tensor:
+        return call_model(model, inputs, labels, several=devices > 1, training=False)
+
+    def run(inputs: Any, labels: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        outputs = strategy.run(forward, (inputs, labels))
+        # NCCL adds up and gathers no uint8.
+        counts = strategy.run(lambda part: tf.cast(part, tf.int32), (labels,))
+        return strategy.gather(outputs, 0), strategy.gather(counts, 0)
+
+    compiled = tf.function(run, reduce_retracing=True)
+    with unwrap_errors():
+        for batch in distribute(strategy, make):
+            outputs, labels = compiled(*batch)
+            yield outputs.numpy(), labels.numpy().astype(np.uint8)
+
+
+def call_model(
+    model: keras.Model,
+    inputs: Any,
+    labels: tf.Tensor,
+    *,
+    several: bool,
+    training: bool,
+) -> tf.Tensor:
+    """Returns the outputs of a batch, which may be empty if there are several devices.
+
+    Kernels of convolutions take no empty batch: it gets a patch of zeros meanwhile.
+    """
+    import tensorflow as tf
+
+    if not several:
+        return model(inputs, training=training)
+    count = tf.shape(labels)[0]
+    missing = tf.maximum(1 - count, 0)
+
+    def pad(values: tf.Tensor) -> tf.Tensor:
+        return tf.pad(values, [(0, missing), *[(0, 0)] * (values.shape.rank - 1)])
+
+    outputs = model(tf.nest.map_structure(pad, inputs), training=training)
+    return outputs[:count]
+
+
 class Steps:
     """Steps of one model; losses are means of the sigmoid cross entropy.
 
-    On several devices each takes its part of a batch, and gradients are summed.
+    On several devices each takes its part of a batch; losses and gradients are summed.
     """
 
     def __init__(
@@ -20,7 +129,7 @@ class Steps:
         model: keras.Model,
         optimizer: keras.Optimizer,
         strategy: tf.distribute.Strategy,
-        dataset: tf.data.Dataset,
+        make_batches: MakeBatches,
         *,
         jit_compile: bool,
     ) -> None:
@@ -31,7 +140,7 @@ class Steps:
                 optimizer.
             optimizer: Its learning rate is a schedule or constant.
             strategy: Where to compute.
-            dataset: Batches as they will come.
+            make_batches: Makes batches as they will come.
             jit_compile: Compiles passes through the model by XLA.
         """
         import tensorflow as tf
@@ -43,14 +152,14 @@ class Steps:
         self._run_backward = tf.function(self._differentiate, jit_compile=jit_compile)
         self._run_forward = tf.function(self._score, jit_compile=jit_compile)
         # Of any size of batch: bits must not depend on which one came first.
-        spec = self.distribute(dataset).element_spec
+        spec = self.distribute(make_batches).element_spec
         count, total = tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.float64)
         self.train = tf.function(self._train, [spec, count, total])
         self.validate = tf.function(self._validate, [spec, total])
 
-    def distribute(self, dataset: tf.data.Dataset) -> Any:
-        """Returns a data set whose batches are cut for the devices."""
-        return self._strategy.experimental_distribute_dataset(dataset)
+    def distribute(self, make_batches: MakeBatches) -> Any:
+        """Returns a data set of this host's part of each batch; see `distribute`."""
+        return distribute(self._strategy, make_batches)
 
     def _train(
         self, batch: tuple[Any, tf.Tensor], count: tf.Tensor, total: tf.Tensor
@@ -92,14 +201,23 @@ class Steps:
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            loss = _sum_losses(labels, self._model(inputs, training=True))
+            loss = self._compute_loss(inputs, labels, training=True)
             penalty = sum(self._model.losses, tf.constant(0.0))
             replicas = self._strategy.num_replicas_in_sync
             objective = self._optimizer.scale_loss(loss / count + penalty / replicas)
         return loss, tape.gradient(objective, self._model.trainable_variables)
 
     def _score(self, inputs: Any, labels: tf.Tensor) -> tf.Tensor:
-        return _sum_losses(labels, self._model(inputs, training=False))
+        return self._compute_loss(inputs, labels, training=False)
+
+    def _compute_loss(
+        self, inputs: Any, labels: tf.Tensor, *, training: bool
+    ) -> tf.Tensor:
+        several = self._strategy.num_replicas_in_sync > 1
+        logits = call_model(
+            self._model, inputs, labels, several=several, training=training
+        )
+        return _sum_losses(labels, logits)
 
     def _sum(self, values: Any) -> tf.Tensor:
         import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Trains one of the paper's models, or resumes a training that was stopped.
+r"""Trains one of the models, or resumes a training that was stopped.
 
 The flagfiles of the runs lie in baselines/flags/; --run=NAME takes one of them wherever
 the package is installed, and other flags change it. A folder holds one run: the same
@@ -12,9 +12,12 @@ other settings are refused. WORKDIR then has
   training.json       the loss of each epoch
   checkpoints/, logs/ states to resume from; event files for TensorBoard
 
+Several GPUs are used where they are, and several hosts where TF_CONFIG names them
+(docs/cluster.md).
+
 Example:
   python -m baselines.train --run=s_cnn_all --data_dir=data --workdir=runs/all_0
-  python -m baselines.train --flagfile=baselines/flags/s_cnn_rgb.flags --seed=1 \
+  python -m baselines.train --flagfile=baselines/flags/s_cnn_rgb.flags \
     --data_dir=data --workdir=runs/rgb_1
 """
 
@@ -22,13 +25,16 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from absl import flags
 
 from baselines import settings, workdir
+from baselines.backend import check_keras, set_precision
+from baselines.cached_data import Place, cache_patches, check_memory
+from baselines.cluster import is_chief, report_lost_hosts
 from baselines.frozen_features import load_or_make_features
-from baselines.input_pipeline import PatchData, StoreData
+from baselines.input_pipeline import PatchData, ReadAhead, StoreData
 from baselines.models import build_trained_part
 from baselines.models.preprocessing import choose_statistics
 from baselines.models.weights import describe_weights
@@ -41,11 +47,15 @@ from bigearthnet.errors import OptionError
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.files import write_json
-from bigearthnet.util.options import check_tensorflow, look_up
+from bigearthnet.util.options import look_up
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 _FLAGS_FOLDER = Path(__file__).parent / "flags"
 
 
+@report_lost_hosts()
 def train(
     chosen: Settings,
     data_dir: Path,
@@ -54,10 +64,12 @@ def train(
     weights_path: Path | None = None,
     features_dir: Path | None = None,
     checkpoint_every_steps: int = 0,
+    ahead: ReadAhead | None = None,
+    cache: Place = "none",
     restart: bool = False,
     quiet: bool = False,
 ) -> None:
-    """Trains a model to its end.
+    """Trains a model to its end, on all hosts that `TF_CONFIG` names.
 
     Args:
         chosen: What to train, and how.
@@ -66,6 +78,8 @@ def train(
         weights_path: Checkpoint of inception_v2.
         features_dir: Folder of its cached features; None for one in the workdir.
         checkpoint_every_steps: Saves a state after as many steps, too.
+        ahead: How far to read ahead.
+        cache: Where the patches to train on are kept.
         restart: Deletes what an earlier run left in the folder.
         quiet: Shows no progress.
 
@@ -77,26 +91,35 @@ def train(
         WeightsError: If the weights of inception_v2 are missing or are others.
         CheckpointError: If the state to resume from is damaged.
         CacheError: If kept features are of another network.
+        ClusterError: If another host has ended, or does something else.
     """
     if checkpoint_every_steps < 0:
         raise OptionError(
             f"checkpoint_every_steps: expected 0 or more, got {checkpoint_every_steps}."
         )
+    if chosen.uses_features and cache != "none":
+        raise OptionError(
+            f"cache: expected none for {chosen.model}, whose features are in memory "
+            f"anyway, got {cache}."
+        )
     check_output(folder, "workdir")
     if features_dir is not None:
         check_output(features_dir, "features_dir")
-    check_tensorflow("baselines.train")
+    check_keras("baselines.train")
+    set_precision(chosen)
+    strategy = choose_strategy()
+    train_data, validation_data = open_train_data(chosen, data_dir, ahead)
+    run = describe_run(chosen, train_data, validation_data, weights_path=weights_path)
+    check_options(chosen, train_data, strategy)
+    check_memory(train_data, cache, strategy)
+    writes = is_chief(strategy)
     outputs = Outputs(
         folder / workdir.CHECKPOINTS,
         folder / workdir.LOGS,
         checkpoint_every_steps,
-        quiet,
+        quiet or not writes,
     )
-    train_data, validation_data = open_train_data(chosen, data_dir)
-    run = describe_run(chosen, train_data, validation_data, weights_path=weights_path)
-    check_options(chosen, train_data, choose_strategy())
-    with workdir.lock_workdir(folder):
-        workdir.start_run(folder, run, restart=restart)
+    with workdir.claim_run(folder, run, strategy, restart=restart):
         if (folder / workdir.TRAINING).is_file():
             print(f"{folder} is trained already; --restart trains it anew.")
             return
@@ -107,13 +130,15 @@ def train(
                 chosen,
                 weights_path=weights_path,
                 cache_dir=features_dir or folder / workdir.FEATURES,
-                quiet=quiet,
+                strategy=strategy,
+                quiet=outputs.quiet,
             )
             data = load(train_data), validation_data and load(validation_data)
-        trainer = _run_training(run, *data, outputs)
-        digest = workdir.save_weights(trainer.model, folder)
-        content = {"weights_sha256": digest, **trainer.to_json()}
-        write_json(content, folder / workdir.TRAINING)
+        trainer = _run_training(run, *data, strategy, outputs, cache)
+        if writes:
+            digest = workdir.save_weights(trainer.model, folder)
+            content = {"weights_sha256": digest, **trainer.to_json()}
+            write_json(content, folder / workdir.TRAINING)
 
 
 def describe_run(
@@ -160,19 +185,24 @@ def _describe_data(data: StoreData) -> dict[str, Any]:
 
 
 def open_train_data(
-    chosen: Settings, data_dir: Path
+    chosen: Settings, data_dir: Path, ahead: ReadAhead | None = None
 ) -> tuple[StoreData, StoreData | None]:
     """Opens the patches to train on, and those of the validation split if any."""
     store = open_random_access(data_dir, chosen.config)
     validation = chosen.validation_split
     return (
-        StoreData(store, chosen),
-        None if validation == NO_SPLIT else StoreData(store, chosen, validation),
+        StoreData(store, chosen, None, ahead),
+        None if validation == NO_SPLIT else StoreData(store, chosen, validation, ahead),
     )
 
 
 def _run_training(
-    run: Run, data: PatchData, validation: PatchData | None, outputs: Outputs
+    run: Run,
+    data: PatchData,
+    validation: PatchData | None,
+    strategy: tf.distribute.Strategy,
+    outputs: Outputs,
+    cache: Place,
 ) -> Trainer:
     """Trains to the end, and returns what was trained."""
     import keras
@@ -182,13 +212,13 @@ def _run_training(
     keras.utils.set_random_seed(chosen.seed)
     if chosen.deterministic:
         tf.config.experimental.enable_op_determinism()
-    policy = choose_policy(chosen)
+    policy, strategy = choose_policy(chosen), choose_strategy()
     trainer = Trainer(
         chosen,
         lambda: build_trained_part(chosen, run.statistics, policy=policy),
-        data,
+        cache_patches(data, cache, strategy),
         validation,
-        choose_strategy(),
+        strategy,
     )
     trainer.run(outputs)
     return trainer
@@ -215,6 +245,24 @@ def _define_flags() -> None:
     flags.DEFINE_integer(
         "checkpoint_every_steps", 0, "Saves a state after as many steps, too."
     )
+    ahead = ReadAhead()
+    flags.DEFINE_integer(
+        "parallel_reads",
+        ahead.parallel_reads,
+        "Batches that are read at the same time.",
+    )
+    flags.DEFINE_integer(
+        "batches_ahead",
+        ahead.batches_ahead,
+        "Batches that are read before their step.",
+    )
+    flags.DEFINE_enum(
+        "cache",
+        "none",
+        get_args(Place),
+        "Memory in which the patches to train on are kept: of the host, of every "
+        "device, or none.",
+    )
     flags.DEFINE_bool("restart", False, "Deletes what an earlier run left.")
     settings.define_flags()
 
@@ -229,9 +277,16 @@ def _main() -> None:
         weights_path=values.weights_path,
         features_dir=values.features_dir,
         checkpoint_every_steps=values.checkpoint_every_steps,
+        ahead=ReadAhead(values.parallel_reads, values.batches_ahead),
+        cache=values.cache,
         restart=values.restart,
     )
 
 
 if __name__ == "__main__":
-    command.run(_main, _define_flags, flag_files={"run": find_run})
+    command.run(
+        _main,
+        _define_flags,
+        flag_files={"run": find_run},
+        find_logs=lambda: flags.FLAGS.workdir / workdir.LOGS,
+    )

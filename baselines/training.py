@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import math
 import time
 from collections.abc import Callable
@@ -9,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baselines.input_pipeline import PatchData, unwrap_errors
+from baselines.cluster import is_chief
+from baselines.input_pipeline import PatchData, count_patch_nbytes, unwrap_errors
 from baselines.logs import Log, open_log
 from baselines.optimizers import choose_jit, make_optimizer, make_schedule
 from baselines.settings import Settings
@@ -80,6 +83,7 @@ class Trainer:
         """
         check_options(settings, train, strategy)
         self._settings, self._train, self._validation = settings, train, validation
+        self._strategy = strategy
         self._num_batches = _count_batches(settings, train)
         with strategy.scope():
             self.model = make_model()
@@ -89,7 +93,7 @@ class Trainer:
             self.model,
             self._optimizer,
             strategy,
-            train.batches(settings.batch_size, seed=None),
+            functools.partial(train.batches, settings.batch_size, seed=None),
             jit_compile=jit_compile,
         )
         self.state = State()
@@ -98,7 +102,8 @@ class Trainer:
         """Trains to the end, from the last state that was saved.
 
         Args:
-            outputs: Where states and logs go.
+            outputs: Where states and logs go. On several hosts, the chief alone writes
+                there, and all read the states.
 
         Raises:
             CheckpointError: If the last state is damaged or of another model.
@@ -108,7 +113,10 @@ class Trainer:
         """
         folder = outputs.checkpoints
         self.state = load_state(folder, self.model, self._optimizer) or State()
-        with open_log(outputs.logs) as log, unwrap_errors():
+        ignore: Log = lambda name, value, step: None  # noqa: E731
+        is_writer = is_chief(self._strategy)
+        opened = open_log(outputs.logs) if is_writer else contextlib.nullcontext(ignore)
+        with opened as log, unwrap_errors():
             while not self._is_done():
                 start = time.monotonic()
                 self._run_batches(outputs, log)
@@ -128,7 +136,13 @@ class Trainer:
         }
 
     def _save(self, outputs: Outputs) -> None:
-        save_state(outputs.checkpoints, self.state, self.model, self._optimizer)
+        save_state(
+            outputs.checkpoints,
+            self.state,
+            self.model,
+            self._optimizer,
+            write=is_chief(self._strategy),
+        )
 
     def _is_done(self) -> bool:
         state, patience = self.state, self._settings.early_stopping_patience
@@ -140,18 +154,19 @@ class Trainer:
         import tensorflow as tf
 
         settings, state, every = self._settings, self.state, outputs.every_steps
-        dataset = self._train.batches(
+        batches = self._train.feed(
+            self._steps.distribute,
             settings.batch_size,
             seed=settings.seed,
             epoch=state.epoch,
             start_batch=state.batch,
         )
-        nbytes = _patch_nbytes(dataset)
+        nbytes = count_patch_nbytes(self._train)
         total = tf.constant(state.loss_total, tf.float64)
         left = self._train.num_patches - state.batch * settings.batch_size
         stage = f"epoch {state.epoch + 1}/{settings.epochs}"
         with Progress(stage, total_patches=left, quiet=outputs.quiet) as progress:
-            for batch in self._steps.distribute(dataset):
+            for batch in batches:
                 count, before = min(settings.batch_size, left), total
                 total = self._steps.train(batch, tf.constant(count, tf.float32), total)
                 left -= count
@@ -203,18 +218,10 @@ class Trainer:
         import tensorflow as tf
 
         total = tf.constant(0, tf.float64)
-        dataset = data.batches(self._settings.batch_size, seed=None)
-        for batch in self._steps.distribute(dataset):
+        batch_size = self._settings.batch_size
+        for batch in data.feed(self._steps.distribute, batch_size, seed=None):
             total = self._steps.validate(batch, total)
         return float(total) / data.num_patches
-
-
-def _patch_nbytes(dataset: tf.data.Dataset) -> int:
-    """Returns the bytes of a patch's inputs."""
-    import tensorflow as tf
-
-    specs = tf.nest.flatten(dataset.element_spec[0])
-    return sum(spec.shape[1:].num_elements() * spec.dtype.size for spec in specs)
 
 
 def check_options(

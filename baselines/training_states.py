@@ -61,7 +61,12 @@ class State:
 
 
 def save_state(
-    folder: Path, state: State, model: keras.Model, optimizer: keras.Optimizer
+    folder: Path,
+    state: State,
+    model: keras.Model,
+    optimizer: keras.Optimizer,
+    *,
+    write: bool = True,
 ) -> None:
     """Writes a state, whole and durable, and deletes those before the last two.
 
@@ -70,16 +75,19 @@ def save_state(
         state: What the loop knows.
         model: All of its variables are kept.
         optimizer: All of its variables are kept; its count of steps drives schedules.
+        write: False for hosts that only help to read variables, which may be spread.
 
     Raises:
         OSError: If the file cannot be written.
     """
-    folder.mkdir(exist_ok=True)
     known = {k: v for k, v in vars(state).items() if k != "best_weights"}
     variables = _list_variables(model, optimizer)
     head = {"version": _VERSION, "state": known, "variables": _describe(variables)}
     arrays: _Arrays = {"head": np.array(json.dumps(head))}
     arrays |= {f"v{i}": v.numpy() for i, v in enumerate(variables)}
+    if not write:
+        return
+    folder.mkdir(exist_ok=True)
     arrays |= {f"best{i}": array for i, array in enumerate(state.best_weights)}
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **arrays)

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from baselines.cluster import check_same, gather, is_chief
 from baselines.errors import WeightsError
 from baselines.schemas import find_problem
 from baselines.settings import Settings
@@ -20,6 +21,7 @@ from bigearthnet.util.locks import try_lock
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 SETTINGS = "settings.json"
 WEIGHTS = "weights.weights.h5"
@@ -50,8 +52,9 @@ class Run:
             the latter is None for training without one.
         scaling: What the model does to digital numbers; of an S-CNN, with the mean and
             deviation of each band under `statistics`.
-        frozen_weights: What `models.weights.describe_weights` says; None for models
-            that are trained as a whole.
+        frozen_weights: What `models.weights.describe_weights` says, or
+            `models.released` of imported ones; None for models that are trained as a
+            whole.
     """
 
     settings: Settings
@@ -77,6 +80,44 @@ class Run:
             "frozen_weights": self.frozen_weights,
             "packages": {name: metadata.version(name) for name in _PACKAGES},
         }
+
+
+@contextlib.contextmanager
+def claim_run(
+    folder: Path, run: Run, strategy: tf.distribute.Strategy, *, restart: bool
+) -> Iterator[None]:
+    """Locks a folder and describes a run in it, or checks that it holds the same run.
+
+    On several hosts the chief does; the others wait, and look at what it wrote.
+
+    Args:
+        folder: The folder; made if missing.
+        run: What is to be trained.
+        strategy: Where it is trained.
+        restart: Deletes what an earlier run left in the folder.
+
+    Raises:
+        OptionError: If another process trains in the folder; see also `start_run`.
+        ClusterError: If hosts train different things, or see different files.
+    """
+    what = "flags, data, weights or versions: expected the same command and store."
+    check_same(strategy, what, json.dumps([run.to_json(), restart]))
+    writes = is_chief(strategy)
+    with lock_workdir(folder) if writes else contextlib.nullcontext():
+        if writes:
+            start_run(folder, run, restart=restart)
+        gather(strategy, 0)  # waits for the chief
+        what = f"what they see in {folder}: expected a folder that all of them share."
+        check_same(strategy, what, sorted(_list_files(folder)))
+        yield
+
+
+def _list_files(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yields name and sha256 of what decides how a training goes on."""
+    states = sorted((folder / CHECKPOINTS).glob("*"))
+    for path in (folder / SETTINGS, folder / TRAINING, *states[-1:]):
+        if path.is_file():
+            yield path.name, hash_file(path)
 
 
 def start_run(folder: Path, run: Run, *, restart: bool) -> None:

@@ -28,7 +28,8 @@ Example:
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from absl import flags
@@ -50,6 +51,7 @@ from bigearthnet.store.outputs import check_output
 from bigearthnet.store.result import BuildResult
 from bigearthnet.util import command
 from bigearthnet.util.files import sync_folder, write_bytes
+from bigearthnet.util.options import look_up
 from bigearthnet.util.paths import check_path
 from builder.sources import define_flags, find_sources, read_flags
 from builder.summary import summarize
@@ -142,26 +144,46 @@ def build(
             JournalError: See `engine.pipeline.run`.
     """
     check_output(data_dir, "data_dir")
-    targets = find_targets(data_dir, config, formats)
+    find_targets(data_dir, config, formats)
     if not isinstance(source, Mapping):
         source = find_sources(config, source, {})
     archive = config.release.archive
     sources = tuple(make_source(archive(name), path) for name, path in source.items())
     job = Job(config, sources, tuple(formats), options)
     check_places(data_dir, config, sources)
-    _check_installed(formats)
+    return run_job(job, data_dir, restart=restart)
+
+
+def run_job(job: Job, data_dir: Path, *, restart: bool = False) -> BuildResult:
+    """Makes the stores of a job in a data directory, or resumes doing so.
+
+    Args:
+        job: What is made, and of what.
+        data_dir: Where the result goes; made if missing.
+        restart: Deletes an interrupted build first.
+
+    Returns:
+        What was read and written.
+
+    Raises:
+        OptionError and others: See `build`.
+    """
+    config = job.config
+    check_output(data_dir, "data_dir")
+    targets = find_targets(data_dir, config, job.formats)
+    _check_installed(job.formats)
     folder = workspace_folder(data_dir, config)
     with open_workspace(folder, identify_build(job), restart=restart) as work:
         work.check_targets(targets)  # here, where no other build can finish
-        if work.is_continued and not options.quiet:
+        if work.is_continued and not job.options.quiet:
             print(f"resuming the build in {folder}", file=sys.stderr)
         for target in targets.values():
             remove_leftovers(target)
         result = run(job, work)
-        for form in formats if not work.is_published else ():
+        for form in job.formats if not work.is_published else ():
             _complete_store(form, work.output(form), result, data_dir)
         work.publish(targets)
-        _copy_table(targets[formats[0]], patches_file(data_dir, config), config)
+        _copy_table(targets[job.formats[0]], patches_file(data_dir, config), config)
         work.is_over = True
     return result
 
@@ -216,7 +238,7 @@ def _define_flags() -> None:
     flags.DEFINE_list(
         "formats", ["tfrecord"], f"Formats to write: {', '.join(FORMATS)}."
     )
-    flags.DEFINE_enum("config", "s2", [*list_configs(RELEASES)], "What to store.")
+    command.define_choice("config", "s2", [*list_configs(RELEASES)], "What to store.")
     flags.DEFINE_bool(
         "include_excluded",
         False,
@@ -225,7 +247,7 @@ def _define_flags() -> None:
     )
     flags.DEFINE_integer("limit", None, "Stop after as many stored patches.")
     flags.DEFINE_list("countries", [], f"Only these: {', '.join(COUNTRIES)}.")
-    flags.DEFINE_enum(
+    command.define_choice(
         "on_error",
         "fail",
         ["fail", "quarantine"],
@@ -239,27 +261,15 @@ def _define_flags() -> None:
     flags.DEFINE_integer("workers", count_workers(), "Processes that write shards.")
 
 
-def _main() -> None:
-    values = flags.FLAGS
-    data_dir = values.data_dir
-    config = get_config(values.config, RELEASES)
-    options = BuildOptions(
-        include_excluded=values.include_excluded,
-        limit=values.limit,
-        countries=tuple(values.countries),
-        workers=values.workers,
-        max_bad=values.max_bad if values.on_error == "quarantine" else None,
-    )
-    folder = workspace_folder(data_dir, config)
+@contextmanager
+def telling_how_to_resume(folder: Path) -> Iterator[None]:
+    """Says after an error, where it is true, that what is done is kept.
+
+    Args:
+        folder: The workspace of the build.
+    """
     try:
-        result = build(
-            read_flags(config),
-            data_dir,
-            config,
-            options,
-            formats=values.formats,
-            restart=values.restart,
-        )
+        yield
     except (OptionError, QuarantineError):  # the same command would end likewise
         raise
     except BaseException:
@@ -269,7 +279,40 @@ def _main() -> None:
                 file=sys.stderr,
             )
         raise
-    print(summarize(result, find_targets(data_dir, config, values.formats)))
+
+
+def _main() -> None:
+    values = flags.FLAGS
+    data_dir = values.data_dir
+    config = get_config(values.config, RELEASES)
+    options = BuildOptions(
+        include_excluded=values.include_excluded,
+        limit=values.limit,
+        countries=tuple(
+            look_up(dict(zip(COUNTRIES, COUNTRIES, strict=True)), name, "country")
+            for name in values.countries
+        ),
+        workers=values.workers,
+        max_bad=values.max_bad if values.on_error == "quarantine" else None,
+    )
+    formats = [get_format(name).name for name in values.formats]
+    sources = read_flags(config)
+    print(
+        f"builds {config.name} of {config.release.name} from "
+        f"{', '.join(map(str, sources.values()))}: "
+        f"{', '.join(formats)} in {data_dir}, by {options.workers} workers"
+    )
+    with telling_how_to_resume(workspace_folder(data_dir, config)):
+        result = build(
+            sources,
+            data_dir,
+            config,
+            options,
+            formats=formats,
+            restart=values.restart,
+        )
+    print(summarize(result, find_targets(data_dir, config, formats)))
+    print(f"next: python -m builder.verify --data_dir={data_dir} --quick")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,22 @@
-"""The models of the paper: stored groups of bands → logits, preprocessing included."""
+"""The models of the paper, and of the authors' later code: stored groups → logits.
+
+Preprocessing is a part of each.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from baselines.models import head, preprocessing
 from baselines.models.inception_v2 import NUM_FEATURES
+from baselines.models.k_branch import apply_k_branch
 from baselines.models.preprocessing import Statistics
-from baselines.settings import Settings
+from baselines.models.resnet import apply_resnet
+from baselines.models.s_cnn import apply_s_cnn
+from baselines.models.vgg import apply_vgg
+from baselines.settings import ResNet, Settings, Vgg
 
 if TYPE_CHECKING:
     import keras
@@ -44,14 +52,24 @@ def build_model(
         features = build_feature_model(settings, weights_path)
         logits = head.build_head(settings, NUM_FEATURES, policy)(features.output)
         return keras.Model(features.input, logits, name=settings.model)
-    from baselines.models.s_cnn import apply_s_cnn
-
     inputs = preprocessing.make_inputs(settings.groups)
-    images = preprocessing.standardise(
-        inputs, settings.bands, statistics, settings.upsampling
-    )
-    logits = apply_s_cnn(images, settings, policy)
+    if settings.model == "k_branch":
+        groups = preprocessing.standardise_groups(inputs, settings.bands, statistics)
+        logits = apply_k_branch(groups, settings, policy)
+    else:
+        images = preprocessing.standardise(
+            inputs, settings.bands, statistics, settings.upsampling
+        )
+        logits = _find_network(settings.model)(images, settings, policy)
     return keras.Model(inputs, logits, name=settings.model)
+
+
+def _find_network(
+    model: str,
+) -> Callable[[keras.KerasTensor, Settings, str], keras.KerasTensor]:
+    if model in get_args(ResNet):
+        return apply_resnet
+    return apply_vgg if model in get_args(Vgg) else apply_s_cnn
 
 
 def build_trained_part(

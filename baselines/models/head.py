@@ -48,28 +48,61 @@ def apply_head(
     x: keras.KerasTensor, settings: Settings, seeds: Iterator[int], policy: str
 ) -> keras.KerasTensor:
     """Applies both layers; see `build_head`."""
-    from keras import initializers, layers, regularizers
+    x = apply_fc(x, settings, seeds, policy)
+    return apply_classes(x, settings, seeds)
 
-    # The kernel's squares with a factor of one half, as TensorFlow 1 had it.
-    penalty = regularizers.L2(settings.l2 / 2) if settings.l2 else None
+
+def apply_fc(
+    x: keras.KerasTensor,
+    settings: Settings,
+    seeds: Iterator[int],
+    policy: str,
+    name: str = "fc",
+) -> keras.KerasTensor:
+    """Applies a fully connected layer and what follows it."""
+    from keras import initializers, layers
+
     x = layers.Dense(
         settings.fc_units,
         kernel_initializer=initializers.GlorotUniform(next(seeds)),
-        kernel_regularizer=penalty,
+        kernel_regularizer=make_penalty(settings),
         dtype=policy,
-        name="fc",
+        name=name,
     )(x)
     if settings.batch_norm:
-        x = layers.BatchNormalization(dtype=policy, name="fc_norm")(x)
-    x = layers.ReLU(dtype=policy, name="fc_relu")(x)
-    if settings.dropout_fc:
-        x = layers.Dropout(
-            settings.dropout_fc, seed=next(seeds), dtype=policy, name="fc_dropout"
-        )(x)
+        x = layers.BatchNormalization(dtype=policy, name=f"{name}_norm")(x)
+    x = layers.ReLU(dtype=policy, name=f"{name}_relu")(x)
+    return apply_dropout(x, settings.dropout_fc, seeds, policy, f"{name}_dropout")
+
+
+def apply_dropout(
+    x: keras.KerasTensor, rate: float, seeds: Iterator[int], policy: str, name: str
+) -> keras.KerasTensor:
+    """Applies dropout, if there is any."""
+    from keras import layers
+
+    if not rate:
+        return x
+    return layers.Dropout(rate, seed=next(seeds), dtype=policy, name=name)(x)
+
+
+def apply_classes(
+    x: keras.KerasTensor, settings: Settings, seeds: Iterator[int]
+) -> keras.KerasTensor:
+    """Applies the classification layer."""
+    from keras import initializers, layers
+
     return layers.Dense(
         len(settings.nomenclature),
         kernel_initializer=initializers.GlorotUniform(next(seeds)),
-        kernel_regularizer=penalty,
+        kernel_regularizer=make_penalty(settings),
         dtype="float32",  # logits are compared, whatever the precision of the rest
         name="logits",
     )(x)
+
+
+def make_penalty(settings: Settings) -> keras.Regularizer | None:
+    """Makes the penalty of a kernel: half its squares, as TensorFlow 1 had it."""
+    from keras import regularizers
+
+    return regularizers.L2(settings.l2 / 2) if settings.l2 else None

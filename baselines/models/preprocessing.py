@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.errors import OptionError
-from bigearthnet.loading.images import resampling_matrix
+from bigearthnet.reading.images import resampling_matrix
 from bigearthnet.release.bands import BANDS, GROUPS, IMAGE_SIZE, BandGroup
 
 if TYPE_CHECKING:
@@ -92,14 +92,47 @@ def standardise(
     Returns:
         Shape (batch, y, x, channel) = (batch, 120, 120, len(bands)), float32.
     """
+    images = _make_images(inputs, bands, upsampling)
+    return _normalise(images, bands, statistics, "standardise")
+
+
+def standardise_groups(
+    inputs: Mapping[str, keras.KerasTensor],
+    bands: Sequence[str],
+    statistics: Statistics,
+) -> dict[str, keras.KerasTensor]:
+    """Makes an image of each group at its own size, (DN - mean) / std of each band.
+
+    Args:
+        inputs: What `make_inputs` returned.
+        bands: Names of the bands; those of a group in the order of its channels.
+        statistics: What `choose_statistics` returned.
+
+    Returns:
+        Group → shape (batch, y, x, channel), float32.
+    """
+    images = {}
+    for group in GROUPS:
+        if group.name in inputs:
+            stored = [band.name for band in group.bands]
+            chosen = [name for name in bands if name in stored]
+            x = _put_last(inputs[group.name], group.name)
+            x = _choose_bands(x, stored, chosen, f"{group.name}_choose")
+            name = f"{group.name}_standardise"
+            images[group.name] = _normalise(x, chosen, statistics, name)
+    return images
+
+
+def _normalise(
+    images: keras.KerasTensor, bands: Sequence[str], statistics: Statistics, name: str
+) -> keras.KerasTensor:
     from keras import layers
 
-    images = _make_images(inputs, bands, upsampling)
     return layers.Normalization(
-        mean=[statistics[name]["mean"] for name in bands],
-        variance=[statistics[name]["std"] ** 2 for name in bands],
+        mean=[statistics[band]["mean"] for band in bands],
+        variance=[statistics[band]["std"] ** 2 for band in bands],
         dtype=_DTYPE,
-        name="standardise",
+        name=name,
     )(images)
 
 
@@ -142,13 +175,29 @@ def _make_images(
     if len(images) > 1:
         joined = layers.Concatenate(dtype=_DTYPE, name="join")(images)
     order = [band.name for group in groups for band in group.bands]
-    if order == list(bands):
-        return joined
+    return _choose_bands(joined, order, bands, "choose_bands")
+
+
+def _choose_bands(
+    images: keras.KerasTensor, order: Sequence[str], bands: Sequence[str], name: str
+) -> keras.KerasTensor:
+    """Makes channels in some order those of bands."""
+    if list(order) == list(bands):
+        return images
     # A product with zeros and ones: choosing channels by index is no layer of Keras.
     chosen = np.zeros((len(order), len(bands)), np.float32)
-    for channel, name in enumerate(bands):
-        chosen[order.index(name), channel] = 1
-    return _apply_weights(chosen, joined, "choose_bands")
+    for channel, band in enumerate(bands):
+        chosen[order.index(band), channel] = 1
+    return _apply_weights(chosen, images, name)
+
+
+def _put_last(pixels: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """Makes (batch, band, y, x), uint16, (batch, y, x, band), float32."""
+    from keras import layers
+
+    # The type first: few converters know how to transpose uint16.
+    x = layers.Rescaling(1, dtype=_DTYPE, name=f"{name}_float")(pixels)
+    return layers.Permute((2, 3, 1), dtype=_DTYPE, name=f"{name}_last")(x)
 
 
 def _resample(
@@ -159,10 +208,9 @@ def _resample(
 
     name = group.name
     if group.size_px == IMAGE_SIZE:
-        x = layers.Permute((2, 3, 1), name=f"{name}_last")(pixels)
-        return layers.Rescaling(1, dtype=_DTYPE, name=f"{name}_float")(x)
-    weights = upsampling_matrix(group.size_px, upsampling).T
+        return _put_last(pixels, name)
     x = layers.Rescaling(1, dtype=_DTYPE, name=f"{name}_float")(pixels)
+    weights = upsampling_matrix(group.size_px, upsampling).T
     x = _apply_weights(weights, x, f"{name}_along_x")
     x = layers.Permute((1, 3, 2), dtype=_DTYPE, name=f"{name}_turn")(x)
     x = _apply_weights(weights, x, f"{name}_along_y")

@@ -8,17 +8,22 @@ are those of the authors' later code.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
-from baselines.models.head import apply_head, draw_seeds
+from baselines.models.head import (
+    apply_dropout,
+    apply_head,
+    draw_seeds,
+    make_penalty,
+)
 from baselines.settings import Settings
 
 if TYPE_CHECKING:
     import keras
 
-# Filters, and rows and columns of their kernels, of each convolution.
-_CONVOLUTIONS = ((32, 5), (32, 5), (64, 3))
+# Filters, rows and columns of their kernels, and whether a pool follows.
+Convolution: TypeAlias = "tuple[int, int, bool]"
 
 
 def apply_s_cnn(
@@ -34,47 +39,51 @@ def apply_s_cnn(
     Returns:
         Logits, shape (batch, class), float32.
     """
-    from keras import layers
-
     seeds = draw_seeds(settings.seed)
-    x = images
-    for number in range(len(_CONVOLUTIONS)):
-        x = _apply_block(x, number, settings, seeds, policy)
-    x = layers.Flatten(dtype=policy, name="flatten")(x)
+    convolutions = ((32, 5, True), (32, 5, True), (64, 3, settings.third_pool))
+    x = apply_convolutions(images, convolutions, settings, seeds, policy)
     return apply_head(x, settings, seeds, policy)
 
 
-def _apply_block(
+def apply_convolutions(
     x: keras.KerasTensor,
-    number: int,
+    convolutions: Sequence[Convolution],
     settings: Settings,
     seeds: Iterator[int],
     policy: str,
+    prefix: str = "",
 ) -> keras.KerasTensor:
-    """Applies a convolution and what follows it."""
-    from keras import initializers, layers, regularizers
+    """Applies convolutions with what follows each, and flattens.
 
-    filters, kernel = _CONVOLUTIONS[number]
-    name = f"conv{number + 1}"
-    x = layers.Conv2D(
-        filters,
-        kernel,
-        padding="same",
-        kernel_initializer=initializers.GlorotUniform(next(seeds)),
-        kernel_regularizer=regularizers.L2(settings.l2 / 2) if settings.l2 else None,
-        dtype=policy,
-        name=name,
-    )(x)
-    if settings.batch_norm:
-        x = layers.BatchNormalization(dtype=policy, name=f"{name}_norm")(x)
-    x = layers.ReLU(dtype=policy, name=f"{name}_relu")(x)
-    if number + 1 < len(_CONVOLUTIONS) or settings.third_pool:
-        x = layers.MaxPooling2D(2, dtype=policy, name=f"{name}_pool")(x)
-    if settings.dropout_conv:
-        x = layers.Dropout(
-            settings.dropout_conv,
-            seed=next(seeds),
+    Args:
+        x: Shape (batch, y, x, channel).
+        convolutions: In their order.
+        settings: Options of the network.
+        seeds: What `head.draw_seeds` returned.
+        policy: Keras's name of the precision.
+        prefix: What the names of layers begin with.
+
+    Returns:
+        Shape (batch, feature).
+    """
+    from keras import initializers, layers
+
+    for number, (filters, kernel, has_pool) in enumerate(convolutions, start=1):
+        name = f"{prefix}conv{number}"
+        x = layers.Conv2D(
+            filters,
+            kernel,
+            padding="same",
+            kernel_initializer=initializers.GlorotUniform(next(seeds)),
+            kernel_regularizer=make_penalty(settings),
             dtype=policy,
-            name=f"{name}_dropout",
+            name=name,
         )(x)
-    return x
+        if settings.batch_norm:
+            x = layers.BatchNormalization(dtype=policy, name=f"{name}_norm")(x)
+        x = layers.ReLU(dtype=policy, name=f"{name}_relu")(x)
+        if has_pool:
+            x = layers.MaxPooling2D(2, dtype=policy, name=f"{name}_pool")(x)
+        rate = settings.dropout_conv
+        x = apply_dropout(x, rate, seeds, policy, f"{name}_dropout")
+    return layers.Flatten(dtype=policy, name=f"{prefix}flatten")(x)

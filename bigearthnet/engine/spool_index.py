@@ -7,25 +7,23 @@ import struct
 import numpy as np
 import numpy.typing as npt
 
+from bigearthnet.release.bands import PATCH_SIZE_M
 from bigearthnet.release.nomenclature import encode_mask
 from bigearthnet.source.georeference import Georeference
+from bigearthnet.store.scenes import SCENE_DTYPE
 
 _NOT_READ, _NOT_STORED, _STORED = 0, 1, 2
 
-# A place where no patch lies.
-_NOWHERE = Georeference(None, 0, 0, 0, 0)
-
 # One row of the index, written as a struct and read as an array: ten times as fast as
 # setting numpy fields.
-_READ = struct.Struct("<B?QH4d")
+_READ = struct.Struct("<B?Q2i2q")
 _PLACE = struct.Struct("<HIQ16s")
 _ENTRY_DTYPE = np.dtype(
     [
         ("state", "u1"),
         ("synthetic", "?"),
         ("labels", "<u8"),
-        ("epsg", "<u2"),
-        ("corners", "<f8", 4),
+        ("scene", SCENE_DTYPE),
         ("bucket", "<u2"),
         ("nbytes", "<u4"),
         ("offset", "<u8"),
@@ -74,25 +72,28 @@ class SpoolIndex:
         """Class ids as bit masks, shape (patch,), uint64; 0 where not read."""
         return self._entries["labels"]
 
+    @property
+    def scenes(self) -> npt.NDArray[np.void]:
+        """When and where each was taken, shape (patch,), SCENE_DTYPE; 0 likewise."""
+        return self._entries["scene"]
+
     def add_read(
         self,
         row: int,
         labels: tuple[int, ...] = (),
         is_synthetic: bool = False,
-        place: Georeference | None = None,
+        scene: tuple[int, int, int, int] = (0, 0, 0, 0),
     ) -> None:
         """Records that a patch was read."""
-        mask, start = encode_mask(labels), row * _NBYTES
-        epsg, *corners = place or _NOWHERE
-        _READ.pack_into(
-            self._buffer, start, _NOT_STORED, is_synthetic, mask, epsg or 0, *corners
-        )
+        values = _NOT_STORED, is_synthetic, encode_mask(labels), *scene
+        _READ.pack_into(self._buffer, row * _NBYTES, *values)
 
     def place(self, row: int) -> Georeference | None:
-        """Returns where a patch that was read lies; None if it does not say it."""
-        _, _, _, epsg, *corners = _READ.unpack_from(self._buffer, row * _NBYTES)
-        place = Georeference(epsg or None, *corners)
-        return None if place == _NOWHERE else place
+        """Returns where a patch that was read lies; None if nobody knows."""
+        _, epsg, ulx, uly = self.scenes[row].item()
+        if not epsg:
+            return None
+        return Georeference(epsg, ulx, uly, ulx + PATCH_SIZE_M, uly - PATCH_SIZE_M)
 
     def add_record(
         self, row: int, key: bytes, bucket: int, offset: int, nbytes: int

@@ -23,6 +23,7 @@ from bigearthnet.source.metadata import SYNTHETIC
 from bigearthnet.source.pairing import check_pair
 from bigearthnet.source.patch import Patch, PlaceCounts, RawPatch, decode_patch
 from bigearthnet.store.quarantine import BadPatch, Quarantine
+from bigearthnet.store.scenes import encode_scene
 from bigearthnet.util.progress import Progress
 
 
@@ -132,7 +133,8 @@ def spool_patches(
                 set_aside(error, raw.row, raw.offset)
                 continue
             is_synthetic = SYNTHETIC in str(patch.fields.get("tile_source"))
-            index.add_read(raw.row, patch.labels, is_synthetic, patch.place)
+            scene = encode_scene(patches.add_times(raw.row, patch.fields))
+            index.add_read(raw.row, patch.labels, is_synthetic, scene)
             places.add(patch)
             if wanted[raw.row]:
                 writer.append(raw.row, patch)

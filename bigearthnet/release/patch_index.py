@@ -7,7 +7,7 @@ it is asked for.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -195,6 +195,10 @@ class PatchIndex:
         """Returns the name of a row's split."""
         return self.release.splits[self.splits[row]]
 
+    def column(self, name: str) -> npt.NDArray[np.uint8 | np.bool_] | None:
+        """Returns what the table says of a field of each row; None if it has none."""
+        return self._columns.get(name)
+
     def facts(self, row: int) -> dict[str, int | bool | str]:
         """Returns those fields of the release that its table says of one patch."""
         facts = {name: column[row].item() for name, column in self._columns.items()}
@@ -203,6 +207,18 @@ class PatchIndex:
         for name, ids in self._time_fields.items():
             (facts[name],) = self.names(ids).times(np.array([row]))
         return facts
+
+    def add_times(
+        self, row: int, fields: Mapping[str, str | int]
+    ) -> Mapping[str, str | int]:
+        """Returns the fields of a patch, if it has any, with the times in its names."""
+        if not fields or not self._time_fields:
+            return fields
+        rows = np.array([row])
+        times = {
+            n: self.names(ids).times(rows)[0] for n, ids in self._time_fields.items()
+        }
+        return {**fields, **times}
 
     def describe(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> PatchDescriptions:
         """Returns all that the table says of some patches."""

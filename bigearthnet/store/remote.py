@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from bigearthnet.errors import OptionError, StoreError
 from bigearthnet.release import Release
@@ -23,6 +23,9 @@ from bigearthnet.store.search import open_store
 from bigearthnet.util.files import encode_json
 from bigearthnet.util.paths import local_path
 from bigearthnet.util.remote import RemotePath, is_url, parse_url
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -106,11 +109,11 @@ AnyStore: TypeAlias = Store | RemoteStore
 
 
 def open_origin(place: Path | str, config: Config) -> AnyStore:
-    """Opens the Parquet store that a configuration can be made of.
+    """Opens the store that a configuration can be made of.
 
     Args:
-        place: A URL, see `util.remote.parse_url`; the folder of a store; or a data
-            directory.
+        place: The URL of a Parquet store, see `util.remote.parse_url`; the folder of a
+            store; or a data directory, of which the first store that fits is taken.
         config: The configuration that is made of it.
 
     Raises:
@@ -124,21 +127,25 @@ def open_origin(place: Path | str, config: Config) -> AnyStore:
     choices = list_configs([config.release]).values()
     fitting = [one for one in choices if one.columns and _is_same(one, config)]
     if not fitting:
-        raise OptionError(f"config {config.name} cannot be made of a Parquet store.")
-    return open_store(folder, fitting[0], "parquet")
+        raise OptionError(f"config {config.name} cannot be made of a store.")
+    return open_store(folder, fitting[0])
 
 
 def check_origin(store: AnyStore, config: Config) -> None:
     """Checks that a configuration can be made of a store.
 
     Raises:
-        OptionError: If the store has other patches or bands, or is no Parquet store.
+        OptionError: If the store has other patches or bands, has pictures in place of
+            bands, or is at a URL and no Parquet store.
     """
-    if store.format.name != "parquet" or not _is_same(store.config, config):
+    is_readable = store.format.name == "parquet" or isinstance(store, Store)
+    is_whole = not store.config.choice.is_rgb
+    if not (is_readable and is_whole and _is_same(store.config, config)):
         raise OptionError(
             f"{store.place} is a store of config {store.config.name} in the format "
-            f"{store.format.name}: config {config.name} is made of a Parquet store of "
-            "the same release, archives and split scheme."
+            f"{store.format.name}: config {config.name} is made of a store that has "
+            "the bands, of the same release, archives and split scheme; at a URL, of "
+            "Parquet."
         )
 
 
@@ -161,6 +168,11 @@ def describe_origin(store: AnyStore) -> dict[str, str | None]:
     }
 
 
+def _read_shared(store: AnyStore) -> pa.Table:
+    """Reads the columns that the tables of patches of all versions have."""
+    return read_patches(store, ["patch_id", "labels", "split", "stored"])
+
+
 def check_same_patches(prepared: Store, origin: AnyStore) -> None:
     """Checks that what is prepared already has the patches of a store.
 
@@ -169,7 +181,7 @@ def check_same_patches(prepared: Store, origin: AnyStore) -> None:
         ShardError, StoreError, DownloadError: If a table of patches cannot be read.
     """
     one, other = (store.manifest["patches"]["sha256"] for store in (prepared, origin))
-    if one != other and not read_patches(prepared).equals(read_patches(origin)):
+    if one != other and not _read_shared(prepared).equals(_read_shared(origin)):
         counts = ", ".join(
             f"{sum(map(store.num_patches, store.splits)):,} in {store.place}"
             for store in (prepared, origin)

@@ -16,6 +16,7 @@ from pathlib import Path
 COMMANDS: Mapping[str, str] = {
     "download": "builder.download",
     "build": "builder.build",
+    "convert": "builder.convert",
     "verify": "builder.verify",
     "publish": "builder.publish",
     "sample": "builder.sample",
@@ -24,11 +25,13 @@ COMMANDS: Mapping[str, str] = {
     "manifest": "builder.manifest",
     "demo": "builder.demo",
     "fetch-weights": "baselines.fetch_weights",
+    "import-weights": "baselines.import_weights",
     "train": "baselines.train",
     "evaluate": "baselines.evaluate",
     "compare": "baselines.compare",
     "predict": "baselines.predict",
     "export": "baselines.export",
+    "publish-model": "baselines.publish",
 }
 
 

@@ -8,12 +8,13 @@ from typing import TypeVar
 import numpy as np
 
 from bigearthnet.errors import OptionError
+from bigearthnet.util.extras import advise_install
 
 _Value = TypeVar("_Value")
 
 
 def look_up(options: Mapping[str, _Value], name: str, what: str) -> _Value:
-    """Returns the value of a name.
+    """Returns the value of a name, in upper or lower case.
 
     Args:
         options: All that there is, by name.
@@ -23,12 +24,13 @@ def look_up(options: Mapping[str, _Value], name: str, what: str) -> _Value:
     Raises:
         OptionError: If there is nothing of that name.
     """
-    try:
-        return options[name]
-    except (KeyError, TypeError):
-        raise OptionError(
-            f"unknown {what}: expected one of {', '.join(options)}, got {name!r}."
-        ) from None
+    if isinstance(name, str):
+        for option, value in options.items():
+            if option.casefold() == name.casefold():
+                return value
+    raise OptionError(
+        f"unknown {what}: expected one of {', '.join(options)}, got {name!r}."
+    )
 
 
 def check_batch_size(batch_size: int) -> None:
@@ -49,6 +51,16 @@ def check_seed(seed: int | None) -> None:
     """
     if seed is not None and (not _is_integer(seed) or seed < 0):
         raise OptionError(f"seed: expected 0 or more, or None, got {seed!r}.")
+
+
+def check_epoch(epoch: int) -> None:
+    """Refuses an invalid number of an epoch.
+
+    Raises:
+        OptionError: If it is not an integer of at least 0.
+    """
+    if not _is_integer(epoch) or epoch < 0:
+        raise OptionError(f"first_epoch: expected 0 or more, got {epoch!r}.")
 
 
 def check_skip(skip: int, count: int) -> None:
@@ -82,6 +94,7 @@ def check_tensorflow(what: str) -> None:
         import tensorflow as tf  # noqa: F401
     except ImportError as cause:
         raise OptionError(
-            f"{what} needs TensorFlow ({cause}): install the extra [tfds]. For PyTorch "
-            "and JAX, see bigearthnet.huggingface.ArrowReader."
+            f"{what} needs TensorFlow ({cause}). Without it, bigearthnet.open_reader "
+            "reads the same in numpy: reader.images(...); or install the extra [tfds], "
+            f"{advise_install('tfds')}"
         ) from None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from baselines.input_pipeline import (
+    ReadAhead,
     StoreData,
     draw_order,
     hash_ids,
@@ -15,7 +16,7 @@ from baselines.input_pipeline import (
 )
 from baselines.settings import Settings
 from baselines.stored_rows import open_random_access
-from bigearthnet.errors import ShardError
+from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.loading import load
 from bigearthnet.schema.examples import Example
 
@@ -54,6 +55,15 @@ def read_ids(data: StoreData, **options: Any) -> list[int]:
         for inputs, _ in data.batches(2, **options)
         for pixel in inputs["bands_10m"][:, 0, 0, 0]
     ]
+
+
+def test_training_takes_the_patches_that_meet_conditions(data_dir: Path) -> None:
+    """Only `where` the settings say; a split that is named is not cut."""
+    where = "labels=Bare rock; date=..2017-06-13"
+    data = open_splits(data_dir, None, where=where)
+
+    assert [1, 3, 5] == sorted(read_ids(data, seed=None))
+    assert 6 == open_splits(data_dir, where=where).num_patches
 
 
 def test_pixels_labels_and_ids_belong_together(
@@ -129,6 +139,23 @@ def test_left_out_batches_are_not_read(
     assert draw_order(6, 5, 0)[4:].tolist() == read
 
 
+def test_parts_of_batches_make_up_the_whole(data_dir: Path) -> None:
+    """The parts of each batch, joined, are the batch; each reads its own rows alone."""
+    data = open_splits(data_dir)
+
+    def read_batches(part: tuple[int, int]) -> list[np.ndarray]:
+        batches = data.batches(4, seed=3, part=part)
+        return [inputs["bands_10m"][:, 0, 0, 0].numpy() for inputs, _ in batches]
+
+    parts = [read_batches((index, 3)) for index in range(3)]
+
+    assert [[2, 1, 1], [1, 1, 0]] == [
+        [len(p) for p in b] for b in zip(*parts, strict=True)
+    ]
+    for whole, *cut in zip(read_batches((0, 1)), *parts, strict=True):
+        np.testing.assert_array_equal(whole, np.concatenate(cut))
+
+
 def test_a_part_of_the_patches_is_drawn_by_seed(data_dir: Path) -> None:
     """A fraction has its share of the patches, the same for the same seed."""
     parts = [open_splits(data_dir, None, fraction=0.5, seed=seed) for seed in range(6)]
@@ -163,6 +190,13 @@ def test_labels_are_mapped(data_dir: Path) -> None:
 
     assert (6, 19) == labels.shape
     assert [0, 2] == sorted(set(labels.sum(axis=1).tolist()))
+
+
+@pytest.mark.parametrize("name", ["parallel_reads", "batches_ahead"])
+def test_reading_ahead_needs_a_batch(name: str) -> None:
+    """Fewer than one batch is refused by the name of the flag."""
+    with pytest.raises(OptionError, match=f"{name}: expected at least 1, got 0"):
+        ReadAhead(**{name: 0})
 
 
 def test_settings_choose_what_is_read(data_dir: Path) -> None:

@@ -38,6 +38,7 @@ def test_a_card_says_what_goes_in_and_out(make_run: MakeRun) -> None:
     assert "CDLA-Permissive-1.0" in card
     assert load_trained_part(folder).weights_sha256 in card
     assert "1.5e-07" in card
+    assert "baseline 04.00" in card
 
 
 def test_nothing_is_claimed_that_was_not_evaluated(
@@ -67,8 +68,8 @@ def test_warnings_stand_above_all(make_run: MakeRun) -> None:
 
     assert {} == find_warnings(read_run(plain), [])
     assert [
-        "RANDOM frozen weights",
         "SHUFFLED labels",
+        "RANDOM frozen weights",
         "Trained on the test split",
     ] == list(found)
     head = make_card(read_run(folder), digest, [], 0.0).partition("Multi-label")[0]
@@ -87,7 +88,7 @@ def test_synthetic_patches_are_said(make_run: MakeRun, all_stores: Path) -> None
     run = read_run(folder)
     train = {**run.data["train"], "synthetic_patches": 4}
     made_up = dataclasses.replace(run, data={**run.data, "train": train})
-    assert "was trained on" in find_warnings(made_up, [])["SYNTHETIC patches"]
+    assert ["trained on SYNTHETIC patches"] == list(find_warnings(made_up, []))
 
 
 def test_evaluations_of_other_weights_are_refused(

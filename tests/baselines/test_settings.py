@@ -10,9 +10,11 @@ from absl import flags
 
 import baselines
 from baselines import settings
-from baselines.settings import Settings, split_names
+from baselines.settings import RELEASED_MODELS, Settings, split_names
 from bigearthnet.errors import OptionError
 
+GROUPS = ("bands_10m", "bands_20m", "bands_60m")
+RELEASED = ("B04", "B03", "B02", "B08", "B05", "B06", "B07", "B8A", "B11", "B12")
 FLAGFILES = sorted((Path(baselines.__file__).parent / "flags").glob("*.flags"))
 
 
@@ -72,12 +74,14 @@ def test_values_without_meaning_are_refused(changes: dict[str, Any]) -> None:
     [
         ("s_cnn_rgb", ("B04", "B03", "B02"), ("bands_10m",)),
         ("inception_v2", ("B04", "B03", "B02"), ("bands_10m",)),
+        *((name, RELEASED, GROUPS[:2]) for name in RELEASED_MODELS[:-1]),
+        ("k_branch", (*RELEASED, "B01", "B09"), GROUPS),
     ],
 )
-def test_rgb_models_read_one_group(
+def test_models_read_the_groups_of_their_bands(
     model: str, bands: tuple[str, ...], groups: tuple[str, ...]
 ) -> None:
-    """Models of the visible bands see red, green, blue, and need the 10 m bands."""
+    """Channels are in the paper's order, or that of the authors' later code."""
     made = Settings(model=model)
 
     assert (bands, groups) == (made.bands, made.groups)
@@ -96,6 +100,14 @@ def test_settings_survive_json() -> None:
     made = Settings(model="s_cnn_rgb", l2=2e-5, seed=7, batch_norm=True)
 
     assert made == Settings.from_json(json.loads(json.dumps(made.to_json())))
+
+
+def test_settings_of_older_runs_have_the_defaults_of_what_was_added() -> None:
+    """A run from before TF32 could be chosen is computed exactly."""
+    content = Settings(seed=3).to_json()
+    del content["tf32"]
+
+    assert Settings(seed=3, tf32=False) == Settings.from_json(content)
 
 
 @pytest.mark.parametrize("change", ["missing", "unknown"])
@@ -133,6 +145,21 @@ def test_flagfiles_make_settings(absl_flags: flags.FlagValues, path: Path) -> No
     assert 0 == made.early_stopping_patience
 
 
+@pytest.mark.parametrize(
+    "path", [path for path in FLAGFILES if "rsim" in path.stem], ids=lambda p: p.stem
+)
+def test_recipes_of_the_later_code(absl_flags: flags.FlagValues, path: Path) -> None:
+    """Official split, Adam, no penalty; rates and batches by network."""
+    absl_flags(["program", f"--flagfile={path}"])
+    made = settings.from_flags()
+    rate = 1e-4 if made.model.startswith("vgg") else 1e-3
+    sizes = {"resnet152": 256, "vgg16": 1000, "vgg19": 1000, "k_branch": 1000}
+
+    assert (made.config, made.optimizer, made.epochs) == ("s2", "adam", 100)
+    assert (made.l2, made.learning_rate) == (0, rate)
+    assert made.batch_size == sizes.get(made.model, 500)
+
+
 def test_paper_flagfiles_differ_in_the_model_alone(
     absl_flags: flags.FlagValues,
 ) -> None:
@@ -152,3 +179,13 @@ def test_paper_flagfiles_differ_in_the_model_alone(
         found[0].batch_size,
         found[0].config,
     )
+
+
+def test_settings_without_conditions_are_those_of_older_runs() -> None:
+    """`where` stands in JSON only if there is one, and may be missing there."""
+    content = Settings().to_json()
+    chosen = Settings(where="country=Portugal")
+
+    assert "where" not in content
+    assert Settings() == Settings.from_json(content)
+    assert chosen == Settings.from_json(chosen.to_json())

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -18,13 +21,17 @@ ALL = "train+validation+test+excluded"
 def test_ids_are_those_of_the_rows(
     form: str, many_shards: Path, tmp_path: Path
 ) -> None:
-    """Each row has the id that its shard holds, split after split."""
+    """Each row has the id and labels that its shard holds, split after split."""
     shutil.copytree(many_shards / form, tmp_path / form)
-    reader, ids = open_rows(open_random_access(tmp_path, "s2"), ALL)
-    stored = reader.gather(range(len(reader)), ["patch_id"])["patch_id"]
+    store = open_random_access(tmp_path, "s2")
+    reader, ids, vectors = open_rows(store, ALL)
+    vector = store.config.release.label_sets[0].vector
+    batch = reader.gather(range(len(reader)), ["patch_id", vector])
+    stored = batch["patch_id"]
 
     assert 6 == len(ids)
     assert ids == [i.decode() if isinstance(i, bytes) else i for i in stored]
+    np.testing.assert_array_equal(batch[vector], vectors)
 
 
 @pytest.mark.parametrize("form", ["arrow", "bigearthnet/s2/2.0.0"])
@@ -40,11 +47,15 @@ def test_the_folder_of_a_store_is_opened(form: str, many_shards: Path) -> None:
 
 
 def test_parquet_alone_is_refused(many_shards: Path, tmp_path: Path) -> None:
-    """A store that has no random access leads to an error that says what to build."""
+    """Where there is no random access, the error has the command that makes it."""
     shutil.copytree(many_shards / "huggingface", tmp_path / "huggingface")
 
-    with pytest.raises(OptionError, match=r"parquet.*build tfrecord or arrow"):
+    with pytest.raises(OptionError, match=r"parquet.*Make arrow of it") as raised:
         open_random_access(tmp_path, "s2")
+    _, _, command = str(raised.value).partition("python -m ")
+    module, *arguments = command.split()
+    subprocess.run([sys.executable, "-m", module, *arguments], check=True)
+    assert open_random_access(tmp_path, "s2").format.name == "arrow"
 
 
 def test_what_is_missing_is_an_error(all_stores: Path, tmp_path: Path) -> None:

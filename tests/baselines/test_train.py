@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from absl import flags
 import baselines
 from baselines import settings, workdir
 from baselines.errors import CheckpointError, WeightsError
+from baselines.input_pipeline import ReadAhead
 from baselines.models import build_trained_part
 from baselines.settings import Settings
 from baselines.train import find_run, train
@@ -51,12 +54,17 @@ def parse_flagfile(path: Path) -> Settings:
             patch.setattr(
                 flags,
                 f"DEFINE_{kind}",
-                lambda *args, define=define: define(*args, flag_values=values),
+                functools.partial(define, flag_values=values),
             )
         settings.define_flags()
     flags.DEFINE_string("flagfile", None, "File.", flag_values=values)
     values(["program", f"--flagfile={path}"])
     return Settings(**{name: values[name].value for name in names})
+
+
+def is_large(path: Path) -> bool:
+    """Whether a flagfile's model takes half a minute, or gigabytes."""
+    return path.stem.startswith(("resnet", "vgg"))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +73,13 @@ def features_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("features")
 
 
-@pytest.mark.parametrize("path", FLAGFILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * is_large(path))
+        for path in FLAGFILES
+    ],
+)
 def test_every_flagfile_trains(
     path: Path, all_stores: Path, features_dir: Path, tmp_path: Path
 ) -> None:
@@ -81,6 +95,7 @@ def test_every_flagfile_trains(
     assert training["weights_sha256"] == workdir.load_trained_weights(model, tmp_path)
     assert {"epoch", "loss", "validation_loss"} == set(training["epochs"][0])
     assert chosen.uses_features == (run.frozen_weights is not None)
+    shutil.rmtree(tmp_path / workdir.CHECKPOINTS)  # 1.6 GB of VGG
 
 
 def test_a_finished_run_is_left_alone(
@@ -102,6 +117,25 @@ def test_a_finished_run_is_left_alone(
     assert 1 == workdir.read_run(tmp_path).settings.seed
 
 
+def test_cache_and_reading_ahead_change_no_bit(
+    all_stores: Path, tmp_path: Path
+) -> None:
+    """Weights are the same wherever patches are kept and however far reading is."""
+    chosen = Settings(**{**SMALL, "model": "s_cnn_rgb", "batch_size": 2})
+    ways: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "ahead": {"ahead": ReadAhead(parallel_reads=3, batches_ahead=5)},
+        "host": {"cache": "host"},
+        "device": {"cache": "device"},
+    }
+    found = set()
+    for name, options in ways.items():
+        train(chosen, all_stores, tmp_path / name, quiet=True, **options)
+        found.add(read_json(tmp_path / name / workdir.TRAINING)["weights_sha256"])
+
+    assert 1 == len(found)
+
+
 def test_what_cannot_be_trained_is_refused(all_stores: Path, tmp_path: Path) -> None:
     """A split or weights that are missing are one clear error, and leave no folder."""
     folder = tmp_path / "run"
@@ -115,6 +149,8 @@ def test_what_cannot_be_trained_is_refused(all_stores: Path, tmp_path: Path) -> 
         train(long, all_stores, folder)
     with pytest.raises(OptionError, match="checkpoint_every_steps"):
         train(Settings(), all_stores, folder, checkpoint_every_steps=-1)
+    with pytest.raises(OptionError, match="cache: expected none for inception_v2"):
+        train(pretrained, all_stores, folder, cache="host")
     assert not folder.exists()
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from bigearthnet.release.bands import GROUPS
+
 Array = npt.NDArray[Any]
 DATA = Path(__file__).parents[2] / "data"
 
@@ -51,6 +53,23 @@ def make_pictures() -> Callable[[int], Array]:
     return draw_pictures
 
 
+@pytest.fixture(scope="session")
+def draw_weight() -> Callable[[str, tuple[int, ...]], Array]:
+    """The function from name and shape of a variable to its array."""
+    return make_weight
+
+
+@pytest.fixture(scope="session")
+def patches() -> dict[str, Array]:
+    """Two patches: group → (2, band, y, x) uint16."""
+    return {
+        group.name: (
+            draw(f"patches/{group.name}", (2, *group.shape)) >> np.uint64(52)
+        ).astype(np.uint16)
+        for group in GROUPS
+    }
+
+
 def draw(name: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint64]:
     """The first numbers of the SplitMix64 sequence that a name seeds."""
     count = int(np.prod(shape))
@@ -68,14 +87,15 @@ def make_weight(name: str, shape: tuple[int, ...]) -> Array:
     kind = name.rpartition("/")[2]
     lowest, highest = {
         "beta": (-0.1, 0.4),
+        "bias": (-0.1, 0.4),
         "biases": (-0.1, 0.4),
         "moving_mean": (-0.2, 0.2),
         "moving_variance": (0.5, 1.5),
     }.get(kind, (-1.0, 1.0))
     values = (draw(name, shape) >> np.uint64(40)) / 2.0**24
     values = (highest - lowest) * values + lowest
-    if kind.endswith("weights"):
-        seen = shape[:2] if kind == "depthwise_weights" else shape[:3]
+    if kind.endswith(("weights", "kernel")):
+        seen = shape[:2] if kind == "depthwise_weights" else shape[:-1]
         values *= np.sqrt(6 / np.prod(seen))
     return values.astype(np.float32)
 

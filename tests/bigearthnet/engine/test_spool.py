@@ -138,13 +138,21 @@ def test_the_index_tells_states_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    "place",
-    [None, Georeference(32634, 499_980, 7_046_040.5, 501_180, 7_044_840.5)],
+    ("scene", "place"),
+    [
+        ((0, 0, 0, 0), None),
+        (
+            (17_330, 32634, 499_980, 7_046_040),
+            Georeference(32634, 499_980, 7_046_040, 501_180, 7_044_840),
+        ),
+    ],
 )
-def test_the_index_keeps_where_patches_lie(place: Georeference | None) -> None:
+def test_the_index_keeps_where_patches_lie(
+    scene: tuple[int, int, int, int], place: Georeference | None
+) -> None:
     """A place comes back as it was, from what is kept of an index, too."""
     index, again = SpoolIndex(2), SpoolIndex(2)
-    index.add_read(1, (3,), place=place)
+    index.add_read(1, (3,), scene=scene)
     index.add_record(1, bytes(16), 0, 0, 1)
     again.load(index.dump())
 

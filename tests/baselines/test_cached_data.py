@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from baselines import cached_data
+from baselines.cached_data import Place, cache_patches, check_memory
+from baselines.input_pipeline import PatchData, StoreData
+from baselines.settings import Settings
+from baselines.stored_rows import open_random_access
+from bigearthnet.errors import OptionError
+
+PLACES: tuple[Place, ...] = ("host", "device")
+
+
+@pytest.fixture
+def data(many_shards: Path) -> StoreData:
+    """The six fake patches, one in each shard."""
+    splits = "train+validation+test+excluded"
+    settings = Settings(train_split=splits, validation_split="none")
+    return StoreData(open_random_access(many_shards, "s2"), settings)
+
+
+def feed(data: PatchData, **order: Any) -> list[Any]:
+    """Batches of up to four patches as arrays."""
+    batches = data.feed(lambda make: make(part=(0, 1)), 4, **order)
+    return [tf.nest.map_structure(np.asarray, batch) for batch in batches]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "order", [{"seed": None}, {"seed": 1, "epoch": 2}, {"seed": 1, "start_batch": 1}]
+)
+def test_kept_patches_come_as_those_of_the_store(
+    data: StoreData, place: Place, order: dict[str, Any]
+) -> None:
+    """Order, types and bits are the same wherever patches are kept."""
+    kept = cache_patches(data, place, tf.distribute.get_strategy())
+    before, after = feed(data, **order), feed(kept, **order)
+
+    assert data.ids_sha256 == kept.ids_sha256
+    assert len(before) == len(after)
+    for one, other in zip(before, after, strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, one, other)
+        assert tf.nest.map_structure(lambda x: x.dtype, one) == (
+            tf.nest.map_structure(lambda x: x.dtype, other)
+        )
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_kept_patches_are_read_once(data: StoreData, place: Place) -> None:
+    """Epochs read nothing from the store."""
+    kept = cache_patches(data, place, tf.distribute.get_strategy())
+    data._reader = None  # type: ignore[assignment]
+
+    assert [4, 2, 4, 2] == [
+        len(labels) for epoch in (0, 1) for _, labels in feed(kept, seed=0, epoch=epoch)
+    ]
+
+
+def test_nothing_is_kept_unless_asked_for(data: StoreData) -> None:
+    """Without a place, the patches are those of the store."""
+    assert data is cache_patches(data, "none", tf.distribute.get_strategy())
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_too_little_memory_is_refused(
+    data: StoreData,
+    place: Place,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What the patches need and what there is are told; less is an error."""
+    meminfo = tmp_path / "meminfo"
+    monkeypatch.setattr(cached_data, "_MEMINFO", meminfo)
+    strategy = tf.distribute.get_strategy()
+    # 160,000 bytes of the 12 bands of each of the six.
+    meminfo.write_text("MemTotal: 9000 kB\nMemAvailable:    938 kB\n")
+    check_memory(data, place, strategy)
+    told = capsys.readouterr().out
+    meminfo.write_text("MemAvailable:    937 kB\n")
+
+    assert "6 patches need 0.00096 GB, the host has 0.000961 GB" in told
+    with pytest.raises(OptionError, match=r"the host has 0.000959 GB.*--cache=none"):
+        check_memory(data, place, strategy)
+
+
+TWO_DEVICES = """
+import sys
+from pathlib import Path
+import numpy as np
+import tensorflow as tf
+[cpu] = tf.config.list_physical_devices("CPU")
+two = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(cpu, two)
+from baselines.cached_data import DeviceData
+from baselines.feature_data import FeatureData
+
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+rows = np.arange(5)
+data = FeatureData(rows[:, None], rows[:, None], list("abcde"))
+kept = DeviceData(data, strategy)
+
+def distribute(make):
+    return strategy.experimental_distribute_dataset(make(part=(0, 1)))
+
+for features, _ in kept.feed(distribute, 4, seed=None):
+    for part in features.values:
+        print(part.device[-1], *part.numpy()[:, 0].astype(int), end=";")
+"""
+
+
+def test_each_device_has_the_patches_of_its_part() -> None:
+    """Parts of a batch are looked up where they are needed, a short one too."""
+    line = [sys.executable, "-c", TWO_DEVICES]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+
+    assert "0 0 1;1 2 3;0 4;1;" == done.stdout, done.stderr[-2000:]
