@@ -26,8 +26,8 @@ def absl_flags(monkeypatch: pytest.MonkeyPatch) -> flags.FlagValues:
     for kind in ("enum", "bool", "integer", "float", "string"):
         define = getattr(flags, f"DEFINE_{kind}")
 
-        def defined(*args: Any, define: Any = define) -> None:
-            define(*args, flag_values=values)
+        def defined(*args: Any, define: Any = define, **options: Any) -> None:
+            define(*args, flag_values=values, **options)
 
         monkeypatch.setattr(flags, f"DEFINE_{kind}", defined)
     settings.define_flags()
