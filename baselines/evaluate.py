@@ -25,6 +25,7 @@ import numpy as np
 from absl import flags
 
 from baselines import workdir
+from baselines.backend import check_keras
 from baselines.cluster import check_same, is_chief, report_lost_hosts
 from baselines.decisions import DEFAULT_THRESHOLD, predict, tune_threshold
 from baselines.evaluations import Result, Subject
@@ -108,6 +109,7 @@ def evaluate(
     if data.features_dir is not None:
         check_output(data.features_dir, "features_dir")
     predict(np.zeros((0, 0), np.float32), threshold)  # refuses it before the work
+    check_keras("baselines.evaluate")
     strategy = choose_strategy()
     with strategy.scope():
         trained = load_trained_part(folder)

@@ -36,7 +36,7 @@ from builder.table import format_table
 _PROGRAMS = Path(__file__).parent / "programs"
 _GROUPS = ("bands_10m", "bands_20m", "bands_60m")
 # Way → the program that reads so.
-_WAYS = {
+WAYS = {
     "reader": "stream_ours.py",
     "shuffled": "stream_ours.py",
     "load": "stream_ours.py",
@@ -69,7 +69,7 @@ def measure(
     for _ in range(rounds):
         for (way, bands), several in zip(runs, found, strict=True):
             python = peers if way in ("datasets", "torch") else sys.executable
-            several.append(run([python, _PROGRAMS / _WAYS[way], url, way, *bands]))
+            several.append(run([python, _PROGRAMS / WAYS[way], url, way, *bands]))
     return [
         {
             "way": way,
@@ -124,7 +124,7 @@ def _define_flags() -> None:
     command.define_path(
         "peers", sys.executable, "Interpreter with `datasets` and torch."
     )
-    flags.DEFINE_list("ways", [*_WAYS], "What reads.")
+    flags.DEFINE_list("ways", [*WAYS], "What reads.")
     flags.DEFINE_integer("rounds", 3, "Runs of each way.", lower_bound=1)
     command.define_path("output", None, "Folder that gets remote.json.")
 
@@ -132,7 +132,7 @@ def _define_flags() -> None:
 def _main() -> None:
     values = flags.FLAGS
     for way in values.ways:
-        look_up(_WAYS, way, "way (--ways)")
+        look_up(WAYS, way, "way (--ways)")
     rows = measure(values.url, str(values.peers), values.ways, values.rounds)
     print(format_table(tuple(rows[0]), [tuple(row.values()) for row in rows]))
     found = {"machine": describe_machine(), "rounds": values.rounds, "rows": rows}

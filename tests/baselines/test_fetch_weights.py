@@ -260,4 +260,4 @@ def test_weights_have_a_folder_of_their_own() -> None:
     line = [sys.executable, "-m", "baselines.fetch_weights", "--help"]
     shown = subprocess.run(line, capture_output=True, text=True, check=False).stdout
 
-    assert "(default: 'weights')" in shown
+    assert "(default: weights)" in shown

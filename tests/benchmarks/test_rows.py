@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import benchmarks
+from benchmarks import remote
 from benchmarks.environments import ENVIRONMENTS, OURS, Environment, SetupError
 from benchmarks.rows import ROWS
 from benchmarks.run import choose_rows
@@ -32,7 +33,8 @@ def test_every_program_is_measured() -> None:
     helpers = {"clock", "patches", "tfds_files"}
     scripts = {path.stem for path in PROGRAMS.glob("*.py")} - helpers
 
-    assert scripts == {row.program for row in ROWS}
+    streaming = {Path(program).stem for program in remote.WAYS.values()}
+    assert scripts == {row.program for row in ROWS} | streaming
 
 
 def test_chosen_rows_bring_what_they_are_compared_with() -> None:

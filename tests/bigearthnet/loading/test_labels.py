@@ -93,10 +93,10 @@ def test_the_matrix_says_what_each_class_becomes(
 
 def test_unknown_labels_are_refused() -> None:
     """The error lists the names that there are."""
-    expected = "clc43, ben19, clc_level2, clc_level1, .* got 'BEN19'"
+    expected = "clc43, ben19, clc_level2, clc_level1, .* got 'ben20'"
 
     with pytest.raises(OptionError, match=expected):
-        get_nomenclature("BEN19", V1)
+        get_nomenclature("ben20", V1)
 
 
 def test_the_published_labels_are_the_default() -> None:
