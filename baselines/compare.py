@@ -1,4 +1,4 @@
-"""Compares trained models with each other, and with the paper.
+r"""Compares trained models with each other, and with the paper.
 
 Reads `evaluations/<split>/` of each workdir and writes `comparison.md`,
 `comparison.json` and `comparison.html` (one file that needs nothing else): the paper's

@@ -264,4 +264,6 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    command.run(_main, _define_flags)
+    command.run(
+        _main, _define_flags, find_logs=lambda: flags.FLAGS.workdir / workdir.LOGS
+    )

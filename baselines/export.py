@@ -39,6 +39,7 @@ from baselines.model_card import (
     write_card,
 )
 from baselines.trained import PROBABILITIES, Trained, load_trained_model
+from baselines.workdir import LOGS
 from bigearthnet.errors import OptionError
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
@@ -199,4 +200,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    command.run(_main, _define_flags)
+    command.run(_main, _define_flags, find_logs=lambda: flags.FLAGS.workdir / LOGS)

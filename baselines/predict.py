@@ -1,4 +1,4 @@
-"""Predicts the classes of single patches, as JSON and as pictures.
+r"""Predicts the classes of single patches, as JSON and as pictures.
 
 Takes folders of patches as they are in the archive (12 TIFFs and a JSON). Prints a line
 of JSON for each: its labels, the predicted classes, and the probability of each class;
@@ -25,6 +25,7 @@ from baselines.model_card import find_warnings, read_evaluations
 from baselines.patch_folders import PatchFolder, read_patch_folder
 from baselines.prediction_picture import Prediction, draw_prediction
 from baselines.trained import Trained, load_trained_model
+from baselines.workdir import LOGS
 from bigearthnet.errors import OptionError
 from bigearthnet.release.bands import GROUPS
 from bigearthnet.release.nomenclature import CLC43, remap_ids
@@ -117,4 +118,9 @@ def _main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(_main, _define_flags, takes_arguments=True)
+    command.run(
+        _main,
+        _define_flags,
+        takes_arguments=True,
+        find_logs=lambda: flags.FLAGS.workdir / LOGS,
+    )

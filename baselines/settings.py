@@ -16,6 +16,7 @@ from bigearthnet.errors import OptionError
 from bigearthnet.release import V1
 from bigearthnet.release.bands import BANDS, GROUPS, RGB
 from bigearthnet.release.nomenclature import NOMENCLATURES, Nomenclature
+from bigearthnet.util import command
 
 # Value of `validation_split` for training without one.
 NO_SPLIT = "none"
@@ -235,7 +236,7 @@ def define_flags() -> None:
         name, text = field.name, field.metadata["help"]
         default: Any = field.default
         if choices := _find_choices(name):
-            flags.DEFINE_enum(name, default, choices, text)
+            command.define_choice(name, default, choices, text)
         else:
             define[type(default)](name, default, text)
 

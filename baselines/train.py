@@ -1,4 +1,4 @@
-"""Trains one of the paper's models, or resumes a training that was stopped.
+r"""Trains one of the paper's models, or resumes a training that was stopped.
 
 The flagfiles of the runs lie in baselines/flags/; --run=NAME takes one of them wherever
 the package is installed, and other flags change it. A folder holds one run: the same
@@ -14,7 +14,7 @@ other settings are refused. WORKDIR then has
 
 Example:
   python -m baselines.train --run=s_cnn_all --data_dir=data --workdir=runs/all_0
-  python -m baselines.train --flagfile=baselines/flags/s_cnn_rgb.flags --seed=1 \
+  python -m baselines.train --flagfile=baselines/flags/s_cnn_rgb.flags \
     --data_dir=data --workdir=runs/rgb_1
 """
 
@@ -279,4 +279,9 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    command.run(_main, _define_flags, flag_files={"run": find_run})
+    command.run(
+        _main,
+        _define_flags,
+        flag_files={"run": find_run},
+        find_logs=lambda: flags.FLAGS.workdir / workdir.LOGS,
+    )

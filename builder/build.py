@@ -47,6 +47,7 @@ from bigearthnet.store.outputs import check_output
 from bigearthnet.store.result import BuildResult
 from bigearthnet.util import command
 from bigearthnet.util.files import sync_folder, write_bytes
+from bigearthnet.util.options import look_up
 from bigearthnet.util.paths import check_path
 from builder.summary import summarize
 
@@ -199,7 +200,7 @@ def _define_flags() -> None:
     flags.DEFINE_list(
         "formats", ["tfrecord"], f"Formats to write: {', '.join(FORMATS)}."
     )
-    flags.DEFINE_enum("config", "s2", [*list_configs(RELEASES)], "What to store.")
+    command.define_choice("config", "s2", [*list_configs(RELEASES)], "What to store.")
     flags.DEFINE_bool(
         "include_excluded",
         False,
@@ -208,7 +209,7 @@ def _define_flags() -> None:
     )
     flags.DEFINE_integer("limit", None, "Stop after as many stored patches.")
     flags.DEFINE_list("countries", [], f"Only these: {', '.join(COUNTRIES)}.")
-    flags.DEFINE_enum(
+    command.define_choice(
         "on_error",
         "fail",
         ["fail", "quarantine"],
@@ -229,18 +230,26 @@ def _main() -> None:
     options = BuildOptions(
         include_excluded=values.include_excluded,
         limit=values.limit,
-        countries=tuple(values.countries),
+        countries=tuple(
+            look_up(dict(zip(COUNTRIES, COUNTRIES, strict=True)), name, "country")
+            for name in values.countries
+        ),
         workers=values.workers,
         max_bad=values.max_bad if values.on_error == "quarantine" else None,
     )
+    formats = [get_format(name).name for name in values.formats]
     folder = workspace_folder(data_dir, config)
+    print(
+        f"builds {config.name} of {config.release.name} from {values.source}: "
+        f"{', '.join(formats)} in {data_dir}, by {options.workers} workers"
+    )
     try:
         result = build(
             values.source,
             data_dir,
             config,
             options,
-            formats=values.formats,
+            formats=formats,
             restart=values.restart,
         )
     except (OptionError, QuarantineError):  # the same command would end likewise
@@ -252,7 +261,8 @@ def _main() -> None:
                 file=sys.stderr,
             )
         raise
-    print(summarize(result, find_targets(data_dir, config, values.formats)))
+    print(summarize(result, find_targets(data_dir, config, formats)))
+    print(f"next: python -m builder.verify --data_dir={data_dir} --quick")
 
 
 if __name__ == "__main__":

@@ -194,4 +194,4 @@ def _main() -> int:
 
 
 if __name__ == "__main__":
-    command.run(_main, _define_flags)
+    command.run(_main, _define_flags, find_logs=lambda: flags.FLAGS.output)

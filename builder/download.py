@@ -80,16 +80,16 @@ def _show_others(output: Path, archive: Archive) -> None:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_enum("release", "v1", list(_RELEASES), "What to download.")
+    command.define_choice("release", "v1", list(_RELEASES), "What to download.")
     flags.DEFINE_multi_string(
-        "mirror", [], "URL of the same file, tried before the official one; repeatable."
+        "mirror", [], "URL of the same file, tried before the official one."
     )
     command.define_path("output", ".", "Folder to put the archive in.")
     flags.DEFINE_string(
         "from", None, "URL of published stores (hf://, s3://, gs://, https://)."
     )
     command.define_path("data_dir", None, "Data directory to mirror them into.")
-    flags.DEFINE_enum("config", "s2", [*list_configs(RELEASES)], "Which to mirror.")
+    command.define_choice("config", "s2", [*list_configs(RELEASES)], "Which to mirror.")
     flags.DEFINE_list("stores", ["parquet"], f"Some of {', '.join(FORMATS)}.")
     flags.DEFINE_list("splits", [], "Splits whose shards are mirrored; all if empty.")
 

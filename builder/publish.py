@@ -246,7 +246,7 @@ def _define_flags() -> None:
         required=True,
     )
     flags.DEFINE_list("stores", ["parquet"], f"Formats: {', '.join(FORMATS)}.")
-    flags.DEFINE_enum(
+    command.define_choice(
         "config", None, [*list_configs(RELEASES)], "Which one, if several were built."
     )
     flags.DEFINE_string("endpoint", None, "Address of the hub's or store's server.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from bigearthnet.source.litter import describe
 from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store import QUARANTINE
@@ -40,6 +42,7 @@ def summarize(result: BuildResult, targets: Mapping[str, Path]) -> str:
         lines.append(_describe_columns(targets["parquet"], result))
     if result.num_synthetic:
         lines.append(f"{result.num_synthetic:,} of them are SYNTHETIC, not real")
+    lines += _describe_left_out(result)
     if result.quarantine:
         lines.append(
             f"{len(result.quarantine):,} bad patches were set aside; see "
@@ -62,6 +65,20 @@ def summarize(result: BuildResult, targets: Mapping[str, Path]) -> str:
     if absent:
         lines.append(f"without a patch, and so left out: {', '.join(absent)}")
     return "\n".join(lines)
+
+
+def _describe_left_out(result: BuildResult) -> Iterator[str]:
+    """Says why good patches that were read are not stored."""
+    release = result.config.release
+    splits = result.patches.splits[result.read & ~result.stored]
+    is_excluded = np.isin(release.splits, release.excluded)[splits]
+    if excluded := int(is_excluded.sum()):
+        yield (
+            f"not stored, of {', '.join(release.excluded)}: {excluded:,} "
+            "(--include_excluded stores them)"
+        )
+    if others := len(splits) - excluded:
+        yield f"not stored, since --countries or --limit leaves them out: {others:,}"
 
 
 def _describe_places(places: PlaceCounts) -> Iterator[str]:

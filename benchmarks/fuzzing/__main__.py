@@ -114,7 +114,7 @@ def _run(target: str, *arguments: str) -> str:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_enum("target", None, list(TARGETS), "Reader.", required=True)
+    command.define_choice("target", None, list(TARGETS), "Reader.", required=True)
     flags.DEFINE_integer("runs", 100_000, "Executions.", lower_bound=1)
     flags.DEFINE_integer("seed", 1, "Seed of the mutations.", lower_bound=1)
     command.define_path(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,7 +15,9 @@ from absl import app, flags
 
 from bigearthnet.errors import BigEarthNetError, OptionError
 from bigearthnet.util.arguments import expand_flag_files
+from bigearthnet.util.help import asks_for_help, describe_command
 from bigearthnet.util.paths import local_path
+from bigearthnet.util.quiet import divert_libraries
 
 # Exit statuses after SIGINT and SIGTERM: 128 + the signal, as shells have it.
 _INTERRUPTED = 130
@@ -40,10 +43,10 @@ class _PathListParser(flags.ListParser):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self._name = name
+        self._flag_name = name
 
     def parse(self, argument: str | list[str]) -> list[Path]:  # type: ignore[override]
-        return [local_path(path, self._name) for path in super().parse(argument)]
+        return [local_path(path, self._flag_name) for path in super().parse(argument)]
 
 
 def define_path(
@@ -71,8 +74,23 @@ def define_repeated_path(name: str, description: str) -> None:
     flags.DEFINE_multi(_PathParser(name), serializer, name, [], description)
 
 
-# `--help` shows such flags as those of the module that defines them by these functions.
-flags.disclaim_key_flags()
+def define_choice(
+    name: str,
+    default: str | None,
+    choices: Iterable[str],
+    description: str,
+    *,
+    required: bool = False,
+) -> None:
+    """Defines a flag whose value is one of some names, in upper or lower case."""
+    flags.DEFINE_enum(
+        name,
+        default,
+        [*choices],
+        description,
+        required=required,
+        case_sensitive=False,
+    )
 
 
 def check_packages(extra: str, *names: str) -> None:
@@ -99,13 +117,14 @@ def run(
     *,
     flag_files: Mapping[str, Callable[[str], Path]] = MappingProxyType({}),
     takes_arguments: bool = False,
+    find_logs: Callable[[], Path | None] | None = None,
 ) -> None:
     """Defines the flags, parses the command line, runs a command, and exits.
 
-    `--help` shows the command's module docstring and its flags. The exit status is 0
-    after `--help`, 1 after an error of this package, of the operating system or of an
-    operation of TensorFlow, whose message alone is shown. Each flag has one value; see
-    `arguments`.
+    `--help` shows the docstring of the command's module and all its flags. The exit
+    status is 0 after `--help`, 1 after an error of this package, of the operating
+    system or of an operation of TensorFlow, whose message alone is shown. Each flag has
+    one value; see `arguments`.
 
     Args:
         main: The command; returns its exit status, None meaning 0.
@@ -115,14 +134,21 @@ def run(
             → a function from the flag's value to the file.
         takes_arguments: Whether `main` takes a list of the arguments that are not
             flags; otherwise such arguments are refused.
+        find_logs: For commands that import TensorFlow: returns the folder that keeps
+            what libraries print; see `quiet`. None if they may print on the terminal.
     """
+    others = set(flags.FLAGS)
     define_flags()
+    own = [flags.FLAGS[name] for name in flags.FLAGS if name not in others]
     # TensorFlow's messages at start-up would bury those of the command.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # A command that is told to end cleans up as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
 
     def parse(argv: Sequence[str]) -> list[str]:
+        if asks_for_help(argv[1:]):
+            print(describe_command(own))
+            sys.exit(0)
         try:
             arguments = expand_flag_files(argv[1:], flags.FLAGS, flag_files)
             return flags.FLAGS([argv[0], *arguments])
@@ -130,15 +156,17 @@ def run(
             ours = error.__context__  # absl puts its own words around a parser's error
             problem = ours if isinstance(ours, OptionError) else error
             sys.exit(_report(f"{problem} See --help."))
-        except SystemExit:  # absl exits with 1 after --help
+        except SystemExit:  # absl exits with 1 after --helpfull
             sys.exit(0)
 
     def run_checked(argv: Sequence[str]) -> int:
         arguments = argv[1:]
         if arguments and not takes_arguments:
             return _report(f"unexpected argument {arguments[0]!r}; see --help")
+        quiet = divert_libraries(find_logs) if find_logs else contextlib.nullcontext()
         try:
-            return (main(list(arguments)) if takes_arguments else main()) or 0
+            with quiet:
+                return (main(list(arguments)) if takes_arguments else main()) or 0
         except (BigEarthNetError, OSError) as error:  # OSError: a full disk, say
             return _report(str(error))
         except KeyboardInterrupt:

@@ -13,7 +13,7 @@ _Value = TypeVar("_Value")
 
 
 def look_up(options: Mapping[str, _Value], name: str, what: str) -> _Value:
-    """Returns the value of a name.
+    """Returns the value of a name, in upper or lower case.
 
     Args:
         options: All that there is, by name.
@@ -23,12 +23,13 @@ def look_up(options: Mapping[str, _Value], name: str, what: str) -> _Value:
     Raises:
         OptionError: If there is nothing of that name.
     """
-    try:
-        return options[name]
-    except (KeyError, TypeError):
-        raise OptionError(
-            f"unknown {what}: expected one of {', '.join(options)}, got {name!r}."
-        ) from None
+    if isinstance(name, str):
+        for option, value in options.items():
+            if option.casefold() == name.casefold():
+                return value
+    raise OptionError(
+        f"unknown {what}: expected one of {', '.join(options)}, got {name!r}."
+    )
 
 
 def check_batch_size(batch_size: int) -> None:

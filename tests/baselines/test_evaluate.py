@@ -20,9 +20,10 @@ from baselines.levels import derive_level
 from baselines.results import RESULTS, evaluation_folder, read_results
 from baselines.stored_rows import open_random_access
 from baselines.trained import load_trained_model
-from baselines.workdir import read_run
+from baselines.workdir import LOGS, read_run
 from bigearthnet.errors import OptionError
 from bigearthnet.release.nomenclature import CLC43, CLC_LEVEL1, CLC_LEVEL2
+from bigearthnet.util.quiet import LOG_NAME
 
 MakeRun = Callable[..., Path]
 SPLITS = "train+test+excluded"
@@ -187,6 +188,9 @@ def test_six_real_patches_are_learnt_by_heart(all_stores: Path, tmp_path: Path) 
 
     assert (0, 0) == (trained.returncode, evaluated.returncode)
     assert "!! overfitting check, not a result" in evaluated.stdout
+    lines = trained.stderr.splitlines() + evaluated.stderr.splitlines()
+    assert {"epoch", "evaluate"} == {line.partition(" ")[0] for line in lines}
+    assert (folder / LOGS / LOG_NAME).is_file()
     metrics = read_results(evaluation_folder(folder, SPLITS)).metrics
     assert {1.0} == set(dataclasses.asdict(metrics.per_patch).values())
     assert "s_cnn_all" == read_run(folder).settings.model

@@ -230,6 +230,18 @@ def test_the_summary_counts_shards(sample_folder: Path, tmp_path: Path) -> None:
     assert ["tfrecord", "train", "4", "1", "0.6"] == lines[2].split()
 
 
+def test_the_summary_says_what_is_not_stored(
+    sample_folder: Path, tmp_path: Path
+) -> None:
+    """One real patch is excluded, and of the other five two are of other lands."""
+    options = BuildOptions(countries=("Ireland", "Portugal"), quiet=True, workers=1)
+    result = build(sample_folder, tmp_path, S2, options)
+    text = summarize(result, find_targets(tmp_path, S2, ["tfrecord"]))
+
+    assert "not stored, of excluded: 1 (--include_excluded stores them)" in text
+    assert "not stored, since --countries or --limit leaves them out: 2" in text
+
+
 def test_a_tilde_is_the_home_folder(
     sample_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

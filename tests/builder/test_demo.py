@@ -35,6 +35,8 @@ def test_the_demonstration_compares_both_ends(tmp_path: Path) -> None:
     assert 0 == done.returncode, done.stderr
     assert "everything agrees, to the last bit" in done.stdout
     assert 8 == done.stdout.count("72 of 72")
+    lines = done.stderr.splitlines()
+    assert ["spool", "shards"] == [line.partition(":")[0] for line in lines]
     assert picture.shape[0] > 500
     assert picture[..., :3].std() > 0.1
 

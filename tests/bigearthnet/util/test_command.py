@@ -217,14 +217,44 @@ def test_help_is_no_error(name: str) -> None:
     assert (0, "") == (done.returncode, done.stderr)
     assert f"Example:\n  python -m {name} --" in done.stdout
     assert "\nflags:\n" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 88
 
 
-def test_helpfull_shows_flags_of_other_modules() -> None:
-    """`--helpfull` shows the settings of a training, too."""
-    done = start_command("baselines.train", "--helpfull")
+def test_help_shows_every_flag_and_which_are_needed() -> None:
+    """Settings of a training stand in its help; two examples of it take two lines."""
+    text = start_command("baselines.train", "-h").stdout
 
-    assert 0 == done.returncode
-    assert "--[no]third_pool" in done.stdout
+    assert text.startswith("usage: python -m baselines.train --data_dir=path --workdir")
+    assert "flags \\\n    --data_dir=data" in text
+    assert "  --workdir=path (required)\n" in text
+    assert "  --[no]third_pool (default: false)\n      S-CNN: pools" in text
+    assert "  --optimizer=sgd|adam (default: sgd)\n      Optimizer.\n" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("builder.build", "--config S2 --formats=TFRecord --countries lithuania"),
+        ("builder.build", "--config=s2 --on_error QUARANTINE --countries=Lithuania"),
+    ],
+)
+def test_names_are_taken_in_any_case(name: str, arguments: str, tmp_path: Path) -> None:
+    """Upper and lower case mean the same, behind `=` or a space: here, no such file."""
+    source = tmp_path / "missing.tar"
+    paths = f"--source {source} --data_dir={tmp_path / 'data'}"
+    done = start_command(name, *paths.split(), *arguments.split())
+
+    assert str(source) in done.stderr
+    assert "unknown" not in done.stderr
+
+
+def test_an_unknown_name_is_told_those_there_are(tmp_path: Path) -> None:
+    """The error for a country that is none lists the countries."""
+    paths = f"--source={tmp_path} --data_dir={tmp_path / 'data'}"
+    done = start_command("builder.build", *paths.split(), "--countries=Portugal,Spain")
+
+    assert "error: unknown country: expected one of Austria, Belgium" in done.stderr
+    assert "got 'Spain'" in done.stderr
 
 
 def test_flags_stand_in_a_file(tmp_path: Path) -> None:
