@@ -184,5 +184,5 @@ class Result:
 
 def _hash_settings(settings: Settings) -> str:
     """Returns the sha256 of all settings but the seed."""
-    content = {k: v for k, v in settings.to_json().items() if k != "seed"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    text = json.dumps(settings.to_identity(), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

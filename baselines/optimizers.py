@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Compute capability of the first GPUs with bfloat16 (NVIDIA Ampere).
 _BFLOAT16_CAPABILITY = (8, 0)
+# What weight decay leaves alone: it is for kernels.
+_NO_DECAY = ("bias", "beta", "gamma")
 
 
 def make_optimizer(settings: Settings, steps_per_epoch: int) -> keras.Optimizer:
@@ -29,11 +31,14 @@ def make_optimizer(settings: Settings, steps_per_epoch: int) -> keras.Optimizer:
     from keras import optimizers
 
     rate = make_schedule(settings, settings.epochs * steps_per_epoch)
-    made: keras.Optimizer = (
-        optimizers.SGD(rate, momentum=settings.momentum)
-        if settings.optimizer == "sgd"
-        else optimizers.Adam(rate)
-    )
+    made: keras.Optimizer
+    if settings.optimizer == "adamw":
+        made = optimizers.AdamW(rate, weight_decay=settings.weight_decay)
+        made.exclude_from_weight_decay(var_names=_NO_DECAY)
+    elif settings.optimizer == "adam":
+        made = optimizers.Adam(rate)
+    else:
+        made = optimizers.SGD(rate, momentum=settings.momentum)
     if choose_policy(settings) == "mixed_float16":
         return optimizers.LossScaleOptimizer(made)
     return made

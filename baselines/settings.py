@@ -34,9 +34,19 @@ _RELEASED_BANDS = (
 _MAX_SEED = 2**32 - 1
 
 
-def _field(default: Any, description: str, least: float = 0) -> Any:
-    """Describes a field: its flag's help, and the lowest number that has a meaning."""
-    metadata = {"help": description, "least": least}
+def _field(
+    default: Any, description: str, least: float = 0, *, is_later: bool = False
+) -> Any:
+    """Describes a field.
+
+    Args:
+        default: What it is without its flag.
+        description: Help of its flag.
+        least: The lowest number that has a meaning.
+        is_later: Whether runs of earlier versions lack it; they did what is the default
+            now.
+    """
+    metadata = {"help": description, "least": least, "is_later": is_later}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -114,9 +124,15 @@ class Settings:
 
     epochs: int = _field(100, "Epochs to train.", least=1)
     batch_size: int = _field(128, "Patches of a batch, over all devices.", least=1)
-    optimizer: Literal["sgd", "adam"] = _field("sgd", "Optimizer.")
+    optimizer: Literal["sgd", "adam", "adamw"] = _field("sgd", "Optimizer.")
     learning_rate: float = _field(0.01, "Learning rate.")
-    momentum: float = _field(0.9, "Momentum of sgd; without meaning for adam.")
+    momentum: float = _field(0.9, "Momentum of sgd; without meaning for others.")
+    weight_decay: float = _field(
+        0.01,
+        "Part of each kernel, times the learning rate, that a step of adamw takes off; "
+        "without meaning for others.",
+        is_later=True,
+    )
     schedule: Literal["constant", "cosine"] = _field(
         "constant",
         "Learning rate after the warm-up: the same, or a half cosine down to 0.",
@@ -187,20 +203,45 @@ class Settings:
         """Returns name → value, for JSON."""
         return dataclasses.asdict(self)
 
+    def to_identity(self) -> dict[str, Any]:
+        """Returns what runs have in common that differ in nothing but the seed.
+
+        Settings that earlier versions lack are left out at their defaults: so what is
+        made of these is the same for the runs of all versions.
+        """
+        later = _later_defaults()
+        return {
+            name: value
+            for name, value in self.to_json().items()
+            if name != "seed" and (name not in later or value != later[name])
+        }
+
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Settings:
-        """Makes settings from what `to_json` returned.
+        """Makes settings from what `to_json` returned, in an earlier version, too.
 
         Raises:
             OptionError: If a name is unknown or missing, or a value has no meaning.
         """
         names = {field.name for field in dataclasses.fields(cls)}
+        content = add_later_settings(content)
         if set(content) != names:
             odd = ", ".join(sorted(set(content) ^ names))
             raise OptionError(
                 f"settings of another version: these names differ from ours: {odd}."
             )
         return cls(**content)
+
+
+def add_later_settings(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what `Settings.to_json` would have, had it been of this version."""
+    return _later_defaults() | dict(content)
+
+
+def _later_defaults() -> dict[str, Any]:
+    """Returns name → default of the settings that earlier versions lack."""
+    fields = dataclasses.fields(Settings)
+    return {f.name: f.default for f in fields if f.metadata["is_later"]}
 
 
 def split_names(joined: str) -> tuple[str, ...]:

@@ -207,7 +207,7 @@ def _run_training(
     keras.utils.set_random_seed(chosen.seed)
     if chosen.deterministic:
         tf.config.experimental.enable_op_determinism()
-    policy, strategy = choose_policy(chosen), choose_strategy()
+    policy = choose_policy(chosen)
     trainer = Trainer(
         chosen,
         lambda: build_trained_part(chosen, run.statistics, policy=policy),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from baselines.cluster import check_same, gather, is_chief
 from baselines.errors import WeightsError
 from baselines.schemas import find_problem
-from baselines.settings import Settings
+from baselines.settings import Settings, add_later_settings
 from bigearthnet.errors import OptionError
 from bigearthnet.util.files import hash_file, read_json_object, sync_folder, write_json
 from bigearthnet.util.locks import try_lock
@@ -139,7 +139,9 @@ def start_run(folder: Path, run: Run, *, restart: bool) -> None:
         # Nothing is left to compute where training has finished.
         packages = () if (folder / TRAINING).is_file() else _DECISIVE_PACKAGES
         ours = json.loads(json.dumps(content))
-        if differences := _compare(_read_json(path), ours, packages):
+        theirs = _read_json(path)
+        theirs["settings"] = add_later_settings(theirs.get("settings", {}))
+        if differences := _compare(theirs, ours, packages):
             raise OptionError(
                 f"{folder} holds another run: {'; '.join(differences)}. "
                 "Expected the same settings, data and versions of packages, another "

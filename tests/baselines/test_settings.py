@@ -26,8 +26,8 @@ def absl_flags(monkeypatch: pytest.MonkeyPatch) -> flags.FlagValues:
     for kind in ("enum", "bool", "integer", "float", "string"):
         define = getattr(flags, f"DEFINE_{kind}")
 
-        def defined(*args: Any, define: Any = define) -> None:
-            define(*args, flag_values=values)
+        def defined(*args: Any, define: Any = define, **options: Any) -> None:
+            define(*args, flag_values=values, **options)
 
         monkeypatch.setattr(flags, f"DEFINE_{kind}", defined)
     settings.define_flags()
@@ -100,6 +100,22 @@ def test_settings_survive_json() -> None:
     made = Settings(model="s_cnn_rgb", l2=2e-5, seed=7, batch_norm=True)
 
     assert made == Settings.from_json(json.loads(json.dumps(made.to_json())))
+
+
+# Settings that the first version had not.
+LATER = {"weight_decay"}
+
+
+def test_settings_of_the_first_version_are_read() -> None:
+    """What lacks later settings has their defaults, and the identity it had then."""
+    made = Settings(l2=0.5, seed=3)
+    first = {k: v for k, v in made.to_json().items() if k not in LATER}
+
+    assert made == Settings.from_json(first)
+    del first["seed"]
+    assert first == made.to_identity()
+    changed = dataclasses.replace(made, weight_decay=0.5)
+    assert {**first, "weight_decay": 0.5} == changed.to_identity()
 
 
 @pytest.mark.parametrize("change", ["missing", "unknown"])

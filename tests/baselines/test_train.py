@@ -53,7 +53,9 @@ def parse_flagfile(path: Path) -> Settings:
             patch.setattr(
                 flags,
                 f"DEFINE_{kind}",
-                lambda *args, define=define: define(*args, flag_values=values),
+                lambda *args, define=define, **options: define(
+                    *args, flag_values=values, **options
+                ),
             )
         settings.define_flags()
     flags.DEFINE_string("flagfile", None, "File.", flag_values=values)

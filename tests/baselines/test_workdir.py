@@ -69,6 +69,17 @@ def test_the_same_run_goes_on(tmp_path: Path) -> None:
     workdir.start_run(tmp_path, make_run(), restart=False)
 
 
+def test_a_run_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    """A run whose file lacks a setting that came later is the same at its default."""
+    workdir.start_run(tmp_path, make_run(), restart=False)
+    change(tmp_path, lambda content: content["settings"].pop("weight_decay"))
+
+    workdir.start_run(tmp_path, make_run(), restart=False)
+    assert make_run() == workdir.read_run(tmp_path)
+    with pytest.raises(OptionError, match=r"weight_decay is 0.01 there, 0.5 here"):
+        workdir.start_run(tmp_path, make_run(weight_decay=0.5), restart=False)
+
+
 @pytest.mark.parametrize("package", ["keras", "numpy", "tensorflow"])
 def test_other_packages_do_not_go_on(tmp_path: Path, package: str) -> None:
     """An unfinished run stays with its versions; a finished one is left alone."""
