@@ -133,7 +133,7 @@ def join_cluster(cluster: Cluster) -> tf.distribute.Strategy:
 
     others = ", ".join(a for a in cluster.addresses if a != _address(cluster))
     print(f"{_address(cluster)}: waits for {others}", flush=True)
-    tf.get_logger().setLevel("WARNING")  # it tells each kind of sum otherwise
+    tf.get_logger().setLevel("ERROR")  # else it tells of each sum, and of each `gather`
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except (RuntimeError, tf.errors.OpError) as cause:
@@ -210,4 +210,4 @@ def report_lost_hosts() -> Iterator[None]:
 
 
 def _first_line(cause: object) -> str:
-    return next(iter(str(cause).splitlines()), "")
+    return next(iter(str(cause).splitlines()), "").rstrip(":")

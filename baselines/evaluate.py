@@ -111,11 +111,12 @@ def evaluate(
     strategy = choose_strategy()
     with strategy.scope():
         trained = load_trained_part(folder)
-    what = "weights, split or threshold: expected the same command and workdir."
-    check_same(strategy, what, (trained.weights_sha256, split, threshold, tune))
     chosen = trained.run.settings
     check_frozen_weights(trained.run, folder, data.weights_path)
     store = open_random_access(data.data_dir, chosen.config)
+    what = "flags, weights or patches: expected the same command, workdir and store."
+    same = (trained.weights_sha256, store.manifest, split, threshold, tune)
+    check_same(strategy, what, same)
     quiet = quiet or not is_chief(strategy)
     score = functools.partial(_score, trained, folder, data, strategy, quiet=quiet)
     scores = score(StoreData(store, chosen, split))

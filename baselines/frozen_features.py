@@ -103,6 +103,7 @@ def make_network_key(settings: Settings, weights: WeightsRecord) -> Key:
             "inception_size": settings.inception_size,
         },
         "dtype": settings.features_dtype,
+        "tf32": settings.tf32,
         "versions": {name: metadata.version(name) for name in ("keras", "tensorflow")},
     }
 

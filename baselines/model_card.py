@@ -196,6 +196,10 @@ Values are digital numbers as the archive has them (reflectance = DN / 10000), a
 own resolution. Scaling and resampling are part of the model: feed nothing that was
 scaled. Output: `probabilities`, float32, (batch, {len(run.settings.nomenclature)}).
 
+**Products of processing baseline 04.00 and later** (all since 25 January 2022) have
+1000 added to each value: subtract it first, negative ones becoming 0, as
+`python -m baselines.predict --dn_offset=-1000` does.
+
 ```python
 import tensorflow as tf
 
@@ -211,6 +215,10 @@ model = keras.models.load_model("{MODEL}", safe_mode=True)
 inputs = {{{pairs}}}
 probabilities = model(inputs, training=False)  # classes: {LABELS}
 ```
+
+On GPUs from NVIDIA's Ampere on, TensorFlow rounds products of float32, which resample
+and choose bands, too. `tf.config.experimental.enable_tensor_float_32_execution(False)`,
+before the first prediction, makes them exact.
 
 Both were loaded again after the export: their probabilities differ from the trained
 model's by up to {difference:.1e}."""

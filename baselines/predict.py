@@ -1,17 +1,25 @@
 r"""Predicts the classes of single patches, as JSON and as pictures.
 
-Takes folders of patches as they are in the archive (12 TIFFs and a JSON). Prints a line
-of JSON for each: its labels, the predicted classes, and the probability of each class;
-and draws OUTPUT/PATCH_ID.png: the patch, and bars of probabilities.
+Takes folders of patches as they are in the archive (12 TIFFs and a JSON), or one's own:
+of any name, with 12 TIFFs of 1.2 km x 1.2 km whose names end in those of the bands
+(x_B02.tif, x_B8A.tiff), with a JSON or without. Prints a line of JSON for each: its
+labels (null if nobody says them), the predicted classes, and the probability of each
+class; and draws OUTPUT/PATCH_ID.png: the patch, and bars of probabilities.
+
+CAUTION: Level-2A products of processing baseline 04.00 and later (all since 25 January
+2022, and older ones that were processed again) have 1000 added to every digital number,
+which models did not see in training: give --dn_offset=-1000 for their patches.
 
 Example:
   python -m baselines.predict --workdir=runs/s_cnn_all \
     BigEarthNet-v1.0/S2A_MSIL2A_20170613T101031_87_48
+  python -m baselines.predict --workdir=runs/s_cnn_all --dn_offset=-1000 my_patch
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +30,7 @@ from absl import flags
 from baselines.cluster import refuse_cluster
 from baselines.decisions import DEFAULT_THRESHOLD
 from baselines.model_card import find_warnings, read_evaluations
-from baselines.patch_folders import PatchFolder, read_patch_folder
+from baselines.patch_folders import MAX_DN, PatchFolder, read_patch_folder
 from baselines.prediction_picture import Prediction, draw_prediction
 from baselines.trained import Trained, load_trained_model
 from baselines.workdir import LOGS
@@ -39,7 +47,10 @@ _BATCH_SIZE = 64
 
 
 def predict(
-    trained: Trained, folders: Sequence[Path], threshold: float = DEFAULT_THRESHOLD
+    trained: Trained,
+    folders: Sequence[Path],
+    threshold: float = DEFAULT_THRESHOLD,
+    dn_offset: int = 0,
 ) -> Iterator[tuple[Prediction, PatchFolder]]:
     """Reads patches and yields the prediction of each, in their order.
 
@@ -47,21 +58,26 @@ def predict(
         trained: A whole model; see `trained.load_trained_model`.
         folders: Folders of patches.
         threshold: A class is predicted where its probability is at least this.
+        dn_offset: What is added to all digital numbers; see `read_patch_folder`.
 
     Raises:
         PatchError: If a folder is not that of a patch, or a file is damaged.
+        OptionError: If the offset is out of range.
     """
     nomenclature = trained.run.settings.nomenclature
     for start in range(0, len(folders), _BATCH_SIZE):
-        patches = [read_patch_folder(f) for f in folders[start : start + _BATCH_SIZE]]
+        chosen = folders[start : start + _BATCH_SIZE]
+        patches = [read_patch_folder(folder, dn_offset) for folder in chosen]
         inputs = {
             name: np.stack([patch.groups[name] for patch in patches])
             for name in trained.run.settings.groups
         }
         scores = np.asarray(trained.model(inputs, training=False))
         for patch, probability in zip(patches, scores, strict=True):
-            ids = remap_ids(patch.labels, CLC43, nomenclature)
-            is_true = nomenclature.multi_hot(ids)
+            is_true = None
+            if patch.labels is not None:
+                ids = remap_ids(patch.labels, CLC43, nomenclature)
+                is_true = nomenclature.multi_hot(ids)
             prediction = Prediction(
                 patch.patch_id, nomenclature.labels, is_true, probability, threshold
             )
@@ -72,10 +88,13 @@ def encode_prediction(prediction: Prediction) -> dict[str, Any]:
     """Returns a prediction as plain values, for JSON."""
     labels = prediction.labels
     pairs = list(zip(labels, prediction.probability.tolist(), strict=True))
-    threshold = np.float32(prediction.threshold)
+    threshold, is_true = np.float32(prediction.threshold), prediction.is_true
+    true = None
+    if is_true is not None:
+        true = [n for n, t in zip(labels, is_true, strict=True) if t]
     return {
         "patch_id": prediction.patch_id,
-        "labels": [n for n, t in zip(labels, prediction.is_true, strict=True) if t],
+        "labels": true,
         "predicted": [label for label, value in pairs if value >= threshold],
         "threshold": prediction.threshold,
         "probabilities": {label: round(value, 6) for label, value in pairs},
@@ -91,6 +110,13 @@ def _define_flags() -> None:
     flags.DEFINE_float(
         "threshold", DEFAULT_THRESHOLD, "Threshold of what is predicted."
     )
+    flags.DEFINE_integer(
+        "dn_offset",
+        0,
+        "Added to all digital numbers: -1000 for products of baseline 04.00 and later.",
+        lower_bound=-MAX_DN,
+        upper_bound=MAX_DN,
+    )
     command.define_path("weights_path", None, "TF-Slim checkpoint of inception_v2.")
 
 
@@ -103,6 +129,12 @@ def _main(arguments: Sequence[str]) -> None:
     folders = [*flags.FLAGS.patch, *(local_path(a, "patch") for a in arguments)]
     if not folders:
         raise OptionError("expected the folder of a patch, or of several.")
+    names = Counter(folder.absolute().name for folder in folders)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise OptionError(
+            f"several folders are called {twice[0]}, as their pictures would be. "
+            "Predict them one after another, each with an --output of its own."
+        )
     if not 0 < threshold <= 1:
         raise OptionError(f"threshold: expected in (0, 1], got {threshold!r}.")
     folder = flags.FLAGS.workdir
@@ -110,7 +142,8 @@ def _main(arguments: Sequence[str]) -> None:
     results = read_evaluations(folder, trained.weights_sha256)
     remarks = list(find_warnings(trained.run, results))
     output.mkdir(parents=True, exist_ok=True)
-    for prediction, patch in predict(trained, folders, threshold):
+    offset = flags.FLAGS.dn_offset
+    for prediction, patch in predict(trained, folders, threshold, offset):
         picture = draw_prediction(prediction, patch.groups[GROUPS[0].name], remarks)
         write_bytes(picture, output / f"{patch.patch_id}.png")
         content = {**encode_prediction(prediction), "remarks": remarks}

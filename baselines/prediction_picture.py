@@ -15,8 +15,9 @@ from bigearthnet.schema import rgb
 
 # Least number of bars, and most characters in a line of a label.
 _NUM_BARS, _LINE_LENGTH = 8, 40
-# Colours of classes that a patch has and does not have; they differ in brightness, too.
-_TRUE, _FALSE = "#1b7837", "#c2a5cf"
+# Colours of classes that a patch has and does not have, which differ in brightness,
+# too; and of those of a patch without labels.
+_TRUE, _FALSE, _UNKNOWN = "#1b7837", "#c2a5cf", "#7a7a7a"
 _SIDE_IN = 4.0
 
 
@@ -27,14 +28,15 @@ class Prediction:
     Attributes:
         patch_id: The patch.
         labels: Names of all classes.
-        is_true: Shape (class,), uint8: 1 where the patch has the label.
+        is_true: Shape (class,), uint8: 1 where the patch has the label; None where
+            nobody says its labels.
         probability: Shape (class,), float32.
         threshold: A class is predicted where its probability is at least this.
     """
 
     patch_id: str
     labels: Sequence[str]
-    is_true: npt.NDArray[np.uint8]
+    is_true: npt.NDArray[np.uint8] | None
     probability: npt.NDArray[np.float32]
     threshold: float
 
@@ -45,7 +47,9 @@ class Prediction:
             Their numbers, the most probable first.
         """
         order = np.argsort(-self.probability, kind="stable")
-        needed = (self.is_true == 1) | (self.probability >= self.threshold)
+        needed = self.probability >= self.threshold
+        if self.is_true is not None:
+            needed = needed | (self.is_true == 1)
         shown = needed.copy()
         shown[order[:_NUM_BARS]] = True
         return [int(number) for number in order if shown[number]]
@@ -72,9 +76,16 @@ def draw_prediction(
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.2))
     pixels = split({"bands_10m": bands_10m})
     left.imshow(rgb.to_rgb([pixels[band] for band in RGB]), interpolation="nearest")
-    left.set(xticks=[], yticks=[], title=prediction.patch_id)
+    left.set(xticks=[], yticks=[])
+    left.set_title(prediction.patch_id, parse_math=False)  # a folder of any name
     values = prediction.probability[numbers]
-    colours = [_TRUE if prediction.is_true[n] else _FALSE for n in numbers]
+    is_true = prediction.is_true
+    if is_true is None:
+        legend = {_UNKNOWN: "labels unknown"}
+        colours = [_UNKNOWN] * len(numbers)
+    else:
+        legend = {_TRUE: "label of the patch", _FALSE: "not a label of it"}
+        colours = [_TRUE if is_true[n] else _FALSE for n in numbers]
     bars = right.barh(range(len(numbers)), values, color=colours)
     right.bar_label(bars, [f"{value:.2f}" for value in values], padding=3)
     names = [
@@ -86,10 +97,7 @@ def draw_prediction(
     right.axvline(prediction.threshold, color="black", linestyle=":", linewidth=1)
     right.spines[["top", "right"]].set_visible(False)
     figure.legend(
-        handles=[
-            Patch(color=_TRUE, label="label of the patch"),
-            Patch(color=_FALSE, label="not a label of it"),
-        ],
+        handles=[Patch(color=c, label=text) for c, text in legend.items()],
         loc="outside lower right",
         ncols=2,
         frameon=False,

@@ -30,23 +30,15 @@ _RELEASED_BANDS = (
     *("B04", "B03", "B02", "B08"),
     *("B05", "B06", "B07", "B8A", "B11", "B12"),
 )
+# Fields that settings of older runs have not; their defaults are what these did.
+_ADDED = frozenset({"tf32", "weight_decay"})
 # The largest that NumPy's global generator takes, which Keras seeds, too.
 _MAX_SEED = 2**32 - 1
 
 
-def _field(
-    default: Any, description: str, least: float = 0, *, is_later: bool = False
-) -> Any:
-    """Describes a field.
-
-    Args:
-        default: What it is without its flag.
-        description: Help of its flag.
-        least: The lowest number that has a meaning.
-        is_later: Whether runs of earlier versions lack it; they did what is the default
-            now.
-    """
-    metadata = {"help": description, "least": least, "is_later": is_later}
+def _field(default: Any, description: str, least: float = 0) -> Any:
+    """Describes a field: its flag's help, and the lowest number that has a meaning."""
+    metadata = {"help": description, "least": least}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -123,15 +115,18 @@ class Settings:
     l2: float = _field(0.0, "Weight of half the squared kernels in the loss.")
 
     epochs: int = _field(100, "Epochs to train.", least=1)
-    batch_size: int = _field(128, "Patches of a batch, over all devices.", least=1)
+    batch_size: int = _field(
+        128, "Patches of a batch, over all devices of all hosts.", least=1
+    )
     optimizer: Literal["sgd", "adam", "adamw"] = _field("sgd", "Optimizer.")
-    learning_rate: float = _field(0.01, "Learning rate.")
+    learning_rate: float = _field(
+        0.01, "Learning rate for that batch_size; never scaled by devices or hosts."
+    )
     momentum: float = _field(0.9, "Momentum of sgd; without meaning for others.")
     weight_decay: float = _field(
         0.01,
         "Part of each kernel, times the learning rate, that a step of adamw takes off; "
         "without meaning for others.",
-        is_later=True,
     )
     schedule: Literal["constant", "cosine"] = _field(
         "constant",
@@ -146,6 +141,11 @@ class Settings:
     mixed_precision: bool = _field(
         False,
         "Computes in bfloat16; on a GPU that has none, in float16 with a scaled loss.",
+    )
+    tf32: bool = _field(
+        False,
+        "Rounds factors of products to 10 bits on GPUs from Ampere on: faster, "
+        "but bands are off by up to a thousandth.",
     )
     jit_compile: Literal["auto", "on", "off"] = _field(
         "auto", "XLA: auto for on where one GPU is visible."
@@ -241,7 +241,7 @@ def add_later_settings(content: Mapping[str, Any]) -> dict[str, Any]:
 def _later_defaults() -> dict[str, Any]:
     """Returns name → default of the settings that earlier versions lack."""
     fields = dataclasses.fields(Settings)
-    return {f.name: f.default for f in fields if f.metadata["is_later"]}
+    return {f.name: f.default for f in fields if f.name in _ADDED}
 
 
 def split_names(joined: str) -> tuple[str, ...]:

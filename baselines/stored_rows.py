@@ -13,6 +13,7 @@ from bigearthnet.reading import open_shards
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store import PATCHES, Store
+from bigearthnet.store.nearby import advise_conversion
 from bigearthnet.store.search import open_store
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ def open_random_access(data_dir: Path, config: str) -> Store:
             return open_store(data_dir, chosen, form)
     store = open_store(data_dir, chosen)
     raise OptionError(
-        f"{store.folder} is {store.format.name}, which cannot be read in any order: "
-        "build tfrecord or arrow, too: python -m builder.build --formats=tfrecord ..."
+        f"{store.folder} is {store.format.name}, which cannot be read in any order. "
+        f"Make arrow of it, too: {advise_conversion(data_dir, config, 'arrow')}"
     )
 
 

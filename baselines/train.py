@@ -1,4 +1,4 @@
-r"""Trains one of the paper's models, or resumes a training that was stopped.
+r"""Trains one of the models, or resumes a training that was stopped.
 
 The flagfiles of the runs lie in baselines/flags/; --run=NAME takes one of them wherever
 the package is installed, and other flags change it. A folder holds one run: the same
@@ -11,6 +11,9 @@ other settings are refused. WORKDIR then has
                       stopping was asked for
   training.json       the loss of each epoch
   checkpoints/, logs/ states to resume from; event files for TensorBoard
+
+Several GPUs are used where they are, and several hosts where TF_CONFIG names them
+(docs/cluster.md).
 
 Example:
   python -m baselines.train --run=s_cnn_all --data_dir=data --workdir=runs/all_0
@@ -27,6 +30,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from absl import flags
 
 from baselines import settings, workdir
+from baselines.backend import check_keras, set_precision
 from baselines.cached_data import Place, cache_patches, check_memory
 from baselines.cluster import is_chief, report_lost_hosts
 from baselines.frozen_features import load_or_make_features
@@ -43,7 +47,7 @@ from bigearthnet.errors import OptionError
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.files import write_json
-from bigearthnet.util.options import check_tensorflow, look_up
+from bigearthnet.util.options import look_up
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -101,7 +105,8 @@ def train(
     check_output(folder, "workdir")
     if features_dir is not None:
         check_output(features_dir, "features_dir")
-    check_tensorflow("baselines.train")
+    check_keras("baselines.train")
+    set_precision(chosen)
     strategy = choose_strategy()
     train_data, validation_data = open_train_data(chosen, data_dir, ahead)
     run = describe_run(chosen, train_data, validation_data, weights_path=weights_path)

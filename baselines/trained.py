@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baselines import workdir
+from baselines.backend import check_keras, set_precision
 from baselines.errors import WeightsError
 from baselines.models import build_model, build_trained_part
 from baselines.models.weights import describe_weights
 from baselines.workdir import Run
-from bigearthnet.util.options import check_tensorflow
 
 if TYPE_CHECKING:
     import keras
@@ -54,8 +54,8 @@ def load_trained_part(folder: Path) -> Trained:
         OptionError: If its settings are of another version.
     """
     run = workdir.read_run(folder)
-    check_tensorflow("a trained model")
-    _make_deterministic(run)
+    check_keras("a trained model")
+    _set_up(run)
     model = build_trained_part(run.settings, run.statistics)
     digest = workdir.load_trained_weights(model, folder)
     return Trained(run, _add_sigmoid(model), digest)
@@ -78,9 +78,9 @@ def load_trained_model(folder: Path, weights_path: Path | None = None) -> Traine
         OptionError: If the settings are of another version.
     """
     run = workdir.read_run(folder)
-    check_tensorflow("a trained model")
+    check_keras("a trained model")
     check_frozen_weights(run, folder, weights_path)
-    _make_deterministic(run)
+    _set_up(run)
     model = build_model(run.settings, run.statistics, weights_path=weights_path)
     part = model.get_layer(_HEAD) if run.settings.uses_features else model
     digest = workdir.load_trained_weights(part, folder)
@@ -109,9 +109,10 @@ def check_frozen_weights(run: Run, folder: Path, weights_path: Path | None) -> N
         )
 
 
-def _make_deterministic(run: Run) -> None:
+def _set_up(run: Run) -> None:
     import tensorflow as tf
 
+    set_precision(run.settings)
     if run.settings.deterministic:
         tf.config.experimental.enable_op_determinism()
 

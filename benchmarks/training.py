@@ -1,11 +1,14 @@
 """Measures what the input pipeline costs a training, and how fast the head trains.
 
+How long a device waits for batches, from both stores; see `benchmarks.feeding`.
+
 S-CNN-All, float32, steps of SGD: processor time per patch with patches that are read
 from the store, against the same steps on one batch in memory, turn by turn. The head on
 cached features (1024 → 128 → 43): patches per second of whole epochs.
 
 Example:
   python -m benchmarks.training --data_dir=data --output=training.json
+  python -m benchmarks.training --data_dir=data --parts=feeding --batch_size=128,512
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from baselines.models.preprocessing import choose_statistics
 from baselines.optimizers import choose_strategy, make_optimizer
 from baselines.settings import Settings
 from baselines.train import open_train_data
+from benchmarks import feeding
 from bigearthnet.util import command
 from bigearthnet.util.files import write_json
 
@@ -79,7 +83,11 @@ def measure_input(data_dir: Path, batch_size: int) -> dict[str, Any]:
         seconds = _measure(lambda: _run(steps, [batch] * count))
         turns["memory"].append(1000 * seconds / (count * len(batch[1])))
     ratios = [a / b for a, b in zip(turns["store"], turns["memory"], strict=True)]
-    return {"cpu_seconds_per_1000": turns, "ratio": statistics.median(ratios)}
+    return {
+        "batch_size": batch_size,
+        "cpu_seconds_per_1000": turns,
+        "ratio": statistics.median(ratios),
+    }
 
 
 def _measure_epoch(steps: Steps, data: StoreData, batch_size: int, epoch: int) -> float:
@@ -130,34 +138,55 @@ def measure_head() -> float:
 
 
 def format_results(results: dict[str, Any]) -> str:
-    """Returns the figures as a table in Markdown."""
-    turns = results["input"]["cpu_seconds_per_1000"]
-    store, memory = (statistics.median(turns[name]) for name in ("store", "memory"))
-    return "\n".join(
-        [
-            "| what | measured | bound |",
-            "| --- | --- | --- |",
-            f"| step from the store, CPU s / 1,000 patches | {store:.2f} | |",
-            f"| step in memory, CPU s / 1,000 patches | {memory:.2f} | |",
-            f"| their ratio | {results['input']['ratio']:.3f} | ≤ {MAX_RATIO:.2f} |",
-            f"| head, patches/s | {results['head_rate']:,.0f} | ≥ {MIN_HEAD_RATE:,} |",
+    """Returns the figures as tables in Markdown."""
+    lines = ["| what | measured | bound |", "| --- | --- | --- |"]
+    for found in results.get("input", []):
+        turns, batch = found["cpu_seconds_per_1000"], found["batch_size"]
+        store, memory = (statistics.median(turns[name]) for name in ("store", "memory"))
+        lines += [
+            f"| step of {batch}, store, CPU s / 1,000 patches | {store:.2f} | |",
+            f"| step of {batch}, memory, CPU s / 1,000 patches | {memory:.2f} | |",
+            f"| their ratio | {found['ratio']:.3f} | ≤ {MAX_RATIO:.2f} |",
         ]
-    )
+    if "head_rate" in results:
+        rate = results["head_rate"]
+        lines.append(f"| head, patches/s | {rate:,.0f} | ≥ {MIN_HEAD_RATE:,} |")
+    tables = ["\n".join(lines)] if len(lines) > 2 else []
+    if "feeding" in results:
+        tables.append(feeding.format_results(results["feeding"]))
+    return "\n\n".join(tables)
 
 
 def _define_flags() -> None:
     command.define_path("data_dir", None, "Data directory of the build.", required=True)
-    flags.DEFINE_integer("batch_size", 128, "Patches of a batch.")
+    flags.DEFINE_list("parts", "input,head,feeding", "What to measure.")
+    flags.DEFINE_list("batch_size", "128", "Patches of a batch; several are measured.")
+    flags.DEFINE_list("step_ms", "1,2.2,8", "Lengths of a step, for `feeding`.")
+    flags.DEFINE_integer("patches", 8_192, "Patches of a turn, for `feeding`.")
     command.define_path("output", None, "JSON file to write.")
 
 
 def _main() -> None:
     refuse_cluster("benchmarks.training")
     values = flags.FLAGS
-    results = {
-        "input": measure_input(values.data_dir, values.batch_size),
-        "head_rate": measure_head(),
-    }
+    sizes = [int(size) for size in values.batch_size]
+    results: dict[str, Any] = {}
+    if "input" in values.parts:
+        results["input"] = [measure_input(values.data_dir, size) for size in sizes]
+    if "head" in values.parts:
+        results["head_rate"] = measure_head()
+    if "feeding" in values.parts:
+        results["feeding"] = [
+            feeding.measure_feeding(
+                values.data_dir,
+                size,
+                float(step_ms),
+                patches=values.patches,
+                turns=ALTERNATIONS,
+            )
+            for size in sizes
+            for step_ms in values.step_ms
+        ]
     print(format_results(results))
     if values.output:
         write_json(results, values.output)

@@ -38,6 +38,7 @@ from bigearthnet.release.nomenclature import (
 )
 
 if TYPE_CHECKING:
+    from bigearthnet.datasets_support import load_dataset
     from bigearthnet.loading.to_tf import to_tf
     from bigearthnet.reading import open_reader
     from bigearthnet.reading.arrow import ArrowReader
@@ -75,6 +76,7 @@ __all__ = [
     "TFRecordReader",
     "bands",
     "load",
+    "load_dataset",
     "multi_hot",
     "nomenclature",
     "open_reader",
@@ -87,6 +89,7 @@ __all__ = [
 _IMPORTED_LATER = {
     "ArrowReader": "bigearthnet.reading.arrow",
     "TFRecordReader": "bigearthnet.reading.tfrecord",
+    "load_dataset": "bigearthnet.datasets_support",
     "open_reader": "bigearthnet.reading",
     "to_tf": "bigearthnet.loading.to_tf",
 }

@@ -9,20 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import tensorflow_datasets as tfds
 
-from bigearthnet.download import fetch
-from bigearthnet.download.local import (
-    Found,
-    count_missing,
-    describe_found,
-    find_archive,
-)
+from bigearthnet.archives import find_archives, make_sources
+from bigearthnet.download.local import count_missing
 from bigearthnet.engine.identity import identify_build
 from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.leftovers import remove_finished, remove_leftovers
@@ -42,7 +36,13 @@ from bigearthnet.store import MANIFEST, read_store
 from bigearthnet.store.nearby import is_store
 from bigearthnet.store.outputs import check_output
 from bigearthnet.store.remote import check_same_patches, open_origin
-from bigearthnet.tfds_support import refuse_options, set_splits
+from bigearthnet.tfds_support import (
+    refuse_old_config,
+    refuse_options,
+    refuse_supervised,
+    register_visualizer,
+    set_splits,
+)
 from bigearthnet.util.files import link_files, sync_folder, sync_tree
 from bigearthnet.util.paths import check_path, local_path
 from bigearthnet.util.remote import is_url
@@ -90,14 +90,17 @@ class Builder(  # type: ignore[call-arg]
         Args:
             data_dir: A path, a `file://` URL, or a bucket of `gs://`, which can be read
                 from.
-            source: A published Parquet store to prepare the data set of, in place of
-                the archive: its URL (`hf://datasets/ORG/NAME@REVISION`, `s3://`,
-                `gs://`, `https://`), or a folder. None for the archive.
+            source: A store to prepare the data set of, in place of the archive: the URL
+                of a published Parquet store (`hf://datasets/ORG/NAME@REVISION`,
+                `s3://`, `gs://`, `https://`), or the folder of a store of any format,
+                or a data directory that has one. None for the archive.
             options: The others, of TFDS.
 
         Raises:
-            OptionError: If the data directory is the URL of any other place.
+            OptionError: If the data directory is the URL of any other place, or the
+                configuration is one of TFDS's built-in.
         """
+        refuse_old_config(options.get("config"))
         if data_dir is not None and not str(data_dir).startswith(_BUCKET):
             if is_url(data_dir):
                 raise OptionError(_NOT_READ.format(url=data_dir))
@@ -150,7 +153,10 @@ class Builder(  # type: ignore[call-arg]
         Raises:
             StoreError: If it was written with other classes, bands or splits than this
                 package has.
+            OptionError: If `as_supervised` has no meaning.
         """
+        if options.get("as_supervised"):
+            refuse_supervised(self.config)
         if (Path(self.data_dir) / MANIFEST).is_file():
             read_store(Path(self.data_dir), [self.RELEASE])
         return super().as_dataset(*args, **options)
@@ -229,24 +235,13 @@ class Builder(  # type: ignore[call-arg]
                 "that holds the archive. Leave it out to have the archive downloaded."
             )
         again = config.download_mode.force_download
-        found = self._find_archives(manual, downloads, again)
+        found = find_archives(self.config, manual, downloads, again)
         self.info.download_size = count_missing(found, self._root)
-
-    def _find_archives(
-        self, manual: Path, downloads: Path, again: bool
-    ) -> tuple[Found, ...]:
-        return tuple(
-            find_archive(archive, manual, downloads, self.name, again)
-            for archive in self.config.archives
-        )
 
     def _find_sources(
         self, dl_manager: tfds.download.DownloadManager, again: bool = False
     ) -> tuple[JobSource, ...]:
         """Returns the sources; those that are not there are downloaded.
-
-        While they are read, an archive is hashed, and the patches of anything that is
-        not the published file are counted.
 
         Args:
             dl_manager: Knows the folders.
@@ -257,20 +252,8 @@ class Builder(  # type: ignore[call-arg]
             manual = Path(dl_manager.manual_dir)
         except AssertionError:  # TFDS: the folder is missing or empty
             manual = downloads / "manual"
-        found = self._find_archives(manual, downloads, again)
-        return tuple(self._make_source(archive) for archive in found)
-
-    def _make_source(self, found: Found) -> JobSource:
-        """Makes a source of an archive, which is downloaded if it is not there."""
-        archive, count = found.archive, self.RELEASE.num_patches
-        if text := describe_found(found, count, self._root, self.config.name):
-            print(f"bigearthnet: {text}", file=sys.stderr)
-        if not found.is_here:
-            found.path.unlink(missing_ok=True)
-            fetch([archive.url], found.path, archive.nbytes, archive.digest)
-        if found.is_published:
-            return JobSource(archive, found.path, digest=archive.digest)
-        return JobSource(archive, found.path, num_patches=count)
+        found = find_archives(self.config, manual, downloads, again)
+        return make_sources(found, self.config, self._root)
 
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
@@ -330,3 +313,4 @@ def _describe_release(builder: type[Builder]) -> None:
 
 
 _describe_release(Builder)
+register_visualizer()

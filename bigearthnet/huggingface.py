@@ -7,8 +7,9 @@ data directory without `datasets`, and the data sets of `datasets` as well.
 
 from __future__ import annotations
 
+from bigearthnet.datasets_support import load_dataset
 from bigearthnet.loading.to_tf import to_tf
 from bigearthnet.reading.arrow import ArrowReader
 from bigearthnet.release.nomenclature import multi_hot
 
-__all__ = ["ArrowReader", "multi_hot", "to_tf"]
+__all__ = ["ArrowReader", "load_dataset", "multi_hot", "to_tf"]

@@ -25,7 +25,8 @@ Example:
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from absl import flags
@@ -126,26 +127,46 @@ def build(
             JournalError: See `engine.pipeline.run`.
     """
     check_output(data_dir, "data_dir")
-    targets = find_targets(data_dir, config, formats)
+    find_targets(data_dir, config, formats)
     if isinstance(source, Path):
         source = {config.archives[0].name: source}
     archive = config.release.archive
     sources = tuple(make_source(archive(name), path) for name, path in source.items())
     job = Job(config, sources, tuple(formats), options)
     check_places(data_dir, config, sources)
-    _check_installed(formats)
+    return run_job(job, data_dir, restart=restart)
+
+
+def run_job(job: Job, data_dir: Path, *, restart: bool = False) -> BuildResult:
+    """Makes the stores of a job in a data directory, or resumes doing so.
+
+    Args:
+        job: What is made, and of what.
+        data_dir: Where the result goes; made if missing.
+        restart: Deletes an interrupted build first.
+
+    Returns:
+        What was read and written.
+
+    Raises:
+        OptionError and others: See `build`.
+    """
+    config = job.config
+    check_output(data_dir, "data_dir")
+    targets = find_targets(data_dir, config, job.formats)
+    _check_installed(job.formats)
     folder = workspace_folder(data_dir, config)
     with open_workspace(folder, identify_build(job), restart=restart) as work:
         work.check_targets(targets)  # here, where no other build can finish
-        if work.is_continued and not options.quiet:
+        if work.is_continued and not job.options.quiet:
             print(f"resuming the build in {folder}", file=sys.stderr)
         for target in targets.values():
             remove_leftovers(target)
         result = run(job, work)
-        for form in formats if not work.is_published else ():
+        for form in job.formats if not work.is_published else ():
             _complete_store(form, work.output(form), result, data_dir)
         work.publish(targets)
-        _copy_table(targets[formats[0]], patches_file(data_dir, config), config)
+        _copy_table(targets[job.formats[0]], patches_file(data_dir, config), config)
         work.is_over = True
     return result
 
@@ -223,6 +244,26 @@ def _define_flags() -> None:
     flags.DEFINE_integer("workers", count_workers(), "Processes that write shards.")
 
 
+@contextmanager
+def telling_how_to_resume(folder: Path) -> Iterator[None]:
+    """Says after an error, where it is true, that what is done is kept.
+
+    Args:
+        folder: The workspace of the build.
+    """
+    try:
+        yield
+    except (OptionError, QuarantineError):  # the same command would end likewise
+        raise
+    except BaseException:
+        if folder.exists():
+            print(
+                f"What is done is kept in {folder}: run the same command to resume.",
+                file=sys.stderr,
+            )
+        raise
+
+
 def _main() -> None:
     values = flags.FLAGS
     data_dir = values.data_dir
@@ -238,12 +279,11 @@ def _main() -> None:
         max_bad=values.max_bad if values.on_error == "quarantine" else None,
     )
     formats = [get_format(name).name for name in values.formats]
-    folder = workspace_folder(data_dir, config)
     print(
         f"builds {config.name} of {config.release.name} from {values.source}: "
         f"{', '.join(formats)} in {data_dir}, by {options.workers} workers"
     )
-    try:
+    with telling_how_to_resume(workspace_folder(data_dir, config)):
         result = build(
             values.source,
             data_dir,
@@ -252,15 +292,6 @@ def _main() -> None:
             formats=formats,
             restart=values.restart,
         )
-    except (OptionError, QuarantineError):  # the same command would end likewise
-        raise
-    except BaseException:
-        if folder.exists():
-            print(
-                f"What is done is kept in {folder}: run the same command to resume.",
-                file=sys.stderr,
-            )
-        raise
     print(summarize(result, find_targets(data_dir, config, formats)))
     print(f"next: python -m builder.verify --data_dir={data_dir} --quick")
 

@@ -18,6 +18,7 @@ from absl import flags
 from bigearthnet.errors import OptionError
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
+from bigearthnet.util.extras import advise_install
 
 PACKAGE = "bigearthnet-common"
 _ARCHIVE = "bigearthnet_common/BigEarthNet-S2-Example.tar.bz2"
@@ -37,7 +38,7 @@ def package_file(name: str) -> Path:
     if path is None or not path.is_file():
         raise OptionError(
             f"the sample patches are not installed: {PACKAGE} has no {name}. "
-            "Install the extra [sample]; see the README."
+            f"Install the extra [sample], {advise_install('sample')}"
         )
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib import metadata
 from typing import Any
 
@@ -35,6 +36,7 @@ def identify_build(job: Job) -> dict[str, Any]:
         "include_excluded": job.options.include_excluded,
         "limit": job.options.limit,
         "countries": sorted(job.options.countries),
+        "drop": hashlib.sha256("\n".join(sorted(job.drop)).encode()).hexdigest(),
         "packages": {name: _find_version(name) for name in _PACKAGES},
     }
 

@@ -45,7 +45,8 @@ class Job:
             are read one after another.
         formats: Names of the formats to write, in one pass; see `formats.FORMATS`.
         options: Selection of patches, and workers.
-        store: The finished Parquet store that it is made of, in place of sources.
+        store: The finished store that it is made of, in place of sources.
+        drop: Ids of patches that are set aside as if they were bad; of a store alone.
     """
 
     config: Config
@@ -53,6 +54,7 @@ class Job:
     formats: tuple[str, ...]
     options: BuildOptions
     store: AnyStore | None = None
+    drop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks that there is a source for each archive, or a store of all of them.

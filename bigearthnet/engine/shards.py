@@ -42,7 +42,8 @@ class ShardPlan:
         rows: Rows of its patches in the release's table, in the order of keys; shape
             (record,).
         places: Where their records are in the spool of each source: structured array
-            of PLACE_DTYPE, shape (source, record).
+            of PLACE_DTYPE, shape (source, record). In a store: `bucket` is the number
+            of the shard, `offset` the row in it, and there is one source.
     """
 
     split: str
@@ -135,8 +136,13 @@ def _read_patches(task: ShardTask) -> Iterator[PatchContent]:
     """Yields every patch of a shard, in order."""
     if task.job.store is not None:
         plan = task.plan
-        path = task.job.store.shards(plan.split)[plan.number]
-        yield from read_stored(path, task.job.store.config, task.facts.patch_ids)
+        yield from read_stored(
+            task.job.store,
+            plan.split,
+            plan.places[0],
+            task.facts.patch_ids,
+            is_checked=bool(task.job.drop),
+        )
         return
     archives = task.job.config.archives
     for facts, parts in zip(task.facts, read_spools(task), strict=True):

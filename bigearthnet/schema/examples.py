@@ -18,6 +18,7 @@ from bigearthnet.schema import rgb
 from bigearthnet.schema.configs import Config
 from bigearthnet.schema.features import Feature
 from bigearthnet.source.patch import Patch
+from bigearthnet.util.extras import advise_install
 
 Value: TypeAlias = "str | bytes | int | bool | tuple[int, ...] | npt.NDArray[Any]"
 # Feature name → value; the names and types are those of a schema in `features`.
@@ -76,7 +77,10 @@ def get_make_example(config: Config, schema: tuple[Feature, ...]) -> MakeExample
         if feature.kind == "image"
     }
     if encoders and find_spec("PIL") is None:
-        raise OptionError("8-bit images need Pillow: install the extra [tfds] or [hf].")
+        raise OptionError(
+            "8-bit images need Pillow: install the extra [tfds] or [hf], "
+            f"{advise_install('hf')}"
+        )
     bands = config.release.rgb if encoders else ()
     places = [_find_band(config, band) for band in bands]
     is_rgb = config.choice.is_rgb

@@ -30,6 +30,21 @@ def is_store(folder: Path) -> bool:
     return {"release", "config", "files"} <= manifest.keys()
 
 
+def advise_conversion(data_dir: Path, config: str, form: str) -> str:
+    """Returns the command that makes a store of the one that is there.
+
+    Args:
+        data_dir: The data directory, or the folder of the store.
+        config: Name of the configuration.
+        form: Name of the format that is wanted.
+    """
+    output = " --output=NEW_DATA_DIR" if is_store(data_dir) else ""
+    return (
+        f"python -m builder.convert --data_dir={data_dir} --config={config} "
+        f"--formats={form}{output}"
+    )
+
+
 def describe_stores(folders: Iterable[Path]) -> list[str]:
     """Describes the stores in some folders, in theirs, and beside them.
 

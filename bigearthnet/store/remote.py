@@ -106,11 +106,11 @@ AnyStore: TypeAlias = Store | RemoteStore
 
 
 def open_origin(place: Path | str, config: Config) -> AnyStore:
-    """Opens the Parquet store that a configuration can be made of.
+    """Opens the store that a configuration can be made of.
 
     Args:
-        place: A URL, see `util.remote.parse_url`; the folder of a store; or a data
-            directory.
+        place: The URL of a Parquet store, see `util.remote.parse_url`; the folder of a
+            store; or a data directory, of which the first store that fits is taken.
         config: The configuration that is made of it.
 
     Raises:
@@ -124,21 +124,25 @@ def open_origin(place: Path | str, config: Config) -> AnyStore:
     choices = list_configs([config.release]).values()
     fitting = [one for one in choices if one.columns and _is_same(one, config)]
     if not fitting:
-        raise OptionError(f"config {config.name} cannot be made of a Parquet store.")
-    return open_store(folder, fitting[0], "parquet")
+        raise OptionError(f"config {config.name} cannot be made of a store.")
+    return open_store(folder, fitting[0])
 
 
 def check_origin(store: AnyStore, config: Config) -> None:
     """Checks that a configuration can be made of a store.
 
     Raises:
-        OptionError: If the store has other patches or bands, or is no Parquet store.
+        OptionError: If the store has other patches or bands, has pictures in place of
+            bands, or is at a URL and no Parquet store.
     """
-    if store.format.name != "parquet" or not _is_same(store.config, config):
+    is_readable = store.format.name == "parquet" or isinstance(store, Store)
+    is_whole = not store.config.choice.is_rgb
+    if not (is_readable and is_whole and _is_same(store.config, config)):
         raise OptionError(
             f"{store.place} is a store of config {store.config.name} in the format "
-            f"{store.format.name}: config {config.name} is made of a Parquet store of "
-            "the same release, archives and split scheme."
+            f"{store.format.name}: config {config.name} is made of a store that has "
+            "the bands, of the same release, archives and split scheme; at a URL, of "
+            "Parquet."
         )
 
 

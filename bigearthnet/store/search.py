@@ -11,7 +11,7 @@ from bigearthnet.formats import FORMATS, get_format
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.store import MANIFEST, Store, read_store
-from bigearthnet.store.nearby import describe_stores
+from bigearthnet.store.nearby import advise_conversion, describe_stores
 from bigearthnet.util.paths import check_path, local_path
 
 
@@ -114,11 +114,18 @@ def open_store(
                 return store
             if folder == root:
                 raise _wrong_store(store, config, form)
+    others = [f for f in FORMATS.values() if f not in forms]
+    if any((f.store_folder(root, config) / MANIFEST).is_file() for f in others):
+        advice = f"Make it: {advise_conversion(data_dir, config.name, forms[0].name)}"
+    else:
+        advice = (
+            f"{_name_nearby(root)}Build it: python -m builder.build --source=... "
+            f"--data_dir={data_dir} --config={config.name}"
+            f"{f' --formats={form}' if form else ''}"
+        )
     raise StoreError(
         f"no store of config {config.name} in {data_dir}: looked for {MANIFEST} in "
-        f"{', '.join(str(folder) for folder in folders)}. {_name_nearby(root)}Build "
-        f"it: python -m builder.build --source=... --data_dir={data_dir} "
-        f"--config={config.name}{f' --formats={form}' if form else ''}"
+        f"{', '.join(str(folder) for folder in folders)}. {advice}"
     )
 
 
@@ -131,6 +138,9 @@ def _wrong_store(store: Store, config: Config, form: str | None) -> StoreError:
     advice = f'pass config="{name}" (of a command: --config={name})'
     if store.config == config:
         advice = f"open it as {store.format.name}"
+        if form:
+            command = advise_conversion(store.folder, name, form)
+            advice += f", or make {form} of it: {command}"
     return StoreError(
         f"{store.folder} is a store of config {name} in the format "
         f"{store.format.name}: expected config {config.name}"

@@ -15,6 +15,7 @@ from absl import app, flags
 
 from bigearthnet.errors import BigEarthNetError, OptionError
 from bigearthnet.util.arguments import expand_flag_files
+from bigearthnet.util.extras import advise_install
 from bigearthnet.util.help import asks_for_help, describe_command
 from bigearthnet.util.paths import local_path
 from bigearthnet.util.quiet import divert_libraries
@@ -106,8 +107,8 @@ def check_packages(extra: str, *names: str) -> None:
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
         raise OptionError(
-            f"{', '.join(missing)} not installed: install the extra [{extra}], for "
-            f'example pip install "bigearthnet[{extra}]".'
+            f"{', '.join(missing)} not installed: install the extra [{extra}], "
+            f"{advise_install(extra)}"
         )
 
 

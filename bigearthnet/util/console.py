@@ -16,6 +16,7 @@ from pathlib import Path
 COMMANDS: Mapping[str, str] = {
     "download": "builder.download",
     "build": "builder.build",
+    "convert": "builder.convert",
     "verify": "builder.verify",
     "publish": "builder.publish",
     "sample": "builder.sample",

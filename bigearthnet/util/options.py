@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from bigearthnet.errors import OptionError
+from bigearthnet.util.extras import advise_install
 
 _Value = TypeVar("_Value")
 
@@ -83,6 +84,7 @@ def check_tensorflow(what: str) -> None:
         import tensorflow as tf  # noqa: F401
     except ImportError as cause:
         raise OptionError(
-            f"{what} needs TensorFlow ({cause}): install the extra [tfds]. For PyTorch "
-            "and JAX, see bigearthnet.huggingface.ArrowReader."
+            f"{what} needs TensorFlow ({cause}). For PyTorch and JAX, see "
+            "bigearthnet.open_reader; or install the extra [tfds], "
+            f"{advise_install('tfds')}"
         ) from None

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from bigearthnet.errors import BigEarthNetError, DownloadError, OptionError
+from bigearthnet.util.extras import advise_install
 from bigearthnet.util.remote_errors import explain, wrong_size
 
 # Scheme of a URL → the package that reads it, and the extra that installs it.
@@ -236,8 +237,8 @@ def _connect(url: str) -> tuple[Any, str]:
     except ImportError:
         package, extra = _PACKAGES[scheme]
         raise OptionError(
-            f"{scheme}:// needs fsspec and {package}: install the extra [{extra}], for "
-            f'example pip install "bigearthnet[{extra}]".'
+            f"{scheme}:// needs fsspec and {package}: install the extra [{extra}], "
+            f"{advise_install(extra)}"
         ) from None
     return system, path
 

@@ -5,15 +5,21 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from baselines import compare, export, fetch_weights, predict
+from baselines import compare, export, fetch_weights, predict, workdir
 from baselines.cluster import Cluster, read_cluster
+from baselines.evaluate import Data, evaluate
+from baselines.results import evaluation_folder, read_results
+from baselines.settings import Settings
+from baselines.train import train
 from bigearthnet.errors import OptionError
+from bigearthnet.util.files import read_json_object
 from tests.baselines.test_training import make_data, make_trainer, run
 
 TIMEOUT_S = 300
@@ -186,3 +192,51 @@ def test_two_hosts_give_the_losses_of_one(tmp_path: Path) -> None:
     )
     for rows in epochs:
         assert list(range(21)) == sorted(np.concatenate(rows))
+
+
+@pytest.mark.slow
+def test_a_killed_host_ends_the_others_and_all_go_on(
+    all_stores: Path, tmp_path: Path
+) -> None:
+    """Kill -9 of the chief ends the run; the same command ends it as one host does."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    options = {"model": "s_cnn_rgb", "train_split": "train+test+excluded"}
+    options |= {"validation_split": "none", "third_pool": True, "fc_units": 4}
+    options |= {"batch_size": 5, "epochs": 3, "deterministic": False}
+    train(Settings(**options), all_stores, one, quiet=True)
+    command = ["-m", "baselines.train", f"--data_dir={all_stores}", f"--workdir={two}"]
+    command += ["--checkpoint_every_steps=1"]
+    command += [f"--{name}={value}" for name, value in options.items()]
+
+    processes = start(*command)
+    state, end = two / workdir.CHECKPOINTS / "step-0000000003.npz", time.monotonic()
+    while not state.exists() and time.monotonic() < end + TIMEOUT_S:
+        assert processes[0].poll() is None, processes[0].communicate()[1][-2000:]
+        time.sleep(0.001)
+    processes[0].kill()
+    _, (status, _, errors) = finish(processes)
+    again = finish(start(*command))
+
+    assert 1 == status
+    assert "another host has ended" in errors.splitlines()[-1]
+    assert [0, 0] == [process[0] for process in again], again[0][2][-2000:]
+    losses = [
+        [
+            epoch["loss"]
+            for epoch in read_json_object(folder / workdir.TRAINING)["epochs"]
+        ]
+        for folder in (one, two)
+    ]
+    assert pytest.approx(losses[0], abs=1e-5) == losses[1]
+
+    command = ["-m", "baselines.evaluate", f"--data_dir={all_stores}"]
+    ends = finish(start(*command, f"--workdir={two}", "--split=train+test"))
+    assert [0, 0] == [process[0] for process in ends], ends[0][2][-2000:]
+    (result, *_) = evaluate(one, Data(all_stores), split="train+test", quiet=True)
+    scores = read_results(evaluation_folder(two, "train+test", None)).scores
+    assert result.scores.patch_ids == scores.patch_ids
+    np.testing.assert_array_equal(result.scores.y_true, scores.y_true)
+    np.testing.assert_allclose(
+        result.scores.probability, scores.probability, rtol=0, atol=1e-4
+    )
+    assert [True, False] == ["results:" in process[1] for process in ends]

@@ -393,6 +393,7 @@ def test_the_key_names_weights_and_versions(load: Load, tmp_path: Path) -> None:
 
     assert {"source": "random", "seed": 3} == network["weights"]
     assert tf.__version__ == network["versions"]["tensorflow"]
+    assert network["tf32"] is False
     assert (SPLITS, 6) == (split["split"], split["num_patches"])
 
 

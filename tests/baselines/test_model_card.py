@@ -38,6 +38,7 @@ def test_a_card_says_what_goes_in_and_out(make_run: MakeRun) -> None:
     assert "CDLA-Permissive-1.0" in card
     assert load_trained_part(folder).weights_sha256 in card
     assert "1.5e-07" in card
+    assert "baseline 04.00" in card
 
 
 def test_nothing_is_claimed_that_was_not_evaluated(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from baselines.patch_folders import read_patch_folder
-from bigearthnet.errors import PatchError
+from bigearthnet.errors import OptionError, PatchError
 from bigearthnet.release import V1
 from bigearthnet.release.bands import BY_NAME, split
 from bigearthnet.release.nomenclature import CLC43
@@ -46,11 +47,11 @@ def test_a_real_patch_is_read_as_rasterio_reads_it(folder: Path) -> None:
 
 def test_what_is_no_patch_is_refused(folder: Path, sample_folder: Path) -> None:
     """A missing folder, one of another name, and a file in place of one are named."""
-    with pytest.raises(PatchError, match="no folder at"):
+    with pytest.raises(PatchError, match="no folder of a patch at"):
         read_patch_folder(folder / "missing")
-    with pytest.raises(PatchError, match="not a patch id"):
+    with pytest.raises(PatchError, match=r"has no file of B01, B02, .*, B12: expected"):
         read_patch_folder(sample_folder)
-    with pytest.raises(PatchError, match="no folder at"):
+    with pytest.raises(PatchError, match="no folder of a patch at"):
         read_patch_folder(folder / band_file("B02"))
 
 
@@ -120,3 +121,78 @@ def test_only_regular_files_are_read(folder: Path, tmp_path: Path) -> None:
     band.mkdir()
     with pytest.raises(PatchError, match=r"B02\.tif: not a regular file"):
         read_patch_folder(folder)
+
+
+NAMES = [
+    ("{band}.tif", "patch"),
+    ("S2C_MSIL2A_20250613T101031_87_48_{band}.tif", "S2C_MSIL2A_20250613T101031_87_48"),
+    ("T33UUP_20250613T101031_{band}_10m.TIFF", "my patch"),
+    ("x.{lower}.tiff", "2024-06"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "name"), NAMES)
+def test_bands_of_ones_own_are_found_by_their_endings(
+    pattern: str, name: str, folder: Path, tmp_path: Path
+) -> None:
+    """Whatever they are called, pixels are those of the folder of the archive."""
+    expected, own = read_patch_folder(folder), tmp_path / name
+    own.mkdir()
+    for band in BY_NAME:
+        file = pattern.format(band=band, lower=band.lower())
+        shutil.copyfile(folder / band_file(band), own / file)
+    (own / "._B02.tif").write_bytes(b"x")
+    patch = read_patch_folder(own)
+
+    assert (name, None) == (patch.patch_id, patch.labels)
+    for group, pixels in expected.groups.items():
+        np.testing.assert_array_equal(pixels, patch.groups[group])
+
+
+def test_labels_may_be_unknown(folder: Path, tmp_path: Path) -> None:
+    """Without a JSON, or with an empty list, labels are None; else they are read."""
+    own = shutil.copytree(folder, tmp_path / "own")
+    expected = read_patch_folder(folder).labels
+    assert expected
+    assert expected == read_patch_folder(own).labels
+    for copy in (folder, own):
+        metadata = copy / f"{PATCH}{ARCHIVE.metadata_suffix}"
+        metadata.write_text(json.dumps({"labels": []}))
+        assert read_patch_folder(copy).labels is None
+        metadata.unlink()
+        assert read_patch_folder(copy).labels is None
+
+
+def test_bands_of_ones_own_must_be_clear(folder: Path, tmp_path: Path) -> None:
+    """A band that is missing, there twice, of another place or damaged is named."""
+    own = shutil.copytree(folder, tmp_path / "own")
+    shutil.copyfile(own / band_file("B02"), own / "other_B02.tif")
+    with pytest.raises(PatchError, match=r"_B02\.tif and other_B02\.tif both end like"):
+        read_patch_folder(own)
+    (own / "other_B02.tif").unlink()
+    (own / band_file("B8A")).rename(own / "x_B8A.tif")
+    (own / "x_B8A.tif").write_bytes(b"no TIFF")
+    with pytest.raises(PatchError, match=r"own/x_B8A\.tif"):
+        read_patch_folder(own)
+    (own / "x_B8A.tif").unlink()
+    with pytest.raises(PatchError, match="has no file of B8A: expected one for each"):
+        read_patch_folder(own)
+
+
+def test_the_archives_own_folders_are_strict(folder: Path) -> None:
+    """In a folder that is named like a patch of it, files must be named like its."""
+    (folder / band_file("B8A")).rename(folder / "x_B8A.tif")
+    with pytest.raises(PatchError, match=r"_B8A\.tif: missing file"):
+        read_patch_folder(folder)
+
+
+def test_an_offset_is_taken_off(folder: Path) -> None:
+    """Digital numbers that would be negative are zero; nonsense is refused."""
+    expected = read_patch_folder(folder).groups
+    for name, pixels in read_patch_folder(folder, -1000).groups.items():
+        assert pixels.dtype == np.uint16
+        whole = expected[name].astype(int) - 1000
+        np.testing.assert_array_equal(np.maximum(whole, 0), pixels)
+        assert (whole < 0).any()
+    with pytest.raises(OptionError, match=r"dn_offset: expected up to 65535, got -1"):
+        read_patch_folder(folder, -100_000)

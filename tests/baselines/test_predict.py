@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,3 +79,31 @@ def test_the_command_prints_json_and_draws(
     assert list(CLC43.labels) == list(contents[0]["probabilities"])
     names = [f"{Path(patch).name}.png" for patch in patches]
     assert names == sorted(path.name for path in output.iterdir())
+
+
+def test_pictures_of_one_name_are_not_overwritten(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    """Two folders of the same name are refused before anything is predicted."""
+    folders = [str(tmp_path / parent / "patch") for parent in ("a", "b")]
+    done = start(*folders, f"--workdir={make_run()}", f"--output={tmp_path / 'out'}")
+
+    assert 1 == done.returncode
+    assert "several folders are called patch" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_patch_of_ones_own_is_predicted(
+    make_run: MakeRun, sample_folder: Path, tmp_path: Path
+) -> None:
+    """Neither name nor JSON changes probabilities; an offset that is told does."""
+    trained = load_trained_model(make_run(model="s_cnn_rgb"))
+    patch = sample_folder / "S2A_MSIL2A_20170613T101031_87_48"
+    own = tmp_path / "S2C_own"
+    shutil.copytree(patch, own, ignore=shutil.ignore_patterns("*.json"))
+    ((expected, _), (found, _)) = predict(trained, [patch, own])
+    ((other, _),) = predict(trained, [own], dn_offset=-1000)
+
+    assert encode_prediction(found)["labels"] is None
+    np.testing.assert_allclose(expected.probability, found.probability, atol=1e-6)
+    assert np.abs(found.probability - other.probability).max() > 1e-4

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from baselines.prediction_picture import Prediction, draw_prediction
@@ -44,3 +46,17 @@ def test_the_picture_shows_the_patch() -> None:
     assert len(black) > 50
     assert (row[5 : black[0] - 5] == 255).any()
     assert (np.diff(black) == 1).mean() > 0.9
+
+
+def test_a_patch_without_labels_is_drawn() -> None:
+    """Its bars are of one colour, and are chosen by probability alone."""
+    prediction = dataclasses.replace(
+        make_prediction(), is_true=None, patch_id=r"$\frac{ is no formula$"
+    )
+    image = decode_image(
+        draw_prediction(prediction, np.zeros((4, 120, 120), np.uint16))
+    )
+
+    assert [*range(8)] == prediction.choose_bars()
+    assert (image[..., :3] == (0x7A, 0x7A, 0x7A)).all(axis=-1).any()
+    assert not (image[..., :3] == (0x1B, 0x78, 0x37)).all(axis=-1).any()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -40,11 +42,15 @@ def test_the_folder_of_a_store_is_opened(form: str, many_shards: Path) -> None:
 
 
 def test_parquet_alone_is_refused(many_shards: Path, tmp_path: Path) -> None:
-    """A store that has no random access leads to an error that says what to build."""
+    """Where there is no random access, the error has the command that makes it."""
     shutil.copytree(many_shards / "huggingface", tmp_path / "huggingface")
 
-    with pytest.raises(OptionError, match=r"parquet.*build tfrecord or arrow"):
+    with pytest.raises(OptionError, match=r"parquet.*Make arrow of it") as raised:
         open_random_access(tmp_path, "s2")
+    _, _, command = str(raised.value).partition("python -m ")
+    module, *arguments = command.split()
+    subprocess.run([sys.executable, "-m", module, *arguments], check=True)
+    assert open_random_access(tmp_path, "s2").format.name == "arrow"
 
 
 def test_what_is_missing_is_an_error(all_stores: Path, tmp_path: Path) -> None:

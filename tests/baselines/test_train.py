@@ -64,8 +64,8 @@ def parse_flagfile(path: Path) -> Settings:
 
 
 def is_large(path: Path) -> bool:
-    """Whether a flagfile's model takes half a minute and gigabytes."""
-    return path.stem.startswith(("resnet101", "resnet152", "vgg"))
+    """Whether a flagfile's model takes half a minute, or gigabytes."""
+    return path.stem.startswith(("resnet", "vgg"))
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,10 @@ from bigearthnet.errors import (
     QuarantineError,
     StoreError,
 )
+from bigearthnet.reading import open_reader
 from bigearthnet.release import RELEASES, V1, Digest, Release
-from bigearthnet.release.bands import BANDS, split
+from bigearthnet.release.bands import BANDS, RGB, split
+from bigearthnet.schema import rgb
 from bigearthnet.schema.configs import list_configs
 from builder.build import build
 from tests.hub import Hub
@@ -153,6 +155,41 @@ def test_rgb_is_supervised_and_can_be_shown(manual_folder: Path) -> None:
     assert figure is not None
 
 
+def test_habits_of_tfds_work_on_bands(all_stores: Path) -> None:
+    """`as_dataframe` and `show_examples` take s2 as they take any data set."""
+    dataset, info = tfds.load(
+        "bigearthnet/s2", split="train", data_dir=all_stores, with_info=True
+    )
+    frame = tfds.as_dataframe(dataset.take(2), info)
+    assert "S2" in frame._repr_html_()
+    figure = tfds.show_examples(dataset, info, rows=1, cols=2, label_key="season")
+    pictures = [axes.images[0].get_array() for axes in figure.axes]
+    first = next(iter(open_reader("train", all_stores).batches(1, [*RGB])))
+    expected = rgb.to_rgb([first[band][0] for band in RGB])
+    assert len(pictures) == 2
+    np.testing.assert_array_equal(expected, pictures[0])
+
+
+@pytest.mark.parametrize("name", ["rgb", "all"])
+def test_configs_of_the_built_in_name_their_successors(
+    name: str, tmp_path: Path
+) -> None:
+    """Whoever loads one of them reads which of ours to load."""
+    successor = {"rgb": "s2-rgb, 8-bit", "all": "s2, all 12 bands"}[name]
+    with pytest.raises(OptionError, match=f"Load bigearthnet/{successor}"):
+        tfds.load(f"bigearthnet/{name}", data_dir=tmp_path)
+    with pytest.raises(OptionError, match=f"bigearthnet/{name} is a config of TFDS"):
+        Builder(config=name, data_dir=tmp_path)
+
+
+def test_pairs_of_bands_are_explained(all_stores: Path) -> None:
+    """as_supervised of s2 names what yields images and labels."""
+    with pytest.raises(OptionError, match=r"bigearthnet\.load\(split.*s2-rgb"):
+        tfds.load(
+            "bigearthnet/s2", split="train", data_dir=all_stores, as_supervised=True
+        )
+
+
 def test_a_folder_that_was_not_extracted_to_its_end_is_refused(
     manual_folder: Path,
 ) -> None:
@@ -248,7 +285,7 @@ def test_what_cannot_be_used_ends_it_before_anything_is_written(
     all_stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No download begins beside a broken copy, in a store, or without the folder."""
-    monkeypatch.setattr("bigearthnet.bigearthnet_dataset_builder.fetch", None)
+    monkeypatch.setattr("bigearthnet.archives.fetch", None)
     manual = tmp_path / "data" / "downloads" / "manual"
     manual.mkdir(parents=True)
     (manual / "BigEarthNet-S2-v1.0.tar.gz").write_bytes(b"cut")
@@ -376,7 +413,7 @@ def test_a_download_is_kept(
         fetched.append(path)
         fetch(urls, path, nbytes, d)
 
-    monkeypatch.setattr("bigearthnet.bigearthnet_dataset_builder.fetch", fetch_and_note)
+    monkeypatch.setattr("bigearthnet.archives.fetch", fetch_and_note)
     with serve(tmp_path) as address:
         cls = with_release(archive, url=f"{address}/{archive.name}")
         cls(data_dir=tmp_path / "data").download_and_prepare()

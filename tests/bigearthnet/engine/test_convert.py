@@ -1,4 +1,4 @@
-"""Builds from a finished Parquet store instead of archives."""
+"""Builds from a finished store instead of archives."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def convert(
 def read_files(folder: Path) -> dict[str, bytes]:
     """Returns path → content of all files but those that only TFDS and cards need."""
     beside = ["provenance.json", "README.md", "croissant.json"]
-    beside += ["dataset_info.json", "features.json"]
+    beside += ["dataset_info.json", "features.json", "dataset_dict.json", "state.json"]
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -53,17 +53,24 @@ def read_files(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("stores", ["all_stores", "many_shards"])
-def test_every_store_is_what_a_build_makes(
-    stores: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    """Shards, manifest, statistics and table of patches are equal byte for byte."""
-    original = request.getfixturevalue(stores)
-    work = convert(original, tmp_path / "work", formats=("tfrecord", "parquet"))
+FOLDERS = {
+    "tfrecord": "bigearthnet/s2/2.0.0",
+    "parquet": "huggingface",
+    "arrow": "arrow",
+}
 
-    for form, folder in (("tfrecord", "bigearthnet/s2/2.0.0"), ("parquet", "huggingf")):
-        (expected,) = original.glob(f"{folder}*")
-        assert read_files(expected) == read_files(work.folder / form)
+
+@pytest.mark.parametrize("form", FOLDERS)
+@pytest.mark.parametrize("stores", ["all_stores", "many_shards", "thousand_patches"])
+def test_every_store_is_what_a_build_makes(
+    form: str, stores: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """From a store of any format, files of every format are equal byte for byte."""
+    original = request.getfixturevalue(stores)
+    work = convert(original / FOLDERS[form], tmp_path / "work", formats=(*FOLDERS,))
+
+    for name, folder in FOLDERS.items():
+        assert read_files(original / folder) == read_files(work.folder / name)
 
 
 def test_pictures_are_made_of_bands(
@@ -141,6 +148,17 @@ def change_statistics(store: Path) -> None:
     path.write_text(json.dumps(content))
 
 
+def cut_shard(store: Path) -> None:
+    """Takes the rows out of a shard, and tells the manifest its size."""
+    path = next((store / "s2").glob("test-*"))
+    pq.write_table(pq.read_table(path).slice(0, 0), path)
+    content = json.loads((store / "manifest.json").read_text())
+    for file in content["files"]:
+        if store / file["name"] == path:
+            file["bytes"] = path.stat().st_size
+    (store / "manifest.json").write_text(json.dumps(content))
+
+
 @pytest.mark.parametrize(
     ("damage", "kind", "text"),
     [
@@ -148,6 +166,7 @@ def change_statistics(store: Path) -> None:
         (drop_patch, StoreError, r"has \d stored patches of \w+, its manifest \d"),
         (change_id, ShardError, "has a patch that is not part of the release"),
         (change_statistics, StoreError, "pixels of train are not those of its statis"),
+        (cut_shard, ShardError, r"has 0 patches: expected 1, as its manifest says"),
     ],
 )
 def test_a_store_that_contradicts_itself_is_refused(
@@ -167,13 +186,32 @@ def test_a_store_that_contradicts_itself_is_refused(
 
 
 def test_a_store_of_something_else_is_refused(all_stores: Path, tmp_path: Path) -> None:
-    """Another split scheme or format cannot be the source of a configuration."""
+    """Another split scheme cannot be the source of a configuration."""
     tfrecord = all_stores / "bigearthnet/s2/2.0.0"
-    with pytest.raises(OptionError, match="is made of a Parquet store of the same"):
-        convert(tfrecord, tmp_path / "work")
-    with pytest.raises(OptionError, match="config s2-random is made of a Parquet"):
+    with pytest.raises(OptionError, match="config s2-random is made of a store that"):
         convert(all_stores / "huggingface", tmp_path / "work", "s2-random")
     with pytest.raises(OptionError, match=r"is built from s2: got no source"):
         Job(S2, (), ("tfrecord",), OPTIONS)
     assert read_store(tfrecord, RELEASES).config == S2
     assert not (tmp_path / "work").exists()
+
+
+def flip(path: Path) -> None:
+    """Changes the byte in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("form", FOLDERS)
+def test_a_flipped_bit_is_not_copied(
+    form: str, all_stores: Path, tmp_path: Path
+) -> None:
+    """Pixels that were damaged end a conversion, in whatever format they are."""
+    source = shutil.copytree(all_stores / FOLDERS[form], tmp_path / "source")
+    name = json.loads((source / "manifest.json").read_text())["files"][0]["name"]
+    path = source / name
+    flip(path)
+
+    with pytest.raises(ShardError, match=str(path)):
+        convert(source, tmp_path / "work")

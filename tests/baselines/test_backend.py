@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from baselines.backend import set_precision
+from baselines.settings import Settings
+
+
+@pytest.fixture
+def switch() -> Iterator[None]:
+    """TensorFlow's switch as it was."""
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    yield
+    tf.config.experimental.enable_tensor_float_32_execution(before)
+
+
+@pytest.mark.usefixtures("switch")
+@pytest.mark.parametrize("tf32", [False, True])
+def test_products_are_rounded_only_if_settings_say_so(tf32: bool) -> None:
+    """Whatever the switch was before, it is what the settings say."""
+    tf.config.experimental.enable_tensor_float_32_execution(not tf32)
+    set_precision(Settings(tf32=tf32))
+
+    assert tf32 == tf.config.experimental.tensor_float_32_execution_enabled()
+
+
+@pytest.mark.parametrize("backend", ["jax", "nonsense"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "export"])
+def test_another_backend_of_keras_is_one_clear_error(
+    all_stores: Path,
+    make_run: Callable[..., Path],
+    tmp_path: Path,
+    backend: str,
+    command: str,
+) -> None:
+    """Every command that needs Keras says which backend it expects, and stops."""
+    arguments = {
+        "train": [f"--data_dir={all_stores}", "--validation_split=none"],
+        "evaluate": [f"--data_dir={all_stores}", "--split=test"],
+        "predict": [str(all_stores)],
+        "export": [f"--output={tmp_path / 'exported'}"],
+    }[command]
+    line = [sys.executable, "-m", f"baselines.{command}", f"--workdir={make_run()}"]
+    done = subprocess.run(
+        [*line, *arguments],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert 1 == done.returncode
+    assert done.stderr.splitlines()[-1].endswith(f"keras.json), got {backend}.")
+    assert "Traceback" not in done.stderr
