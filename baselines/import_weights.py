@@ -20,6 +20,7 @@ from pathlib import Path
 from absl import flags
 
 from baselines import settings, workdir
+from baselines.backend import check_keras
 from baselines.models import build_model
 from baselines.models.released import describe_released_weights, load_released_weights
 from baselines.settings import RELEASED_MODELS, Settings
@@ -28,7 +29,6 @@ from bigearthnet.errors import OptionError
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.files import write_json
-from bigearthnet.util.options import check_tensorflow
 
 
 def import_weights(
@@ -61,7 +61,7 @@ def import_weights(
             f"{', '.join(RELEASED_MODELS)}, got {chosen.model!r}."
         )
     check_output(folder, "workdir")
-    check_tensorflow("baselines.import_weights")
+    check_keras("baselines.import_weights")
     weights = describe_released_weights(checkpoint)
     data = open_train_data(chosen, data_dir)
     run = describe_run(chosen, *data, weights_path=None)
@@ -100,4 +100,9 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    command.run(_main, _define_flags, flag_files={"run": find_run})
+    command.run(
+        _main,
+        _define_flags,
+        flag_files={"run": find_run},
+        find_logs=lambda: flags.FLAGS.workdir / workdir.LOGS,
+    )

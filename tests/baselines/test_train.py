@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import shutil
 import subprocess
@@ -53,9 +54,7 @@ def parse_flagfile(path: Path) -> Settings:
             patch.setattr(
                 flags,
                 f"DEFINE_{kind}",
-                lambda *args, define=define, **options: define(
-                    *args, flag_values=values, **options
-                ),
+                functools.partial(define, flag_values=values),
             )
         settings.define_flags()
     flags.DEFINE_string("flagfile", None, "File.", flag_values=values)
