@@ -136,10 +136,9 @@ class PatchData(ABC):
         check_batch_size(batch_size)
         nothing = self.read(np.arange(0))  # tells structure, shapes and types
         arrays = tf.nest.flatten(nothing)
-        index, count = part
 
         def gather(rows: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
-            return tf.nest.flatten(self.read(np.array_split(rows, count)[index]))
+            return tf.nest.flatten(self.read(rows))
 
         def read(rows: tf.Tensor) -> Any:
             # Unlike a generator, this reads several batches at the same time; but only
