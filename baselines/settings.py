@@ -31,7 +31,7 @@ _RELEASED_BANDS = (
     *("B05", "B06", "B07", "B8A", "B11", "B12"),
 )
 # Fields that settings of older runs have not; their defaults are what these did.
-_ADDED = frozenset({"tf32", "weight_decay"})
+_ADDED = frozenset({"augment", "tf32", "weight_decay"})
 # The largest that NumPy's global generator takes, which Keras seeds, too.
 _MAX_SEED = 2**32 - 1
 
@@ -115,6 +115,11 @@ class Settings:
     l2: float = _field(0.0, "Weight of half the squared kernels in the loss.")
 
     epochs: int = _field(100, "Epochs to train.", least=1)
+    augment: bool = _field(
+        False,
+        "Turns and mirrors each patch at random while training, all bands alike; not "
+        "for inception_v2, whose features are computed once.",
+    )
     batch_size: int = _field(
         128, "Patches of a batch, over all devices of all hosts.", least=1
     )
@@ -169,6 +174,11 @@ class Settings:
                 )
         elif self.early_stopping_patience:
             raise OptionError("early_stopping_patience: needs a validation split.")
+        if self.augment and self.uses_features:
+            raise OptionError(
+                f"augment: expected false for {self.model}, whose features are "
+                "computed once, got true."
+            )
         _check_ranges(self)
 
     @property

@@ -6,7 +6,7 @@ Each device takes its part of every batch, and reads nothing else.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -132,6 +132,7 @@ class Steps:
         make_batches: MakeBatches,
         *,
         jit_compile: bool,
+        augment: Callable[..., Any] | None = None,
     ) -> None:
         """Traces nothing yet.
 
@@ -142,12 +143,15 @@ class Steps:
             strategy: Where to compute.
             make_batches: Makes batches as they will come.
             jit_compile: Compiles passes through the model by XLA.
+            augment: Changes the inputs of a step of training; takes them, and `step`
+                and `first` as `models.augmentation.augment` does.
         """
         import tensorflow as tf
 
         with strategy.scope():
             optimizer.build(model.trainable_variables)
         self._model, self._optimizer, self._strategy = model, optimizer, strategy
+        self._augment = augment
         # Of several devices only the passes: XLA cannot compile sums over them.
         self._run_backward = tf.function(self._differentiate, jit_compile=jit_compile)
         self._run_forward = tf.function(self._score, jit_compile=jit_compile)
@@ -190,9 +194,22 @@ class Steps:
     def _train_replica(
         self, inputs: Any, labels: tf.Tensor, count: tf.Tensor
     ) -> tf.Tensor:
+        if self._augment is not None:
+            first = self._find_first(count)
+            step = self._optimizer.iterations
+            inputs = self._augment(inputs, step=step, first=first)
         loss, gradients = self._run_backward(inputs, labels, count)
         self._optimizer.apply(gradients, self._model.trainable_variables)
         return loss
+
+    def _find_first(self, count: tf.Tensor) -> tf.Tensor:
+        """Returns the number of this device's first patch, of `count` in a batch."""
+        import tensorflow as tf
+
+        context = tf.distribute.get_replica_context()
+        index, devices = context.replica_id_in_sync_group, context.num_replicas_in_sync
+        whole = tf.cast(count, tf.int32)
+        return whole // devices * index + tf.minimum(index, whole % devices)
 
     def _differentiate(
         self, inputs: Any, labels: tf.Tensor, count: tf.Tensor

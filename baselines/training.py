@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from baselines.cluster import is_chief
 from baselines.input_pipeline import PatchData, count_patch_nbytes, unwrap_errors
 from baselines.logs import Log, open_log
+from baselines.models.augmentation import augment
 from baselines.optimizers import choose_jit, make_optimizer, make_schedule
 from baselines.settings import Settings
 from baselines.steps import Steps
@@ -95,6 +96,7 @@ class Trainer:
             strategy,
             functools.partial(train.batches, settings.batch_size, seed=None),
             jit_compile=jit_compile,
+            augment=_make_augment(settings),
         )
         self.state = State()
 
@@ -248,6 +250,13 @@ def check_options(
         )
     make_schedule(settings, settings.epochs * _count_batches(settings, train))
     choose_jit(settings, strategy)
+
+
+def _make_augment(settings: Settings) -> Callable[..., Any] | None:
+    if not settings.augment:
+        return None
+    seed, batch_size = settings.seed, settings.batch_size
+    return functools.partial(augment, seed=seed, batch_size=batch_size)
 
 
 def _count_batches(settings: Settings, train: PatchData) -> int:

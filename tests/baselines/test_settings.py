@@ -61,6 +61,7 @@ def absl_flags(monkeypatch: pytest.MonkeyPatch) -> flags.FlagValues:
         {"seed": 2**32},
         {"validation_split": "test+train"},
         {"early_stopping_patience": 3, "validation_split": "none"},
+        {"augment": True, "model": "inception_v2"},
     ],
 )
 def test_values_without_meaning_are_refused(changes: dict[str, Any]) -> None:
@@ -103,7 +104,7 @@ def test_settings_survive_json() -> None:
 
 
 # Settings that the first version had not.
-LATER = {"tf32", "weight_decay"}
+LATER = {"augment", "tf32", "weight_decay"}
 
 
 def test_settings_of_the_first_version_are_read() -> None:
