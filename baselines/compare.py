@@ -120,7 +120,15 @@ def _define_flags() -> None:
 
 def _main() -> None:
     refuse_cluster("baselines.compare")
-    command.check_packages("baselines", "sklearn", "scipy", "jinja2", "jsonschema")
+    command.check_packages(
+        "baselines",
+        "sklearn",
+        "scipy",
+        "jinja2",
+        "jsonschema",
+        "pydantic",
+        "matplotlib",
+    )
     output = flags.FLAGS.output
     sections = compare(
         flags.FLAGS.workdirs,

@@ -246,7 +246,9 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
-    command.check_packages("baselines", "tensorflow", "sklearn", "jsonschema")
+    command.check_packages(
+        "baselines", "tensorflow", "sklearn", "jsonschema", "pydantic"
+    )
     folder = flags.FLAGS.workdir
     results = evaluate(
         folder,

@@ -8,8 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic.dataclasses import dataclass as checked
+
 from baselines.decisions import Labels, predict
+from baselines.fields import CONFIG, Name
 from baselines.metrics import Metrics
+from baselines.remarks import Remark, choose_remarks
 from baselines.scores import Scores
 from baselines.settings import Settings, share_split
 from baselines.workdir import Run
@@ -126,25 +130,26 @@ class Subject:
         return self.chosen_on is not None and share_split(self.split, self.chosen_on)
 
     @property
+    def findings(self) -> tuple[Remark, ...]:
+        """Why its figures are no results."""
+        return choose_remarks(
+            synthetic=self.synthetic_patches > 0,
+            trained_on_synthetic=self.trained_on_synthetic
+            > self.synthetic_patches
+            == 0,
+            seen=self.seen_in_training,
+            chosen=self.weights_chosen_here,
+            shuffled=self.shuffled_labels,
+            random=self.has_random_weights,
+        )
+
+    @property
     def remarks(self) -> tuple[str, ...]:
-        """Warnings that have to stand wherever the results are shown."""
-        remarks = []
-        if self.synthetic_patches:
-            remarks.append("SYNTHETIC patches")
-        elif self.trained_on_synthetic:
-            remarks.append("trained on SYNTHETIC patches")
-        if self.seen_in_training:
-            remarks.append("overfitting check, not a result")
-        if self.weights_chosen_here:
-            remarks.append("weights chosen on these patches")
-        if self.shuffled_labels:
-            remarks.append("SHUFFLED labels")
-        if self.has_random_weights:
-            remarks.append("RANDOM frozen weights")
-        return tuple(remarks)
+        """The same in few words, which stand wherever the results are shown."""
+        return tuple(remark.text for remark in self.findings)
 
 
-@dataclass(frozen=True)
+@checked(frozen=True, config=CONFIG)
 class Tuned:
     """Metrics at a threshold that was chosen for a high F1 per patch.
 
@@ -153,7 +158,7 @@ class Tuned:
         metrics: The metrics at that threshold.
     """
 
-    split: str
+    split: Name
     metrics: Metrics
 
 

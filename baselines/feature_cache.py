@@ -1,19 +1,20 @@
-"""Features on disk: shards of arrays, in a folder that says what they are of.
+"""Features on disk: one array, in a folder that says what it is of.
 
     <cache>/inception_v2-<hash>/key.json    weights, preprocessing, versions
-                        <split>-<hash>/key.json     patches and their pixels
-                                       index.json   rows and sha256 of each shard
-                                       00000.npy    features of 2,048 patches
+                        <split>-<hash>/key.json      patches and their pixels
+                                       features.npy  shape (patch, feature)
+                                       done.json     sha256 of each block of 2,048 rows
 
-Whatever decides a feature is part of a key, and another key is another folder.
+Whatever decides a feature is part of a key, and another key is another folder. A block
+is durable before `done.json` names it, so that a run that was killed goes on.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -24,17 +25,16 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.errors import CacheError
-from bigearthnet.util.files import DurableFile, read_json_object, write_json
+from bigearthnet.util.files import read_json_object, write_json
 from bigearthnet.util.locks import try_lock
 
 # Everything that decides what is cached, as JSON has it.
 Key: TypeAlias = "Mapping[str, Any]"
 Array: TypeAlias = "npt.NDArray[Any]"
 
-KEY = "key.json"
-INDEX = "index.json"
-# 8 MB of float32 a shard; a run that is killed loses half a minute of work at most.
-SHARD_PATCHES = 2048
+KEY, FEATURES, DONE = "key.json", "features.npy", "done.json"
+# 8 MB of float32; a run that is killed loses half a minute of work at most.
+BLOCK_PATCHES = 2048
 # Seconds between two tries to take the lock.
 _LOCK_INTERVAL_S = 0.2
 # Hexadecimal digits of a key's hash in the name of its folder.
@@ -94,13 +94,8 @@ def _claim(folder: Path, key: Key) -> None:
             )
 
 
-class FeatureShards:
-    """The shards of some patches' features.
-
-    Attributes:
-        folder: Where they are.
-        num_shards: How many there are once all are written.
-    """
+class FeatureFile:
+    """The features of some patches, of which a part may not be computed yet."""
 
     def __init__(self, folder: Path, num_patches: int, width: int, dtype: str) -> None:
         """Takes a folder that `open_cache` returned.
@@ -111,90 +106,84 @@ class FeatureShards:
             width: Features of a patch.
             dtype: Type of the features, `float32` or `float16`.
         """
-        self.folder = folder
-        self.num_shards = -(-num_patches // SHARD_PATCHES)
-        self._num_patches, self._width, self._dtype = num_patches, width, dtype
+        self.path = folder / FEATURES
+        self._done = folder / DONE
+        self._shape, self._dtype = (num_patches, width), np.dtype(dtype)
 
-    def make_array(self) -> Array:
-        """Makes room for all features, shape (patch, feature)."""
-        return np.empty((self._num_patches, self._width), self._dtype)
+    def map(self) -> Array | None:
+        """Maps the file into memory, shape (patch, feature); None if it is no such."""
+        try:
+            features: Array = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        good = (features.shape, features.dtype) == (self._shape, self._dtype)
+        return features if good else None
 
-    def rows(self, shard: int) -> slice:
-        """Returns which patches are in a shard."""
-        start = shard * SHARD_PATCHES
-        return slice(start, min(start + SHARD_PATCHES, self._num_patches))
+    def find_missing(self) -> list[slice]:
+        """Returns the rows of each block that is to be computed.
 
-    def read_into(self, features: Array) -> list[int]:
-        """Reads all shards that exist.
-
-        A damaged one is reported and counts as missing.
-
-        Args:
-            features: What `make_array` returned; filled from the shards that exist.
-
-        Returns:
-            Numbers of the missing shards.
+        A damaged one is reported, and is one of them.
         """
-        index = self._read_index()
-        missing = []
-        for shard in range(self.num_shards):
-            rows = features[self.rows(shard)]
-            path = self.folder / _name(shard)
-            if path.name in index and path.is_file():
-                content = path.read_bytes()
-                digest = hashlib.sha256(content).hexdigest()
-                if index[path.name] == _describe(rows, digest):
-                    rows[:] = np.load(io.BytesIO(content), allow_pickle=False)
-                    continue
-                print(f"{path} is damaged: it is computed again.", file=sys.stderr)
-            missing.append(shard)
+        starts = range(0, self._shape[0], BLOCK_PATCHES)
+        blocks = [slice(s, min(s + BLOCK_PATCHES, self._shape[0])) for s in starts]
+        done, features, missing = self._read_done(), self.map(), []
+        for rows in blocks:
+            expected = done.get(str(rows.start))
+            found = None if features is None else _hash(features[rows])
+            if expected is None or expected != found:
+                missing.append(rows)
+                if expected is not None:
+                    where = f"{self.path}, patches {rows.start} to {rows.stop - 1}"
+                    print(f"{where}: damaged, computed again.", file=sys.stderr)
         return missing
 
-    def write(self, shard: int, features: Array) -> None:
-        """Writes a shard; it appears whole and durable, and then in the index.
+    def write(self, rows: slice, features: Array) -> None:
+        """Writes a block, and says that it is done once it is durable.
+
+        Not through the map, where a full disk would end the process.
 
         Args:
-            shard: Its number.
+            rows: One of the blocks that `find_missing` returned.
             features: Its features, shape (patch, feature).
 
         Raises:
             OSError: If it cannot be written.
         """
-        with DurableFile(self.folder, _name(shard)) as file:
-            np.save(file, features, allow_pickle=False)
-            written = file.finish()
-        entry = _describe(features, written.sha256)
-        index = {**self._read_index(), written.name: entry}
-        write_json(dict(sorted(index.items())), self.folder / INDEX)
+        if self.map() is None:
+            np.lib.format.open_memmap(self.path, "w+", self._dtype, self._shape)
+        nbytes = self._dtype.itemsize * self._shape[1]
+        with self.path.open("r+b") as file:
+            header = self.path.stat().st_size - nbytes * self._shape[0]
+            file.seek(header + rows.start * nbytes)
+            file.write(np.ascontiguousarray(features).data)
+            file.flush()
+            os.fsync(file.fileno())
+        done = {**self._read_done(), str(rows.start): _hash(features)}
+        write_json(dict(sorted(done.items(), key=lambda x: int(x[0]))), self._done)
 
-    def _read_index(self) -> dict[str, Any]:
-        path = self.folder / INDEX
+    def _read_done(self) -> dict[str, Any]:
         try:
-            return read_json_object(path)
+            found = read_json_object(self._done)
         except FileNotFoundError:
             return {}
         except (OSError, ValueError):
-            print(f"{path} is damaged: all is computed again.", file=sys.stderr)
+            print(f"{self._done} is damaged: all is computed again.", file=sys.stderr)
             return {}
+        return {name: digest for name, digest in found.items() if name.isdecimal()}
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Lets one process at a time fill the folder; others wait."""
-        path, is_told = self.folder / "lock", False
+        path, is_told = self.path.with_name("lock"), False
         with path.open("w") as file:
             while not try_lock(file.fileno(), path):
                 if not is_told:
-                    where = f"another run that computes {self.folder}"
+                    where = f"another run that computes {self.path}"
                     print(f"waiting for {where}", file=sys.stderr)
                 is_told = True
                 time.sleep(_LOCK_INTERVAL_S)
             yield
 
 
-def _name(shard: int) -> str:
-    return f"{shard:05}.npy"
-
-
-def _describe(features: Array, sha256: str) -> dict[str, Any]:
-    """Returns the entry of a shard in the index."""
-    return {"rows": len(features), "sha256": sha256}
+def _hash(features: Array) -> str:
+    return hashlib.sha256(np.ascontiguousarray(features).data).hexdigest()

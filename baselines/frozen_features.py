@@ -1,4 +1,4 @@
-"""Features of frozen Inception-v2: computed once, kept on disk, loaded into memory.
+"""Features of frozen Inception-v2: computed once, kept on disk, mapped into memory.
 
 A forward pass of 224 pixels costs a thousand times what a step of the head does; with
 features at hand, 100 epochs of the head take minutes.
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from baselines.cluster import check_same, gather, is_chief
 from baselines.errors import CacheError
-from baselines.feature_cache import FeatureShards, Key, open_cache
+from baselines.feature_cache import Array, FeatureFile, Key, open_cache
 from baselines.feature_data import FeatureData
 from baselines.input_pipeline import PatchData, StoreData, count_patch_nbytes
 from baselines.models.inception_v2 import NUM_FEATURES
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 # Of what is cached and how it is computed; another version is another cache.
-FORMAT_VERSION = 1
-# Patches of a forward pass: measured fastest on a CPU, and it divides a shard.
+FORMAT_VERSION = 2
+# Patches of a forward pass: measured fastest on a CPU, and it divides a block.
 _BATCH_SIZE = 64
 
 
@@ -75,18 +75,22 @@ def load_or_make_features(
         make_patches_key(data),
     )
     dtype = settings.features_dtype
-    shards = FeatureShards(folder, data.num_patches, NUM_FEATURES, dtype)
-    features = shards.make_array()
-    if any(gather(strategy, len(shards.read_into(features)))):
-        with shards.lock() if is_chief(strategy) else contextlib.nullcontext():
+    file = FeatureFile(folder, data.num_patches, NUM_FEATURES, dtype)
+    if any(gather(strategy, len(file.find_missing()))):
+        with file.lock() if is_chief(strategy) else contextlib.nullcontext():
             gather(strategy, 0)  # waits for the chief to have the lock
-            missing = shards.read_into(features)  # another run may have written them
+            missing = file.find_missing()  # another run may have written them
             expected = "expected a --features_dir that all of them share."
-            check_same(strategy, f"the features in {folder}: {expected}", missing)
+            starts = [rows.start for rows in missing]
+            check_same(strategy, f"the features in {folder}: {expected}", starts)
             if missing:
                 with strategy.scope():
                     model = _build_model(settings, weights_path)
-                _fill(shards, missing, features, model, data, strategy, quiet)
+                _fill(file, missing, model, data, dtype, strategy, quiet)
+            gather(strategy, 0)  # waits for the chief to have written all
+    features = file.map()
+    if features is None:
+        raise CacheError(f"{file.path} was removed meanwhile: run it again.")
     labels = data.read_labels(np.arange(data.num_patches))
     return FeatureData(features, labels, data.patch_ids)
 
@@ -141,42 +145,36 @@ class _ChosenPatches(PatchData):
 
 
 def _fill(
-    shards: FeatureShards,
-    missing: Sequence[int],
-    features: npt.NDArray[Any],
+    file: FeatureFile,
+    missing: Sequence[slice],
     model: keras.Model,
     data: StoreData,
+    dtype: str,
     strategy: tf.distribute.Strategy,
     quiet: bool,
 ) -> None:
-    """Computes shards, and writes each as soon as it is whole."""
-    rows = np.concatenate(
-        [np.arange(data.num_patches)[shards.rows(i)] for i in missing]
-    )
-    chosen, unwritten, done = _ChosenPatches(data, rows), list(missing), 0
+    """Computes blocks; the chief writes each as soon as it is whole."""
+    rows = np.concatenate([np.arange(block.start, block.stop) for block in missing])
+    blocks, waiting = list(missing), np.empty((0, NUM_FEATURES), dtype)
     nbytes = count_patch_nbytes(data)
     with Progress("features", total_patches=len(rows), quiet=quiet) as progress:
+        chosen = _ChosenPatches(data, rows)
         for found, _ in compute_outputs(strategy, model, chosen, _BATCH_SIZE):
-            with np.errstate(over="ignore"):  # found out where it is written
-                features[rows[done : done + len(found)]] = found
-            done += len(found)
+            with np.errstate(over="ignore"):  # found out before it is written
+                waiting = np.concatenate([waiting, found.astype(dtype)])
             progress.add(len(found), len(found) * nbytes)
-            while unwritten and (
-                done == len(rows) or rows[done] >= shards.rows(unwritten[0]).stop
-            ):
-                _write(shards, unwritten.pop(0), features, write=is_chief(strategy))
+            while blocks and len(waiting) >= blocks[0].stop - blocks[0].start:
+                block = blocks.pop(0)
+                features, waiting = np.split(waiting, [block.stop - block.start])
+                _check(features, block, file)
+                if is_chief(strategy):
+                    file.write(block, features)
 
 
-def _write(
-    shards: FeatureShards, shard: int, features: npt.NDArray[Any], *, write: bool
-) -> None:
-    """Writes a shard whose features are numbers."""
-    rows = shards.rows(shard)
-    if not np.isfinite(features[rows]).all():
+def _check(features: Array, rows: slice, file: FeatureFile) -> None:
+    if not np.isfinite(features).all():
         raise CacheError(
-            f"{shards.folder}: features of patches {rows.start} to {rows.stop - 1} are "
-            f"too large for {features.dtype}, or are no numbers. Expected float32 and "
+            f"{file.path}: features of patches {rows.start} to {rows.stop - 1} are too "
+            f"large for {features.dtype}, or are no numbers. Expected float32 and "
             "TF-Slim's weights."
         )
-    if write:
-        shards.write(shard, features[rows])

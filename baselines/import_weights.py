@@ -1,4 +1,4 @@
-"""Makes the workdir of a model from weights that the authors released for it.
+r"""Makes the workdir of a model from weights that the authors released for it.
 
 They released checkpoints of TensorFlow 1 of ResNet, VGG and K-Branch CNN, each for 43
 and 19 classes, trained on the official split. Nothing is trained here: the workdir has

@@ -21,6 +21,7 @@ from baselines.settings import Settings
 from baselines.stored_rows import open_rows
 from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.loading.labels import map_vectors
+from bigearthnet.reading.choice import choose_patches
 from bigearthnet.store import Store
 from bigearthnet.store.compatibility import hash_lines
 from bigearthnet.util.options import check_batch_size
@@ -238,18 +239,21 @@ class StoreData(PatchData):
             ahead: How far to read ahead.
 
         Raises:
-            OptionError: If there is no such split.
+            OptionError: If there is no such split, or no train patch is left.
             StoreError: If a file of the store is not there.
             ShardError: If the store is damaged.
         """
         self.store, self.split = store, split or settings.train_split
-        self._reader, ids = open_rows(store, self.split)
+        self._reader, ids, self._vectors = open_rows(store, self.split)
         self._groups, self._target = settings.groups, settings.nomenclature
         self._stored = store.config.release.label_sets[0]
         self._rows = np.arange(len(ids))
         seed = settings.seed
         if split is None:
-            self._rows = _draw_rows(len(ids), settings.fraction, seed)
+            where = settings.where or None
+            chosen = choose_patches(store, self.split, where).rows
+            rows = self._rows if chosen is None else chosen
+            self._rows = rows[_draw_rows(len(rows), settings.fraction, seed)]
         self._label_rows = self._rows
         if split is None and settings.shuffle_labels:
             draws = np.random.default_rng([seed, 0, _LABELS])
@@ -277,13 +281,8 @@ class StoreData(PatchData):
         return batch, self._map(batch.pop(self._stored.vector))
 
     def read_labels(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Reads the labels of some patches alone; see `PatchData.read`.
-
-        Raises:
-            ShardError: If a shard is damaged.
-        """
-        vector = self._stored.vector
-        return self._map(self._reader.gather(self._label_rows[rows], [vector])[vector])
+        """Returns the labels of some patches alone, of the table of patches."""
+        return self._map(self._vectors[self._label_rows[rows]])
 
     def _map(self, vectors: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         return map_vectors(vectors, self._stored.nomenclature, self._target)

@@ -15,11 +15,13 @@ labels rank first. This is scikit-learn's rule for its ranking metrics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from baselines.decisions import (
     DEFAULT_THRESHOLD,
@@ -28,19 +30,20 @@ from baselines.decisions import (
     check_scores,
     predict,
 )
+from baselines.fields import CONFIG, Count, Share, ShareOrNone
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class Averages:
     """The four headline metrics, averaged in one way; each in [0, 1]."""
 
-    precision: float
-    recall: float
-    f1: float
-    f2: float
+    precision: Share
+    recall: Share
+    f1: Share
+    f2: Share
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class Ranking:
     """How well the scores rank the classes, over the patches with a label.
 
@@ -53,17 +56,18 @@ class Ranking:
         one_error: Share of patches whose highest score is not only that of labels.
     """
 
-    lrap: float | None
-    ranking_loss: float | None
-    coverage: float | None
-    one_error: float | None
+    lrap: ShareOrNone
+    ranking_loss: ShareOrNone
+    coverage: Annotated[float, Field(ge=0)] | None
+    one_error: ShareOrNone
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class ClassMetrics:
     """Metrics of one class over all patches.
 
     Attributes:
+        label: Name of the class.
         patches: Patches with the label.
         predicted: Patches for which it was predicted.
         precision: 0 where the class was never predicted.
@@ -73,16 +77,17 @@ class ClassMetrics:
         average_precision: None where no patch has the class.
     """
 
-    patches: int
-    predicted: int
-    precision: float
-    recall: float
-    f1: float
-    f2: float
-    average_precision: float | None
+    label: str
+    patches: Count
+    predicted: Count
+    precision: Share
+    recall: Share
+    f1: Share
+    f2: Share
+    average_precision: ShareOrNone
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class Metrics:
     """Everything that is reported of a model's scores at one threshold.
 
@@ -103,39 +108,27 @@ class Metrics:
         classes: The metrics of each class, in class order.
     """
 
-    threshold: float
-    patches: int
-    unlabelled_patches: int
-    present_classes: int
+    threshold: Annotated[float, Field(gt=0, le=1)]
+    patches: Annotated[int, Field(ge=1)]
+    unlabelled_patches: Count
+    present_classes: Count
     per_patch: Averages
     micro: Averages
     macro_present: Averages
     macro_all: Averages
-    average_precision_micro: float | None
-    average_precision_macro: float | None
+    average_precision_micro: ShareOrNone
+    average_precision_macro: ShareOrNone
     ranking: Ranking
-    hamming_loss: float
-    subset_accuracy: float
+    hamming_loss: Share
+    subset_accuracy: Share
     classes: tuple[ClassMetrics, ...]
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Metrics:
-        """Returns what `dataclasses.asdict` made a mapping of; the inverse."""
-        averages = ("per_patch", "micro", "macro_present", "macro_all")
-        return cls(
-            **{
-                **content,
-                **{name: Averages(**content[name]) for name in averages},
-                "ranking": Ranking(**content["ranking"]),
-                "classes": tuple(ClassMetrics(**row) for row in content["classes"]),
-            }
-        )
 
 
 def compute_metrics(
     y_true: Labels,
     probability: Probabilities,
     threshold: float = DEFAULT_THRESHOLD,
+    labels: Sequence[str] | None = None,
 ) -> Metrics:
     """Computes all metrics of a model's scores.
 
@@ -143,6 +136,7 @@ def compute_metrics(
         y_true: Shape (patch, class), uint8: 1 where a patch has a label, else 0.
         probability: Shape (patch, class), float32, in [0, 1].
         threshold: In (0, 1]; compared in float32.
+        labels: Names of the classes; None for their numbers.
 
     Raises:
         ResultError: If labels or scores are not that; see `check_scores`.
@@ -152,7 +146,8 @@ def compute_metrics(
 
     check_scores(y_true, probability)
     predicted = predict(probability, threshold)
-    classes = _compute_classes(y_true, probability, predicted)
+    names = labels or [str(number) for number in range(y_true.shape[1])]
+    classes = _compute_classes(y_true, probability, predicted, names)
     present = [row for row in classes if row.patches]
     known = [p for row in classes if (p := row.average_precision) is not None]
     return Metrics(
@@ -194,7 +189,7 @@ def _average_classes(classes: Sequence[ClassMetrics]) -> Averages:
 
 
 def _compute_classes(
-    y_true: Labels, probability: Probabilities, predicted: Labels
+    y_true: Labels, probability: Probabilities, predicted: Labels, labels: Sequence[str]
 ) -> tuple[ClassMetrics, ...]:
     from sklearn import metrics
 
@@ -207,7 +202,7 @@ def _compute_classes(
     ]
     found = predicted.sum(axis=0, dtype=np.int64)
     columns = [c.tolist() for c in (patches, found, precision, recall, f1, f2)]
-    rows = zip(*columns, average_precision, strict=True)
+    rows = zip(labels, *columns, average_precision, strict=True)
     return tuple(ClassMetrics(*row) for row in rows)
 
 

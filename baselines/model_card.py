@@ -13,6 +13,7 @@ from typing import get_args
 from baselines.comparison.paper import TABLE_4
 from baselines.errors import ResultError
 from baselines.evaluations import Result
+from baselines.remarks import choose_remarks
 from baselines.results import RESULTS, read_results
 from baselines.settings import RELEASED_MODELS, ResNet, Vgg, split_names
 from baselines.trained import Trained
@@ -74,6 +75,11 @@ def write_card(trained: Trained, folder: Path, output: Path, difference: float) 
     write_text(text, output / CARD)
 
 
+def find_results(folder: Path) -> list[Path]:
+    """Returns the results.json of all evaluations of a workdir, or of an export."""
+    return sorted((folder / EVALUATIONS).rglob(RESULTS))
+
+
 def read_evaluations(folder: Path, weights_sha256: str) -> list[Result]:
     """Reads all evaluations of a workdir.
 
@@ -85,7 +91,7 @@ def read_evaluations(folder: Path, weights_sha256: str) -> list[Result]:
         ResultError: If one is damaged, or of other weights.
     """
     results = []
-    for path in sorted((folder / EVALUATIONS).rglob(RESULTS)):
+    for path in find_results(folder):
         result = read_results(path.parent)
         if result.subject.weights_sha256 != weights_sha256:
             raise ResultError(
@@ -138,25 +144,14 @@ def find_warnings(run: Run, results: Sequence[Result]) -> dict[str, str]:
         results: Its evaluations.
     """
     settings = run.settings
-    verbs = ["trained"] if run.data["train"]["synthetic_patches"] else []
-    if any(result.subject.synthetic_patches for result in results):
-        verbs.append("evaluated")
-    warnings = {}
-    if verbs:
-        warnings["SYNTHETIC patches"] = (
-            f"it was {' and '.join(verbs)} on a store with patches that are made up, "
-            "and says nothing about the Earth."
-        )
-    if settings.uses_features and settings.weights == "random":
-        warnings["RANDOM frozen weights"] = "it can only show that the program runs."
-    if settings.shuffle_labels:
-        warnings["SHUFFLED labels"] = (
-            "it was trained on the labels of other patches, to check that it learns "
-            "nothing from them."
-        )
-    if "test" in split_names(settings.train_split):
-        warnings["Trained on the test split"] = "an overfitting check, not a result."
-    return warnings
+    found = choose_remarks(
+        synthetic=any(result.subject.synthetic_patches for result in results),
+        trained_on_synthetic=run.data["train"]["synthetic_patches"] > 0,
+        shuffled=settings.shuffle_labels,
+        random=settings.uses_features and settings.weights == "random",
+        trained_on_test="test" in split_names(settings.train_split),
+    )
+    return {remark.text: remark.meaning for remark in found}
 
 
 def _describe_model(run: Run) -> str:

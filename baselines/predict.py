@@ -122,7 +122,9 @@ def _define_flags() -> None:
 
 def _main(arguments: Sequence[str]) -> None:
     refuse_cluster("baselines.predict")
-    command.check_packages("baselines", "tensorflow", "jsonschema", "matplotlib")
+    command.check_packages(
+        "baselines", "tensorflow", "jsonschema", "pydantic", "matplotlib"
+    )
     threshold = flags.FLAGS.threshold
     output = flags.FLAGS.output
     check_output(output, "output")

@@ -7,6 +7,7 @@ gives the same file.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -21,16 +22,16 @@ from baselines.input_pipeline import hash_ids
 from baselines.metrics import compute_metrics
 from baselines.results_json import (
     SCHEMA_VERSION,
-    check_schema,
-    decode_nomenclature,
+    Results,
     decode_result,
     encode_result,
+    read_content,
 )
 from baselines.scores import SCORES, Scores, read_scores, write_scores
 from baselines.settings import share_split
 from baselines.workdir import EVALUATIONS
 from bigearthnet.release.nomenclature import Nomenclature
-from bigearthnet.util.files import read_json_object, write_json
+from bigearthnet.util.files import write_json
 
 RESULTS = "results.json"
 
@@ -82,20 +83,22 @@ def write_results(
         OptionError: If a threshold is not in (0, 1].
     """
     _check_arguments(subject, scores, None if tuned_threshold is None else tuned_on)
+    compute = functools.partial(
+        compute_metrics,
+        scores.y_true,
+        scores.probability,
+        labels=subject.nomenclature.labels,
+    )
+    tuned = tuned_threshold and Tuned(tuned_on, compute(tuned_threshold))
     result = Result(
         subject,
         scores,
-        compute_metrics(scores.y_true, scores.probability, threshold),
-        None
-        if tuned_threshold is None
-        else Tuned(
-            tuned_on,
-            compute_metrics(scores.y_true, scores.probability, tuned_threshold),
-        ),
+        compute(threshold),
+        tuned or None,
         _find_versions(),
         dict(run or {}),
     )
-    check_schema(encode_result(result, "0" * 64), folder)
+    encode_result(result, "0" * 64)  # refuses it while nothing is written
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULTS).unlink(missing_ok=True)
     content = encode_result(result, write_scores(scores, folder, _describe(subject)))
@@ -111,18 +114,9 @@ def read_results(folder: Path) -> Result:
             or the scores are not those that the results were computed from.
     """
     path = folder / RESULTS
-    try:
-        content = read_json_object(path)
-    except FileNotFoundError:
-        raise ResultError(
-            f"{path} is missing: the model was not evaluated. Run python -m "
-            "baselines.evaluate --help."
-        ) from None
-    except (OSError, ValueError) as cause:
-        raise ResultError(f"{path} cannot be read: {cause}. Evaluate again.") from None
-    check_schema(content, path)
-    num_classes = len(decode_nomenclature(content, path))
-    scores = read_scores(folder, content["scores"]["sha256"], num_classes)
+    content = read_content(path)
+    num_classes = len(content.nomenclature.labels)
+    scores = read_scores(folder, content.scores.sha256, num_classes)
     result = decode_result(content, scores)
     _check_scores(result, content, path)
     return result
@@ -157,10 +151,10 @@ def _describe(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _check_scores(result: Result, content: Mapping[str, Any], path: Path) -> None:
+def _check_scores(result: Result, content: Results, path: Path) -> None:
     """Checks that the results were computed from the scores."""
     scores, metrics = result.scores, result.metrics
-    if hash_ids(scores.patch_ids) != content["data"]["ids_sha256"]:
+    if hash_ids(scores.patch_ids) != content.data.ids_sha256:
         raise ResultError(f"{path}: {SCORES} holds other patches. Evaluate again.")
     for name, values in patch_scores(scores.y_true, result.predict()).items():
         stored = getattr(metrics.per_patch, name)

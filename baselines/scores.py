@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from baselines.decisions import Labels, Probabilities, check_scores
 from baselines.errors import ResultError
 from bigearthnet.util.files import DurableFile, hash_file
 
-SCORES = "scores.parquet"
+SCORES: Final = "scores.parquet"
 
 _METADATA = b"bigearthnet"
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from absl import flags
 
 from bigearthnet.errors import OptionError
+from bigearthnet.reading.conditions import parse_where
 from bigearthnet.release import V1
 from bigearthnet.release.bands import BANDS, GROUPS, RGB
 from bigearthnet.release.nomenclature import NOMENCLATURES, Nomenclature
@@ -31,7 +32,7 @@ _RELEASED_BANDS = (
     *("B05", "B06", "B07", "B8A", "B11", "B12"),
 )
 # Fields that settings of older runs have not; their defaults are what these did.
-_ADDED = frozenset({"augment", "tf32", "weight_decay"})
+_ADDED = frozenset({"augment", "tf32", "weight_decay", "where"})
 # The largest that NumPy's global generator takes, which Keras seeds, too.
 _MAX_SEED = 2**32 - 1
 
@@ -63,6 +64,12 @@ class Settings:
     validation_split: str = _field(
         "validation",
         f"Splits whose loss is shown after each epoch, joined by +, or {NO_SPLIT}.",
+    )
+    where: str = _field(
+        "",
+        "Train patches to use, for example country=Portugal|Austria; season=summer; "
+        "labels=Airports; date=2017-06-01..2017-08-31. Validation and evaluation take "
+        "whole splits.",
     )
     fraction: float = _field(1.0, "Part of the train patches to use, drawn by seed.")
     labels: Literal["clc43", "ben19", "clc_level2", "clc_level1"] = _field(
@@ -165,6 +172,7 @@ class Settings:
             _check_value(field, getattr(self, field.name))
         train, validation = self.train_split, self.validation_split
         split_names(train)
+        parse_where(self.where)
         if validation != NO_SPLIT:
             split_names(validation)
             if share_split(train, validation):

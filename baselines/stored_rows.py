@@ -6,17 +6,22 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+import numpy as np
+import numpy.typing as npt
+
 from baselines.settings import split_names
-from bigearthnet.engine.keys import hash_key
-from bigearthnet.errors import OptionError, ShardError, StoreError
+from bigearthnet.errors import OptionError, StoreError
 from bigearthnet.reading import open_shards
+from bigearthnet.reading.choice import read_in_order
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
-from bigearthnet.store import PATCHES, Store
+from bigearthnet.store import Store
 from bigearthnet.store.nearby import advise_conversion
 from bigearthnet.store.search import open_store
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from bigearthnet.reading.arrow import ArrowReader
     from bigearthnet.reading.tfrecord import TFRecordReader
 
@@ -30,10 +35,13 @@ class StoredRows(NamedTuple):
     Attributes:
         reader: Reads them by number.
         patch_ids: Id of each.
+        vectors: Labels of each in the stored classes, shape (patch, class), uint8; of
+            the table of patches, so that no record is read for them.
     """
 
     reader: ArrowReader | TFRecordReader
     patch_ids: list[str]
+    vectors: npt.NDArray[np.uint8]
 
 
 def open_random_access(data_dir: Path, config: str) -> Store:
@@ -73,32 +81,18 @@ def open_rows(store: Store, split: str) -> StoredRows:
         [count for name in names for count in store.rows(name)],
         store.features,
     )
-    patch_ids = [patch for name in names for patch in _read_patch_ids(store, name)]
-    if len(patch_ids) != len(reader):
-        raise ShardError(
-            f"{store.folder} is damaged: its shards of {split} hold {len(reader):,} "
-            f"patches, its {PATCHES} {len(patch_ids):,}. Build or download it again."
-        )
-    return StoredRows(cast("ArrowReader | TFRecordReader", reader), patch_ids)
+    table = read_in_order(store, names, ["labels"])
+    num_classes = len(store.config.release.label_sets[0].nomenclature)
+    return StoredRows(
+        cast("ArrowReader | TFRecordReader", reader),
+        table["patch_id"].to_pylist(),
+        _make_vectors(table["labels"].combine_chunks(), num_classes),
+    )
 
 
-def _read_patch_ids(store: Store, split: str) -> list[str]:
-    """Reads the ids of a split's stored patches, in the order of its shards.
-
-    Raises:
-        ShardError: If the table of patches is missing or damaged.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = store.folder / PATCHES
-    try:
-        with path.open("rb") as file:
-            table = pq.read_table(
-                file,
-                columns=["patch_id"],
-                filters=[("stored", "=", True), ("split", "=", split)],
-            )
-    except (OSError, pa.ArrowException) as cause:
-        raise ShardError.unreadable(path, cause) from None
-    return sorted(table["patch_id"].to_pylist(), key=lambda i: hash_key(split, i))
+def _make_vectors(labels: pa.ListArray, num_classes: int) -> npt.NDArray[np.uint8]:
+    """Returns multi-hot vectors of lists of class ids, shape (patch, class)."""
+    vectors = np.zeros((len(labels), num_classes), np.uint8)
+    rows = np.repeat(np.arange(len(labels)), labels.value_lengths().to_numpy())
+    vectors[rows, labels.flatten().to_numpy()] = 1
+    return vectors

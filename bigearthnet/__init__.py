@@ -40,6 +40,7 @@ from bigearthnet.release.nomenclature import (
 if TYPE_CHECKING:
     from bigearthnet.datasets_support import load_dataset
     from bigearthnet.loading.to_tf import to_tf
+    from bigearthnet.loading.to_torch import torch_dataset
     from bigearthnet.reading import open_reader
     from bigearthnet.reading.arrow import ArrowReader
     from bigearthnet.reading.tfrecord import TFRecordReader
@@ -83,6 +84,7 @@ __all__ = [
     "remap",
     "remap_ids",
     "to_tf",
+    "torch_dataset",
 ]
 
 # Names that need pyarrow, which takes a while to import → their modules.
@@ -92,6 +94,7 @@ _IMPORTED_LATER = {
     "load_dataset": "bigearthnet.datasets_support",
     "open_reader": "bigearthnet.reading",
     "to_tf": "bigearthnet.loading.to_tf",
+    "torch_dataset": "bigearthnet.loading.to_torch",
 }
 
 

@@ -35,7 +35,8 @@ def refuse_options(
         raise OptionError(
             f"file_format={file_format!r} cannot be built: expected tfrecord. TFDS's "
             "Parquet writer drops records, and its other formats are not readable as "
-            "tf.data."
+            "tf.data. To read patches by number, as tfds.data_source does, build "
+            "tfrecord and take bigearthnet.open_reader: len(reader), reader[3]."
         )
     refused = {
         "max_examples_per_split": "build a part with python -m builder.build --limit",

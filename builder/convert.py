@@ -1,4 +1,4 @@
-"""Makes stores of other formats, or without some patches, of the store that is there.
+r"""Makes stores of other formats, or without some patches, of the store that is there.
 
 The archive is not needed: what is made is, byte for byte, what a build from it would
 have made with the same packages. Any store that has the bands will do, in whatever

@@ -125,7 +125,13 @@ def _mirror(url: str) -> None:
     )
     for store in done:
         text = f"shards: {store.num_files:,}, {store.nbytes:,} bytes: verified"
-        print(f"{store.folder}: {text if store.num_files else 'nothing is missing'}")
+        text = text if store.num_files else "nothing had to be downloaded"
+        if store.absent:
+            text += (
+                f"; it is a part, without {', '.join(store.absent)}, whose shards "
+                "builder.verify calls missing"
+            )
+        print(f"{store.folder}: {text}")
 
 
 def _main() -> None:

@@ -13,8 +13,9 @@ import numpy as np
 
 from bigearthnet.errors import ShardError
 from bigearthnet.reading import open_shards
-from bigearthnet.reading.batches import Batch, Reader
+from bigearthnet.reading.batches import Batch
 from bigearthnet.reading.parquet import ParquetReader
+from bigearthnet.reading.reader import Reader
 from bigearthnet.schema.features import Feature
 from bigearthnet.schema.rgb import decode_image
 from bigearthnet.store import Store

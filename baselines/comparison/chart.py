@@ -1,42 +1,76 @@
-"""A drawing of one metric of each class, as SVG that needs no fonts or scripts."""
+"""A drawing of one metric of each class, as SVG; needs matplotlib."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-
-from bigearthnet.report.template import render_template
+from typing import Any
 
 # Labels of one drawing, so that it fits on a sheet of paper.
 _MOST_LABELS = 15
 # Characters of a label that fit into a line.
 _MOST_CHARACTERS = 62
+# That people with colour-blindness tell apart (Okabe and Ito, 2008); used again from
+# the seventh model on.
+_COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
+# Texts stay texts, and the same values give the same bytes.
+_OPTIONS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "bigearthnet",
+    "font.size": 8,
+}
+# A line of text, in inches.
+_LINE_IN = 0.15
 
 
 def draw_bars(
-    labels: Sequence[str], series: Mapping[str, Sequence[float]], title: str
-) -> tuple[str, ...]:
+    labels: Sequence[str], series: Mapping[str, Sequence[float]]
+) -> tuple[bytes, ...]:
     """Draws a bar for each label and series, below the label.
 
     Args:
         labels: What the bars are about.
         series: Name → value of each label, in [0, 1].
-        title: What the drawing shows, for those who cannot see it.
 
     Returns:
-        `<svg>` elements, white where nothing is drawn: one for each fifteen labels.
+        Files of SVG: one for each fifteen labels.
     """
-    values = zip(*series.values(), strict=True)
-    rows = list(zip(map(_shorten, labels), values, strict=True))
+    starts = range(0, len(labels), _MOST_LABELS)
+    chosen = [slice(start, start + _MOST_LABELS) for start in starts]
     return tuple(
-        render_template(
-            Path(__file__).with_suffix(".svg"),
-            title=title,
-            names=list(series),
-            rows=rows[start : start + _MOST_LABELS],
-        )
-        for start in range(0, len(rows), _MOST_LABELS)
+        _draw(labels[rows], {name: v[rows] for name, v in series.items()})
+        for rows in chosen
     )
+
+
+def _draw(labels: Sequence[str], series: Mapping[str, Sequence[float]]) -> bytes:
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    step = len(series) + 1.5  # lines: the label, its bars, half of one between
+    height = _LINE_IN * (step * len(labels) + 1.5 * len(series) + 1)
+    buffer = io.BytesIO()
+    with rc_context(_OPTIONS):
+        figure = Figure(figsize=(5, height), layout="constrained")
+        axis = figure.subplots()
+        for number, (name, values) in enumerate(series.items()):
+            places = [step * row + number + 1 for row in range(len(labels))]
+            color = _COLORS[number % len(_COLORS)]
+            bars = axis.barh(places, values, 0.8, color=color, label=_escape(name))
+            axis.bar_label(bars, fmt="%.2f", padding=2, fontsize=7)
+        for row, label in enumerate(labels):
+            axis.text(0, step * row, _escape(_shorten(label)), va="center")
+        axis.set(xlim=(0, 1.08), ylim=(step * len(labels) - 0.5, -1))
+        axis.set_axis_off()
+        figure.legend(loc="outside upper left", frameon=False)
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(buffer, format="svg", metadata=nothing)
+    return buffer.getvalue()
+
+
+def _escape(text: str) -> str:
+    """Keeps matplotlib from taking what is between two dollars for a formula."""
+    return text.replace("$", r"\$")
 
 
 def _shorten(text: str) -> str:

@@ -69,13 +69,8 @@ class Entry:
     @property
     def untested_because(self) -> str | None:
         """Why statements of significance leave it out; None if they do not."""
-        if self.subject.has_random_weights:
-            return "random weights"
-        if self.subject.seen_in_training:
-            return "trained on these patches"
-        if self.subject.weights_chosen_here:
-            return "weights chosen on these patches"
-        return None
+        reasons = [remark.untested for remark in self.subject.findings]
+        return next(filter(None, reasons), None)
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ def read_pictures(
     store = open_random_access(data_dir, result.subject.config)
     wanted = {result.scores.patch_ids[row]: result.scores.y_true[row] for row in rows}
     pictures: dict[str, bytes] = {}
-    reader, ids = open_rows(store, result.subject.split)
+    reader, ids, _ = open_rows(store, result.subject.split)
     places = [place for place, patch in enumerate(ids) if patch in wanted]
     release = store.config.release
     stored = release.label_sets[0]

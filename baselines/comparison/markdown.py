@@ -9,8 +9,6 @@ from bigearthnet.report.page import Block, Card, Cards, Drawing, Heading, Table,
 # Folder of drawings and pictures, beside the Markdown file.
 PICTURES = "pictures"
 
-_NAMESPACE = 'xmlns="http://www.w3.org/2000/svg"'
-
 
 def render_markdown(title: str, blocks: Sequence[Block]) -> str:
     """Renders a page as Markdown with the tables of GitHub's flavour."""
@@ -23,8 +21,7 @@ def list_pictures(blocks: Sequence[Block]) -> Iterator[tuple[str, bytes]]:
     for block in blocks:
         if isinstance(block, Drawing):
             for number, piece in enumerate(block.pieces):
-                svg = piece.replace("<svg ", f"<svg {_NAMESPACE} ", 1)
-                yield f"{block.name}-{number}.svg", f"{svg}\n".encode()
+                yield f"{block.name}-{number}.svg", piece
         elif isinstance(block, Cards):
             for card in block.cards:
                 if card.png is not None:

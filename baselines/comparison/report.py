@@ -16,6 +16,7 @@ from baselines.comparison.pairs import Pair
 from baselines.comparison.paper import SPLIT, TABLE_4, TITLE
 from baselines.decisions import METRICS
 from baselines.input_pipeline import hash_ids
+from baselines.remarks import Remark
 from baselines.significance import (
     CONFIDENCE,
     MIN_PRODUCTS,
@@ -93,32 +94,16 @@ def _make_section(section: Section) -> list[Block]:
 
 
 def _find_warnings(group: Group) -> list[str]:
-    subjects = [entry.subject for entry in group.entries]
+    """Lists what must not be overlooked, each with the models that it is about."""
+    models: dict[Remark, list[str]] = {}
+    for entry in group.entries:
+        for remark in entry.subject.findings:
+            models.setdefault(remark, []).append(entry.name)
+    warnings = [f"{r.text}: {r.meaning} ({', '.join(n)})" for r, n in models.items()]
     subject = group.result.subject
-    synthetic = (
-        f"SYNTHETIC: {subject.synthetic_patches:,} patches of the store are made up. "
-        "These figures say nothing about the Earth"
-    )
-    paper = tables.has_paper_rows(subject)
-    synthetic += (
-        "; the paper's rows show the form of the table alone." if paper else "."
-    )
-    found = {
-        synthetic: subject.synthetic_patches > 0,
-        "Overfitting check, not a result: models were evaluated on patches that they "
-        "were trained on.": any(s.seen_in_training for s in subjects),
-        "Not a result: models were evaluated on patches whose loss chose their "
-        "weights.": any(s.weights_chosen_here for s in subjects),
-        "SYNTHETIC: a model was trained on a store with patches that are made up.": any(
-            s.trained_on_synthetic for s in subjects
-        ),
-        "SHUFFLED labels: a model was trained on the labels of other patches, to check "
-        "that it learns nothing from them.": any(s.shuffled_labels for s in subjects),
-        "RANDOM frozen weights: a check that the program runs, not of the model.": any(
-            s.has_random_weights for s in subjects
-        ),
-    }
-    return [warning for warning, applies in found.items() if applies]
+    if subject.synthetic_patches and tables.has_paper_rows(subject):
+        warnings.append("The paper's rows show the form of the table alone.")
+    return warnings
 
 
 def _draw_classes(group: Group) -> Drawing:
@@ -137,7 +122,6 @@ def _draw_classes(group: Group) -> Drawing:
             ]
             for entry in group.entries
         },
-        caption,
     )
     return Drawing(f"classes-{group.result.subject.split_scheme}", caption, pieces)
 

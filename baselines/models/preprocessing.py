@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.errors import OptionError
-from bigearthnet.loading.images import resampling_matrix
+from bigearthnet.reading.images import resampling_matrix
 from bigearthnet.release.bands import BANDS, GROUPS, IMAGE_SIZE, BandGroup
 
 if TYPE_CHECKING:
@@ -195,8 +195,9 @@ def _put_last(pixels: keras.KerasTensor, name: str) -> keras.KerasTensor:
     """Makes (batch, band, y, x), uint16, (batch, y, x, band), float32."""
     from keras import layers
 
-    x = layers.Permute((2, 3, 1), name=f"{name}_last")(pixels)
-    return layers.Rescaling(1, dtype=_DTYPE, name=f"{name}_float")(x)
+    # The type first: few converters know how to transpose uint16.
+    x = layers.Rescaling(1, dtype=_DTYPE, name=f"{name}_float")(pixels)
+    return layers.Permute((2, 3, 1), dtype=_DTYPE, name=f"{name}_last")(x)
 
 
 def _resample(
@@ -208,8 +209,8 @@ def _resample(
     name = group.name
     if group.size_px == IMAGE_SIZE:
         return _put_last(pixels, name)
-    weights = upsampling_matrix(group.size_px, upsampling).T
     x = layers.Rescaling(1, dtype=_DTYPE, name=f"{name}_float")(pixels)
+    weights = upsampling_matrix(group.size_px, upsampling).T
     x = _apply_weights(weights, x, f"{name}_along_x")
     x = layers.Permute((1, 3, 2), dtype=_DTYPE, name=f"{name}_turn")(x)
     x = _apply_weights(weights, x, f"{name}_along_y")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clock import BATCH_SIZE, Clock, parse_arguments, report
 
 from bigearthnet.reading.arrow import ArrowReader
-from bigearthnet.reading.batches import Reader
+from bigearthnet.reading.reader import Reader
 from bigearthnet.reading.tfrecord import TFRecordReader
 
 _PASSES = 2

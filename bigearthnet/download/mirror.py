@@ -48,11 +48,13 @@ class Mirrored:
         folder: The store.
         num_files: Files that were downloaded.
         nbytes: Their bytes.
+        absent: Splits whose shards are not all there, since others were asked for.
     """
 
     folder: Path
     num_files: int
     nbytes: int
+    absent: tuple[str, ...] = ()
 
 
 def mirror(
@@ -123,7 +125,7 @@ def _mirror_store(
         and not _has(target / file["name"], file["bytes"])
     ]
     if target.exists() and not files:
-        return Mirrored(target, 0, 0)
+        return Mirrored(target, 0, 0, _find_absent(remote, target))
     work = target.with_name(f"{_PREFIX}{target.name}")
     if work.exists() and not _is_same(work / MANIFEST, manifest):
         shutil.rmtree(work)  # of another build
@@ -145,7 +147,15 @@ def _mirror_store(
         shutil.rmtree(work)
         sync_tree(target)
     sync_folder(target.parent)
-    return Mirrored(target, len(missing), nbytes)
+    return Mirrored(target, len(missing), nbytes, _find_absent(remote, target))
+
+
+def _find_absent(remote: RemoteStore, target: Path) -> tuple[str, ...]:
+    return tuple(
+        split
+        for split in remote.splits
+        if not all((target / file["name"]).is_file() for file in remote.files(split))
+    )
 
 
 def _check_target(target: Path, manifest: bytes, remote: RemoteStore) -> None:

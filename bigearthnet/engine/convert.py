@@ -30,6 +30,7 @@ from bigearthnet.store import PATCHES, QUARANTINE, read_patches
 from bigearthnet.store.quarantine import BadPatch, read_quarantine
 from bigearthnet.store.remote import AnyStore, describe_origin
 from bigearthnet.store.result import BuildResult, ShardInfo, SourceInfo
+from bigearthnet.store.scenes import SCENE_DTYPE, read_scenes
 from bigearthnet.store.statistics import STATISTICS_SPLIT, BandSums
 
 # Why a patch that was dropped is set aside.
@@ -58,7 +59,7 @@ def convert(job: Job, work: Workspace) -> BuildResult:
     get_make_example(config, job.schema)  # fails now if it lacks a package
     patches = load_index(config.release, config.choice.scheme)
     with WorkerPool(job.options.workers, pass_fds=(work.lock,)) as pool:
-        read, stored, labels = _read_table(store, patches)
+        read, stored, labels, scenes = _read_table(store, patches)
         dropped = _find_dropped(job, store, patches, read)
         plans = plan_stored(store, stored, ~dropped, patches)
         each = sum(FORMATS[name].patch_nbytes(config) for name in job.formats)
@@ -73,6 +74,7 @@ def convert(job: Job, work: Workspace) -> BuildResult:
         read=read & ~dropped,
         stored=stored & ~dropped,
         labels=labels,
+        scenes=scenes,
         num_synthetic=_count_synthetic(store, int(dropped.sum())),
         shards=shards,
         sums=_add_sums(shards, store, job),
@@ -90,12 +92,20 @@ def convert(job: Job, work: Workspace) -> BuildResult:
 
 def _read_table(
     store: AnyStore, patches: PatchIndex
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.uint64]]:
+) -> tuple[
+    npt.NDArray[np.bool_],
+    npt.NDArray[np.bool_],
+    npt.NDArray[np.uint64],
+    npt.NDArray[np.void],
+]:
     """Returns what a store's table of patches says of each row of the release's.
 
     Returns:
-        Whether it was read, whether it is stored, and its labels as a bit mask; shape
-        (patch,).
+        Whether it was read, whether it is stored, its labels as a bit mask, and when
+        and where it was taken; shape (patch,).
+
+    Raises:
+        StoreError: If an older version wrote the table, which lacks the last.
     """
     table = read_patches(store)
     found = [patches.find(patch_id) for patch_id in table["patch_id"].to_pylist()]
@@ -110,7 +120,9 @@ def _read_table(
     read[rows] = True
     stored[rows] = table["stored"].to_numpy()
     labels[rows] = [encode_mask(ids) for ids in table["labels"].to_pylist()]
-    return read, stored, labels
+    scenes = np.zeros(len(patches), SCENE_DTYPE)
+    scenes[rows] = read_scenes(table, patches.release)
+    return read, stored, labels, scenes
 
 
 def _find_dropped(

@@ -6,20 +6,11 @@ have put there. A change reorders the dataset: bump the major version.
 
 from __future__ import annotations
 
-import hashlib
+from bigearthnet.store.order import hash_key as hash_key
 
 # Most patches of a shard. 4,000 patches are 640 MB, and the official splits become
 # 128 + 32 + 32 shards.
 MAX_PATCHES_PER_SHARD = 4_000
-
-
-def hash_key(split: str, patch_id: str) -> bytes:
-    """Returns the 16 bytes that a split's examples are sorted by.
-
-    Equal to `tfds.core.hashing.Hasher(split).hash_key(patch_id)` as a big-endian
-    number: the md5 of the split's name followed by the patch id (tested equal).
-    """
-    return hashlib.md5((split + patch_id).encode(), usedforsecurity=False).digest()
 
 
 def num_shards(num_patches: int) -> int:

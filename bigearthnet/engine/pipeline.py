@@ -90,6 +90,7 @@ def encode(job: Job, work: Workspace) -> BuildResult:
         read=read,
         stored=stored,
         labels=indices[0].labels if patches.labels is None else patches.labels,
+        scenes=indices[0].scenes,
         num_synthetic=int((indices[0].synthetic & read).sum()),
         shards=shards,
         sums=sums,

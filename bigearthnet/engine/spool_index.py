@@ -8,18 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.release.nomenclature import encode_mask
+from bigearthnet.store.scenes import SCENE_DTYPE
 
 _NOT_READ, _NOT_STORED, _STORED = 0, 1, 2
 
 # One row of the index, written as a struct and read as an array: ten times as fast as
 # setting numpy fields.
-_READ = struct.Struct("<B?Q")
+_READ = struct.Struct("<B?Q2i2q")
 _PLACE = struct.Struct("<HIQ16s")
 _ENTRY_DTYPE = np.dtype(
     [
         ("state", "u1"),
         ("synthetic", "?"),
         ("labels", "<u8"),
+        ("scene", SCENE_DTYPE),
         ("bucket", "<u2"),
         ("nbytes", "<u4"),
         ("offset", "<u8"),
@@ -68,12 +70,21 @@ class SpoolIndex:
         """Class ids as bit masks, shape (patch,), uint64; 0 where not read."""
         return self._entries["labels"]
 
+    @property
+    def scenes(self) -> npt.NDArray[np.void]:
+        """When and where each was taken, shape (patch,), SCENE_DTYPE; 0 likewise."""
+        return self._entries["scene"]
+
     def add_read(
-        self, row: int, labels: tuple[int, ...] = (), is_synthetic: bool = False
+        self,
+        row: int,
+        labels: tuple[int, ...] = (),
+        is_synthetic: bool = False,
+        scene: tuple[int, int, int, int] = (0, 0, 0, 0),
     ) -> None:
         """Records that a patch was read."""
-        mask = encode_mask(labels)
-        _READ.pack_into(self._buffer, row * _NBYTES, _NOT_STORED, is_synthetic, mask)
+        values = _NOT_STORED, is_synthetic, encode_mask(labels), *scene
+        _READ.pack_into(self._buffer, row * _NBYTES, *values)
 
     def add_record(
         self, row: int, key: bytes, bucket: int, offset: int, nbytes: int

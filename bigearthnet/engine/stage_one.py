@@ -21,6 +21,7 @@ from bigearthnet.source import Source, open_source
 from bigearthnet.source.metadata import SYNTHETIC
 from bigearthnet.source.patch import PlaceCounts, decode_patch
 from bigearthnet.store.quarantine import BadPatch, Quarantine
+from bigearthnet.store.scenes import encode_scene
 from bigearthnet.util.progress import Progress
 
 
@@ -120,7 +121,8 @@ def spool_patches(
                 set_aside(error, raw.row, raw.offset)
                 continue
             is_synthetic = SYNTHETIC in str(patch.fields.get("tile_source"))
-            index.add_read(raw.row, patch.labels, is_synthetic)
+            scene = encode_scene(patch.fields)
+            index.add_read(raw.row, patch.labels, is_synthetic, scene)
             places.add(patch)
             if wanted[raw.row]:
                 writer.append(raw.row, patch)

@@ -180,10 +180,15 @@ def read_row_group(
     # decoded side by side take 70 MB more.
     use_threads = isinstance(source, Path)
     with open_file(source, **options) as file:
-        return file.read_row_group(group, columns=columns, use_threads=use_threads)
+        # Few rows at a time: pyarrow needs 6 times the bytes of what it decodes.
+        return pa.Table.from_batches(
+            file.iter_batches(
+                _PAGE_ROWS, [group], columns=columns, use_threads=use_threads
+            )
+        )
 
 
-def column_sizes(paths: Iterable[Path]) -> dict[str, int]:
+def column_sizes(paths: Iterable[Path | RemotePath]) -> dict[str, int]:
     """Returns what each column of some Parquet files takes, read from their footers.
 
     Args:

@@ -10,20 +10,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bigearthnet.reading import open_shards
-from bigearthnet.reading.batches import Reader
+from bigearthnet.reading.choice import Choice, choose_patches, list_shards
+from bigearthnet.reading.reader import Reader
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import Feature
-from bigearthnet.store import Store
-from bigearthnet.store.remote import RemoteStore, open_anywhere
-from bigearthnet.util.options import check_batch_size, check_seed, check_tensorflow
+from bigearthnet.store.remote import AnyStore, open_anywhere
+from bigearthnet.util.options import (
+    check_batch_size,
+    check_epoch,
+    check_seed,
+    check_tensorflow,
+)
 from bigearthnet.util.remote import RemotePath
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from bigearthnet.release.nomenclature import Nomenclature
+    from bigearthnet.reading.conditions import Where
 
 # Batches that wait to be taken; one of 128 patches at 120 × 120 has 88 MB.
 _READ_AHEAD = 2
@@ -40,9 +47,11 @@ def load(
     batch_size: int = 128,
     shuffle: bool = False,
     seed: int | None = None,
+    first_epoch: int = 0,
     keep_empty: bool = False,
     store: str | None = None,
     release: Release | None = None,
+    where: Where | None = None,
 ) -> tf.data.Dataset:
     """Loads a split as batches of images and labels.
 
@@ -52,7 +61,8 @@ def load(
     decoded side by side as there are processors, and two wait.
 
     Args:
-        split: `train`, `validation`, `test`, or `excluded` where that was built.
+        split: `train`, `validation`, `test`, or `excluded` where that was built;
+            several joined by `+`, or parts such as `train[:10%]`, see `open_reader`.
         data_dir: The data directory of the build, or the folder of a store, wherever it
             was moved or downloaded to; None for TensorFlow Datasets' own. Or the URL of
             a published Parquet store, which is streamed, see `open_reader`.
@@ -72,6 +82,8 @@ def load(
             eight of them; with Arrow, of all patches.
         seed: Seed of these orders; None for ones that cannot be repeated. Each
             iteration counts as an epoch, a single look at a batch, too.
+        first_epoch: Number of the first epoch, so that a training that starts again
+            goes on with the orders that are next.
         keep_empty: Keeps patches that have no label in the nomenclature, which `ben19`
             has in `s2-random` and in `excluded`.
         store: `tfrecord`, `arrow` or `parquet`; None for the first of them that is
@@ -79,6 +91,9 @@ def load(
             run `builder.verify --quick` after a copy.
         release: The release that the configuration belongs to; None for one that the
             package knows.
+        where: Which of these patches, so that only their pixels are read:
+            `{"country": "Portugal", "season": "summer", "labels": "Airports"}`, or
+            `"country=Portugal; season=summer"`, see `open_reader`.
 
     Returns:
         Data set of (images, labels). Labels: shape (batch, class), uint8. Images, with
@@ -103,33 +118,41 @@ def load(
     images = plan_images(chosen, bands, image_size)
     check_batch_size(batch_size)
     check_seed(seed)
+    check_epoch(first_epoch)
     source = chosen.release.nomenclature
     target = label_maps.get_nomenclature(labels, chosen.release)
     opened = open_anywhere(data_dir, chosen, store)
+    patches = choose_patches(opened, split, where)
+    if not keep_empty:
+        patches = label_maps.drop_unlabelled(opened, patches, target)
     vector = chosen.release.label_sets[0].vector
     columns = [*images.columns, vector]
-    reader = _open_split(opened, split)
-    dataset = to_tf(reader, batch_size, columns, shuffle=shuffle, seed=seed)
-    count = opened.num_patches(split)
-    empty = 0 if keep_empty else label_maps.count_unlabelled(opened, split, target)
+    reader = _open_patches(opened, patches)
+    dataset = to_tf(
+        reader,
+        batch_size,
+        columns,
+        shuffle=shuffle,
+        seed=seed,
+        first_epoch=first_epoch,
+    )
 
     def assemble(batch: dict[str, tf.Tensor]) -> tuple[Any, tf.Tensor]:
         vectors = label_maps.map_labels(batch[vector], source, target)
         return images.make(batch), vectors
 
-    if empty:
-        dataset = _drop_unlabelled(dataset, vector, source, target).rebatch(batch_size)
     dataset = dataset.map(assemble, num_parallel_calls=_autotune())
-    return _finish(dataset, -(-(count - empty) // batch_size))
+    return _finish(dataset)
 
 
-def _open_split(store: Store | RemoteStore, split: str) -> Reader:
-    shards = tuple(store.shards(split))
+def _open_patches(store: AnyStore, patches: Choice) -> Reader:
+    form, shards, rows, schema, chosen, _ = list_shards(store, patches)
     local = [path.stat() for path in shards if isinstance(path, Path)]
     versions = tuple((found.st_ino, found.st_mtime_ns) for found in local)
-    versions = versions or tuple(file["sha256"] for file in store.files(split))
-    rows = tuple(store.rows(split))
-    return _open_reader(store.format.name, shards, rows, store.features, versions)
+    files = [file for split in patches.splits for file in store.files(split)]
+    versions = versions or tuple(file["sha256"] for file in files)
+    numbers = None if chosen is None else chosen.tobytes()
+    return _open_reader(form, shards, rows, schema, numbers, versions)
 
 
 @functools.lru_cache(maxsize=8)
@@ -138,6 +161,7 @@ def _open_reader(
     shards: tuple[Path | RemotePath, ...],
     rows: tuple[int, ...],
     schema: tuple[Feature, ...],
+    chosen: bytes | None,
     versions: object,
 ) -> Reader:
     """Opens a reader, the same one again for the same files; see `open_shards`.
@@ -149,24 +173,11 @@ def _open_reader(
         shards: The files.
         rows: Patches of each.
         schema: The stored features.
+        chosen: Numbers of the patches to offer, int64; None for all.
         versions: What is another value once a file was replaced.
     """
-    return open_shards(form, shards, rows, schema)
-
-
-def _drop_unlabelled(
-    dataset: tf.data.Dataset, vector: str, source: Nomenclature, target: Nomenclature
-) -> tf.data.Dataset:
-    """Drops the patches that have no label in a nomenclature from every batch."""
-    import tensorflow as tf
-
-    from bigearthnet.loading.labels import map_labels
-
-    def drop(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        keep = tf.reduce_any(map_labels(batch[vector], source, target) > 0, axis=1)
-        return {name: tf.boolean_mask(values, keep) for name, values in batch.items()}
-
-    return dataset.map(drop, num_parallel_calls=_autotune())
+    numbers = None if chosen is None else np.frombuffer(chosen, np.int64)
+    return open_shards(form, shards, rows, schema, numbers)
 
 
 def _autotune() -> int:
@@ -175,13 +186,12 @@ def _autotune() -> int:
     return int(tf.data.AUTOTUNE)
 
 
-def _finish(dataset: tf.data.Dataset, batches: int) -> tf.data.Dataset:
-    """Says how many batches there are, and reads ahead as many as needed, not more."""
+def _finish(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Reads ahead as many batches as needed, not more."""
     import tensorflow as tf
 
     options = tf.data.Options()
     # TensorFlow 2.21 waits for its autotuning at the end of many iterations, 0.1 to
     # 0.3 s, and here is nothing left to tune.
     options.autotune.enabled = False
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches))
     return dataset.prefetch(_READ_AHEAD).with_options(options)

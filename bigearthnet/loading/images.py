@@ -2,135 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from bigearthnet.errors import OptionError
-from bigearthnet.release.bands import IMAGE_SIZE, BandGroup, order_bands
+from bigearthnet.reading import images
+from bigearthnet.reading.images import ImagePlan, cut_blocks, resampling_matrix
+from bigearthnet.release.bands import IMAGE_SIZE, BandGroup
 from bigearthnet.schema.configs import Config
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# Blocks of output rows whose products leave out most weights that are zero; of two to
-# twelve, as fast as any.
-_BLOCKS = 5
-
-
-@dataclass(frozen=True)
-class ImagePlan:
-    """How images are made of stored columns.
-
-    Attributes:
-        columns: The columns that are read.
-        make: Batch of these → images; see `loading.load`.
-    """
-
-    columns: tuple[str, ...]
-    make: Callable[[Mapping[str, tf.Tensor]], Any]
-
 
 def plan_images(
     config: Config, bands: str | Sequence[str], image_size: int | None
 ) -> ImagePlan:
-    """Says how the images that are asked for are made of what is stored.
-
-    Args:
-        config: What is stored.
-        bands: See `loading.load`.
-        image_size: IMAGE_SIZE, or None for the stored pixels.
-
-    Raises:
-        OptionError: If that cannot be done.
-    """
-    if image_size not in (IMAGE_SIZE, None):
-        raise OptionError(
-            f"image_size: expected {IMAGE_SIZE} or None, got {image_size!r}. Resize "
-            "the images with tf.image.resize."
-        )
-    if config.choice.is_rgb:
-        if bands not in ("all", "rgb") or image_size is None:
-            raise OptionError(
-                f"config {config.name} holds 8-bit pictures: expected bands='rgb' and "
-                f"image_size={IMAGE_SIZE}, got {bands!r} and {image_size!r}."
-            )
-        return ImagePlan(("image",), lambda batch: decode_pictures(batch["image"]))
-    names = choose_bands(bands, config)
-    groups = choose_groups(config.groups, names)
-    stored = tuple(group.name for group in groups)
-    if image_size is not None:
-        return ImagePlan(stored, lambda batch: make_images(batch, groups, names))
-    columns = stored if bands == "all" else names
-    return ImagePlan(columns, lambda batch: {name: batch[name] for name in columns})
-
-
-def choose_bands(bands: str | Sequence[str], config: Config) -> tuple[str, ...]:
-    """Returns the names of the bands that are asked for, in the order asked.
-
-    Args:
-        bands: `all` (ascending wavelength), `rgb` (B04, B03, B02), or names.
-        config: What is stored.
-
-    Raises:
-        OptionError: If a name is unknown or comes twice, or there is none.
-    """
-    known = [band.name for group in config.groups for band in group.bands]
-    if isinstance(bands, str):
-        images = [group for group in config.groups if not group.is_map]
-        every = tuple(band.name for band in order_bands(images))
-        named = {"all": every, "rgb": config.release.rgb}
-        if named.get(bands):
-            return named[bands]
-        bands = (bands,)
-    for name in bands:
-        if name not in known:
-            raise OptionError(
-                f"unknown band: expected all, rgb, or a list of {', '.join(known)}, "
-                f"got {name!r}."
-            )
-    if not bands or len(set(bands)) < len(bands):
-        raise OptionError(f"bands: expected each of them once, got {list(bands)}.")
-    return tuple(bands)
-
-
-def choose_groups(
-    groups: Sequence[BandGroup], bands: Sequence[str]
-) -> tuple[BandGroup, ...]:
-    """Returns those of the groups that hold some bands, in the same order."""
-    return tuple(
-        group for group in groups if any(band.name in bands for band in group.bands)
-    )
-
-
-@functools.cache
-def resampling_matrix(size: int) -> npt.NDArray[np.float32]:
-    """Returns the weights that resample a line of pixels to IMAGE_SIZE.
-
-    Cubic convolution with a = -0.5 and half-pixel centres: output pixel i has its
-    centre at (i + 0.5) · size / IMAGE_SIZE - 0.5 of the input, so that no band is
-    shifted against another. At the edges, the weights inside are scaled to sum to 1.
-
-    Args:
-        size: Pixels of the line.
-
-    Returns:
-        Shape (IMAGE_SIZE, size), float32; each row sums to 1 and has at most four
-        weights.
-
-    Source: R. Keys, "Cubic convolution interpolation for digital image processing",
-    1981, equation 15. The same as Pillow's BICUBIC (tested).
-    """
-    centres = (np.arange(IMAGE_SIZE) + 0.5) * size / IMAGE_SIZE - 0.5
-    distances = np.abs(centres[:, None] - np.arange(size))
-    near = ((1.5 * distances - 2.5) * distances) * distances + 1
-    far = ((-0.5 * distances + 2.5) * distances - 4) * distances + 2
-    weights = np.where(distances <= 1, near, np.where(distances < 2, far, 0))
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    """Says how images are made with TensorFlow; see `reading.images.plan_images`."""
+    return images.plan_images(config, bands, image_size, make_images, decode_pictures)
 
 
 def make_images(
@@ -186,7 +74,7 @@ def resample(pixels: tf.Tensor, size: int) -> tf.Tensor:
     """
     import tensorflow as tf
 
-    rows, weights = _cut_blocks(size)
+    rows, weights = cut_blocks(size)
     blocks = tf.cast(tf.gather(pixels, rows.reshape(-1), axis=2), tf.float32)
     # One axis of images: TensorFlow 2.21 with oneDNN crashes in products of shape
     # (batch, 1, y, x) with a matrix.
@@ -194,26 +82,6 @@ def resample(pixels: tf.Tensor, size: int) -> tf.Tensor:
     lines = tf.reshape(columns, (-1, size))
     images = tf.matmul(lines, resampling_matrix(size), transpose_b=True)
     return tf.reshape(images, (-1, pixels.shape[1], IMAGE_SIZE, IMAGE_SIZE))
-
-
-@functools.cache
-def _cut_blocks(size: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Cuts `resampling_matrix` into blocks, which hold all weights that are not zero.
-
-    Args:
-        size: Pixels of the line.
-
-    Returns:
-        Pixels that each block takes, shape (block, weight), int32; and the weights,
-        shape (block, output pixel of the block, weight), float32.
-    """
-    inputs = size // _BLOCKS
-    # A weight reaches two pixels to either side.
-    starts = np.arange(_BLOCKS) * inputs - 2
-    rows = starts.clip(0, size - inputs - 4)[:, None] + np.arange(inputs + 4)
-    matrix = resampling_matrix(size).reshape(_BLOCKS, -1, size)
-    weights = np.take_along_axis(matrix, rows[:, None], axis=2)
-    return rows.astype(np.int32), weights
 
 
 def decode_pictures(files: tf.Tensor) -> tf.Tensor:

@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.errors import LabelError, OptionError
+from bigearthnet.reading.choice import Choice, read_in_order
 from bigearthnet.release import Release
 from bigearthnet.release.nomenclature import NOMENCLATURES, Nomenclature, remap
 from bigearthnet.store import Described, read_labels
 from bigearthnet.util.options import look_up
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import tensorflow as tf
 
 
@@ -83,22 +85,32 @@ def map_vectors(
     return (vectors @ make_matrix(source, target) > 0).astype(np.uint8)
 
 
-def count_unlabelled(store: Described, split: str, target: Nomenclature) -> int:
-    """Counts the patches of a split that have no label in a nomenclature.
+def drop_unlabelled(store: Described, patches: Choice, target: Nomenclature) -> Choice:
+    """Leaves out the patches that have no label in a nomenclature.
 
     Args:
         store: The store; its table of patches says the labels.
-        split: Name of the split.
+        patches: Some of its patches.
         target: The nomenclature.
 
     Raises:
         ShardError: If the table of patches is missing or damaged.
     """
-    source = store.config.release.nomenclature
-    if None not in remap(source, target):
-        return 0
-    lists = read_labels(store, split)
-    rows = np.repeat(np.arange(len(lists)), lists.value_lengths().to_numpy())
-    is_kept = make_matrix(source, target).sum(axis=1) > 0
-    kept = is_kept[lists.flatten().to_numpy()]
-    return len(lists) - len(np.unique(rows[kept]))
+    becomes = remap(store.config.release.nomenclature, target)
+    dropped = [number for number, new in enumerate(becomes) if new is None]
+    if not dropped or all(
+        _are_labelled(read_labels(store, split), dropped).all()
+        for split in patches.splits
+    ):
+        return patches
+    table = read_in_order(store, patches.splits, ["labels"])
+    lists = table["labels"].combine_chunks()
+    return patches.keep(_are_labelled(lists, dropped))
+
+
+def _are_labelled(lists: pa.ListArray, dropped: list[int]) -> npt.NDArray[np.bool_]:
+    """Says which patches have another class than those that are dropped."""
+    labelled = np.zeros(len(lists), np.bool_)
+    kept = ~np.isin(lists.flatten().to_numpy(), dropped)
+    labelled[lists.value_parent_indices().to_numpy()[kept]] = True
+    return labelled

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING
 from bigearthnet.errors import OptionError
 from bigearthnet.loading.ending import until_exit
 from bigearthnet.reading.arrow import ArrowReader
-from bigearthnet.reading.batches import Batch, Reader, choose_columns, find_column
+from bigearthnet.reading.batches import Batch, choose_columns, find_column
+from bigearthnet.reading.reader import Reader
 from bigearthnet.schema.features import Feature
-from bigearthnet.util.options import check_batch_size, check_seed, check_tensorflow
+from bigearthnet.util.options import (
+    check_batch_size,
+    check_epoch,
+    check_seed,
+    check_tensorflow,
+)
 
 if TYPE_CHECKING:
     import datasets
@@ -21,10 +27,11 @@ if TYPE_CHECKING:
 def to_tf(
     source: datasets.Dataset | Reader,
     batch_size: int,
-    columns: Sequence[str] | None = None,
+    columns: str | Sequence[str] | None = None,
     *,
     shuffle: bool = False,
     seed: int | None = None,
+    first_epoch: int = 0,
 ) -> tf.data.Dataset:
     """Makes a `tf.data.Dataset` of batches, with the stored types.
 
@@ -37,6 +44,7 @@ def to_tf(
         shuffle: Draws an order for each epoch, that is each iteration, as the reader's
             `batches` does: of all patches with Arrow, and with data sets of `datasets`.
         seed: Seed of these orders.
+        first_epoch: Number of the first epoch.
 
     Returns:
         Dict of column → tensor of shape (batch, …): uint16 bands of axes (batch, band,
@@ -52,6 +60,7 @@ def to_tf(
 
     check_batch_size(batch_size)
     check_seed(seed)
+    check_epoch(first_epoch)
     reader: Reader = (
         source if hasattr(source, "batches") else ArrowReader.from_dataset(source)
     )
@@ -67,7 +76,7 @@ def to_tf(
                 f"{name} has another length for each patch: ask for "
                 f"{' or '.join(vectors) or 'a vector'} instead."
             )
-    epochs = itertools.count()
+    epochs = itertools.count(first_epoch)
     signature = {
         name: _tensor_spec(find_column(reader.features, name).feature)
         for name in chosen

@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bigearthnet.reading.batches import Reader
+from bigearthnet.reading.choice import choose_patches, list_shards
+from bigearthnet.reading.reader import Reader
 from bigearthnet.release import RELEASES, Release
-from bigearthnet.schema.configs import get_config
+from bigearthnet.schema.configs import Config, get_config
 from bigearthnet.schema.features import Feature
 from bigearthnet.store.remote import open_anywhere
 from bigearthnet.util.remote import RemotePath
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from bigearthnet.reading.conditions import Where
 
 
 def open_reader(
@@ -25,11 +33,14 @@ def open_reader(
     config: str = "s2",
     store: str | None = None,
     release: Release | None = None,
+    where: Where | None = None,
 ) -> Reader:
     """Opens a split of whichever store is there, without TensorFlow or `datasets`.
 
     Args:
-        split: Name of the split.
+        split: Name of the split, of several joined by `+`, or parts of them as
+            TensorFlow Datasets and `datasets` write them: `train[:10%]`,
+            `train[100:200]`, `train[10%:]+validation`; or `all`.
         data_dir: The data directory, or the folder of a store; None for the data
             directory of TensorFlow Datasets. Or the URL of a published Parquet store,
             which is streamed: `hf://datasets/ORG/NAME`, with `@REVISION` if wanted,
@@ -39,17 +50,24 @@ def open_reader(
             there. Damage of an Arrow store is not noticed, since it has no checksums.
         release: The release that the configuration belongs to; None for one that the
             package knows.
+        where: Which of these patches, by what the store's `patches.parquet` says of
+            them, so that only their pixels are read: `{"country": "Portugal", "season":
+            ["spring", "summer"], "labels": "Airports", "date": ("2017-07-01", None)}`,
+            or `"country=Portugal; season=spring|summer"`; see
+            `conditions.match_patches`. TFRecord and Arrow stores read these patches
+            alone, Parquet stores the groups of 100 that they lie in.
 
     Raises:
-        OptionError: If there is no such configuration, format or split.
-        StoreError: If the store, or one of its files, is not there.
+        OptionError: If there is no such configuration, format or split, a condition has
+            no meaning, or no patch is left.
+        StoreError: If the store, or one of its files, is not there; or the store is of
+            an older version, which does not say what `where` asks for.
         ShardError: If the store is damaged.
         DownloadError: If what is at the URL cannot be had.
     """
     chosen = get_config(config, RELEASES if release is None else [release])
     found = open_anywhere(data_dir, chosen, store)
-    rows = found.rows(split)
-    return open_shards(found.format.name, found.shards(split), rows, found.features)
+    return open_shards(*list_shards(found, choose_patches(found, split, where)))
 
 
 def open_shards(
@@ -57,6 +75,8 @@ def open_shards(
     paths: Sequence[Path | RemotePath],
     rows: Sequence[int],
     schema: Sequence[Feature],
+    chosen: npt.NDArray[np.int64] | None = None,
+    config: Config | None = None,
 ) -> Reader:
     """Opens some shards of a store.
 
@@ -65,25 +85,39 @@ def open_shards(
         paths: The shards, in order; at a URL, of Parquet alone.
         rows: Patches of each shard; tables say this themselves.
         schema: The stored features.
+        chosen: Numbers of the patches to offer, ascending; None for all.
+        config: The configuration, which `Reader.images` needs.
 
     Raises:
         ShardError: If one of them is damaged.
         OptionError: If no column of a table is one of the schema.
         StoreError, DownloadError: If a shard at a URL is missing, or cannot be had.
     """
+    reader = _open_format(form, paths, rows, schema, chosen)
+    reader.config = config
+    return reader
+
+
+def _open_format(
+    form: str,
+    paths: Sequence[Path | RemotePath],
+    rows: Sequence[int],
+    schema: Sequence[Feature],
+    chosen: npt.NDArray[np.int64] | None,
+) -> Reader:
     if remote := [path for path in paths if isinstance(path, RemotePath)]:
         from bigearthnet.reading.remote import RemoteParquetReader
 
-        return RemoteParquetReader(remote, rows, schema)
+        return RemoteParquetReader(remote, rows, schema, chosen)
     local = [path for path in paths if isinstance(path, Path)]
     if form == "tfrecord":
         from bigearthnet.reading.tfrecord import TFRecordReader
 
-        return TFRecordReader(local, rows, schema)
+        return TFRecordReader(local, rows, schema, chosen)
     if form == "parquet":
         from bigearthnet.reading.parquet import ParquetReader
 
-        return ParquetReader(local, schema)
+        return ParquetReader(local, schema, chosen)
     from bigearthnet.reading.arrow import ArrowReader
 
-    return ArrowReader.map_files(local, schema)
+    return ArrowReader.map_files(local, schema, chosen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,10 @@ from bigearthnet.reading.batches import (
     find_stored_columns,
     make_generator,
 )
+from bigearthnet.reading.choice import choose_patches, list_shards
 from bigearthnet.reading.chunks import ChunkedColumn
 from bigearthnet.reading.memory import Recycler
+from bigearthnet.reading.reader import Indices, Reader
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.release.published import explain
 from bigearthnet.schema.configs import get_config
@@ -33,8 +35,11 @@ from bigearthnet.util.options import check_batch_size, check_skip
 if TYPE_CHECKING:
     import datasets
 
+    from bigearthnet.reading.conditions import Where
+    from bigearthnet.reading.patch import Patch
 
-class ArrowReader:
+
+class ArrowReader(Reader):
     """The patches of one split, in the order in which they are stored.
 
     Arrow has no checksums: pixels that were damaged after the build come as they are.
@@ -69,7 +74,7 @@ class ArrowReader:
         self._indices = indices
         self._columns: dict[str, ChunkedColumn] = {}
         self._recycler = Recycler()
-        self._paths: tuple[Path, ...] | None = None
+        self._origin: tuple[Any, ...] | None = None  # what `map_files` took
 
     @classmethod
     def open(
@@ -78,16 +83,18 @@ class ArrowReader:
         data_dir: Path | str | None = None,
         config: str = "s2",
         release: Release | None = None,
+        where: Where | None = None,
     ) -> ArrowReader:
         """Maps a split of the Arrow store of a data directory, without `datasets`.
 
         Args:
-            split: Name of the split.
+            split: Name of the split, or parts of several, see `open_reader`.
             data_dir: The data directory, or the folder of a store; None for the data
                 directory of TensorFlow Datasets.
             config: Name of the configuration.
             release: The release that it belongs to; None for one that the package
                 knows.
+            where: Which of these patches, see `open_reader`.
 
         Raises:
             OptionError: If there is no such configuration or split, or it has no Arrow
@@ -95,25 +102,36 @@ class ArrowReader:
             StoreError: If the store, or one of its files, is not there.
             ShardError: If the store is damaged.
         """
+        from bigearthnet.reading import open_shards
+
         store = find_store(data_dir, config, "arrow", release)
-        return cls.map_files(store.shards(split), store.features)
+        found = list_shards(store, choose_patches(store, split, where))
+        return cast("ArrowReader", open_shards(*found))
 
     @classmethod
     def map_files(
-        cls, paths: Sequence[Path], columns: Sequence[Feature]
+        cls,
+        paths: Sequence[Path],
+        columns: Sequence[Feature],
+        chosen: npt.NDArray[np.int64] | None = None,
     ) -> ArrowReader:
         """Maps the shards of a split.
 
         Args:
             paths: The shards, in order.
             columns: The columns of its configuration.
+            chosen: Numbers of the patches to offer, ascending; None for all.
 
         Raises:
             ShardError: If a file is not an Arrow stream.
             OptionError: If no column is one of the configuration's.
         """
-        reader = cls(pa.concat_tables([map_table(path) for path in paths]), columns)
-        reader._paths = tuple(paths)
+        table, rows = pa.concat_tables([map_table(path) for path in paths]), chosen
+        if rows is not None and len(rows) and len(rows) == 1 + rows[-1] - rows[0]:
+            # A part that is whole needs no copies: `train[:10%]`.
+            table, rows = table.slice(rows[0], len(rows)), None
+        reader = cls(table, columns, rows)
+        reader._origin = tuple(paths), (*reader.features.values(),), chosen
         return reader
 
     @classmethod
@@ -146,12 +164,14 @@ class ArrowReader:
         if indices is not None:
             indices = indices.column(0).to_numpy().astype(np.int64)
         chosen = get_config(config, RELEASES if release is None else [release])
-        return cls(dataset.data.table, chosen.columns, indices)
+        reader = cls(dataset.data.table, chosen.columns, indices)
+        reader.config = chosen
+        return reader
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._paths is None:
+        if self._origin is None:
             raise TypeError("only an ArrowReader.open(...) can go to another process")
-        return ArrowReader.map_files, (self._paths, (*self.features.values(),))
+        return ArrowReader.map_files, self._origin, {"config": self.config}
 
     def __len__(self) -> int:
         if self._indices is not None:
@@ -160,8 +180,8 @@ class ArrowReader:
 
     def gather(
         self,
-        indices: Sequence[int] | npt.NDArray[np.integer[Any]],
-        columns: Sequence[str] | None = None,
+        indices: Indices,
+        columns: str | Sequence[str] | None = None,
     ) -> Batch:
         """Copies some patches into arrays.
 
@@ -188,7 +208,7 @@ class ArrowReader:
     def batches(
         self,
         batch_size: int,
-        columns: Sequence[str] | None = None,
+        columns: str | Sequence[str] | None = None,
         *,
         shuffle: bool = False,
         seed: int | None = None,
@@ -255,7 +275,7 @@ class ArrowReader:
             )
         return int(row)
 
-    def patch(self, patch_id: str) -> dict[str, Any]:
+    def patch(self, patch_id: str) -> Patch:
         """Returns every column of one patch, without the axis of patches.
 
         Returns:
@@ -265,8 +285,7 @@ class ArrowReader:
         Raises:
             OptionError: If the split has no such patch.
         """
-        batch = self.gather([self.find(patch_id)])
-        return {name: values[0] for name, values in batch.items()}
+        return self[self.find(patch_id)]
 
     def _column(self, name: str) -> ChunkedColumn:
         """Returns a column; kept, so that views of its chunks are made once."""

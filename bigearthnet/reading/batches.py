@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,33 +18,6 @@ if TYPE_CHECKING:
 
 # Column → array of shape (patch, …).
 Batch: TypeAlias = "dict[str, npt.NDArray[Any]]"
-
-
-class Reader(Protocol):
-    """Reads the patches of one split, batch by batch.
-
-    Besides the stored columns, single bands can be asked for by name (`B04`): arrays of
-    shape (patch, y, x), of which the other bands are not copied.
-
-    Attributes:
-        features: Stored column → its feature.
-    """
-
-    features: dict[str, Feature]
-
-    def __len__(self) -> int: ...
-
-    def batches(
-        self,
-        batch_size: int,
-        columns: Sequence[str] | None = None,
-        *,
-        shuffle: bool = False,
-        seed: int | None = None,
-        epoch: int = 0,
-        skip: int = 0,
-    ) -> Iterator[Batch]:
-        """Yields all patches once, the last short batch included."""
 
 
 def find_stored_columns(
@@ -136,13 +109,16 @@ def find_column(features: Mapping[str, Feature], name: str) -> Column:
 
 
 def choose_columns(
-    features: Mapping[str, Feature], columns: Sequence[str] | None
+    features: Mapping[str, Feature], columns: str | Sequence[str] | None
 ) -> list[str]:
     """Returns the columns that are asked for, all that are stored if None.
+
+    A text is the name of a single one.
 
     Raises:
         OptionError: If one of them is not there, or none is asked for.
     """
+    columns = [columns] if isinstance(columns, str) else columns
     names = list(features) if columns is None else list(columns)
     if not names:
         raise OptionError(f"no column: expected some of {', '.join(features)}.")

@@ -17,11 +17,13 @@ from bigearthnet.formats.parquet import read_footer, read_row_group
 from bigearthnet.reading.batches import (
     Batch,
     Column,
+    check_indices,
     choose_columns,
     find_column,
     find_stored_columns,
     make_generator,
 )
+from bigearthnet.reading.reader import Indices, Reader
 from bigearthnet.schema.features import Feature
 from bigearthnet.util.options import check_batch_size, check_skip
 from bigearthnet.util.remote import RemotePath
@@ -30,7 +32,7 @@ from bigearthnet.util.remote import RemotePath
 _POOL_GROUPS = 8
 
 
-class ParquetReader:
+class ParquetReader(Reader):
     """The patches of some Parquet shards, in the order in which they are stored.
 
     Attributes:
@@ -38,12 +40,19 @@ class ParquetReader:
             `coordinates/ulx` and so on.
     """
 
-    def __init__(self, paths: Sequence[Path], columns: Sequence[Feature]) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        columns: Sequence[Feature],
+        chosen: npt.NDArray[np.int64] | None = None,
+    ) -> None:
         """Reads the footers of the shards.
 
         Args:
             paths: The shards, in order.
             columns: The columns of their configuration.
+            chosen: Numbers of the patches to offer, ascending; None for all. Row groups
+                without one of them are not read.
 
         Raises:
             ShardError: If one of them is not a Parquet file.
@@ -54,7 +63,7 @@ class ParquetReader:
             [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
             for footer in footers
         ]
-        self._set_shards(paths, rows, footers[0], columns)
+        self._set_shards(paths, rows, footers[0], columns, chosen)
         self._footers = footers
 
     def _set_shards(
@@ -63,6 +72,7 @@ class ParquetReader:
         rows: Sequence[Sequence[int]],
         footer: pq.FileMetaData,
         columns: Sequence[Feature],
+        chosen: npt.NDArray[np.int64] | None,
     ) -> None:
         """Takes the shards, the rows of their row groups, and a footer of them."""
         self._paths = paths
@@ -73,14 +83,54 @@ class ParquetReader:
             for group in range(len(counts))
         ]
         self._rows = np.array(list(itertools.chain(*rows)), np.int64)
+        # The rows of each row group that are offered; None for all.
+        self._chosen: list[npt.NDArray[np.int64]] | None = None
+        if chosen is not None:
+            ends = np.cumsum(self._rows)
+            groups = np.searchsorted(ends, chosen, side="right")
+            places = chosen - (ends - self._rows)[groups]
+            kept, firsts = np.unique(groups, return_index=True)
+            self._chosen = np.split(places, firsts)[1:]
+            self._groups = [self._groups[group] for group in kept.tolist()]
+            self._rows = np.array([len(rows) for rows in self._chosen], np.int64)
 
     def __len__(self) -> int:
         return int(self._rows.sum())
 
+    def gather(
+        self, indices: Indices, columns: str | Sequence[str] | None = None
+    ) -> Batch:
+        """Reads some patches; see `Reader.gather`.
+
+        Each row group (100 patches) that one of them lies in is read once: slow for
+        few patches, and meant for looking at some.
+        """
+        rows = check_indices(indices, len(self))
+        chosen = choose_columns(self.features, columns)
+        ends = np.cumsum(self._rows)
+        groups = np.searchsorted(ends, rows, side="right")
+        places = rows - (ends - self._rows)[groups]
+        found: Batch = {}
+        kept = np.unique(groups).tolist()
+        for group, batch in zip(kept, self._read_all(kept, chosen), strict=True):
+            wanted = groups == group
+            for name, values in batch.items():
+                if name not in found:
+                    shape = len(rows), *values.shape[1:]
+                    found[name] = np.empty(shape, values.dtype)
+                found[name][wanted] = values[places[wanted]]
+        return found or {name: self._make_empty(name) for name in chosen}
+
+    def _make_empty(self, name: str) -> npt.NDArray[Any]:
+        feature = find_column(self.features, name).feature
+        is_object = feature.kind in ("text", "image", "classes")
+        shape = feature.shape if feature.kind == "tensor" else ()
+        return np.empty((0, *shape), object if is_object else feature.dtype)
+
     def batches(
         self,
         batch_size: int,
-        columns: Sequence[str] | None = None,
+        columns: str | Sequence[str] | None = None,
         *,
         shuffle: bool = False,
         seed: int | None = None,
@@ -132,8 +182,8 @@ class ParquetReader:
             pool, skip = _cut(pool, skip, None), 0
             whole = _count(pool) // batch_size * batch_size
             for start in range(0, whole, batch_size):
-                yield _cut(pool, start, start + batch_size)
-            rest = _cut(pool, whole, None)
+                yield _cut(pool, start, start + batch_size, copy=shuffle)
+            rest = _cut(pool, whole, None, copy=shuffle)
             del pool  # or two would be there while the next one is made
         if rest and _count(rest):
             yield rest
@@ -145,11 +195,15 @@ class ParquetReader:
         found = {name: find_column(self.features, name) for name in columns}
         stored = [column.stored.name.replace("/", ".") for column in found.values()]
 
-        def decode(table: pa.Table) -> Batch:
-            return {name: _decode(table, column) for name, column in found.items()}
+        def decode(table: pa.Table, group: int) -> Batch:
+            batch = {name: _decode(table, column) for name, column in found.items()}
+            if self._chosen is None or len(self._chosen[group]) == table.num_rows:
+                return batch
+            rows = self._chosen[group]
+            return {name: values[rows] for name, values in batch.items()}
 
         # No table is kept while the next one is read.
-        return map(decode, self._read_tables(order, [*dict.fromkeys(stored)]))
+        return map(decode, self._read_tables(order, [*dict.fromkeys(stored)]), order)
 
     def _read_tables(
         self, order: Sequence[int], names: Sequence[str]
@@ -198,8 +252,10 @@ def _join(batches: Sequence[Batch]) -> Batch:
     return {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
 
 
-def _cut(batch: Batch, start: int, stop: int | None) -> Batch:
-    return {name: values[start:stop] for name, values in batch.items()}
+def _cut(batch: Batch, start: int, stop: int | None, *, copy: bool = False) -> Batch:
+    """Returns some patches; without a copy they keep all others in memory."""
+    parts = {name: values[start:stop] for name, values in batch.items()}
+    return {name: part.copy() for name, part in parts.items()} if copy else parts
 
 
 def _count(batch: Batch) -> int:

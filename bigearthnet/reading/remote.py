@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -37,6 +39,7 @@ class RemoteParquetReader(ParquetReader):
         paths: Sequence[RemotePath],
         num_rows: Sequence[int],
         columns: Sequence[Feature],
+        chosen: npt.NDArray[np.int64] | None = None,
     ) -> None:
         """Reads the footer of the first shard.
 
@@ -44,6 +47,7 @@ class RemoteParquetReader(ParquetReader):
             paths: The shards, in order, with their sizes.
             num_rows: Patches of each.
             columns: The columns of their configuration.
+            chosen: Numbers of the patches to offer, ascending; None for all.
 
         Raises:
             ShardError: If it is not a Parquet file, or not the one that was published.
@@ -54,11 +58,13 @@ class RemoteParquetReader(ParquetReader):
         self._shards, self._num_rows = tuple(paths), tuple(num_rows)
         self._locks = [threading.Lock() for _ in paths]
         rows = [_cut_groups(count) for count in num_rows]
-        self._set_shards(paths, rows, self._footer(0), columns)
+        self._rows_chosen = chosen
+        self._set_shards(paths, rows, self._footer(0), columns, chosen)
 
     def __reduce__(self) -> tuple[object, ...]:
         columns = (*self.features.values(),)
-        return RemoteParquetReader, (self._shards, self._num_rows, columns)
+        made_of = self._shards, self._num_rows, columns, self._rows_chosen
+        return RemoteParquetReader, made_of, {"config": self.config}
 
     def _read_tables(
         self, order: Sequence[int], names: Sequence[str]

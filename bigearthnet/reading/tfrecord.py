@@ -11,7 +11,7 @@ import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,12 +25,17 @@ from bigearthnet.reading.batches import (
     find_column,
     make_generator,
 )
+from bigearthnet.reading.choice import choose_patches, list_shards
 from bigearthnet.reading.collectors import Collector, Scratch, make_collector
 from bigearthnet.reading.memory import Recycler
+from bigearthnet.reading.reader import Indices, Reader
 from bigearthnet.release import Release
 from bigearthnet.schema.features import Feature
 from bigearthnet.store.search import find_store
 from bigearthnet.util.options import check_batch_size, check_skip
+
+if TYPE_CHECKING:
+    from bigearthnet.reading.conditions import Where
 
 # Shards that are read side by side when patches are shuffled, and patches that are
 # mixed with one another: 160 MB of s2, which the system reads ahead.
@@ -38,7 +43,7 @@ _SHARDS_MIXED = 8
 _POOL_PATCHES = 1_000
 
 
-class TFRecordReader:
+class TFRecordReader(Reader):
     """The patches of some TFRecord shards, in the order in which they are stored.
 
     Several threads may use one reader.
@@ -53,6 +58,7 @@ class TFRecordReader:
         paths: Sequence[Path],
         num_records: Sequence[int],
         schema: Sequence[Feature],
+        chosen: npt.NDArray[np.int64] | None = None,
     ) -> None:
         """Takes the shards, and opens none of them.
 
@@ -60,6 +66,7 @@ class TFRecordReader:
             paths: The shards, in order.
             num_records: Records of each shard.
             schema: The stored features.
+            chosen: Numbers of the patches to offer, ascending; None for all.
         """
         self.features = {feature.name: feature for feature in schema}
         self._files = [
@@ -69,6 +76,12 @@ class TFRecordReader:
         self._ends = np.cumsum(num_records, dtype=np.int64)
         self._starts = self._ends - np.asarray(num_records, np.int64)
         self._num_records = tuple(num_records)
+        self._chosen, self._counts = chosen, self._num_records
+        if chosen is not None:
+            shards = np.searchsorted(self._ends, chosen, side="right")
+            counts = np.bincount(shards, minlength=len(self._files))
+            self._counts = tuple(counts.tolist())
+        self._firsts = np.cumsum([0, *self._counts])
         self._recycler = Recycler()
 
     @classmethod
@@ -78,36 +91,43 @@ class TFRecordReader:
         data_dir: Path | str | None = None,
         config: str = "s2",
         release: Release | None = None,
+        where: Where | None = None,
     ) -> TFRecordReader:
         """Opens a split of the TFRecord store of a data directory, without TensorFlow.
 
         Args:
-            split: Name of the split.
+            split: Name of the split, or parts of several, see `open_reader`.
             data_dir: The data directory, or the folder of a store; None for the data
                 directory of TensorFlow Datasets.
             config: Name of the configuration.
             release: The release that it belongs to; None for one that the package
                 knows.
+            where: Which of these patches, see `open_reader`.
 
         Raises:
             OptionError: If there is no such configuration or split.
             StoreError: If the store, or one of its files, is not there.
             ShardError: If a JSON file of the store is damaged.
         """
+        from bigearthnet.reading import open_shards
+
         store = find_store(data_dir, config, "tfrecord", release)
-        return cls(store.shards(split), store.rows(split), store.features)
+        found = list_shards(store, choose_patches(store, split, where))
+        return cast("TFRecordReader", open_shards(*found))
 
     def __reduce__(self) -> tuple[Any, ...]:
         paths = [file.path for file in self._files]
-        return TFRecordReader, (paths, self._num_records, (*self.features.values(),))
+        schema = (*self.features.values(),)
+        made_of = paths, self._num_records, schema, self._chosen
+        return TFRecordReader, made_of, {"config": self.config}
 
     def __len__(self) -> int:
-        return int(self._ends[-1]) if len(self._ends) else 0
+        return int(self._firsts[-1])
 
     def gather(
         self,
-        indices: Sequence[int] | npt.NDArray[np.integer[Any]],
-        columns: Sequence[str] | None = None,
+        indices: Indices,
+        columns: str | Sequence[str] | None = None,
     ) -> Batch:
         """Reads some patches, and checks the checksum of each.
 
@@ -125,6 +145,8 @@ class TFRecordReader:
             ShardError: If a shard is damaged; names the file and the record.
         """
         rows = check_indices(indices, len(self))
+        if self._chosen is not None:
+            rows = self._chosen[rows]
         chosen = choose_columns(self.features, columns)
         collectors: dict[str, Collector] = {}
         stored: dict[bytes, list[Collector]] = {}
@@ -165,7 +187,7 @@ class TFRecordReader:
     def batches(
         self,
         batch_size: int,
-        columns: Sequence[str] | None = None,
+        columns: str | Sequence[str] | None = None,
         *,
         shuffle: bool = False,
         seed: int | None = None,
@@ -210,13 +232,22 @@ class TFRecordReader:
     ) -> Iterator[npt.NDArray[np.int64]]:
         """Yields the patches of one pool after the other, mixed."""
         order = random.permutation(len(self._files)).tolist()
-        pools = [[], *_cut_pools(order, self._num_records), []]
+        pools = [[], *_cut_pools(order, self._counts), []]
         for pool, following in itertools.pairwise(pools):
-            for shard, numbers in following:
-                self._files[shard].read_ahead(numbers.start, numbers.stop)
-            rows = [np.add(numbers, self._starts[shard]) for shard, numbers in pool]
+            for part in following:
+                self._read_ahead(*part)
+            rows = [np.add(numbers, self._firsts[shard]) for shard, numbers in pool]
             if rows:
                 yield random.permutation(np.concatenate(rows))
+
+    def _read_ahead(self, shard: int, numbers: range) -> None:
+        """Tells the system what is read next, but where much of it is not chosen."""
+        first, last = numbers.start, numbers.stop
+        if self._chosen is not None:
+            rows = self._chosen[self._firsts[shard] :][[first, last - 1]]
+            first, last = (rows - self._starts[shard] + [0, 1]).tolist()
+        if last - first < 2 * len(numbers):
+            self._files[shard].read_ahead(first, last)
 
 
 # Some records of one shard, which follow one another.

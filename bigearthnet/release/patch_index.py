@@ -179,6 +179,10 @@ class PatchIndex:
         """Returns the name of a row's split."""
         return self.release.splits[self.splits[row]]
 
+    def column(self, name: str) -> npt.NDArray[np.uint8 | np.bool_] | None:
+        """Returns what the table says of a field of each row; None if it has none."""
+        return self._columns.get(name)
+
     def facts(self, row: int) -> dict[str, int | bool | str]:
         """Returns those fields of the release that its table says of one patch."""
         facts = {name: column[row].item() for name, column in self._columns.items()}

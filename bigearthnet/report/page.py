@@ -67,12 +67,12 @@ class Drawing:
         name: How names of its files begin, where it is written to files.
         caption: What it shows.
         pieces: Its parts, from first to last, each no longer than a sheet of paper:
-            `<svg>` elements of our own making, which are not escaped.
+            files of SVG.
     """
 
     name: str
     caption: str
-    pieces: tuple[str, ...]
+    pieces: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Templates of HTML and SVG; needs Jinja2 (extra `[baselines]`)."""
+"""Templates of HTML; needs Jinja2 (extra `[baselines]`)."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -29,17 +30,9 @@ from bigearthnet.store import (
 from bigearthnet.store.compatibility import describe_meaning
 from bigearthnet.store.quarantine import write_quarantine
 from bigearthnet.store.result import BuildResult
+from bigearthnet.store.scenes import make_scene_columns
 from bigearthnet.store.statistics import STATISTICS_SPLIT
 from bigearthnet.util.files import DurableFile, hash_file, write_json
-
-_PATCHES_SCHEMA = pa.schema(
-    [
-        pa.field("patch_id", pa.string(), nullable=False),
-        pa.field("labels", pa.list_(pa.uint8()), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("stored", pa.bool_(), nullable=False),
-    ]
-)
 
 # Rows of a row group of patches.parquet.
 _ROW_GROUP = 65_536
@@ -51,22 +44,44 @@ def make_patches_table(result: BuildResult) -> pa.Table:
     Returns:
         Columns `patch_id`, `labels` (ascending class ids of the release's
         nomenclature), `split` (its split in the scheme, excluded ones included) and
-        `stored`.
+        `stored`; and of what the release has, `country` and `season` (names), flags
+        (bool), `date` (of sensing, UTC), `epsg`, `ulx` and `uly` (west and north edge,
+        metres in that zone).
     """
     rows, patches = np.flatnonzero(result.read), result.patches
     bits = (result.labels[rows, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)
     ends = np.cumsum(bits.sum(axis=1), dtype=np.int32)
     ids = np.nonzero(bits)[1].astype(np.uint8)
     names = pa.array(patches.release.splits).take(pa.array(patches.splits[rows]))
-    return pa.table(
-        [
-            patches.patch_ids(rows),
-            pa.ListArray.from_arrays(np.concatenate([[0], ends]).astype(np.int32), ids),
-            names,
-            pa.array(result.stored[rows]),
-        ],
-        schema=_PATCHES_SCHEMA,
-    )
+    starts = np.concatenate([[0], ends]).astype(np.int32)
+    columns = {
+        "patch_id": patches.patch_ids(rows),
+        "labels": pa.ListArray.from_arrays(starts, ids),
+        "split": names,
+        "stored": pa.array(result.stored[rows]),
+        **_make_facts(result, rows),
+    }
+    scenes = make_scene_columns(result.scenes[rows], patches.release)
+    columns |= scenes
+    fields = [
+        pa.field(name, column.type, nullable=name in scenes)
+        for name, column in columns.items()
+    ]
+    return pa.table([*columns.values()], schema=pa.schema(fields))
+
+
+def _make_facts(result: BuildResult, rows: npt.NDArray[np.intp]) -> dict[str, pa.Array]:
+    """Returns what the release's table says of patches: names, and flags."""
+    columns: dict[str, pa.Array] = {}
+    for feature in result.config.schema:
+        values = result.patches.column(feature.name)
+        if values is not None and feature.kind == "class":
+            columns[feature.name] = pa.array(feature.labels).take(
+                pa.array(values[rows])
+            )
+        elif values is not None and feature.kind == "bool":
+            columns[feature.name] = pa.array(values[rows])
+    return columns
 
 
 def write_patches(result: BuildResult, path: Path) -> None:

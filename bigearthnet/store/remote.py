@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from bigearthnet.errors import OptionError, StoreError
 from bigearthnet.release import Release
@@ -23,6 +23,9 @@ from bigearthnet.store.search import open_store
 from bigearthnet.util.files import encode_json
 from bigearthnet.util.paths import local_path
 from bigearthnet.util.remote import RemotePath, is_url, parse_url
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,11 @@ def describe_origin(store: AnyStore) -> dict[str, str | None]:
     }
 
 
+def _read_shared(store: AnyStore) -> pa.Table:
+    """Reads the columns that the tables of patches of all versions have."""
+    return read_patches(store, ["patch_id", "labels", "split", "stored"])
+
+
 def check_same_patches(prepared: Store, origin: AnyStore) -> None:
     """Checks that what is prepared already has the patches of a store.
 
@@ -173,7 +181,7 @@ def check_same_patches(prepared: Store, origin: AnyStore) -> None:
         ShardError, StoreError, DownloadError: If a table of patches cannot be read.
     """
     one, other = (store.manifest["patches"]["sha256"] for store in (prepared, origin))
-    if one != other and not read_patches(prepared).equals(read_patches(origin)):
+    if one != other and not _read_shared(prepared).equals(_read_shared(origin)):
         counts = ", ".join(
             f"{sum(map(store.num_patches, store.splits)):,} in {store.place}"
             for store in (prepared, origin)

@@ -66,6 +66,8 @@ class BuildResult:
         stored: True for each patch that is stored, shape (patch,).
         labels: Class ids as bit masks, shape (patch,), uint64; of patches not read,
             without meaning.
+        scenes: When and where each patch was taken, shape (patch,), SCENE_DTYPE; of
+            patches not read, without meaning.
         num_synthetic: Patches read that say that they are synthetic.
         shards: The shards, by split and number.
         sums: Sums over the pixels of the split that has statistics.
@@ -79,6 +81,7 @@ class BuildResult:
     read: npt.NDArray[np.bool_]
     stored: npt.NDArray[np.bool_]
     labels: npt.NDArray[np.uint64]
+    scenes: npt.NDArray[np.void]
     num_synthetic: int
     shards: tuple[ShardInfo, ...]
     sums: BandSums

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "compare": "baselines.compare",
     "predict": "baselines.predict",
     "export": "baselines.export",
+    "publish-model": "baselines.publish",
 }
 
 

@@ -53,6 +53,16 @@ def check_seed(seed: int | None) -> None:
         raise OptionError(f"seed: expected 0 or more, or None, got {seed!r}.")
 
 
+def check_epoch(epoch: int) -> None:
+    """Refuses an invalid number of an epoch.
+
+    Raises:
+        OptionError: If it is not an integer of at least 0.
+    """
+    if not _is_integer(epoch) or epoch < 0:
+        raise OptionError(f"first_epoch: expected 0 or more, got {epoch!r}.")
+
+
 def check_skip(skip: int, count: int) -> None:
     """Refuses an invalid number of patches to leave out.
 
@@ -84,7 +94,7 @@ def check_tensorflow(what: str) -> None:
         import tensorflow as tf  # noqa: F401
     except ImportError as cause:
         raise OptionError(
-            f"{what} needs TensorFlow ({cause}). For PyTorch and JAX, see "
-            "bigearthnet.open_reader; or install the extra [tfds], "
+            f"{what} needs TensorFlow ({cause}). Without it, bigearthnet.open_reader "
+            "reads the same in numpy: reader.images(...); or install the extra [tfds], "
             f"{advise_install('tfds')}"
         ) from None

@@ -111,10 +111,10 @@ def _make_patch_info(store: Store) -> dict[str, Any]:
     return {
         "config_name": PATCH_VIEW,
         "features": [
-            {"name": "patch_id", "dtype": "string"},
-            _yaml_feature(types[first.ids], "labels"),
-            {"name": "split", "dtype": "string"},
-            {"name": "stored", "dtype": "bool"},
+            _yaml_feature(types[first.ids], "labels")
+            if field.name == "labels"
+            else {"name": field.name, "dtype": str(field.type).removesuffix("[day]")}
+            for field in footer.schema.to_arrow_schema()
         ],
         "splits": [{"name": PATCH_VIEW, "num_bytes": nbytes, "num_examples": rows}],
         "download_size": path.stat().st_size,

@@ -8,7 +8,8 @@ from importlib import resources
 from string import Template
 from typing import Final
 
-from bigearthnet.store import QUARANTINE, Store
+from bigearthnet.formats.parquet import read_footer
+from bigearthnet.store import PATCHES, QUARANTINE, Store
 from builder.card.gallery import Picture, make_gallery
 from builder.card.header import PATCH_VIEW, TITLE
 from builder.card.patches import PatchTable
@@ -101,7 +102,8 @@ def _make_view_table(store: Store) -> str:
         text = f"only {_quote(names)}" if short else f"all but {_quote(left_out)}"
         mark = "" if rows else " (default)"
         rows.append((f"`{view}`{mark}", text if left_out else "everything"))
-    table = _quote(["patch_id", "labels", "split", "stored"])
+    footer = read_footer(store.folder / PATCHES)
+    table = _quote(footer.schema.to_arrow_schema().names)
     rows.append((f"`{PATCH_VIEW}`", f"of every patch that was read, {table}"))
     return make_table("ll", ("config", "columns"), rows)
 

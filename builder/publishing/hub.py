@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from bigearthnet.errors import PublishError
 from bigearthnet.store import Store
+from bigearthnet.util.hub_client import HubError, call, uploading
 from bigearthnet.util.progress import Progress
 from builder.publishing.files import Changes, PublishedFile, compare, is_data
-from builder.publishing.hub_client import HubError, call, uploading
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd

@@ -17,6 +17,7 @@ from bigearthnet.errors import BigEarthNetError, DiskSpaceError, PublishError
 from bigearthnet.store import MANIFEST, Store
 from bigearthnet.util.files import DurableFile, make_folder
 from bigearthnet.util.progress import Progress
+from bigearthnet.util.secrets import clients_silent, redact
 from builder.publishing.files import (
     MANIFEST_RANK,
     Changes,
@@ -24,7 +25,6 @@ from builder.publishing.files import (
     compare,
     target_folder,
 )
-from builder.publishing.secrets import clients_silent, redact
 
 _Value = TypeVar("_Value")
 

@@ -78,7 +78,7 @@ def test_the_page_is_self_contained(workdirs: list[Path], tmp_path: Path) -> Non
     assert all(target.startswith("data:") for target in links.targets)
     assert "http://" not in html
     assert "https://" not in html
-    assert 3 == html.count("<svg ")
+    assert 3 == html.count("data:image/svg+xml")
 
 
 def test_the_markdown_shows_files_that_are_there(

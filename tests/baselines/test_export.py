@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -36,8 +37,15 @@ inputs = dict(np.load(sys.argv[2]))
 serve = tf.saved_model.load(f"{folder}/saved_model").signatures["serving_default"]
 served = serve(**{name: tf.constant(bands) for name, bands in inputs.items()})
 model = keras.models.load_model(f"{folder}/model.keras", safe_mode=True)
+lite = tf.lite.Interpreter(f"{folder}/model.tflite").get_signature_runner()
+converted = {"tflite": lite(**inputs)["probabilities"]}
+if "onnx" in sys.argv[4:]:
+    import onnxruntime
+    session = onnxruntime.InferenceSession(f"{folder}/model.onnx")
+    converted["onnx"] = session.run(["probabilities"], inputs)[0]
 np.savez(
     sys.argv[3],
+    **converted,
     served=served["probabilities"],
     class_names=[name.decode() for name in served["class_names"].numpy()],
     loaded=model(inputs, training=False),
@@ -46,23 +54,27 @@ np.savez(
 """
 
 
+# In the extra [onnx], which not everybody has.
+ALSO = ["tflite", *(["onnx"] if importlib.util.find_spec("tf2onnx") else [])]
+
+
 @pytest.mark.parametrize("model", ["s_cnn_all", "inception_v2"])
 def test_a_stranger_can_use_the_export(
     make_run: MakeRun, tmp_path: Path, model: str
 ) -> None:
-    """In a process without this project both files give the model's probabilities."""
+    """In a process without this project all files give the model's probabilities."""
     folder, output = make_run(model=model, batch_norm=True), tmp_path / "exported"
-    assert export(folder, output) <= 1e-5
+    assert export(folder, output, also=ALSO) <= 1e-5
     trained = load_trained_model(folder)
     inputs = {name: bands[:3] for name, bands in make_patches(trained.model).items()}
     np.savez(tmp_path / "inputs.npz", **inputs)
     files = [str(output), str(tmp_path / "inputs.npz"), str(tmp_path / "found.npz")]
-    code = [sys.executable, "-P", "-c", _STRANGER, *files]
+    code = [sys.executable, "-P", "-c", _STRANGER, *files, *ALSO]
     subprocess.run(code, cwd=tmp_path, check=True, capture_output=True)
     found = np.load(tmp_path / "found.npz")
 
     expected = keras.ops.convert_to_numpy(trained.model(inputs, training=False))
-    for name in ("served", "loaded"):
+    for name in ("served", "loaded", *ALSO):
         assert np.float32 == found[name].dtype
         np.testing.assert_allclose(expected, found[name], atol=1e-5)
     names = found["class_names"].tolist()
@@ -71,6 +83,24 @@ def test_a_stranger_can_use_the_export(
     groups = ["bands_10m", "bands_20m", "bands_60m"]
     assert (groups if model == "s_cnn_all" else groups[:1]) == found["names"].tolist()
     assert (output / "README.md").is_file()
+    line = ["sha256sum", "--check", "--quiet", "SHA256SUMS"]
+    subprocess.run(line, cwd=output, check=True)
+
+
+def test_a_saved_model_has_each_weight_once(make_run: MakeRun, tmp_path: Path) -> None:
+    """What it takes on disk is little more than the weights."""
+    trained = load_trained_model(make_run(model="s_cnn_rgb", fc_units=8))
+    module.write_saved_model(trained, tmp_path / "saved")
+    nbytes = sum(variable.numpy().nbytes for variable in trained.model.variables)
+    written = sum(p.stat().st_size for p in (tmp_path / "saved/variables").iterdir())
+
+    assert nbytes <= written < 1.1 * nbytes
+
+
+def test_unknown_formats_are_refused(make_run: MakeRun, tmp_path: Path) -> None:
+    """A format that there is not is refused before anything is loaded."""
+    with pytest.raises(OptionError, match="expected one of tflite, onnx, got 'pb'"):
+        export(tmp_path / "none", tmp_path / "exported", also=["pb"])
 
 
 def test_other_probabilities_are_refused(

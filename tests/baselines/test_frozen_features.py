@@ -46,9 +46,9 @@ HALF = dataclasses.replace(SETTINGS, features_dtype="float16")
 
 
 @pytest.fixture(autouse=True)
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Six patches take three shards of two batches."""
-    monkeypatch.setattr(feature_cache, "SHARD_PATCHES", 2)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six patches take three blocks of two batches."""
+    monkeypatch.setattr(feature_cache, "BLOCK_PATCHES", 2)
     monkeypatch.setattr(frozen_features, "_BATCH_SIZE", 1)
 
 
@@ -99,17 +99,17 @@ def load(load_real: Load, monkeypatch: pytest.MonkeyPatch) -> Load:
 
 
 @pytest.fixture
-def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the shards that were computed."""
-    names: list[str] = []
-    write = feature_cache.FeatureShards.write
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """First row of each block that was computed."""
+    starts: list[int] = []
+    write = feature_cache.FeatureFile.write
 
-    def note(self: feature_cache.FeatureShards, shard: int, values: Array) -> None:
-        write(self, shard, values)
-        names.append(f"{shard:05}.npy")
+    def note(self: feature_cache.FeatureFile, rows: slice, values: Array) -> None:
+        write(self, rows, values)
+        starts.append(rows.start)
 
-    monkeypatch.setattr(feature_cache.FeatureShards, "write", note)
-    return names
+    monkeypatch.setattr(feature_cache.FeatureFile, "write", note)
+    return starts
 
 
 def values(data: FeatureData) -> Array:
@@ -124,8 +124,8 @@ def labels(data: Any) -> Array:
 
 
 def find_folders(cache: Path) -> list[Path]:
-    """The folders that hold shards."""
-    return sorted(index.parent for index in cache.glob("*/*/index.json"))
+    """The folders that hold features."""
+    return sorted(done.parent for done in cache.glob("*/*/done.json"))
 
 
 def end_after_three(*arguments: Any) -> Iterator[Any]:
@@ -151,11 +151,11 @@ def test_features_are_those_of_the_model(load_real: Load, all_stores: Path) -> N
 
 
 def test_features_are_computed_once(
-    load: Load, computed: list[str], monkeypatch: pytest.MonkeyPatch
+    load: Load, computed: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second run builds no network, and has the same features to the last bit."""
     first = load()
-    assert ["00000.npy", "00001.npy", "00002.npy"] == computed
+    assert [0, 2, 4] == computed
     monkeypatch.delattr(frozen_features, "_build_model")
 
     again = load()
@@ -165,7 +165,7 @@ def test_features_are_computed_once(
 
 
 def test_a_run_that_ended_goes_on(
-    load: Load, computed: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    load: Load, computed: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What a run has finished is kept; the next one computes the rest, the same."""
     expected = values(load(cache_dir=tmp_path / "whole"))
@@ -174,60 +174,66 @@ def test_a_run_that_ended_goes_on(
         context.setattr(frozen_features, "compute_outputs", end_after_three)
         with pytest.raises(KeyboardInterrupt):
             load()
-    assert ["00000.npy"] == computed
+    assert [0] == computed
 
     again = values(load())
 
-    assert ["00000.npy", "00001.npy", "00002.npy"] == computed
+    assert [0, 2, 4] == computed
     np.testing.assert_array_equal(expected, again)
 
 
-@pytest.mark.parametrize("kind", ["flipped", "cut", "empty", "other"])
-def test_a_damaged_shard_is_computed_again(
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("flipped", [2]), ("other", [2]), ("cut", [0, 2, 4]), ("empty", [0, 2, 4])],
+)
+def test_what_is_damaged_is_computed_again(
     kind: str,
+    expected: list[int],
     load: Load,
-    computed: list[str],
+    computed: list[int],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A shard that is not what was written is reported, and made as it was."""
-    expected = values(load())
+    """A block that is not what was written is reported, and made as it was."""
+    before = values(load())
     (folder,) = find_folders(tmp_path / "cache")
-    shard = folder / "00001.npy"
-    content = shard.read_bytes()
+    file, nbytes = folder / "features.npy", 2 * 1024 * 4
+    content = file.read_bytes()
+    start = len(content) - 2 * nbytes
+    block, rest = content[start : start + nbytes], content[start + nbytes :]
     damaged = {
-        "flipped": content[:-5] + bytes([content[-5] ^ 1]) + content[-4:],
+        "flipped": content[:start] + bytes([block[0] ^ 1]) + block[1:] + rest,
+        "other": content[:start] + rest + rest,
         "cut": content[:-5],
         "empty": b"",
-        "other": (folder / "00002.npy").read_bytes(),
     }
-    shard.write_bytes(damaged[kind])
+    file.write_bytes(damaged[kind])
     computed.clear()
     capsys.readouterr()
 
     again = values(load())
 
-    assert ["00001.npy"] == computed
-    assert f"{shard} is damaged: it is computed again." in capsys.readouterr().err
-    assert content == shard.read_bytes()
-    np.testing.assert_array_equal(expected, again)
+    assert expected == computed
+    assert f"{file}, patches 2 to 3: damaged" in capsys.readouterr().err
+    assert content == file.read_bytes()
+    np.testing.assert_array_equal(before, again)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{\n", '{"00000.npy": 7}'])
-def test_a_damaged_index_is_made_again(
-    content: str, load: Load, computed: list[str], tmp_path: Path
+@pytest.mark.parametrize("content", ["", "[]", "{\n", '{"0": 7}'])
+def test_a_damaged_list_is_made_again(
+    content: str, load: Load, computed: list[int], tmp_path: Path
 ) -> None:
-    """Shards that no index vouches for are computed again."""
+    """Blocks that no checksum vouches for are computed again."""
     expected = values(load())
     (folder,) = find_folders(tmp_path / "cache")
-    before = (folder / "index.json").read_bytes()
-    (folder / "index.json").write_text(content)
+    before = (folder / "done.json").read_bytes()
+    (folder / "done.json").write_text(content)
     computed.clear()
 
     again = values(load())
 
-    assert ["00000.npy", "00001.npy", "00002.npy"] == computed
-    assert before == (folder / "index.json").read_bytes()
+    assert [0, 2, 4] == computed
+    assert before == (folder / "done.json").read_bytes()
     np.testing.assert_array_equal(expected, again)
 
 
@@ -243,7 +249,7 @@ def test_a_damaged_index_is_made_again(
     ],
 )
 def test_what_decides_a_feature_decides_the_folder(
-    changes: dict[str, Any], load: Load, computed: list[str], tmp_path: Path
+    changes: dict[str, Any], load: Load, computed: list[int], tmp_path: Path
 ) -> None:
     """Other weights, preprocessing or patches, or another order, are another cache."""
     expected = values(load())
@@ -265,7 +271,7 @@ def test_what_decides_a_feature_decides_the_folder(
     ],
 )
 def test_what_decides_no_feature_shares_the_folder(
-    changes: dict[str, Any], load: Load, computed: list[str], all_stores: Path
+    changes: dict[str, Any], load: Load, computed: list[int], all_stores: Path
 ) -> None:
     """Other labels or another training use the same features, with their own labels."""
     expected = values(load())
@@ -292,7 +298,7 @@ def test_a_split_has_all_of_its_patches(load: Load, all_stores: Path) -> None:
 
 
 def test_pixels_decide_the_folder(
-    load: Load, computed: list[str], tmp_path: Path, all_stores: Path
+    load: Load, computed: list[int], tmp_path: Path, all_stores: Path
 ) -> None:
     """A store of the same patches with other bytes is another cache."""
     load()
@@ -329,8 +335,8 @@ def test_half_precision_halves_the_space(load: Load, tmp_path: Path) -> None:
 
     np.testing.assert_array_equal(exact.astype(np.float16), first)
     np.testing.assert_array_equal(first, again)
-    sizes = sorted(path.stat().st_size for path in tmp_path.rglob("00000.npy"))
-    assert [128 + 2 * 2 * 1024, 128 + 2 * 4 * 1024] == sizes
+    sizes = sorted(path.stat().st_size for path in tmp_path.rglob("features.npy"))
+    assert [128 + 6 * 2 * 1024, 128 + 6 * 4 * 1024] == sizes
 
 
 @pytest.mark.parametrize(
@@ -340,7 +346,7 @@ def test_features_that_cannot_be_kept_are_refused(
     dtype: str,
     value: float,
     load: Load,
-    computed: list[str],
+    computed: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What overflows, or is no number, is never written."""
@@ -399,7 +405,7 @@ def test_the_key_names_weights_and_versions(load: Load, tmp_path: Path) -> None:
 
 def test_two_runs_do_not_compute_the_same(
     load: Load,
-    computed: list[str],
+    computed: list[int],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -415,16 +421,16 @@ def test_two_runs_do_not_compute_the_same(
     monkeypatch.setattr(feature_cache, "time", SimpleNamespace(sleep=sleep))
     expected = values(load())
     (folder,) = find_folders(tmp_path / "cache")
-    content = (folder / "00001.npy").read_bytes()
-    (folder / "00001.npy").unlink()
+    content = (folder / "features.npy").read_bytes()
+    (folder / "features.npy").unlink()
     computed.clear()
-    shards = feature_cache.FeatureShards(folder, 6, 1024, "float32")
+    file = feature_cache.FeatureFile(folder, 6, 1024, "float32")
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        with shards.lock():
+        with file.lock():
             waiting = pool.submit(load)
             assert waits.wait(timeout=60)
             assert not waiting.done()
-            (folder / "00001.npy").write_bytes(content)
+            (folder / "features.npy").write_bytes(content)
 
         np.testing.assert_array_equal(expected, values(waiting.result()))
     assert [] == computed
@@ -442,7 +448,7 @@ def test_missing_weights_are_an_error(load: Load, tmp_path: Path) -> None:
 
 
 def test_a_head_trained_from_cached_features_is_the_same(
-    load: Load, computed: list[str], tmp_path: Path
+    load: Load, computed: list[int], tmp_path: Path
 ) -> None:
     """Features that were computed and features that were kept give equal weights."""
     settings = dataclasses.replace(SETTINGS, epochs=3, batch_size=4)

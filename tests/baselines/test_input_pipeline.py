@@ -57,6 +57,15 @@ def read_ids(data: StoreData, **options: Any) -> list[int]:
     ]
 
 
+def test_training_takes_the_patches_that_meet_conditions(data_dir: Path) -> None:
+    """Only `where` the settings say; a split that is named is not cut."""
+    where = "labels=Bare rock; date=..2017-06-13"
+    data = open_splits(data_dir, None, where=where)
+
+    assert [1, 3, 5] == sorted(read_ids(data, seed=None))
+    assert 6 == open_splits(data_dir, where=where).num_patches
+
+
 def test_pixels_labels_and_ids_belong_together(
     data_dir: Path, fake_rows: list[Example]
 ) -> None:

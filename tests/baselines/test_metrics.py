@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from baselines.errors import ResultError
-from baselines.metrics import Averages, Metrics, Ranking, compute_metrics
+from baselines.metrics import Averages, Ranking, compute_metrics
 from bigearthnet.errors import OptionError
 
 # Name of a case → seed; what is special is made by `make_case`.
@@ -177,13 +176,6 @@ def test_a_tie_with_a_wrong_class_is_an_error() -> None:
     metrics = compute_metrics(y_true, np.full((2, 2), 0.5, np.float32))
 
     assert Ranking(0.5, 1.0, 2.0, 1.0) == metrics.ranking
-
-
-def test_metrics_survive_json() -> None:
-    """What is written as JSON is read as the same metrics."""
-    metrics = compute_metrics(*make_case("absent class"))
-
-    assert metrics == Metrics.from_json(json.loads(json.dumps(asdict(metrics))))
 
 
 GOOD = np.zeros((2, 3), np.uint8)

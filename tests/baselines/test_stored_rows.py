@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -20,13 +21,17 @@ ALL = "train+validation+test+excluded"
 def test_ids_are_those_of_the_rows(
     form: str, many_shards: Path, tmp_path: Path
 ) -> None:
-    """Each row has the id that its shard holds, split after split."""
+    """Each row has the id and labels that its shard holds, split after split."""
     shutil.copytree(many_shards / form, tmp_path / form)
-    reader, ids = open_rows(open_random_access(tmp_path, "s2"), ALL)
-    stored = reader.gather(range(len(reader)), ["patch_id"])["patch_id"]
+    store = open_random_access(tmp_path, "s2")
+    reader, ids, vectors = open_rows(store, ALL)
+    vector = store.config.release.label_sets[0].vector
+    batch = reader.gather(range(len(reader)), ["patch_id", vector])
+    stored = batch["patch_id"]
 
     assert 6 == len(ids)
     assert ids == [i.decode() if isinstance(i, bytes) else i for i in stored]
+    np.testing.assert_array_equal(batch[vector], vectors)
 
 
 @pytest.mark.parametrize("form", ["arrow", "bigearthnet/s2/2.0.0"])

@@ -86,6 +86,24 @@ def compute_loss(model: keras.Model, data: FeatureData) -> float:
     return float(-np.mean(y * np.log(p) + (1 - y) * np.log(1 - p)))
 
 
+def test_batches_copied_ahead_to_one_device_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a single GPU is given ahead of its steps has order and content of before."""
+    steps, data = make_trainer()._steps, make_data()
+
+    def read() -> list[list[bytes]]:
+        batches = data.feed(steps.distribute, 8, seed=1)
+        return [[tensor.numpy().tobytes() for tensor in batch] for batch in batches]
+
+    before = read()
+    [cpu] = tf.config.list_logical_devices("CPU")
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [cpu])
+
+    assert before == read()
+    assert 3 == len(before)
+
+
 def test_the_loss_is_that_of_its_definition(tmp_path: Path) -> None:
     """The validation loss is the mean over patches and classes, of all batches."""
     validation = make_data(seed=5)

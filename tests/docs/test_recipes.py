@@ -53,12 +53,14 @@ LIMIT = 300
 # What each program prints about the sample's four train patches, in their order.
 PRINTED = (
     "(4, 120, 120, 12) (4, 19)\n",
-    "1 torch.Size([4, 4, 120, 120]) torch.Size([4, 43]) 0.",
+    "1 (1, 120, 120, 12)\n3\n",
+    "1 torch.Size([4, 12, 120, 120]) torch.Size([4, 43]) 0.",
     "1 (4, 43) 0.",
     "S2A_MSIL2A_20171221T112501_56_35\n(2, 6, 60, 60)\n",
     "(2, 6, 60, 60) uint16\n(4, 43)\n",
     "{2}\n",
     "<dtype: 'uint16'>\n",
+    "(2, 2, 20, 20)\n(2, 120, 120, 12)\n",
     "(2, 20, 20) [19 20 22 28] 32629\n",
     "b01",
     "shape: (2, 2)",

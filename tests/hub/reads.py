@@ -8,7 +8,16 @@ from urllib.parse import parse_qs
 
 from tests.hub.messages import Answer, Request
 from tests.hub.repository import Refused, Repository
-from tests.hub.routes import INVALID, REPO, describe, is_set, read_json, route, sign
+from tests.hub.routes import (
+    FILES,
+    INVALID,
+    REPO,
+    describe,
+    is_set,
+    read_json,
+    route,
+    sign,
+)
 
 if TYPE_CHECKING:
     from tests.hub.server import Hub
@@ -103,7 +112,7 @@ def _paths_info(hub: Hub, request: Request, repo: Repository, revision: str) -> 
 
 
 @route(
-    r"(GET|HEAD) /datasets/(?P<repo>[^/]+/[^/]+)/resolve"
+    rf"(GET|HEAD) {FILES}/resolve"
     r"/(?P<revision>[^/]+)/(?P<path>.+)"
 )
 def _resolve(

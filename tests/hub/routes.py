@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from tests.hub.server import Hub
 
 INVALID = "Invalid credentials in Authorization header"
-REPO = r"/api/datasets/(?P<repo>[^/]+/[^/]+)"
+REPO = r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)"
+# What addresses of files begin with; those of models have no kind.
+FILES = r"(?:/datasets)?/(?P<repo>[^/]+/[^/]+)"
 # Where addresses are secrets, and no token is shown.
 _SIGNED = ("/objects/", "/api/complete_multipart/")
 _ROUTES: list[tuple[str, Callable[..., Any]]] = []

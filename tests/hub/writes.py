@@ -22,7 +22,7 @@ from tests.hub.repository import (
     is_large,
     large_file,
 )
-from tests.hub.routes import REPO, is_set, read_json, route, sign
+from tests.hub.routes import FILES, REPO, is_set, read_json, route, sign
 
 if TYPE_CHECKING:
     from tests.hub.server import Hub
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @route("POST /api/repos/create")
 def _create(hub: Hub, request: Request) -> Any:
     asked = read_json(request)
-    assert asked["type"] == "dataset"
+    assert asked.get("type", "model") in ("dataset", "model")
     name = f"{asked['organization'] or 'tester'}/{asked['name']}"
     url = {"url": f"{hub.endpoint}/datasets/{name}"}
     if name in hub.repositories:
@@ -67,7 +67,7 @@ def _preupload(hub: Hub, request: Request, repo: Repository, revision: str) -> A
     return {"files": modes, "commitOid": repo.find(revision).oid}
 
 
-@route("POST /datasets/(?P<repo>[^/]+/[^/]+)[.]git/info/lfs/objects/batch")
+@route(rf"POST {FILES}[.]git/info/lfs/objects/batch")
 def _batch(hub: Hub, request: Request, repo: Repository) -> Any:
     asked = read_json(request)
     assert asked["operation"] == "upload"
@@ -129,7 +129,7 @@ def _keep(hub: Hub, path: Path, sha256: str) -> None:
     path.rename(hub.objects / sha256)
 
 
-@route("POST /datasets/(?P<repo>[^/]+/[^/]+)[.]git/info/lfs/verify")
+@route(rf"POST {FILES}[.]git/info/lfs/verify")
 def _verify(hub: Hub, request: Request, repo: Repository) -> Any:
     asked = read_json(request)
     _find_object(hub, asked["oid"], asked["size"])

@@ -58,8 +58,8 @@ def test_each_scheme_has_a_section_of_its_own(make_sections: MakeSections) -> No
 @pytest.mark.parametrize(
     ("run", "split", "warning"),
     [
-        ({"synthetic_patches": 3000}, "test", "SYNTHETIC: 3,000 patches"),
-        ({}, "train", "Overfitting check, not a result"),
+        ({"synthetic_patches": 3000}, "test", "SYNTHETIC patches"),
+        ({}, "train", "overfitting check, not a result"),
         ({"shuffled_labels": True}, "test", "SHUFFLED labels"),
         ({"weights_source": "random"}, "test", "RANDOM frozen weights"),
     ],

@@ -73,6 +73,18 @@ def test_every_store_is_what_a_build_makes(
         assert read_files(original / folder) == read_files(work.folder / name)
 
 
+def test_a_table_of_an_older_version_is_refused(
+    many_shards: Path, tmp_path: Path
+) -> None:
+    """A table of patches without dates and places is an error that says so."""
+    source = shutil.copytree(many_shards / "huggingface", tmp_path / "source")
+    table = pq.read_table(source / "patches.parquet")
+    pq.write_table(table.select(range(4)), source / "patches.parquet")
+
+    with pytest.raises(StoreError, match="no date, epsg, ulx, uly: an older version"):
+        convert(source, tmp_path / "work")
+
+
 def test_pictures_are_made_of_bands(
     all_stores: Path, sample_folder: Path, tmp_path: Path
 ) -> None:

@@ -33,7 +33,7 @@ def fill() -> SpoolIndex:
     """An index with something of every kind."""
     index = SpoolIndex(NUM_PATCHES)
     for row in range(NUM_PATCHES):
-        index.add_read(row, (row, 42 - row), is_synthetic=row in (1, 2, 4))
+        index.add_read(row, (row, 42 - row), row in (1, 2, 4), (row, 1, -row, 2**40))
         if row in RECORDS:
             index.add_record(row, *RECORDS[row])
     index.add_bad(4)
@@ -46,6 +46,7 @@ def describe(index: SpoolIndex) -> dict[str, Any]:
         "read": index.read.tolist(),
         "stored": index.stored.tolist(),
         "labels": index.labels[index.read].tolist(),
+        "scenes": index.scenes[index.read].tolist(),
         "synthetic": np.flatnonzero(index.synthetic).tolist(),
         "places": index.locate(np.flatnonzero(index.stored)).tolist(),
         "sorted": index.sort(np.flatnonzero(index.stored)).tolist(),
@@ -56,6 +57,7 @@ FILLED = {
     "read": [True, True, True, True, False, True],
     "stored": [True, True, False, True, False, True],
     "labels": [sum(1 << bit for bit in {row, 42 - row}) for row in (0, 1, 2, 3, 5)],
+    "scenes": [(row, 1, -row, 2**40) for row in (0, 1, 2, 3, 5)],
     "synthetic": [1, 2],
     "places": [(63, 7, 0), (0, 5, 0), (2, 300, 0), (63, 11, 7)],
     "sorted": [5, 1, 3, 0],

@@ -8,12 +8,8 @@ import numpy as np
 import pytest
 
 from bigearthnet.errors import OptionError
-from bigearthnet.loading.images import (
-    choose_bands,
-    choose_groups,
-    make_images,
-    resampling_matrix,
-)
+from bigearthnet.loading.images import make_images
+from bigearthnet.reading.images import choose_bands, choose_groups, resampling_matrix
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 
@@ -160,7 +156,8 @@ def test_a_single_band_is_resampled_many_times(band: str) -> None:
     """One band of 20 or 60 m, on which products of matrices have crashed, goes well."""
     code = f"""
         import numpy as np, tensorflow as tf
-        from bigearthnet.loading.images import choose_groups, make_images
+        from bigearthnet.loading.images import make_images
+        from bigearthnet.reading.images import choose_groups
         from bigearthnet.release.bands import GROUPS
         shapes = {{"bands_20m": (128, 6, 60, 60), "bands_60m": (128, 2, 20, 20)}}
         pixels = {{name: np.ones(shape, np.uint16) for name, shape in shapes.items()}}

@@ -9,20 +9,31 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bigearthnet.errors import OptionError
+from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.loading.labels import (
-    count_unlabelled,
+    drop_unlabelled,
     get_nomenclature,
     make_matrix,
     map_labels,
     map_vectors,
 )
+from bigearthnet.reading import open_shards
+from bigearthnet.reading.choice import Choice, list_shards
 from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.nomenclature import BEN19, CLC43, NOMENCLATURES
 from bigearthnet.schema.configs import get_config
+from bigearthnet.store import Store
 from bigearthnet.store.search import open_store
 
 S2 = get_config("s2", RELEASES)
+
+
+def read_vectors(store: Store, patches: Choice) -> np.ndarray:
+    """The label vectors of some patches."""
+    reader = open_shards(*list_shards(store, patches))
+    (batch,) = reader.batches(100, ["multi_hot_43"])
+    return batch["multi_hot_43"]
+
 
 STORES = ("tfrecord", "arrow", "parquet")
 
@@ -111,24 +122,30 @@ def test_labels_that_a_release_does_not_become_are_refused() -> None:
         ("ben19", "train", 10),
         ("ben19_alphabetical", "train", 10),
         ("ben19", "validation", 2),
-        ("ben19", "test", 0),
         ("clc43", "train", 0),
         ("clc_level1", "train", 0),
     ],
 )
-def test_unlabelled_patches_are_counted(
+def test_unlabelled_patches_are_left_out(
     form: str, labels: str, split: str, expected: int, many_dir: Path
 ) -> None:
-    """The count is that of the patches of the split without a label."""
-    store = open_store(many_dir, S2, form)
+    """Those of a split without a label go, and no others."""
+    store, target = open_store(many_dir, S2, form), get_nomenclature(labels, V1)
+    patches = Choice((split,), None)
+    left = drop_unlabelled(store, patches, target)
+    vectors = read_vectors(store, left)
 
-    assert expected == count_unlabelled(store, split, get_nomenclature(labels, V1))
+    kept = store.num_patches(split) - expected
+    assert (None if not expected else kept) == (
+        None if left.rows is None else len(left.rows)
+    )
+    assert kept == len(vectors) == map_vectors(vectors, CLC43, target).any(1).sum()
 
 
-def test_patches_that_are_not_stored_are_not_counted(
+def test_patches_that_are_not_stored_do_not_count(
     many_dir: Path, tmp_path: Path
 ) -> None:
-    """The table of patches lists those that were read but not stored, too."""
+    """A table of patches that does not fit the shards is refused by name."""
     shutil.copytree(many_dir / "arrow", tmp_path / "arrow")
     store = open_store(tmp_path, S2, "arrow")
     path = tmp_path / "arrow" / "patches.parquet"
@@ -146,4 +163,5 @@ def test_patches_that_are_not_stored_are_not_counted(
     pq.write_table(table.set_column(place, "stored", stored), path)
 
     assert 10 == len(empty)
-    assert 6 == count_unlabelled(store, "train", BEN19)
+    with pytest.raises(ShardError, match=r"hold 30 patches, its patches.parquet 26"):
+        drop_unlabelled(store, Choice(("train",), None), BEN19)

@@ -194,7 +194,7 @@ def test_a_split_without_any_label_is_empty(store: str, many_shards: Path) -> No
         ({"batch_size": -1}, "at least 1, got -1"),
         ({"config": "s1"}, "unknown config.*s2-rgb.*'s1'"),
         ({"store": "zarr"}, "expected one of tfrecord, parquet, arrow, got 'zarr'"),
-        ({"split": "all"}, "'all'.*expected one of train, validation"),
+        ({"split": "ALL"}, "'ALL'.*expected one of train, validation"),
         ({"split": "excluded"}, "'excluded'.*expected one of train, validation"),
         ({"config": "s2-rgb", "bands": ["B04"]}, "bands='rgb' and image_size=120, got"),
         ({"config": "s2-rgb", "store": "arrow"}, "has no arrow store"),

@@ -13,8 +13,9 @@ import tensorflow as tf
 from bigearthnet.errors import OptionError
 from bigearthnet.huggingface import to_tf
 from bigearthnet.reading.arrow import ArrowReader
-from bigearthnet.reading.batches import Reader, find_column
+from bigearthnet.reading.batches import find_column
 from bigearthnet.reading.parquet import ParquetReader
+from bigearthnet.reading.reader import Reader
 from bigearthnet.reading.tfrecord import TFRecordReader
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config

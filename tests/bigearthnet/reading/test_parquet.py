@@ -198,3 +198,10 @@ def test_row_groups_are_read_in_another_order_each_epoch(
     }
 
     assert len(first_groups) >= 3
+
+
+def test_a_shuffled_batch_keeps_no_other_patches(parquet_files: list[Path]) -> None:
+    """It is memory of its own, not a view of the row groups that were mixed."""
+    reader = ParquetReader(parquet_files, S2_COLUMNS)
+    for batch in reader.batches(4, ["bands_60m"], shuffle=True, seed=0):
+        assert batch["bands_60m"].base is None

@@ -22,8 +22,8 @@ from bigearthnet.errors import (
 )
 from bigearthnet.reading import remote
 from bigearthnet.reading.arrow import ArrowReader
-from bigearthnet.reading.batches import Reader
 from bigearthnet.reading.parquet import ParquetReader
+from bigearthnet.reading.reader import Reader
 from bigearthnet.reading.remote import RemoteParquetReader
 from bigearthnet.reading.tfrecord import TFRecordReader
 from bigearthnet.util.remote import RemotePath, parse_url

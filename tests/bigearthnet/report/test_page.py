@@ -62,7 +62,7 @@ BLOCKS: list[Block] = [
     Heading(HOSTILE),
     Text(HOSTILE, is_warning=True),
     Table(HOSTILE, (HOSTILE, "n"), ((HOSTILE, "1"),), frozenset({1}), (HOSTILE,)),
-    Drawing("d", HOSTILE, ("<svg><rect/></svg>",)),
+    Drawing("d", HOSTILE, (b"<svg/>",)),
     Cards(HOSTILE, (Card(HOSTILE, b"png", ((HOSTILE, HOSTILE),)), Card("b", None, ()))),
 ]
 
@@ -86,7 +86,11 @@ def test_a_page_needs_nothing_else() -> None:
         if name in ("src", "href", "srcset", "data", "action", "poster")
     ]
 
-    assert [f"data:image/png;base64,{base64.b64encode(b'png').decode()}"] == targets
+    pictures = {"svg+xml": b"<svg/>", "png": b"png"}
+    assert [
+        f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+        for kind, content in pictures.items()
+    ] == targets
     assert {"link", "script", "iframe", "object"}.isdisjoint(
         t for t, _ in page.elements
     )
@@ -104,7 +108,7 @@ def test_a_page_is_readable_by_all() -> None:
     assert any(m.get("name") == "viewport" for m in page.find("meta"))
     assert ["col", "col", "row"] == [th["scope"] for th in page.find("th")]
     assert 1 == len(page.find("caption"))
-    assert [HOSTILE] == [img["alt"] for img in page.find("img")]
+    assert [f"{HOSTILE}, part 1", HOSTILE] == [img["alt"] for img in page.find("img")]
 
 
 def test_numbers_are_set_to_the_right() -> None:

@@ -17,10 +17,12 @@ from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.bands import GROUPS
 from bigearthnet.release.nomenclature import encode_mask
 from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.release.splits import COUNTRIES, SEASONS
 from bigearthnet.schema.configs import get_config
 from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store import manifest
 from bigearthnet.store.result import BuildResult, ShardInfo, SourceInfo
+from bigearthnet.store.scenes import SCENE_DTYPE, encode_scene
 from bigearthnet.store.statistics import BandSums
 from bigearthnet.util.files import FileInfo, hash_file
 
@@ -30,6 +32,13 @@ SPLITS = V1.splits
 
 # Read and stored; read only, all 43 classes; stored without any class.
 ROWS = {5: (0, 42), 152_289: tuple(range(43)), 590_325: ()}
+
+SCENE = {
+    "acquisition_date": "2017-06-13 10:10:31",
+    "epsg": 32634,
+    "coordinates/ulx": 300_000,
+    "coordinates/uly": 6_200_000,
+}
 
 
 def make_shard(split: str, number: int) -> ShardInfo:
@@ -69,12 +78,15 @@ def make_result(
     labels = np.zeros(len(patches), np.uint64)
     labels[list(rows)] = [encode_mask(ids) for ids in rows.values()]
     numbers = np.arange(len(patches))
+    scenes = np.zeros(len(patches), SCENE_DTYPE)
+    scenes[list(rows)] = encode_scene(SCENE)
     return BuildResult(
         config=S2,
         patches=patches,
         read=np.isin(numbers, list(rows)),
         stored=np.isin(numbers, stored),
         labels=labels,
+        scenes=scenes,
         num_synthetic=0,
         shards=SHARDS,
         sums=BandSums(GROUPS),
@@ -101,7 +113,7 @@ def make(
 def test_patches_are_those_that_were_read(
     result: BuildResult, patch_index: PatchIndex
 ) -> None:
-    """Each patch that was read has its id, labels and split, and whether it is kept."""
+    """Each patch that was read has its id, labels, split, facts, date and place."""
     table = manifest.make_patches_table(result)
 
     assert [
@@ -110,9 +122,23 @@ def test_patches_are_those_that_were_read(
             "labels": list(labels),
             "split": SPLITS[patch_index.splits[row]],
             "stored": row != 152_289,
+            "season": SEASONS[_month(patch_index.patch_id(row)) % 12 // 3],
+            "country": COUNTRIES[patch_index.countries[row]],
+            "contains_seasonal_snow": patch_index.facts(row)["contains_seasonal_snow"],
+            "contains_cloud_or_shadow": patch_index.facts(row)[
+                "contains_cloud_or_shadow"
+            ],
+            "date": datetime.date(2017, 6, 13),
+            "epsg": 32634,
+            "ulx": 300_000,
+            "uly": 6_200_000,
         }
         for row, labels in ROWS.items()
     ] == table.to_pylist()
+
+
+def _month(patch_id: str) -> int:
+    return int(patch_id.split("_")[2][4:6])
 
 
 def test_patches_are_sorted_and_complete(patch_index: PatchIndex) -> None:
@@ -133,7 +159,7 @@ def test_without_patches_the_table_is_empty(patch_index: PatchIndex) -> None:
     table = manifest.make_patches_table(make_result(patch_index, {}))
 
     assert 0 == table.num_rows
-    assert ["patch_id", "labels", "split", "stored"] == table.column_names
+    assert ["patch_id", "labels", "split", "stored"] == table.column_names[:4]
 
 
 def test_the_patches_file_is_the_table(result: BuildResult, tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ NO_PATHS = {
     *("countries", "formats", "labels", "mirror", "name", "only", "run", "sizes"),
     *("split", "train_split", "validation_split"),
     *("allow", "endpoint", "from", "revision", "splits", "stores", "to"),
+    *("also", "license", "tag", "where"),
+    *("batch_size", "parts", "step_ms", "url", "ways"),
 }
 
 

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from bigearthnet.errors import DiskSpaceError, PublishError
+import bigearthnet
+from bigearthnet.errors import DiskSpaceError, PublishError, StoreError
 from bigearthnet.release import RELEASES
 from bigearthnet.store.search import find_stores
 from builder.publish import make_publisher
@@ -340,10 +342,10 @@ def test_a_full_disk_is_told_before(
     assert [] == list((tmp_path / "out").iterdir())
 
 
-def test_google_cloud_storage_is_published_to(
+def test_google_cloud_storage_is_published_to_and_read(
     all_stores: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`gs://` gets the same files, once."""
+    """`gs://` gets the same files, once; only the columns asked for are read there."""
     from gcp_storage_emulator.server import create_server
 
     server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="bucket")
@@ -354,7 +356,13 @@ def test_google_cloud_storage_is_published_to(
         monkeypatch.setenv("no_proxy", "*")
         publish(all_stores, "gs://bucket/2.0.0")
         again = publish(all_stores, "gs://bucket/2.0.0")
+        reader = bigearthnet.open_reader("train", "gs://bucket/2.0.0")
+        (found,) = reader.batches(4, ["B04"])
+        with pytest.raises(StoreError, match=r"gs://bucket/3/manif.* is missing"):
+            bigearthnet.open_reader("train", "gs://bucket/3")
     finally:
         server.stop()
+    (local,) = bigearthnet.open_reader("train", all_stores).batches(4, ["B04"])
 
     assert again.startswith("nothing had to be sent")
+    np.testing.assert_array_equal(local["B04"], found["B04"])

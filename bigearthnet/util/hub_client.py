@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from bigearthnet.errors import BigEarthNetError, PublishError
-from builder.publishing.secrets import clients_silent, redact
+from bigearthnet.util.secrets import clients_silent, redact
 
 _Value = TypeVar("_Value")
 
@@ -96,11 +96,16 @@ def _explain_status(status: int, headers: object, repo: str) -> HubError:
 
 
 @contextlib.contextmanager
-def uploading(repo: str, endpoint: str) -> Iterator[bool]:
+def uploading(repo: str, endpoint: str, repo_type: str = "dataset") -> Iterator[bool]:
     """Uploads large files quietly, and without Xet where the hub has none.
 
     The client would draw its own bars, and it uses Xet wherever `hf_xet` is installed,
     whatever the hub has. Gives whether Xet is used.
+
+    Args:
+        repo: The repository.
+        endpoint: Address of the hub.
+        repo_type: `dataset` or `model`.
     """
     from huggingface_hub import constants
     from huggingface_hub.utils import (
@@ -113,7 +118,9 @@ def uploading(repo: str, endpoint: str) -> Iterator[bool]:
     without_xet = constants.HF_HUB_DISABLE_XET
     disable_progress_bars()
     try:
-        constants.HF_HUB_DISABLE_XET = without_xet or not _has_xet(repo, endpoint)
+        constants.HF_HUB_DISABLE_XET = without_xet or not _has_xet(
+            repo, endpoint, repo_type
+        )
         is_installed = importlib.util.find_spec("hf_xet") is not None
         yield is_installed and not constants.HF_HUB_DISABLE_XET
     finally:
@@ -122,11 +129,11 @@ def uploading(repo: str, endpoint: str) -> Iterator[bool]:
             enable_progress_bars()
 
 
-def _has_xet(repo: str, endpoint: str) -> bool:
+def _has_xet(repo: str, endpoint: str, repo_type: str) -> bool:
     """Whether a hub gives out tokens for Xet."""
     from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
-    url = f"{endpoint}/api/datasets/{repo}/xet-read-token/main"
+    url = f"{endpoint}/api/{repo_type}s/{repo}/xet-read-token/main"
     response = get_session().get(url, headers=build_hf_headers())
     if response.status_code == 404:
         return False
