@@ -32,7 +32,7 @@ _RELEASED_BANDS = (
     *("B05", "B06", "B07", "B8A", "B11", "B12"),
 )
 # Fields that settings of older runs have not; their defaults are what these did.
-_ADDED = frozenset({"augment", "tf32", "weight_decay", "where"})
+_ADDED = frozenset({"augment", "class_weights", "tf32", "weight_decay", "where"})
 # The largest that NumPy's global generator takes, which Keras seeds, too.
 _MAX_SEED = 2**32 - 1
 
@@ -122,6 +122,11 @@ class Settings:
     l2: float = _field(0.0, "Weight of half the squared kernels in the loss.")
 
     epochs: int = _field(100, "Epochs to train.", least=1)
+    class_weights: Literal["none", "balanced"] = _field(
+        "none",
+        "Weight of the labels that a patch has in the loss: balanced makes those of a "
+        "class weigh as much in all as the patches without it.",
+    )
     augment: bool = _field(
         False,
         "Turns and mirrors each patch at random while training, all bands alike; not "

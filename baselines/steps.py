@@ -133,6 +133,7 @@ class Steps:
         *,
         jit_compile: bool,
         augment: Callable[..., Any] | None = None,
+        class_weights: npt.NDArray[np.float32] | None = None,
     ) -> None:
         """Traces nothing yet.
 
@@ -145,13 +146,14 @@ class Steps:
             jit_compile: Compiles passes through the model by XLA.
             augment: Changes the inputs of a step of training; takes them, and `step`
                 and `first` as `models.augmentation.augment` does.
+            class_weights: Weights of the labels that a patch has, shape (class,).
         """
         import tensorflow as tf
 
         with strategy.scope():
             optimizer.build(model.trainable_variables)
         self._model, self._optimizer, self._strategy = model, optimizer, strategy
-        self._augment = augment
+        self._augment, self._class_weights = augment, class_weights
         # Of several devices only the passes: XLA cannot compile sums over them.
         self._run_backward = tf.function(self._differentiate, jit_compile=jit_compile)
         self._run_forward = tf.function(self._score, jit_compile=jit_compile)
@@ -234,7 +236,7 @@ class Steps:
         logits = call_model(
             self._model, inputs, labels, several=several, training=training
         )
-        return _sum_losses(labels, logits)
+        return _sum_losses(labels, logits, self._class_weights)
 
     def _sum(self, values: Any) -> tf.Tensor:
         import tensorflow as tf
@@ -242,11 +244,16 @@ class Steps:
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
 
 
-def _sum_losses(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+def _sum_losses(
+    labels: tf.Tensor, logits: tf.Tensor, weights: npt.NDArray[np.float32] | None
+) -> tf.Tensor:
     """Sums over patches the mean over classes of the sigmoid cross entropy."""
     import tensorflow as tf
 
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(
-        tf.cast(labels, tf.float32), tf.cast(logits, tf.float32)
+    pair = tf.cast(labels, tf.float32), tf.cast(logits, tf.float32)
+    losses = (
+        tf.nn.sigmoid_cross_entropy_with_logits(*pair)
+        if weights is None
+        else tf.nn.weighted_cross_entropy_with_logits(*pair, weights)
     )
     return tf.reduce_sum(tf.reduce_mean(losses, axis=1))

@@ -27,12 +27,14 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+import numpy as np
 from absl import flags
 
 from baselines import settings, workdir
 from baselines.backend import check_keras, set_precision
 from baselines.cached_data import Place, cache_patches, check_memory
 from baselines.cluster import is_chief, report_lost_hosts
+from baselines.frequency import balance_classes
 from baselines.frozen_features import load_or_make_features
 from baselines.input_pipeline import PatchData, ReadAhead, StoreData
 from baselines.models import build_trained_part
@@ -50,6 +52,7 @@ from bigearthnet.util.files import write_json
 from bigearthnet.util.options import look_up
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import tensorflow as tf
 
 _FLAGS_FOLDER = Path(__file__).parent / "flags"
@@ -123,6 +126,10 @@ def train(
         if (folder / workdir.TRAINING).is_file():
             print(f"{folder} is trained already; --restart trains it anew.")
             return
+        class_weights = None
+        if chosen.class_weights == "balanced":
+            labels = train_data.read_labels(np.arange(train_data.num_patches))
+            class_weights = balance_classes(labels)
         data: tuple[PatchData, PatchData | None] = (train_data, validation_data)
         if chosen.uses_features:
             load = functools.partial(
@@ -134,7 +141,7 @@ def train(
                 quiet=outputs.quiet,
             )
             data = load(train_data), validation_data and load(validation_data)
-        trainer = _run_training(run, *data, strategy, outputs, cache)
+        trainer = _run_training(run, *data, class_weights, strategy, outputs, cache)
         if writes:
             digest = workdir.save_weights(trainer.model, folder)
             content = {"weights_sha256": digest, **trainer.to_json()}
@@ -200,6 +207,7 @@ def _run_training(
     run: Run,
     data: PatchData,
     validation: PatchData | None,
+    class_weights: npt.NDArray[np.float32] | None,
     strategy: tf.distribute.Strategy,
     outputs: Outputs,
     cache: Place,
@@ -219,6 +227,7 @@ def _run_training(
         cache_patches(data, cache, strategy),
         validation,
         strategy,
+        class_weights,
     )
     trainer.run(outputs)
     return trainer

@@ -30,6 +30,8 @@ from bigearthnet.util.progress import Progress
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
+    import numpy.typing as npt
     import tensorflow as tf
 
 # Steps between two learning rates and losses in the logs.
@@ -69,6 +71,7 @@ class Trainer:
         train: PatchData,
         validation: PatchData | None,
         strategy: tf.distribute.Strategy,
+        class_weights: npt.NDArray[np.float32] | None = None,
     ) -> None:
         """Builds model, optimizer and steps.
 
@@ -78,6 +81,7 @@ class Trainer:
             train: What to train on.
             validation: What to compute a loss on after each epoch.
             strategy: Where to compute.
+            class_weights: What `frequency.balance_classes` returned; None for 1.
 
         Raises:
             OptionError: If the settings and the data do not go together.
@@ -97,6 +101,7 @@ class Trainer:
             functools.partial(train.batches, settings.batch_size, seed=None),
             jit_compile=jit_compile,
             augment=_make_augment(settings),
+            class_weights=class_weights,
         )
         self.state = State()
 

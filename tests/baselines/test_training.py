@@ -45,6 +45,7 @@ def make_trainer(
     *,
     data: FeatureData | None = None,
     strategy: tf.distribute.Strategy | None = None,
+    class_weights: np.ndarray | None = None,
     **changes: Any,
 ) -> Trainer:
     """A trainer of the head on few features, three batches an epoch."""
@@ -63,6 +64,7 @@ def make_trainer(
         data or make_data(),
         validation,
         strategy or tf.distribute.get_strategy(),
+        class_weights,
     )
 
 
@@ -138,6 +140,20 @@ def test_a_step_is_plain_gradient_descent(tmp_path: Path) -> None:
     for old, gradient, new in zip(before, gradients, weights(trainer), strict=True):
         np.testing.assert_allclose(old - 0.5 * gradient, new, rtol=1e-4, atol=1e-6)
     assert pytest.approx(float(loss), rel=1e-5) == trainer.state.history[0]["loss"]
+
+
+def test_class_weights_weigh_the_labels_that_patches_have(tmp_path: Path) -> None:
+    """The loss is the cross entropy whose part of labels is weighted by class."""
+    validation = make_data(seed=5)
+    weights = np.linspace(0.5, 9, 43).astype(np.float32)
+    trainer = run(make_trainer(validation, class_weights=weights), tmp_path / "run")
+    inputs, labels = next(iter(validation.batches(PATCHES, seed=None)))
+    p = 1 / (1 + np.exp(-trainer.model(inputs).numpy().astype(float)))
+    y = labels.numpy()
+    expected = -np.mean(weights * y * np.log(p) + (1 - y) * np.log(1 - p))
+
+    found = trainer.state.history[-1]["validation_loss"]
+    assert pytest.approx(float(expected), rel=1e-5) == found
 
 
 @pytest.mark.usefixtures("deterministic")
