@@ -32,7 +32,16 @@ _RELEASED_BANDS = (
     *("B05", "B06", "B07", "B8A", "B11", "B12"),
 )
 # Fields that settings of older runs have not; their defaults are what these did.
-_ADDED = frozenset({"augment", "class_weights", "tf32", "weight_decay", "where"})
+_ADDED = frozenset(
+    {
+        "augment",
+        "class_weights",
+        "early_stopping_metric",
+        "tf32",
+        "weight_decay",
+        "where",
+    }
+)
 # The largest that NumPy's global generator takes, which Keras seeds, too.
 _MAX_SEED = 2**32 - 1
 
@@ -152,8 +161,13 @@ class Settings:
     warmup_steps: int = _field(0, "Steps in which the learning rate rises from 0.")
     early_stopping_patience: int = _field(
         0,
-        "Ends after as many epochs without a lower validation loss, and keeps the best "
-        "weights; 0 for never, and the last weights.",
+        "Ends after as many epochs without a better --early_stopping_metric, and keeps "
+        "the best weights; 0 for never, and the last weights.",
+    )
+    early_stopping_metric: Literal["loss", "f1", "f2", "ap_macro", "ap_micro"] = _field(
+        "loss",
+        "What of the validation split says which epoch is best: a low loss, a high F1 "
+        "or F2 per patch at 0.5, or average precision.",
     )
     mixed_precision: bool = _field(
         False,

@@ -186,12 +186,23 @@ class Steps:
         losses = self._strategy.run(self._train_replica, args=(*batch, count))
         return total + tf.cast(self._sum(losses), tf.float64)
 
-    def _validate(self, batch: tuple[Any, tf.Tensor], total: tf.Tensor) -> tf.Tensor:
-        """Adds the losses of a batch to a total; see `_train`."""
+    def _validate(
+        self, batch: tuple[Any, tf.Tensor], total: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Adds the losses of a batch to a total; see `_train`.
+
+        Returns:
+            The total; probabilities and labels of the batch, shape (patch, class).
+        """
         import tensorflow as tf
 
-        losses = self._strategy.run(self._run_forward, args=batch)
-        return total + tf.cast(self._sum(losses), tf.float64)
+        losses, logits = self._strategy.run(self._run_forward, args=batch)
+        # NCCL adds up and gathers no uint8.
+        cast = functools.partial(tf.cast, dtype=tf.int32)
+        labels = self._strategy.run(cast, (batch[1],))
+        gathered = [self._strategy.gather(part, 0) for part in (logits, labels)]
+        total += tf.cast(self._sum(losses), tf.float64)
+        return total, tf.sigmoid(tf.cast(gathered[0], tf.float32)), gathered[1]
 
     def _train_replica(
         self, inputs: Any, labels: tf.Tensor, count: tf.Tensor
@@ -220,23 +231,24 @@ class Steps:
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            loss = self._compute_loss(inputs, labels, training=True)
+            loss, _ = self._compute_loss(inputs, labels, training=True)
             penalty = sum(self._model.losses, tf.constant(0.0))
             replicas = self._strategy.num_replicas_in_sync
             objective = self._optimizer.scale_loss(loss / count + penalty / replicas)
         return loss, tape.gradient(objective, self._model.trainable_variables)
 
-    def _score(self, inputs: Any, labels: tf.Tensor) -> tf.Tensor:
+    def _score(self, inputs: Any, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return self._compute_loss(inputs, labels, training=False)
 
     def _compute_loss(
         self, inputs: Any, labels: tf.Tensor, *, training: bool
-    ) -> tf.Tensor:
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the sum of losses, and logits."""
         several = self._strategy.num_replicas_in_sync > 1
         logits = call_model(
             self._model, inputs, labels, several=several, training=training
         )
-        return _sum_losses(labels, logits, self._class_weights)
+        return _sum_losses(labels, logits, self._class_weights), logits
 
     def _sum(self, values: Any) -> tf.Tensor:
         import tensorflow as tf

@@ -9,7 +9,8 @@ other settings are refused. WORKDIR then has
                       scaling, versions of packages
   weights.weights.h5  the weights of the last epoch, or of the best one if early
                       stopping was asked for
-  training.json       the loss of each epoch
+  training.json       the losses of each epoch, and of the validation split F1 and F2
+                      per patch at 0.5 and average precision, macro and micro
   checkpoints/, logs/ states to resume from; event files for TensorBoard
 
 Several GPUs are used where they are, and several hosts where TF_CONFIG names them
@@ -277,7 +278,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
-    command.check_packages("baselines", "tensorflow")
+    command.check_packages("baselines", "tensorflow", "sklearn")
     values = flags.FLAGS
     train(
         settings.from_flags(),

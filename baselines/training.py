@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from baselines.cluster import is_chief
 from baselines.input_pipeline import PatchData, count_patch_nbytes, unwrap_errors
 from baselines.logs import Log, open_log
+from baselines.metrics import compute_epoch_metrics
 from baselines.models.augmentation import augment
 from baselines.optimizers import choose_jit, make_optimizer, make_schedule
 from baselines.settings import Settings
@@ -30,7 +33,6 @@ from bigearthnet.util.progress import Progress
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
     import numpy.typing as npt
     import tensorflow as tf
 
@@ -195,40 +197,71 @@ class Trainer:
         """Notes the losses of an epoch that is done."""
         state = self.state
         state.epoch, state.batch = state.epoch + 1, 0
-        losses = {"loss": state.loss_total / self._train.num_patches}
-        if not math.isfinite(losses["loss"]):
-            raise OptionError(
-                f"the loss of epoch {state.epoch} is {losses['loss']}: training has "
-                "diverged. Expected a lower --learning_rate."
-            )
+        losses: dict[str, Any] = {"loss": state.loss_total / self._train.num_patches}
+        self._check_loss(losses["loss"])
         state.loss_total = 0.0
         if self._validation is not None:
-            losses["validation_loss"] = self.compute_loss(self._validation)
+            found = self.validate(self._validation)
+            losses |= {f"validation_{name}": value for name, value in found.items()}
         state.history.append({"epoch": state.epoch, **losses})
         state.seconds.append(seconds)
         for name, value in losses.items():
-            log(f"{name}/epoch", value, state.step)
+            if value is not None:
+                log(f"{name}/epoch", value, state.step)
         if self._settings.early_stopping_patience:
-            self._keep_best(losses["validation_loss"])
+            self._keep_best(
+                losses[f"validation_{self._settings.early_stopping_metric}"]
+            )
         if not quiet:
-            texts = [f"{name} {value:.4f}" for name, value in losses.items()]
+            known = {name: v for name, v in losses.items() if v is not None}
+            texts = [f"{name} {value:.4f}" for name, value in known.items()]
             print(f"epoch {state.epoch}: {', '.join(texts)}", flush=True)
 
-    def _keep_best(self, loss: float) -> None:
-        state = self.state
+    def _check_loss(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise OptionError(
+                f"the loss of epoch {self.state.epoch} is {loss}: training has "
+                "diverged. Expected a lower --learning_rate."
+            )
+
+    def _keep_best(self, value: float | None) -> None:
+        """Keeps the weights if a metric, of which 1 is best, or the loss is better."""
+        state, metric = self.state, self._settings.early_stopping_metric
+        if value is None:
+            raise OptionError(
+                f"early_stopping_metric: {metric} has no meaning, as no validation "
+                "patch has a label. Expected loss, or another validation split."
+            )
+        loss = value if metric == "loss" else 1 - value
         if state.best_loss is None or loss < state.best_loss:
             state.best_loss, state.best_epoch = loss, state.epoch
             state.best_weights = copy_weights(self.model)
 
-    def compute_loss(self, data: PatchData) -> float:
-        """Returns the mean loss of patches, without penalties and dropout."""
+    def validate(self, data: PatchData) -> dict[str, float | None]:
+        """Computes what is said of patches after each epoch.
+
+        Args:
+            data: The patches.
+
+        Returns:
+            `loss`, without penalties and dropout, and what
+            `metrics.compute_epoch_metrics` says.
+
+        Raises:
+            OptionError: If the loss is no longer finite.
+        """
         import tensorflow as tf
 
-        total = tf.constant(0, tf.float64)
+        total, scores, labels = tf.constant(0, tf.float64), [], []
         batch_size = self._settings.batch_size
         for batch in data.feed(self._steps.distribute, batch_size, seed=None):
-            total = self._steps.validate(batch, total)
-        return float(total) / data.num_patches
+            total, probability, truth = self._steps.validate(batch, total)
+            scores.append(probability.numpy())
+            labels.append(truth.numpy().astype(np.uint8))
+        loss = float(total) / data.num_patches
+        self._check_loss(loss)
+        found = compute_epoch_metrics(np.concatenate(labels), np.concatenate(scores))
+        return {"loss": loss, **found}
 
 
 def check_options(

@@ -44,7 +44,8 @@ class State:
         loss_total: Sum of the losses of that epoch's patches so far.
         history: What training.json says of each epoch that is done.
         seconds: Time that each of them took.
-        best_loss: Lowest validation loss; None before the first.
+        best_loss: Lowest validation loss, or 1 - the metric that stops early; None
+            before the first.
         best_epoch: Epoch that had it, from 1.
         best_weights: All variables of the model after it; none without early stopping.
     """

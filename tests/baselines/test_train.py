@@ -93,7 +93,9 @@ def test_every_flagfile_trains(
     assert chosen == run.settings
     assert 5 == run.data["train"]["patches"]
     assert training["weights_sha256"] == workdir.load_trained_weights(model, tmp_path)
-    assert {"epoch", "loss", "validation_loss"} == set(training["epochs"][0])
+    metrics = {f"validation_{name}" for name in ("f1", "f2", "ap_macro", "ap_micro")}
+    names = {"epoch", "loss", "validation_loss", *metrics}
+    assert names == set(training["epochs"][0])
     assert chosen.uses_features == (run.frozen_weights is not None)
     shutil.rmtree(tmp_path / workdir.CHECKPOINTS)  # 1.6 GB of VGG
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tensorflow.python.framework import config
 
 from baselines.feature_data import FeatureData
+from baselines.metrics import compute_metrics
 from baselines.models.head import build_head
 from baselines.settings import Settings
 from baselines.training import Outputs, Trainer
@@ -114,7 +115,7 @@ def test_the_loss_is_that_of_its_definition(tmp_path: Path) -> None:
     found = trainer.state.history[-1]["validation_loss"]
 
     assert pytest.approx(compute_loss(trainer.model, validation), rel=1e-5) == found
-    assert pytest.approx(found, rel=1e-12) == trainer.compute_loss(validation)
+    assert pytest.approx(found, rel=1e-12) == trainer.validate(validation)["loss"]
 
 
 def test_a_step_is_plain_gradient_descent(tmp_path: Path) -> None:
@@ -226,6 +227,58 @@ def test_early_stopping_keeps_the_best_weights(tmp_path: Path) -> None:
         trainer.model, validation
     )
     assert best + 1 == trainer.to_json()["weights_of_epoch"]
+
+
+def test_metrics_of_epochs_are_those_of_an_evaluation(tmp_path: Path) -> None:
+    """F1, F2 and average precision are what all metrics say of the same scores."""
+    validation = make_data(seed=5)
+    trainer = run(make_trainer(validation), tmp_path / "run")
+    inputs, labels = validation.read(np.arange(PATCHES))
+    logits = tf.constant(trainer.model(inputs))
+    expected = compute_metrics(labels, tf.sigmoid(logits).numpy())
+
+    found = trainer.state.history[-1]
+    assert pytest.approx(expected.per_patch.f1) == found["validation_f1"]
+    assert pytest.approx(expected.per_patch.f2) == found["validation_f2"]
+    assert (
+        pytest.approx(expected.average_precision_macro) == found["validation_ap_macro"]
+    )
+    assert (
+        pytest.approx(expected.average_precision_micro) == found["validation_ap_micro"]
+    )
+
+
+@pytest.mark.parametrize("metric", ["f1", "ap_macro"])
+def test_early_stopping_on_a_metric_keeps_its_best_epoch(
+    tmp_path: Path, metric: str
+) -> None:
+    """The weights kept are those of the epoch whose metric is the highest."""
+    changes = {"optimizer": "adam", "learning_rate": 0.05, "epochs": 60}
+    trainer = run(
+        make_trainer(
+            make_data(seed=5),
+            early_stopping_patience=4,
+            early_stopping_metric=metric,
+            **changes,
+        ),
+        tmp_path / "run",
+    )
+    values = [epoch[f"validation_{metric}"] for epoch in trainer.state.history]
+
+    assert int(np.argmax(values)) + 1 == trainer.to_json()["weights_of_epoch"]
+    assert min(60, int(np.argmax(values)) + 5) == len(values)
+    found = trainer.validate(make_data(seed=5))[metric]
+    assert pytest.approx(max(values)) == found
+
+
+def test_a_metric_without_meaning_stops_nothing_early(tmp_path: Path) -> None:
+    """Without a label on the validation patches, average precision is refused."""
+    inputs, labels = make_data(5).read(np.arange(PATCHES))
+    unlabelled = FeatureData(inputs, 0 * labels, [str(i) for i in range(PATCHES)])
+    changes = {"early_stopping_patience": 1, "early_stopping_metric": "ap_micro"}
+
+    with pytest.raises(OptionError, match="early_stopping_metric: ap_micro"):
+        run(make_trainer(unlabelled, **changes), tmp_path / "run")
 
 
 def test_a_diverging_training_is_an_error(tmp_path: Path) -> None:
