@@ -37,6 +37,7 @@ _ADDED = frozenset(
         "augment",
         "class_weights",
         "early_stopping_metric",
+        "frozen_epochs",
         "tf32",
         "weight_decay",
         "where",
@@ -140,6 +141,11 @@ class Settings:
         False,
         "Turns and mirrors each patch at random while training, all bands alike; not "
         "for inception_v2, whose features are computed once.",
+    )
+    frozen_epochs: int = _field(
+        0,
+        "Epochs in which the classifier alone is trained, at a constant rate; the "
+        "optimizer and its schedule then begin with all of it. For --init_from.",
     )
     batch_size: int = _field(
         128, "Patches of a batch, over all devices of all hosts.", least=1
@@ -353,6 +359,10 @@ def _check_ranges(settings: Settings) -> None:
     parts = ("dropout_conv", "dropout_fc", "momentum")
     ranges = {
         "seed": (settings.seed <= _MAX_SEED, f"at most {_MAX_SEED}"),
+        "frozen_epochs": (
+            settings.frozen_epochs <= settings.epochs,
+            f"at most the {settings.epochs} epochs",
+        ),
         "fraction": (0 < settings.fraction <= 1, "more than 0, at most 1"),
         "learning_rate": (settings.learning_rate > 0, "more than 0"),
         **{name: (getattr(settings, name) < 1, "less than 1") for name in parts},

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from baselines.cluster import is_chief
+from baselines.decisions import Labels, Probabilities
+from baselines.epoch_pictures import draw_patches
 from baselines.input_pipeline import PatchData, count_patch_nbytes, unwrap_errors
-from baselines.logs import Log, open_log
+from baselines.logs import Logs, open_logs
 from baselines.metrics import compute_epoch_metrics
 from baselines.models.augmentation import augment
-from baselines.optimizers import choose_jit, make_optimizer, make_schedule
+from baselines.models.head import CLASSIFIER
+from baselines.optimizers import choose_jit, make_optimizers
 from baselines.settings import Settings
 from baselines.steps import Steps
 from baselines.training_states import (
@@ -28,6 +30,7 @@ from baselines.training_states import (
     save_state,
     set_weights,
 )
+from baselines.training_text import Pace, describe_epoch, measure_memory
 from bigearthnet.errors import OptionError
 from bigearthnet.util.progress import Progress
 
@@ -56,6 +59,14 @@ class Outputs:
     logs: Path
     every_steps: int = 0
     quiet: bool = False
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """Epochs that train the same variables."""
+
+    optimizer: keras.Optimizer
+    steps: Steps
 
 
 class Trainer:
@@ -94,17 +105,24 @@ class Trainer:
         self._num_batches = _count_batches(settings, train)
         with strategy.scope():
             self.model = make_model()
-            self._optimizer = make_optimizer(settings, self._num_batches)
-        jit_compile = choose_jit(settings, strategy)
-        self._steps = Steps(
+            whole, frozen = make_optimizers(settings, self._num_batches)
+        make_steps = functools.partial(
+            Steps,
             self.model,
-            self._optimizer,
-            strategy,
-            functools.partial(train.batches, settings.batch_size, seed=None),
-            jit_compile=jit_compile,
+            strategy=strategy,
+            make_batches=functools.partial(
+                train.batches, settings.batch_size, seed=None
+            ),
+            jit_compile=choose_jit(settings, strategy),
             augment=_make_augment(settings),
             class_weights=class_weights,
         )
+        self._body = _list_body(self.model)
+        self._whole = self._phase = _Phase(whole, make_steps(whole))
+        self._frozen = None
+        if frozen is not None:
+            self._set_body(trainable=False)
+            self._frozen = _Phase(frozen, make_steps(frozen))
         self.state = State()
 
     def run(self, outputs: Outputs) -> None:
@@ -121,16 +139,23 @@ class Trainer:
             OSError: If a file cannot be written.
         """
         folder = outputs.checkpoints
-        self.state = load_state(folder, self.model, self._optimizer) or State()
-        ignore: Log = lambda name, value, step: None  # noqa: E731
-        is_writer = is_chief(self._strategy)
-        opened = open_log(outputs.logs) if is_writer else contextlib.nullcontext(ignore)
-        with opened as log, unwrap_errors():
+        self.state = load_state(folder, self.model, *self._optimizers) or State()
+        state, quiet = self.state, outputs.quiet
+        if state.step and not quiet:
+            print(f"goes on after step {state.step:,}", flush=True)
+        logs_folder = outputs.logs if is_chief(self._strategy) else None
+        begin, first = time.monotonic(), state.epoch
+        with open_logs(logs_folder) as logs, unwrap_errors():
             while not self._is_done():
-                start = time.monotonic()
-                self._run_batches(outputs, log)
-                self._end_epoch(log, time.monotonic() - start, outputs.quiet)
+                self._choose_phase()
+                pace = self._run_batches(outputs, logs)
+                numbers = self._end_epoch(logs, pace)
                 self._save(outputs)
+                each = (time.monotonic() - begin) / (state.epoch - first)
+                left = each * (self._settings.epochs - state.epoch)
+                if not quiet:
+                    text = describe_epoch(numbers, self._settings, pace, left)
+                    print(text, flush=True)
         if self.state.best_weights:
             set_weights(self.model, self.state.best_weights)
 
@@ -141,7 +166,10 @@ class Trainer:
             "steps": state.step,
             "epochs": state.history,
             "weights_of_epoch": state.best_epoch if chosen else state.epoch,
-            "times": {"epoch_seconds": [round(s, 3) for s in state.seconds]},
+            "times": {
+                "epoch_seconds": [round(s, 3) for s in state.seconds],
+                "paces": state.paces,
+            },
         }
 
     def _save(self, outputs: Outputs) -> None:
@@ -149,73 +177,109 @@ class Trainer:
             outputs.checkpoints,
             self.state,
             self.model,
-            self._optimizer,
+            *self._optimizers,
             write=is_chief(self._strategy),
         )
+
+    @property
+    def _optimizers(self) -> list[keras.Optimizer]:
+        phases = (self._whole, self._frozen)
+        return [phase.optimizer for phase in phases if phase is not None]
+
+    def _choose_phase(self) -> None:
+        """Freezes all but the classifier, or trains it again, for the next epoch."""
+        if self._frozen is None:
+            return
+        is_frozen = self.state.epoch < self._settings.frozen_epochs
+        self._set_body(trainable=not is_frozen)
+        self._phase = self._frozen if is_frozen else self._whole
+
+    def _set_body(self, *, trainable: bool) -> None:
+        for layer in self._body:
+            layer.trainable = trainable
 
     def _is_done(self) -> bool:
         state, patience = self.state, self._settings.early_stopping_patience
         waited = patience and state.epoch - state.best_epoch >= patience
         return state.epoch >= self._settings.epochs or bool(waited)
 
-    def _run_batches(self, outputs: Outputs, log: Log) -> None:
+    def _run_batches(self, outputs: Outputs, logs: Logs) -> Pace:
         """Trains on what is left of an epoch."""
         import tensorflow as tf
 
         settings, state, every = self._settings, self.state, outputs.every_steps
-        batches = self._train.feed(
-            self._steps.distribute,
+        start = time.monotonic()
+        fed = self._train.feed(
+            self._phase.steps.distribute,
             settings.batch_size,
             seed=settings.seed,
             epoch=state.epoch,
             start_batch=state.batch,
         )
+        batches = _Waiting(fed)
         nbytes = count_patch_nbytes(self._train)
         total = tf.constant(state.loss_total, tf.float64)
-        left = self._train.num_patches - state.batch * settings.batch_size
+        patches = left = self._train.num_patches - state.batch * settings.batch_size
         stage = f"epoch {state.epoch + 1}/{settings.epochs}"
-        with Progress(stage, total_patches=left, quiet=outputs.quiet) as progress:
+        with Progress(
+            stage, total_patches=left, quiet=outputs.quiet, ends=False
+        ) as progress:
             for batch in batches:
                 count, before = min(settings.batch_size, left), total
-                total = self._steps.train(batch, tf.constant(count, tf.float32), total)
+                total = self._phase.steps.train(
+                    batch, tf.constant(count, tf.float32), total
+                )
                 left -= count
                 state.step, state.batch = state.step + 1, state.batch + 1
                 progress.add(count, count * nbytes)
                 if state.step % _LOG_STEPS == 0:
-                    self._log_step(log, float(total - before) / count)
+                    self._log_step(logs, float(total - before) / count)
                 if left and every and state.step % every == 0:
                     state.loss_total = float(total)
                     self._save(outputs)
         state.loss_total = float(total)
+        seconds = time.monotonic() - start
+        return Pace(patches, seconds, batches.seconds, measure_memory())
 
-    def _log_step(self, log: Log, loss: float) -> None:
-        log("loss/batch", loss, self.state.step)
-        rate = float(self._optimizer.learning_rate)
-        log("learning_rate", rate, self.state.step)
+    def _log_step(self, logs: Logs, loss: float) -> None:
+        rate = float(self._phase.optimizer.learning_rate)
+        logs.write_number("train", "loss/batch", loss, self.state.step)
+        logs.write_number("train", "learning_rate", rate, self.state.step)
 
-    def _end_epoch(self, log: Log, seconds: float, quiet: bool) -> None:
-        """Notes the losses of an epoch that is done."""
-        state = self.state
+    def _end_epoch(self, logs: Logs, pace: Pace) -> dict[str, Any]:
+        """Notes what is said of an epoch that is done, and returns it."""
+        state, metric = self.state, self._settings.early_stopping_metric
         state.epoch, state.batch = state.epoch + 1, 0
-        losses: dict[str, Any] = {"loss": state.loss_total / self._train.num_patches}
-        self._check_loss(losses["loss"])
+        loss = state.loss_total / self._train.num_patches
         state.loss_total = 0.0
-        if self._validation is not None:
-            found = self.validate(self._validation)
-            losses |= {f"validation_{name}": value for name, value in found.items()}
-        state.history.append({"epoch": state.epoch, **losses})
-        state.seconds.append(seconds)
-        for name, value in losses.items():
-            if value is not None:
-                log(f"{name}/epoch", value, state.step)
+        self._check_loss(loss)
+        logs.write_number("train", "loss/epoch", loss, state.step)
+        found = self._validate(logs)
+        numbers = {"epoch": state.epoch, "loss": loss}
+        numbers |= {f"validation_{name}": value for name, value in found.items()}
+        state.history.append(numbers)
+        state.seconds.append(pace.seconds)
+        state.paces.append(pace.to_json())
         if self._settings.early_stopping_patience:
-            self._keep_best(
-                losses[f"validation_{self._settings.early_stopping_metric}"]
-            )
-        if not quiet:
-            known = {name: v for name, v in losses.items() if v is not None}
-            texts = [f"{name} {value:.4f}" for name, value in known.items()]
-            print(f"epoch {state.epoch}: {', '.join(texts)}", flush=True)
+            self._keep_best(found[metric])
+        return numbers
+
+    def _validate(self, logs: Logs) -> dict[str, Any]:
+        """Computes and logs what is said of the validation split; nothing without."""
+        data, step = self._validation, self.state.step
+        if data is None:
+            return {}
+        loss, labels, probability = self.score(data)
+        self._check_loss(loss)
+        found = {"loss": loss, **compute_epoch_metrics(labels, probability)}
+        for name, value in found.items():
+            if value is not None:
+                logs.write_number("validation", f"{name}/epoch", value, step)
+        if logs.writes:
+            classes = self._settings.nomenclature
+            for patch_id, png in draw_patches(data, probability, classes):
+                logs.write_picture("validation", f"patch/{patch_id}", png, step)
+        return found
 
     def _check_loss(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -237,31 +301,44 @@ class Trainer:
             state.best_loss, state.best_epoch = loss, state.epoch
             state.best_weights = copy_weights(self.model)
 
-    def validate(self, data: PatchData) -> dict[str, float | None]:
-        """Computes what is said of patches after each epoch.
+    def score(self, data: PatchData) -> tuple[float, Labels, Probabilities]:
+        """Computes the mean loss of patches, and what the model says of them.
 
         Args:
             data: The patches.
 
         Returns:
-            `loss`, without penalties and dropout, and what
-            `metrics.compute_epoch_metrics` says.
-
-        Raises:
-            OptionError: If the loss is no longer finite.
+            Loss, without penalties and dropout; labels and probabilities, shape
+            (patch, class), in stored order.
         """
         import tensorflow as tf
 
         total, scores, labels = tf.constant(0, tf.float64), [], []
-        batch_size = self._settings.batch_size
-        for batch in data.feed(self._steps.distribute, batch_size, seed=None):
-            total, probability, truth = self._steps.validate(batch, total)
+        steps, batch_size = self._phase.steps, self._settings.batch_size
+        for batch in data.feed(steps.distribute, batch_size, seed=None):
+            total, probability, truth = steps.validate(batch, total)
             scores.append(probability.numpy())
             labels.append(truth.numpy().astype(np.uint8))
         loss = float(total) / data.num_patches
-        self._check_loss(loss)
-        found = compute_epoch_metrics(np.concatenate(labels), np.concatenate(scores))
-        return {"loss": loss, **found}
+        return loss, np.concatenate(labels), np.concatenate(scores)
+
+
+class _Waiting:
+    """Passes batches on, and counts how long it waits for them.
+
+    Attributes:
+        seconds: How long it waited.
+    """
+
+    def __init__(self, batches: Iterable[Any]) -> None:
+        self._batches, self.seconds = batches, 0.0
+
+    def __iter__(self) -> Iterator[Any]:
+        start = time.monotonic()
+        for batch in self._batches:
+            self.seconds += time.monotonic() - start
+            yield batch
+            start = time.monotonic()
 
 
 def check_options(
@@ -286,7 +363,7 @@ def check_options(
             f"fewer than the {devices} devices, and batch normalization needs one for "
             "each. Expected another batch size."
         )
-    make_schedule(settings, settings.epochs * _count_batches(settings, train))
+    make_optimizers(settings, _count_batches(settings, train))
     choose_jit(settings, strategy)
 
 
@@ -295,6 +372,15 @@ def _make_augment(settings: Settings) -> Callable[..., Any] | None:
         return None
     seed, batch_size = settings.seed, settings.batch_size
     return functools.partial(augment, seed=seed, batch_size=batch_size)
+
+
+def _list_body(model: keras.Model) -> list[keras.Layer]:
+    """Returns the layers that are trained, but for the classifier."""
+    return [
+        layer
+        for layer in model.layers
+        if layer.trainable and layer.weights and layer.name != CLASSIFIER
+    ]
 
 
 def _count_batches(settings: Settings, train: PatchData) -> int:

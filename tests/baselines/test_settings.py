@@ -62,6 +62,7 @@ def absl_flags(monkeypatch: pytest.MonkeyPatch) -> flags.FlagValues:
         {"validation_split": "test+train"},
         {"early_stopping_patience": 3, "validation_split": "none"},
         {"augment": True, "model": "inception_v2"},
+        {"epochs": 3, "frozen_epochs": 4},
     ],
 )
 def test_values_without_meaning_are_refused(changes: dict[str, Any]) -> None:
@@ -108,6 +109,7 @@ LATER = {
     "augment",
     "class_weights",
     "early_stopping_metric",
+    "frozen_epochs",
     "tf32",
     "weight_decay",
     "where",

@@ -119,6 +119,19 @@ def test_a_finished_run_is_left_alone(
     assert 1 == workdir.read_run(tmp_path).settings.seed
 
 
+def test_more_epochs_go_on_to_the_same_bits(all_stores: Path, tmp_path: Path) -> None:
+    """One epoch, then two in the same folder, are two at once; augmentation, too."""
+    changes = {"model": "s_cnn_rgb", "batch_size": 2, "augment": True}
+    changes |= {"class_weights": "balanced"}
+    one, two = (Settings(**{**SMALL, **changes, "epochs": n}) for n in (1, 2))
+    train(two, all_stores, tmp_path / "whole", quiet=True)
+    for chosen in (one, two):
+        train(chosen, all_stores, tmp_path / "part", quiet=True)
+
+    assert without_times(tmp_path / "whole") == without_times(tmp_path / "part")
+    assert 2 == workdir.read_run(tmp_path / "part").settings.epochs
+
+
 def test_cache_and_reading_ahead_change_no_bit(
     all_stores: Path, tmp_path: Path
 ) -> None:

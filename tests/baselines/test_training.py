@@ -14,7 +14,7 @@ import tensorflow as tf
 from tensorflow.python.framework import config
 
 from baselines.feature_data import FeatureData
-from baselines.metrics import compute_metrics
+from baselines.metrics import compute_epoch_metrics, compute_metrics
 from baselines.models.head import build_head
 from baselines.settings import Settings
 from baselines.training import Outputs, Trainer
@@ -93,7 +93,7 @@ def test_batches_copied_ahead_to_one_device_are_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What a single GPU is given ahead of its steps has order and content of before."""
-    steps, data = make_trainer()._steps, make_data()
+    steps, data = make_trainer()._phase.steps, make_data()
 
     def read() -> list[list[bytes]]:
         batches = data.feed(steps.distribute, 8, seed=1)
@@ -115,7 +115,7 @@ def test_the_loss_is_that_of_its_definition(tmp_path: Path) -> None:
     found = trainer.state.history[-1]["validation_loss"]
 
     assert pytest.approx(compute_loss(trainer.model, validation), rel=1e-5) == found
-    assert pytest.approx(found, rel=1e-12) == trainer.validate(validation)["loss"]
+    assert pytest.approx(found, rel=1e-12) == trainer.score(validation)[0]
 
 
 def test_a_step_is_plain_gradient_descent(tmp_path: Path) -> None:
@@ -184,6 +184,7 @@ def test_going_on_gives_the_same_bits(
         "optimizer": "adam",
         "schedule": "cosine",
         "early_stopping_patience": 2,
+        "frozen_epochs": 1,
     }
     whole = run(make_trainer(make_data(5), **changes), tmp_path / "whole")
     stopped = make_trainer(make_data(5), **changes)
@@ -204,6 +205,22 @@ def test_going_on_gives_the_same_bits(
     assert whole.state.step == resumed.state.step
     for one, two in zip(weights(whole), weights(resumed), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_frozen_epochs_train_the_classifier_alone(tmp_path: Path) -> None:
+    """Nothing but the classifier changes then, averages of batches included."""
+    changes = {"batch_norm": True, "l2": 0.1, "frozen_epochs": 1}
+    frozen, both = make_trainer(epochs=1, **changes), make_trainer(**changes)
+    before = {v.path: v.numpy() for v in frozen.model.variables}
+    run(frozen, tmp_path / "frozen")
+    run(both, tmp_path / "both")
+
+    def changed(trainer: Trainer) -> set[str]:
+        pairs = ((v.path, v.numpy()) for v in trainer.model.variables)
+        return {path for path, v in pairs if not np.array_equal(before[path], v)}
+
+    assert {"logits/kernel", "logits/bias"} == changed(frozen)
+    assert {"fc/kernel", "fc_norm/gamma", "fc_norm/moving_mean"} <= changed(both)
 
 
 def test_early_stopping_keeps_the_best_weights(tmp_path: Path) -> None:
@@ -267,8 +284,8 @@ def test_early_stopping_on_a_metric_keeps_its_best_epoch(
 
     assert int(np.argmax(values)) + 1 == trainer.to_json()["weights_of_epoch"]
     assert min(60, int(np.argmax(values)) + 5) == len(values)
-    found = trainer.validate(make_data(seed=5))[metric]
-    assert pytest.approx(max(values)) == found
+    found = compute_epoch_metrics(*trainer.score(make_data(seed=5))[1:])
+    assert pytest.approx(max(values)) == found[metric]
 
 
 def test_a_metric_without_meaning_stops_nothing_early(tmp_path: Path) -> None:
@@ -290,22 +307,45 @@ def test_a_diverging_training_is_an_error(tmp_path: Path) -> None:
     assert len(trainer.state.history) < 9
 
 
-def test_losses_are_logged(tmp_path: Path) -> None:
-    """The event files hold the loss of each epoch, and the rate every fifty steps."""
-    trainer = run(make_trainer(make_data(5), epochs=20), tmp_path / "run")
-    [path] = (tmp_path / "run" / "logs").iterdir()
-    found: dict[str, dict[int, float]] = {}
+def read_events(folder: Path) -> dict[str, dict[int, Any]]:
+    """Tag → step → what the event file of a folder holds."""
+    [path] = folder.iterdir()
+    found: dict[str, dict[int, Any]] = {}
     for record in tf.data.TFRecordDataset(str(path)):
         event = tf.compat.v1.Event.FromString(record.numpy())
         for value in event.summary.value:
-            numbers = found.setdefault(value.tag, {})
-            numbers[event.step] = float(tf.make_ndarray(value.tensor))
+            contents = found.setdefault(value.tag, {})
+            contents[event.step] = tf.make_ndarray(value.tensor)
+    return found
 
-    assert [50] == list(found["learning_rate"]) == list(found["loss/batch"])
-    assert pytest.approx(0.01) == found["learning_rate"][50]
-    for name in ("loss", "validation_loss"):
-        losses = [epoch[name] for epoch in trainer.state.history]
-        assert pytest.approx(losses) == list(found[f"{name}/epoch"].values())
+
+def test_losses_and_metrics_are_logged(tmp_path: Path) -> None:
+    """Both splits have an event file, and their losses of epochs the same name."""
+    trainer = run(make_trainer(make_data(5), epochs=20), tmp_path / "run")
+    train, validation = (
+        read_events(tmp_path / "run" / "logs" / name)
+        for name in ("train", "validation")
+    )
+
+    assert [50] == list(train["learning_rate"]) == list(train["loss/batch"])
+    assert pytest.approx(0.01) == train["learning_rate"][50]
+    history = trainer.state.history
+    losses = [float(value) for value in train["loss/epoch"].values()]
+    assert pytest.approx([epoch["loss"] for epoch in history]) == losses
+    for name in ("loss", "f1", "f2", "ap_macro", "ap_micro"):
+        expected = [epoch[f"validation_{name}"] for epoch in history]
+        found = [float(value) for value in validation[f"{name}/epoch"].values()]
+        assert pytest.approx(expected) == found
+
+
+def test_paces_are_kept(tmp_path: Path) -> None:
+    """training.json says how fast each epoch was, and which part of it was waiting."""
+    times = run(make_trainer(), tmp_path / "run").to_json()["times"]
+
+    assert 3 == len(times["paces"]) == len(times["epoch_seconds"])
+    for pace, seconds in zip(times["paces"], times["epoch_seconds"], strict=True):
+        assert 0 <= pace["waiting"] <= 1
+        assert pytest.approx(PATCHES / seconds, rel=0.05) == pace["patches_per_second"]
 
 
 def test_a_device_without_patches_is_refused() -> None:
