@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,11 +17,9 @@ from baselines.epoch_pictures import draw_patches
 from baselines.input_pipeline import PatchData, count_patch_nbytes, unwrap_errors
 from baselines.logs import Logs, open_logs
 from baselines.metrics import compute_epoch_metrics
-from baselines.models.augmentation import augment
-from baselines.models.head import CLASSIFIER
 from baselines.optimizers import choose_jit, make_optimizers
+from baselines.phases import Phases, count_batches
 from baselines.settings import Settings
-from baselines.steps import Steps
 from baselines.training_states import (
     State,
     copy_weights,
@@ -61,14 +58,6 @@ class Outputs:
     quiet: bool = False
 
 
-@dataclass(frozen=True)
-class _Phase:
-    """Epochs that train the same variables."""
-
-    optimizer: keras.Optimizer
-    steps: Steps
-
-
 class Trainer:
     """Trains one model on one data set.
 
@@ -102,27 +91,10 @@ class Trainer:
         check_options(settings, train, strategy)
         self._settings, self._train, self._validation = settings, train, validation
         self._strategy = strategy
-        self._num_batches = _count_batches(settings, train)
         with strategy.scope():
             self.model = make_model()
-            whole, frozen = make_optimizers(settings, self._num_batches)
-        make_steps = functools.partial(
-            Steps,
-            self.model,
-            strategy=strategy,
-            make_batches=functools.partial(
-                train.batches, settings.batch_size, seed=None
-            ),
-            jit_compile=choose_jit(settings, strategy),
-            augment=_make_augment(settings),
-            class_weights=class_weights,
-        )
-        self._body = _list_body(self.model)
-        self._whole = self._phase = _Phase(whole, make_steps(whole))
-        self._frozen = None
-        if frozen is not None:
-            self._set_body(trainable=False)
-            self._frozen = _Phase(frozen, make_steps(frozen))
+        self._phases = Phases(settings, self.model, train, strategy, class_weights)
+        self._phase = self._phases.begin(settings.epochs)
         self.state = State()
 
     def run(self, outputs: Outputs) -> None:
@@ -139,7 +111,7 @@ class Trainer:
             OSError: If a file cannot be written.
         """
         folder = outputs.checkpoints
-        self.state = load_state(folder, self.model, *self._optimizers) or State()
+        self.state = load_state(folder, self.model, *self._phases.optimizers) or State()
         state, quiet = self.state, outputs.quiet
         if state.step and not quiet:
             print(f"goes on after step {state.step:,}", flush=True)
@@ -147,7 +119,7 @@ class Trainer:
         begin, first = time.monotonic(), state.epoch
         with open_logs(logs_folder) as logs, unwrap_errors():
             while not self._is_done():
-                self._choose_phase()
+                self._phase = self._phases.begin(state.epoch)
                 pace = self._run_batches(outputs, logs)
                 numbers = self._end_epoch(logs, pace)
                 self._save(outputs)
@@ -177,26 +149,9 @@ class Trainer:
             outputs.checkpoints,
             self.state,
             self.model,
-            *self._optimizers,
+            *self._phases.optimizers,
             write=is_chief(self._strategy),
         )
-
-    @property
-    def _optimizers(self) -> list[keras.Optimizer]:
-        phases = (self._whole, self._frozen)
-        return [phase.optimizer for phase in phases if phase is not None]
-
-    def _choose_phase(self) -> None:
-        """Freezes all but the classifier, or trains it again, for the next epoch."""
-        if self._frozen is None:
-            return
-        is_frozen = self.state.epoch < self._settings.frozen_epochs
-        self._set_body(trainable=not is_frozen)
-        self._phase = self._frozen if is_frozen else self._whole
-
-    def _set_body(self, *, trainable: bool) -> None:
-        for layer in self._body:
-            layer.trainable = trainable
 
     def _is_done(self) -> bool:
         state, patience = self.state, self._settings.early_stopping_patience
@@ -363,25 +318,5 @@ def check_options(
             f"fewer than the {devices} devices, and batch normalization needs one for "
             "each. Expected another batch size."
         )
-    make_optimizers(settings, _count_batches(settings, train))
+    make_optimizers(settings, count_batches(settings, train))
     choose_jit(settings, strategy)
-
-
-def _make_augment(settings: Settings) -> Callable[..., Any] | None:
-    if not settings.augment:
-        return None
-    seed, batch_size = settings.seed, settings.batch_size
-    return functools.partial(augment, seed=seed, batch_size=batch_size)
-
-
-def _list_body(model: keras.Model) -> list[keras.Layer]:
-    """Returns the layers that are trained, but for the classifier."""
-    return [
-        layer
-        for layer in model.layers
-        if layer.trainable and layer.weights and layer.name != CLASSIFIER
-    ]
-
-
-def _count_batches(settings: Settings, train: PatchData) -> int:
-    return -(-train.num_patches // settings.batch_size)
