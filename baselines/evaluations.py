@@ -15,7 +15,7 @@ from baselines.fields import CONFIG, Name
 from baselines.metrics import Metrics
 from baselines.remarks import Remark, choose_remarks
 from baselines.scores import Scores
-from baselines.settings import Settings, share_split
+from baselines.settings import share_split
 from baselines.workdir import Run
 from bigearthnet.release import RELEASES
 from bigearthnet.release.nomenclature import Nomenclature
@@ -92,7 +92,7 @@ class Subject:
         return cls(
             model=settings.model,
             seed=settings.seed,
-            settings_sha256=_hash_settings(settings),
+            settings_sha256=_hash_recipe(run),
             weights_sha256=weights_sha256,
             weights_source=(
                 settings.weights
@@ -102,7 +102,7 @@ class Subject:
             config=settings.config,
             split_scheme=get_config(settings.config, RELEASES).choice.scheme,
             split=split,
-            train_split=settings.train_split,
+            train_split=_join_train_splits(run),
             synthetic_patches=synthetic_patches,
             nomenclature=nomenclature or learnt,
             shuffled_labels=settings.shuffle_labels,
@@ -187,7 +187,19 @@ class Result:
         return predict(self.scores.probability, self.metrics.threshold)
 
 
-def _hash_settings(settings: Settings) -> str:
-    """Returns the sha256 of all settings but the seed."""
-    content = {k: v for k, v in settings.to_json().items() if k != "seed"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def _hash_recipe(run: Run) -> str:
+    """Returns the sha256 of all settings but the seed, and of weights to start from."""
+    content = run.settings.to_identity()
+    if run.initial_weights:
+        content["initial_weights"] = run.initial_weights
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _join_train_splits(run: Run) -> str:
+    """Returns what the model was trained on, what it started from included."""
+    names = run.settings.train_split.split("+")
+    initial = run.initial_weights or {}
+    if initial.get("config") == run.settings.config:
+        names += initial["train_split"].split("+")
+    return "+".join(dict.fromkeys(names))

@@ -1,11 +1,29 @@
-"""What a model that never looks at a patch would reach: predicting by frequency."""
+"""How frequent classes are: weights from it, and what predicting by it would reach."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from baselines.decisions import Labels, patch_scores
 from baselines.errors import ResultError
+
+
+def balance_classes(labels: Labels) -> npt.NDArray[np.float32]:
+    """Computes weights of labels with which a class is as heavy as its absence.
+
+    Source: `pos_weight` of PyTorch's BCEWithLogitsLoss, which its documentation sets to
+    patches without the class / patches with it.
+
+    Args:
+        labels: Shape (patch, class), uint8.
+
+    Returns:
+        Shape (class,), float32; 1 for a class that no patch has.
+    """
+    positive = labels.sum(axis=0, dtype=np.int64)
+    weights = (len(labels) - positive) / np.maximum(positive, 1)
+    return np.where(positive > 0, weights, 1).astype(np.float32)
 
 
 def frequency_f1(train_y: Labels, test_y: Labels) -> float:

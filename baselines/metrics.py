@@ -28,6 +28,7 @@ from baselines.decisions import (
     Labels,
     Probabilities,
     check_scores,
+    patch_scores,
     predict,
 )
 from baselines.fields import CONFIG, Count, Share, ShareOrNone
@@ -159,17 +160,58 @@ def compute_metrics(
         micro=_average(y_true, predicted, "micro"),
         macro_present=_average_classes(present),
         macro_all=_average_classes(classes),
-        average_precision_micro=(
-            float(metrics.average_precision_score(y_true, probability, average="micro"))
-            if known
-            else None
-        ),
+        average_precision_micro=_rank_decisions(y_true, probability),
         average_precision_macro=float(np.mean(known)) if known else None,
         ranking=_rank(y_true, probability),
         hamming_loss=float(metrics.hamming_loss(y_true, predicted)),
         subset_accuracy=float(metrics.accuracy_score(y_true, predicted)),
         classes=classes,
     )
+
+
+def compute_epoch_metrics(
+    y_true: Labels, probability: Probabilities
+) -> dict[str, float | None]:
+    """Computes the metrics that are shown after each epoch of a training.
+
+    Args:
+        y_true: Shape (patch, class), uint8; see `compute_metrics`.
+        probability: Shape (patch, class), float32; likewise.
+
+    Returns:
+        `f1` and `f2` per patch at the default threshold, `ap_macro` and `ap_micro`;
+        these are None where no patch has a label.
+
+    Raises:
+        ResultError: See `compute_metrics`.
+    """
+    check_scores(y_true, probability)
+    scores = patch_scores(y_true, predict(probability, DEFAULT_THRESHOLD))
+    known = [p for p in _rank_classes(y_true, probability) if p is not None]
+    return {
+        **{name: float(scores[name].mean()) for name in ("f1", "f2")},
+        "ap_macro": float(np.mean(known)) if known else None,
+        "ap_micro": _rank_decisions(y_true, probability),
+    }
+
+
+def _rank_classes(y_true: Labels, probability: Probabilities) -> list[float | None]:
+    """Returns the average precision of each class; None where no patch has it."""
+    from sklearn.metrics import average_precision_score
+
+    return [
+        float(average_precision_score(labels, scores)) if labels.any() else None
+        for labels, scores in zip(y_true.T, probability.T, strict=True)
+    ]
+
+
+def _rank_decisions(y_true: Labels, probability: Probabilities) -> float | None:
+    """Returns the average precision of all decisions; None where there is no label."""
+    from sklearn.metrics import average_precision_score
+
+    if not y_true.any():
+        return None
+    return float(average_precision_score(y_true, probability, average="micro"))
 
 
 def _average(y_true: Labels, predicted: Labels, average: str) -> Averages:
@@ -196,10 +238,7 @@ def _compute_classes(
     score = metrics.precision_recall_fscore_support
     precision, recall, f1, patches = score(y_true, predicted, zero_division=0)
     f2 = score(y_true, predicted, beta=2, zero_division=0)[2]
-    average_precision = [
-        float(metrics.average_precision_score(*pair)) if count else None
-        for *pair, count in zip(y_true.T, probability.T, patches, strict=True)
-    ]
+    average_precision = _rank_classes(y_true, probability)
     found = predicted.sum(axis=0, dtype=np.int64)
     columns = [c.tolist() for c in (patches, found, precision, recall, f1, f2)]
     rows = zip(labels, *columns, average_precision, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from baselines.cluster import join_cluster, read_cluster
@@ -14,10 +15,32 @@ if TYPE_CHECKING:
 
 # Compute capability of the first GPUs with bfloat16 (NVIDIA Ampere).
 _BFLOAT16_CAPABILITY = (8, 0)
+# What weight decay leaves alone: it is for kernels.
+_NO_DECAY = ("bias", "beta", "gamma")
+
+
+def make_optimizers(
+    settings: Settings, steps_per_epoch: int
+) -> tuple[keras.Optimizer, keras.Optimizer | None]:
+    """Makes the optimizer of the whole model, and that of frozen epochs, if any.
+
+    Args:
+        settings: See `make_optimizer`, like `steps_per_epoch`.
+        steps_per_epoch: Steps of an epoch.
+
+    Raises:
+        OptionError: If the warm-up is longer than the training.
+    """
+    if not settings.frozen_epochs:
+        return make_optimizer(settings, steps_per_epoch), None
+    rest = max(1, settings.epochs - settings.frozen_epochs)
+    whole = dataclasses.replace(settings, epochs=rest, frozen_epochs=0)
+    frozen = dataclasses.replace(whole, schedule="constant", warmup_steps=0)
+    return make_optimizer(whole, steps_per_epoch), make_optimizer(frozen, 1)
 
 
 def make_optimizer(settings: Settings, steps_per_epoch: int) -> keras.Optimizer:
-    """Makes the optimizer; its own count of steps drives the schedule.
+    """Makes an optimizer; its own count of steps drives the schedule.
 
     Args:
         settings: Optimizer, learning rate, schedule and precision.
@@ -29,11 +52,14 @@ def make_optimizer(settings: Settings, steps_per_epoch: int) -> keras.Optimizer:
     from keras import optimizers
 
     rate = make_schedule(settings, settings.epochs * steps_per_epoch)
-    made: keras.Optimizer = (
-        optimizers.SGD(rate, momentum=settings.momentum)
-        if settings.optimizer == "sgd"
-        else optimizers.Adam(rate)
-    )
+    made: keras.Optimizer
+    if settings.optimizer == "adamw":
+        made = optimizers.AdamW(rate, weight_decay=settings.weight_decay)
+        made.exclude_from_weight_decay(var_names=_NO_DECAY)
+    elif settings.optimizer == "adam":
+        made = optimizers.Adam(rate)
+    else:
+        made = optimizers.SGD(rate, momentum=settings.momentum)
     if choose_policy(settings) == "mixed_float16":
         return optimizers.LossScaleOptimizer(made)
     return made

@@ -31,8 +31,18 @@ _RELEASED_BANDS = (
     *("B04", "B03", "B02", "B08"),
     *("B05", "B06", "B07", "B8A", "B11", "B12"),
 )
-# Fields that settings of older runs have not; their defaults hold for these.
-_ADDED = frozenset({"tf32", "where"})
+# Fields that settings of older runs have not; their defaults are what these did.
+_ADDED = frozenset(
+    {
+        "augment",
+        "class_weights",
+        "early_stopping_metric",
+        "frozen_epochs",
+        "tf32",
+        "weight_decay",
+        "where",
+    }
+)
 # The largest that NumPy's global generator takes, which Keras seeds, too.
 _MAX_SEED = 2**32 - 1
 
@@ -122,14 +132,34 @@ class Settings:
     l2: float = _field(0.0, "Weight of half the squared kernels in the loss.")
 
     epochs: int = _field(100, "Epochs to train.", least=1)
+    class_weights: Literal["none", "balanced"] = _field(
+        "none",
+        "Weight of the labels that a patch has in the loss: balanced makes those of a "
+        "class weigh as much in all as the patches without it.",
+    )
+    augment: bool = _field(
+        False,
+        "Turns and mirrors each patch at random while training, all bands alike; not "
+        "for inception_v2, whose features are computed once.",
+    )
+    frozen_epochs: int = _field(
+        0,
+        "Epochs in which the classifier alone is trained, at a constant rate; the "
+        "optimizer and its schedule then begin with all of it. For --init_from.",
+    )
     batch_size: int = _field(
         128, "Patches of a batch, over all devices of all hosts.", least=1
     )
-    optimizer: Literal["sgd", "adam"] = _field("sgd", "Optimizer.")
+    optimizer: Literal["sgd", "adam", "adamw"] = _field("sgd", "Optimizer.")
     learning_rate: float = _field(
         0.01, "Learning rate for that batch_size; never scaled by devices or hosts."
     )
-    momentum: float = _field(0.9, "Momentum of sgd; without meaning for adam.")
+    momentum: float = _field(0.9, "Momentum of sgd; without meaning for others.")
+    weight_decay: float = _field(
+        0.01,
+        "Part of each kernel, times the learning rate, that a step of adamw takes off; "
+        "without meaning for others.",
+    )
     schedule: Literal["constant", "cosine"] = _field(
         "constant",
         "Learning rate after the warm-up: the same, or a half cosine down to 0.",
@@ -137,8 +167,13 @@ class Settings:
     warmup_steps: int = _field(0, "Steps in which the learning rate rises from 0.")
     early_stopping_patience: int = _field(
         0,
-        "Ends after as many epochs without a lower validation loss, and keeps the best "
-        "weights; 0 for never, and the last weights.",
+        "Ends after as many epochs without a better --early_stopping_metric, and keeps "
+        "the best weights; 0 for never, and the last weights.",
+    )
+    early_stopping_metric: Literal["loss", "f1", "f2", "ap_macro", "ap_micro"] = _field(
+        "loss",
+        "What of the validation split says which epoch is best: a low loss, a high F1 "
+        "or F2 per patch at 0.5, or average precision.",
     )
     mixed_precision: bool = _field(
         False,
@@ -172,6 +207,11 @@ class Settings:
                 )
         elif self.early_stopping_patience:
             raise OptionError("early_stopping_patience: needs a validation split.")
+        if self.augment and self.uses_features:
+            raise OptionError(
+                f"augment: expected false for {self.model}, whose features are "
+                "computed once, got true."
+            )
         _check_ranges(self)
 
     @property
@@ -204,25 +244,47 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         """Returns name → value, for JSON."""
-        values = dataclasses.asdict(self)
-        if not self.where:  # runs from before it was there keep their checksum
-            del values["where"]
-        return values
+        return dataclasses.asdict(self)
+
+    def to_identity(self) -> dict[str, Any]:
+        """Returns what runs have in common that differ in nothing but the seed.
+
+        Settings that earlier versions lack are left out at their defaults: so what is
+        made of these is the same for the runs of all versions.
+        """
+        later = _later_defaults()
+        return {
+            name: value
+            for name, value in self.to_json().items()
+            if name != "seed" and (name not in later or value != later[name])
+        }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Settings:
-        """Makes settings from what `to_json` returned.
+        """Makes settings from what `to_json` returned, in an earlier version, too.
 
         Raises:
             OptionError: If a name is unknown or missing, or a value has no meaning.
         """
         names = {field.name for field in dataclasses.fields(cls)}
-        if differing := (set(content) ^ names) - (_ADDED - set(content)):
-            odd = ", ".join(sorted(differing))
+        content = add_later_settings(content)
+        if set(content) != names:
+            odd = ", ".join(sorted(set(content) ^ names))
             raise OptionError(
                 f"settings of another version: these names differ from ours: {odd}."
             )
         return cls(**content)
+
+
+def add_later_settings(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what `Settings.to_json` would have, had it been of this version."""
+    return _later_defaults() | dict(content)
+
+
+def _later_defaults() -> dict[str, Any]:
+    """Returns name → default of the settings that earlier versions lack."""
+    fields = dataclasses.fields(Settings)
+    return {f.name: f.default for f in fields if f.name in _ADDED}
 
 
 def split_names(joined: str) -> tuple[str, ...]:
@@ -297,6 +359,10 @@ def _check_ranges(settings: Settings) -> None:
     parts = ("dropout_conv", "dropout_fc", "momentum")
     ranges = {
         "seed": (settings.seed <= _MAX_SEED, f"at most {_MAX_SEED}"),
+        "frozen_epochs": (
+            settings.frozen_epochs <= settings.epochs,
+            f"at most the {settings.epochs} epochs",
+        ),
         "fraction": (0 < settings.fraction <= 1, "more than 0, at most 1"),
         "learning_rate": (settings.learning_rate > 0, "more than 0"),
         **{name: (getattr(settings, name) < 1, "less than 1") for name in parts},

@@ -6,7 +6,7 @@ Each device takes its part of every batch, and reads nothing else.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -132,6 +132,8 @@ class Steps:
         make_batches: MakeBatches,
         *,
         jit_compile: bool,
+        augment: Callable[..., Any] | None = None,
+        class_weights: npt.NDArray[np.float32] | None = None,
     ) -> None:
         """Traces nothing yet.
 
@@ -142,12 +144,16 @@ class Steps:
             strategy: Where to compute.
             make_batches: Makes batches as they will come.
             jit_compile: Compiles passes through the model by XLA.
+            augment: Changes the inputs of a step of training; takes them, and `step`
+                and `first` as `models.augmentation.augment` does.
+            class_weights: Weights of the labels that a patch has, shape (class,).
         """
         import tensorflow as tf
 
         with strategy.scope():
             optimizer.build(model.trainable_variables)
         self._model, self._optimizer, self._strategy = model, optimizer, strategy
+        self._augment, self._class_weights = augment, class_weights
         # Of several devices only the passes: XLA cannot compile sums over them.
         self._run_backward = tf.function(self._differentiate, jit_compile=jit_compile)
         self._run_forward = tf.function(self._score, jit_compile=jit_compile)
@@ -180,19 +186,43 @@ class Steps:
         losses = self._strategy.run(self._train_replica, args=(*batch, count))
         return total + tf.cast(self._sum(losses), tf.float64)
 
-    def _validate(self, batch: tuple[Any, tf.Tensor], total: tf.Tensor) -> tf.Tensor:
-        """Adds the losses of a batch to a total; see `_train`."""
+    def _validate(
+        self, batch: tuple[Any, tf.Tensor], total: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Adds the losses of a batch to a total; see `_train`.
+
+        Returns:
+            The total; probabilities and labels of the batch, shape (patch, class).
+        """
         import tensorflow as tf
 
-        losses = self._strategy.run(self._run_forward, args=batch)
-        return total + tf.cast(self._sum(losses), tf.float64)
+        losses, logits = self._strategy.run(self._run_forward, args=batch)
+        # NCCL adds up and gathers no uint8.
+        cast = functools.partial(tf.cast, dtype=tf.int32)
+        labels = self._strategy.run(cast, (batch[1],))
+        gathered = [self._strategy.gather(part, 0) for part in (logits, labels)]
+        total += tf.cast(self._sum(losses), tf.float64)
+        return total, tf.sigmoid(tf.cast(gathered[0], tf.float32)), gathered[1]
 
     def _train_replica(
         self, inputs: Any, labels: tf.Tensor, count: tf.Tensor
     ) -> tf.Tensor:
+        if self._augment is not None:
+            first = self._find_first(count)
+            step = self._optimizer.iterations
+            inputs = self._augment(inputs, step=step, first=first)
         loss, gradients = self._run_backward(inputs, labels, count)
         self._optimizer.apply(gradients, self._model.trainable_variables)
         return loss
+
+    def _find_first(self, count: tf.Tensor) -> tf.Tensor:
+        """Returns the number of this device's first patch, of `count` in a batch."""
+        import tensorflow as tf
+
+        context = tf.distribute.get_replica_context()
+        index, devices = context.replica_id_in_sync_group, context.num_replicas_in_sync
+        whole = tf.cast(count, tf.int32)
+        return whole // devices * index + tf.minimum(index, whole % devices)
 
     def _differentiate(
         self, inputs: Any, labels: tf.Tensor, count: tf.Tensor
@@ -201,23 +231,24 @@ class Steps:
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            loss = self._compute_loss(inputs, labels, training=True)
+            loss, _ = self._compute_loss(inputs, labels, training=True)
             penalty = sum(self._model.losses, tf.constant(0.0))
             replicas = self._strategy.num_replicas_in_sync
             objective = self._optimizer.scale_loss(loss / count + penalty / replicas)
         return loss, tape.gradient(objective, self._model.trainable_variables)
 
-    def _score(self, inputs: Any, labels: tf.Tensor) -> tf.Tensor:
+    def _score(self, inputs: Any, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return self._compute_loss(inputs, labels, training=False)
 
     def _compute_loss(
         self, inputs: Any, labels: tf.Tensor, *, training: bool
-    ) -> tf.Tensor:
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the sum of losses, and logits."""
         several = self._strategy.num_replicas_in_sync > 1
         logits = call_model(
             self._model, inputs, labels, several=several, training=training
         )
-        return _sum_losses(labels, logits)
+        return _sum_losses(labels, logits, self._class_weights), logits
 
     def _sum(self, values: Any) -> tf.Tensor:
         import tensorflow as tf
@@ -225,11 +256,16 @@ class Steps:
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
 
 
-def _sum_losses(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+def _sum_losses(
+    labels: tf.Tensor, logits: tf.Tensor, weights: npt.NDArray[np.float32] | None
+) -> tf.Tensor:
     """Sums over patches the mean over classes of the sigmoid cross entropy."""
     import tensorflow as tf
 
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(
-        tf.cast(labels, tf.float32), tf.cast(logits, tf.float32)
+    pair = tf.cast(labels, tf.float32), tf.cast(logits, tf.float32)
+    losses = (
+        tf.nn.sigmoid_cross_entropy_with_logits(*pair)
+        if weights is None
+        else tf.nn.weighted_cross_entropy_with_logits(*pair, weights)
     )
     return tf.reduce_sum(tf.reduce_mean(losses, axis=1))

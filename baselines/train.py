@@ -3,13 +3,15 @@ r"""Trains one of the models, or resumes a training that was stopped.
 The flagfiles of the runs lie in baselines/flags/; --run=NAME takes one of them wherever
 the package is installed, and other flags change it. A folder holds one run: the same
 command resumes it where it stopped, and ends with the same bits on the same machine;
-other settings are refused. WORKDIR then has
+more --epochs go on, where the learning rate is constant; other settings are refused.
+WORKDIR then has
 
   settings.json       every flag, the hash of the patch ids, order of classes and bands,
                       scaling, versions of packages
   weights.weights.h5  the weights of the last epoch, or of the best one if early
                       stopping was asked for
-  training.json       the loss of each epoch
+  training.json       the losses of each epoch, and of the validation split F1 and F2
+                      per patch at 0.5 and average precision, macro and micro
   checkpoints/, logs/ states to resume from; event files for TensorBoard
 
 Several GPUs are used where they are, and several hosts where TF_CONFIG names them
@@ -23,17 +25,27 @@ Example:
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+import numpy as np
 from absl import flags
 
 from baselines import settings, workdir
 from baselines.backend import check_keras, set_precision
 from baselines.cached_data import Place, cache_patches, check_memory
 from baselines.cluster import is_chief, report_lost_hosts
+from baselines.frequency import balance_classes
 from baselines.frozen_features import load_or_make_features
+from baselines.initial_weights import (
+    InitialWeights,
+    describe_initial_weights,
+    read_initial_weights,
+    set_initial_weights,
+)
 from baselines.input_pipeline import PatchData, ReadAhead, StoreData
 from baselines.models import build_trained_part
 from baselines.models.preprocessing import choose_statistics
@@ -42,6 +54,7 @@ from baselines.optimizers import choose_policy, choose_strategy
 from baselines.settings import NO_SPLIT, Settings
 from baselines.stored_rows import open_random_access
 from baselines.training import Outputs, Trainer, check_options
+from baselines.training_text import describe_devices, describe_end, describe_start
 from baselines.workdir import Run
 from bigearthnet.errors import OptionError
 from bigearthnet.store.outputs import check_output
@@ -50,6 +63,8 @@ from bigearthnet.util.files import write_json
 from bigearthnet.util.options import look_up
 
 if TYPE_CHECKING:
+    import keras
+    import numpy.typing as npt
     import tensorflow as tf
 
 _FLAGS_FOLDER = Path(__file__).parent / "flags"
@@ -63,6 +78,7 @@ def train(
     *,
     weights_path: Path | None = None,
     features_dir: Path | None = None,
+    init_from: Path | None = None,
     checkpoint_every_steps: int = 0,
     ahead: ReadAhead | None = None,
     cache: Place = "none",
@@ -77,6 +93,8 @@ def train(
         folder: The run's folder; made if missing.
         weights_path: Checkpoint of inception_v2.
         features_dir: Folder of its cached features; None for one in the workdir.
+        init_from: Workdir of a finished run, or an export, whose weights training
+            starts from; see `initial_weights`.
         checkpoint_every_steps: Saves a state after as many steps, too.
         ahead: How far to read ahead.
         cache: Where the patches to train on are kept.
@@ -97,6 +115,11 @@ def train(
         raise OptionError(
             f"checkpoint_every_steps: expected 0 or more, got {checkpoint_every_steps}."
         )
+    if chosen.frozen_epochs and init_from is None:
+        raise OptionError(
+            "frozen_epochs: expected 0 without --init_from, as weights that were drawn "
+            f"are worth nothing frozen, got {chosen.frozen_epochs}."
+        )
     if chosen.uses_features and cache != "none":
         raise OptionError(
             f"cache: expected none for {chosen.model}, whose features are in memory "
@@ -111,6 +134,12 @@ def train(
     train_data, validation_data = open_train_data(chosen, data_dir, ahead)
     run = describe_run(chosen, train_data, validation_data, weights_path=weights_path)
     check_options(chosen, train_data, strategy)
+    initial = None
+    if init_from is not None:
+        part = build_trained_part(chosen, run.statistics)
+        initial = read_initial_weights(init_from, part, chosen)
+        run = dataclasses.replace(run, initial_weights=initial.record)
+        print(f"init_from: {describe_initial_weights(initial)}", flush=True)
     check_memory(train_data, cache, strategy)
     writes = is_chief(strategy)
     outputs = Outputs(
@@ -121,8 +150,15 @@ def train(
     )
     with workdir.claim_run(folder, run, strategy, restart=restart):
         if (folder / workdir.TRAINING).is_file():
-            print(f"{folder} is trained already; --restart trains it anew.")
+            print(
+                f"{folder} is trained already; more --epochs go on, --restart trains "
+                "it anew."
+            )
             return
+        class_weights = None
+        if chosen.class_weights == "balanced":
+            labels = train_data.read_labels(np.arange(train_data.num_patches))
+            class_weights = balance_classes(labels)
         data: tuple[PatchData, PatchData | None] = (train_data, validation_data)
         if chosen.uses_features:
             load = functools.partial(
@@ -134,11 +170,22 @@ def train(
                 quiet=outputs.quiet,
             )
             data = load(train_data), validation_data and load(validation_data)
-        trainer = _run_training(run, *data, strategy, outputs, cache)
+        start = functools.partial(
+            describe_start,
+            run,
+            store=train_data.store.place,
+            device=describe_devices(strategy),
+        )
+        trainer = _run_training(
+            run, *data, start, initial, class_weights, strategy, outputs, cache
+        )
         if writes:
             digest = workdir.save_weights(trainer.model, folder)
             content = {"weights_sha256": digest, **trainer.to_json()}
             write_json(content, folder / workdir.TRAINING)
+    if not outputs.quiet:
+        needs = {"weights_path": weights_path, "features_dir": features_dir}
+        print(describe_end(folder, data_dir, needs if chosen.uses_features else {}))
 
 
 def describe_run(
@@ -200,6 +247,9 @@ def _run_training(
     run: Run,
     data: PatchData,
     validation: PatchData | None,
+    describe: Callable[[keras.Model], str],
+    initial: InitialWeights | None,
+    class_weights: npt.NDArray[np.float32] | None,
     strategy: tf.distribute.Strategy,
     outputs: Outputs,
     cache: Place,
@@ -212,14 +262,24 @@ def _run_training(
     keras.utils.set_random_seed(chosen.seed)
     if chosen.deterministic:
         tf.config.experimental.enable_op_determinism()
-    policy, strategy = choose_policy(chosen), choose_strategy()
+    policy = choose_policy(chosen)
+
+    def make_model() -> keras.Model:
+        model = build_trained_part(chosen, run.statistics, policy=policy)
+        if initial is not None:
+            set_initial_weights(model, initial)
+        return model
+
     trainer = Trainer(
         chosen,
-        lambda: build_trained_part(chosen, run.statistics, policy=policy),
+        make_model,
         cache_patches(data, cache, strategy),
         validation,
         strategy,
+        class_weights,
     )
+    if not outputs.quiet:
+        print(describe(trainer.model), flush=True)
     trainer.run(outputs)
     return trainer
 
@@ -241,6 +301,9 @@ def _define_flags() -> None:
     command.define_path("weights_path", None, "TF-Slim checkpoint of inception_v2.")
     command.define_path(
         "features_dir", None, "Folder of its features; by default in the workdir."
+    )
+    command.define_path(
+        "init_from", None, "Finished run, or export, whose weights to start from."
     )
     flags.DEFINE_integer(
         "checkpoint_every_steps", 0, "Saves a state after as many steps, too."
@@ -268,7 +331,7 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
-    command.check_packages("baselines", "tensorflow")
+    command.check_packages("baselines", "tensorflow", "sklearn")
     values = flags.FLAGS
     train(
         settings.from_flags(),
@@ -276,6 +339,7 @@ def _main() -> None:
         values.workdir,
         weights_path=values.weights_path,
         features_dir=values.features_dir,
+        init_from=values.init_from,
         checkpoint_every_steps=values.checkpoint_every_steps,
         ahead=ReadAhead(values.parallel_reads, values.batches_ahead),
         cache=values.cache,

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from baselines.cluster import is_chief
+from baselines.decisions import Labels, Probabilities
+from baselines.epoch_pictures import draw_patches
 from baselines.input_pipeline import PatchData, count_patch_nbytes, unwrap_errors
-from baselines.logs import Log, open_log
-from baselines.optimizers import choose_jit, make_optimizer, make_schedule
+from baselines.logs import Logs, open_logs
+from baselines.metrics import compute_epoch_metrics
+from baselines.optimizers import choose_jit, make_optimizers
+from baselines.phases import Phases, count_batches
 from baselines.settings import Settings
-from baselines.steps import Steps
 from baselines.training_states import (
     State,
     copy_weights,
@@ -24,11 +27,13 @@ from baselines.training_states import (
     save_state,
     set_weights,
 )
+from baselines.training_text import Pace, describe_epoch, measure_memory
 from bigearthnet.errors import OptionError
 from bigearthnet.util.progress import Progress
 
 if TYPE_CHECKING:
     import keras
+    import numpy.typing as npt
     import tensorflow as tf
 
 # Steps between two learning rates and losses in the logs.
@@ -68,6 +73,7 @@ class Trainer:
         train: PatchData,
         validation: PatchData | None,
         strategy: tf.distribute.Strategy,
+        class_weights: npt.NDArray[np.float32] | None = None,
     ) -> None:
         """Builds model, optimizer and steps.
 
@@ -77,6 +83,7 @@ class Trainer:
             train: What to train on.
             validation: What to compute a loss on after each epoch.
             strategy: Where to compute.
+            class_weights: What `frequency.balance_classes` returned; None for 1.
 
         Raises:
             OptionError: If the settings and the data do not go together.
@@ -84,18 +91,10 @@ class Trainer:
         check_options(settings, train, strategy)
         self._settings, self._train, self._validation = settings, train, validation
         self._strategy = strategy
-        self._num_batches = _count_batches(settings, train)
         with strategy.scope():
             self.model = make_model()
-            self._optimizer = make_optimizer(settings, self._num_batches)
-        jit_compile = choose_jit(settings, strategy)
-        self._steps = Steps(
-            self.model,
-            self._optimizer,
-            strategy,
-            functools.partial(train.batches, settings.batch_size, seed=None),
-            jit_compile=jit_compile,
-        )
+        self._phases = Phases(settings, self.model, train, strategy, class_weights)
+        self._phase = self._phases.begin(settings.epochs)
         self.state = State()
 
     def run(self, outputs: Outputs) -> None:
@@ -112,16 +111,23 @@ class Trainer:
             OSError: If a file cannot be written.
         """
         folder = outputs.checkpoints
-        self.state = load_state(folder, self.model, self._optimizer) or State()
-        ignore: Log = lambda name, value, step: None  # noqa: E731
-        is_writer = is_chief(self._strategy)
-        opened = open_log(outputs.logs) if is_writer else contextlib.nullcontext(ignore)
-        with opened as log, unwrap_errors():
+        self.state = load_state(folder, self.model, *self._phases.optimizers) or State()
+        state, quiet = self.state, outputs.quiet
+        if state.step and not quiet:
+            print(f"goes on after step {state.step:,}", flush=True)
+        logs_folder = outputs.logs if is_chief(self._strategy) else None
+        begin, first = time.monotonic(), state.epoch
+        with open_logs(logs_folder) as logs, unwrap_errors():
             while not self._is_done():
-                start = time.monotonic()
-                self._run_batches(outputs, log)
-                self._end_epoch(log, time.monotonic() - start, outputs.quiet)
+                self._phase = self._phases.begin(state.epoch)
+                pace = self._run_batches(outputs, logs)
+                numbers = self._end_epoch(logs, pace)
                 self._save(outputs)
+                each = (time.monotonic() - begin) / (state.epoch - first)
+                left = each * (self._settings.epochs - state.epoch)
+                if not quiet:
+                    text = describe_epoch(numbers, self._settings, pace, left)
+                    print(text, flush=True)
         if self.state.best_weights:
             set_weights(self.model, self.state.best_weights)
 
@@ -132,7 +138,10 @@ class Trainer:
             "steps": state.step,
             "epochs": state.history,
             "weights_of_epoch": state.best_epoch if chosen else state.epoch,
-            "times": {"epoch_seconds": [round(s, 3) for s in state.seconds]},
+            "times": {
+                "epoch_seconds": [round(s, 3) for s in state.seconds],
+                "paces": state.paces,
+            },
         }
 
     def _save(self, outputs: Outputs) -> None:
@@ -140,7 +149,7 @@ class Trainer:
             outputs.checkpoints,
             self.state,
             self.model,
-            self._optimizer,
+            *self._phases.optimizers,
             write=is_chief(self._strategy),
         )
 
@@ -149,79 +158,142 @@ class Trainer:
         waited = patience and state.epoch - state.best_epoch >= patience
         return state.epoch >= self._settings.epochs or bool(waited)
 
-    def _run_batches(self, outputs: Outputs, log: Log) -> None:
+    def _run_batches(self, outputs: Outputs, logs: Logs) -> Pace:
         """Trains on what is left of an epoch."""
         import tensorflow as tf
 
         settings, state, every = self._settings, self.state, outputs.every_steps
-        batches = self._train.feed(
-            self._steps.distribute,
+        start = time.monotonic()
+        fed = self._train.feed(
+            self._phase.steps.distribute,
             settings.batch_size,
             seed=settings.seed,
             epoch=state.epoch,
             start_batch=state.batch,
         )
+        batches = _Waiting(fed)
         nbytes = count_patch_nbytes(self._train)
         total = tf.constant(state.loss_total, tf.float64)
-        left = self._train.num_patches - state.batch * settings.batch_size
+        patches = left = self._train.num_patches - state.batch * settings.batch_size
         stage = f"epoch {state.epoch + 1}/{settings.epochs}"
-        with Progress(stage, total_patches=left, quiet=outputs.quiet) as progress:
+        with Progress(
+            stage, total_patches=left, quiet=outputs.quiet, ends=False
+        ) as progress:
             for batch in batches:
                 count, before = min(settings.batch_size, left), total
-                total = self._steps.train(batch, tf.constant(count, tf.float32), total)
+                total = self._phase.steps.train(
+                    batch, tf.constant(count, tf.float32), total
+                )
                 left -= count
                 state.step, state.batch = state.step + 1, state.batch + 1
                 progress.add(count, count * nbytes)
                 if state.step % _LOG_STEPS == 0:
-                    self._log_step(log, float(total - before) / count)
+                    self._log_step(logs, float(total - before) / count)
                 if left and every and state.step % every == 0:
                     state.loss_total = float(total)
                     self._save(outputs)
         state.loss_total = float(total)
+        seconds = time.monotonic() - start
+        return Pace(patches, seconds, batches.seconds, measure_memory())
 
-    def _log_step(self, log: Log, loss: float) -> None:
-        log("loss/batch", loss, self.state.step)
-        rate = float(self._optimizer.learning_rate)
-        log("learning_rate", rate, self.state.step)
+    def _log_step(self, logs: Logs, loss: float) -> None:
+        rate = float(self._phase.optimizer.learning_rate)
+        logs.write_number("train", "loss/batch", loss, self.state.step)
+        logs.write_number("train", "learning_rate", rate, self.state.step)
 
-    def _end_epoch(self, log: Log, seconds: float, quiet: bool) -> None:
-        """Notes the losses of an epoch that is done."""
-        state = self.state
+    def _end_epoch(self, logs: Logs, pace: Pace) -> dict[str, Any]:
+        """Notes what is said of an epoch that is done, and returns it."""
+        state, metric = self.state, self._settings.early_stopping_metric
         state.epoch, state.batch = state.epoch + 1, 0
-        losses = {"loss": state.loss_total / self._train.num_patches}
-        if not math.isfinite(losses["loss"]):
+        loss = state.loss_total / self._train.num_patches
+        state.loss_total = 0.0
+        self._check_loss(loss)
+        logs.write_number("train", "loss/epoch", loss, state.step)
+        found = self._validate(logs)
+        numbers = {"epoch": state.epoch, "loss": loss}
+        numbers |= {f"validation_{name}": value for name, value in found.items()}
+        state.history.append(numbers)
+        state.seconds.append(pace.seconds)
+        state.paces.append(pace.to_json())
+        if self._settings.early_stopping_patience:
+            self._keep_best(found[metric])
+        return numbers
+
+    def _validate(self, logs: Logs) -> dict[str, Any]:
+        """Computes and logs what is said of the validation split; nothing without."""
+        data, step = self._validation, self.state.step
+        if data is None:
+            return {}
+        loss, labels, probability = self.score(data)
+        self._check_loss(loss)
+        found = {"loss": loss, **compute_epoch_metrics(labels, probability)}
+        for name, value in found.items():
+            if value is not None:
+                logs.write_number("validation", f"{name}/epoch", value, step)
+        if logs.writes:
+            classes = self._settings.nomenclature
+            for patch_id, png in draw_patches(data, probability, classes):
+                logs.write_picture("validation", f"patch/{patch_id}", png, step)
+        return found
+
+    def _check_loss(self, loss: float) -> None:
+        if not math.isfinite(loss):
             raise OptionError(
-                f"the loss of epoch {state.epoch} is {losses['loss']}: training has "
+                f"the loss of epoch {self.state.epoch} is {loss}: training has "
                 "diverged. Expected a lower --learning_rate."
             )
-        state.loss_total = 0.0
-        if self._validation is not None:
-            losses["validation_loss"] = self.compute_loss(self._validation)
-        state.history.append({"epoch": state.epoch, **losses})
-        state.seconds.append(seconds)
-        for name, value in losses.items():
-            log(f"{name}/epoch", value, state.step)
-        if self._settings.early_stopping_patience:
-            self._keep_best(losses["validation_loss"])
-        if not quiet:
-            texts = [f"{name} {value:.4f}" for name, value in losses.items()]
-            print(f"epoch {state.epoch}: {', '.join(texts)}", flush=True)
 
-    def _keep_best(self, loss: float) -> None:
-        state = self.state
+    def _keep_best(self, value: float | None) -> None:
+        """Keeps the weights if a metric, of which 1 is best, or the loss is better."""
+        state, metric = self.state, self._settings.early_stopping_metric
+        if value is None:
+            raise OptionError(
+                f"early_stopping_metric: {metric} has no meaning, as no validation "
+                "patch has a label. Expected loss, or another validation split."
+            )
+        loss = value if metric == "loss" else 1 - value
         if state.best_loss is None or loss < state.best_loss:
             state.best_loss, state.best_epoch = loss, state.epoch
             state.best_weights = copy_weights(self.model)
 
-    def compute_loss(self, data: PatchData) -> float:
-        """Returns the mean loss of patches, without penalties and dropout."""
+    def score(self, data: PatchData) -> tuple[float, Labels, Probabilities]:
+        """Computes the mean loss of patches, and what the model says of them.
+
+        Args:
+            data: The patches.
+
+        Returns:
+            Loss, without penalties and dropout; labels and probabilities, shape
+            (patch, class), in stored order.
+        """
         import tensorflow as tf
 
-        total = tf.constant(0, tf.float64)
-        batch_size = self._settings.batch_size
-        for batch in data.feed(self._steps.distribute, batch_size, seed=None):
-            total = self._steps.validate(batch, total)
-        return float(total) / data.num_patches
+        total, scores, labels = tf.constant(0, tf.float64), [], []
+        steps, batch_size = self._phase.steps, self._settings.batch_size
+        for batch in data.feed(steps.distribute, batch_size, seed=None):
+            total, probability, truth = steps.validate(batch, total)
+            scores.append(probability.numpy())
+            labels.append(truth.numpy().astype(np.uint8))
+        loss = float(total) / data.num_patches
+        return loss, np.concatenate(labels), np.concatenate(scores)
+
+
+class _Waiting:
+    """Passes batches on, and counts how long it waits for them.
+
+    Attributes:
+        seconds: How long it waited.
+    """
+
+    def __init__(self, batches: Iterable[Any]) -> None:
+        self._batches, self.seconds = batches, 0.0
+
+    def __iter__(self) -> Iterator[Any]:
+        start = time.monotonic()
+        for batch in self._batches:
+            self.seconds += time.monotonic() - start
+            yield batch
+            start = time.monotonic()
 
 
 def check_options(
@@ -246,9 +318,5 @@ def check_options(
             f"fewer than the {devices} devices, and batch normalization needs one for "
             "each. Expected another batch size."
         )
-    make_schedule(settings, settings.epochs * _count_batches(settings, train))
+    make_optimizers(settings, count_batches(settings, train))
     choose_jit(settings, strategy)
-
-
-def _count_batches(settings: Settings, train: PatchData) -> int:
-    return -(-train.num_patches // settings.batch_size)

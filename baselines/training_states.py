@@ -44,7 +44,9 @@ class State:
         loss_total: Sum of the losses of that epoch's patches so far.
         history: What training.json says of each epoch that is done.
         seconds: Time that each of them took.
-        best_loss: Lowest validation loss; None before the first.
+        paces: What `training_text.Pace.to_json` says of each.
+        best_loss: Lowest validation loss, or 1 - the metric that stops early; None
+            before the first.
         best_epoch: Epoch that had it, from 1.
         best_weights: All variables of the model after it; none without early stopping.
     """
@@ -55,6 +57,7 @@ class State:
     loss_total: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    paces: list[dict[str, float]] = field(default_factory=list)
     best_loss: float | None = None
     best_epoch: int = 0
     best_weights: list[npt.NDArray[Any]] = field(default_factory=list)
@@ -64,8 +67,7 @@ def save_state(
     folder: Path,
     state: State,
     model: keras.Model,
-    optimizer: keras.Optimizer,
-    *,
+    *optimizers: keras.Optimizer,
     write: bool = True,
 ) -> None:
     """Writes a state, whole and durable, and deletes those before the last two.
@@ -74,14 +76,14 @@ def save_state(
         folder: Folder of the states; made if missing.
         state: What the loop knows.
         model: All of its variables are kept.
-        optimizer: All of its variables are kept; its count of steps drives schedules.
+        *optimizers: All of their variables are kept; a count of steps drives schedules.
         write: False for hosts that only help to read variables, which may be spread.
 
     Raises:
         OSError: If the file cannot be written.
     """
     known = {k: v for k, v in vars(state).items() if k != "best_weights"}
-    variables = _list_variables(model, optimizer)
+    variables = _list_variables(model, optimizers)
     head = {"version": _VERSION, "state": known, "variables": _describe(variables)}
     arrays: _Arrays = {"head": np.array(json.dumps(head))}
     arrays |= {f"v{i}": v.numpy() for i, v in enumerate(variables)}
@@ -97,14 +99,14 @@ def save_state(
 
 
 def load_state(
-    folder: Path, model: keras.Model, optimizer: keras.Optimizer
+    folder: Path, model: keras.Model, *optimizers: keras.Optimizer
 ) -> State | None:
     """Sets all variables to the last state that was saved.
 
     Args:
         folder: Folder of the states.
         model: The model that was saved, as it is built.
-        optimizer: The optimizer that was saved, built.
+        *optimizers: The optimizers that were saved, built.
 
     Returns:
         What the loop knew; None if no state was saved.
@@ -118,7 +120,7 @@ def load_state(
         return None
     path = found[-1]
     state, described, arrays = _read(path)
-    variables = _list_variables(model, optimizer)
+    variables = _list_variables(model, optimizers)
     if described != _describe(variables):
         raise CheckpointError(
             f"{path} is of another model or version. Expected the run that wrote it, "
@@ -151,8 +153,10 @@ def _find(folder: Path) -> list[Path]:
     return sorted(folder.glob(_PATTERN))
 
 
-def _list_variables(model: keras.Model, optimizer: keras.Optimizer) -> list[Any]:
-    return [*model.variables, *optimizer.variables]
+def _list_variables(
+    model: keras.Model, optimizers: Sequence[keras.Optimizer]
+) -> list[Any]:
+    return [*model.variables, *(v for each in optimizers for v in each.variables)]
 
 
 def _describe(variables: Sequence[Any]) -> list[list[Any]]:

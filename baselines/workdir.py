@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from baselines.cluster import check_same, gather, is_chief
 from baselines.errors import WeightsError
 from baselines.schemas import find_problem
-from baselines.settings import Settings
+from baselines.settings import Settings, add_later_settings
 from bigearthnet.errors import OptionError
 from bigearthnet.util.files import hash_file, read_json_object, sync_folder, write_json
 from bigearthnet.util.locks import try_lock
@@ -55,12 +55,15 @@ class Run:
         frozen_weights: What `models.weights.describe_weights` says, or
             `models.released` of imported ones; None for models that are trained as a
             whole.
+        initial_weights: What `initial_weights.InitialWeights.record` says of those that
+            training starts from; None for drawn ones.
     """
 
     settings: Settings
     data: Mapping[str, Any]
     scaling: Mapping[str, Any]
     frozen_weights: Mapping[str, Any] | None
+    initial_weights: Mapping[str, Any] | None = None
 
     @property
     def statistics(self) -> Mapping[str, Mapping[str, float]]:
@@ -78,6 +81,7 @@ class Run:
             "groups": list(self.settings.groups),
             "scaling": self.scaling,
             "frozen_weights": self.frozen_weights,
+            "initial_weights": self.initial_weights,
             "packages": {name: metadata.version(name) for name in _PACKAGES},
         }
 
@@ -123,30 +127,72 @@ def _list_files(folder: Path) -> Iterator[tuple[str, str]]:
 def start_run(folder: Path, run: Run, *, restart: bool) -> None:
     """Describes a run in its folder, or checks that the folder holds the same run.
 
+    A run may have more epochs than the folder's, whose training then goes on.
+
     Args:
         folder: The folder; made if missing.
         run: What is to be trained.
         restart: Deletes what an earlier run left in the folder.
 
     Raises:
-        OptionError: If the folder is another run's, or has an unfinished training of
-            other versions of packages.
+        OptionError: If the folder is another run's, or has a training to go on with of
+            other versions of packages, or one that cannot have more epochs.
     """
     if restart:
         _clear(folder)
     path, content = folder / SETTINGS, run.to_json()
-    if path.is_file():
-        # Nothing is left to compute where training has finished.
-        packages = () if (folder / TRAINING).is_file() else _DECISIVE_PACKAGES
-        ours = json.loads(json.dumps(content))
-        if differences := _compare(_read_json(path), ours, packages):
-            raise OptionError(
-                f"{folder} holds another run: {'; '.join(differences)}. "
-                "Expected the same settings, data and versions of packages, another "
-                "--workdir, or --restart to delete it."
-            )
-    else:
+    if not path.is_file():
         write_json(content, path)
+        return
+    theirs, epochs = _read_json(path), run.settings.epochs
+    theirs["settings"] = add_later_settings(theirs.get("settings", {}))
+    before = theirs["settings"].get("epochs")
+    goes_on = type(before) is int and before < epochs
+    if goes_on:
+        theirs["settings"]["epochs"] = epochs
+    # Nothing is left to compute where training has finished.
+    finished = (folder / TRAINING).is_file() and not goes_on
+    ours = json.loads(json.dumps(content))
+    if differences := _compare(theirs, ours, () if finished else _DECISIVE_PACKAGES):
+        raise OptionError(
+            f"{folder} holds another run: {'; '.join(differences)}. "
+            "Expected the same settings, data and versions of packages, another "
+            "--workdir, or --restart to delete it."
+        )
+    if goes_on:
+        _add_epochs(folder, run, before)
+        write_json(content, path)
+
+
+def _add_epochs(folder: Path, run: Run, before: int) -> None:
+    """Makes the training of a folder one that is not finished.
+
+    Args:
+        folder: The folder.
+        run: What it is to hold.
+        before: Epochs that it has.
+
+    Raises:
+        OptionError: If the learning rate depended on the end, or no state is there.
+    """
+    epochs, schedule = run.settings.epochs, run.settings.schedule
+    if schedule != "constant":
+        raise OptionError(
+            f"epochs: the {schedule} of the learning rate in {folder} ends after "
+            f"{before} epochs, and cannot go on to {epochs}. Expected "
+            f"--epochs={before}, another --workdir, or --restart to train all anew."
+        )
+    if (folder / TRAINING).is_file() and not any((folder / CHECKPOINTS).glob("*")):
+        raise OptionError(
+            f"epochs: {folder} has no state of training to go on from to {epochs}. "
+            f"Expected --epochs={before}, or --restart to train all anew."
+        )
+    if (folder / EVALUATIONS).is_dir():
+        # Of weights that will be replaced.
+        old = folder / f"{EVALUATIONS}_after_{before}_epochs"
+        (folder / EVALUATIONS).rename(old)
+        print(f"{old}: evaluations before the epochs that come now.", flush=True)
+    (folder / TRAINING).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -180,6 +226,7 @@ def read_run(folder: Path) -> Run:
         content["data"],
         content["scaling"],
         content["frozen_weights"],
+        content.get("initial_weights"),
     )
     ours = run.to_json()
     for name in _ORDERS:
@@ -240,9 +287,10 @@ def _clear(folder: Path) -> None:
     """Deletes what runs write, and nothing else; settings go first."""
     for name in (SETTINGS, TRAINING, WEIGHTS, _UNFINISHED_WEIGHTS):
         (folder / name).unlink(missing_ok=True)
-    for name in (CHECKPOINTS, LOGS, EVALUATIONS):
-        if (folder / name).is_dir():
-            shutil.rmtree(folder / name)
+    evaluations = folder.glob(f"{EVALUATIONS}_after_*_epochs")
+    for path in (*(folder / n for n in (CHECKPOINTS, LOGS, EVALUATIONS)), *evaluations):
+        if path.is_dir():
+            shutil.rmtree(path)
 
 
 def _compare(

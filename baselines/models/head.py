@@ -12,6 +12,8 @@ from baselines.settings import Settings
 if TYPE_CHECKING:
     import keras
 
+# Name of the classification layer.
+CLASSIFIER = "logits"
 # Third number of the seeds of weights and dropout; see `input_pipeline`.
 _WEIGHTS = 3
 
@@ -97,7 +99,7 @@ def apply_classes(
         kernel_initializer=initializers.GlorotUniform(next(seeds)),
         kernel_regularizer=make_penalty(settings),
         dtype="float32",  # logits are compared, whatever the precision of the rest
-        name="logits",
+        name=CLASSIFIER,
     )(x)
 
 

@@ -34,6 +34,7 @@ class Progress:
         total_patches: int | None = None,
         first_nbytes: int | None = None,
         quiet: bool = False,
+        ends: bool = True,
     ) -> None:
         """Starts the clock.
 
@@ -44,6 +45,7 @@ class Progress:
             first_nbytes: Bytes that are there already, of a stage that has bytes alone;
                 None if it counts patches.
             quiet: Shows nothing at all.
+            ends: Whether a plain line says at the end how it went.
         """
         self._stage = stage
         self._total = total_nbytes if total_patches is None else total_patches
@@ -51,7 +53,7 @@ class Progress:
         self._in_patches = total_patches is not None or (
             self._has_patches and total_nbytes is None
         )
-        self._quiet = quiet
+        self._quiet, self._ends = quiet, ends
         self._start = self._last_line = time.monotonic()
         self._patches, self._nbytes = 0, first_nbytes or 0
         self._first_nbytes = self._nbytes
@@ -128,5 +130,5 @@ class Progress:
     def __exit__(self, kind: object, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
-        elif not self._quiet and kind is None:
+        elif self._ends and not self._quiet and kind is None:
             self._print_line()

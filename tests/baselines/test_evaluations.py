@@ -13,9 +13,11 @@ from bigearthnet.release.nomenclature import CLC43, CLC_LEVEL1
 MakeSubject = Callable[..., Subject]
 
 
-def describe(settings: Settings, **changes: Any) -> Subject:
-    """What a model of these settings is evaluated on."""
-    run = Run(settings, {"train": {"synthetic_patches": 0}}, {}, None)
+def describe(
+    settings: Settings, initial: dict[str, Any] | None = None, **changes: Any
+) -> Subject:
+    """What a model of these settings, and weights to start from, is evaluated on."""
+    run = Run(settings, {"train": {"synthetic_patches": 0}}, {}, None, initial)
     return Subject.from_run(
         run,
         **{
@@ -43,6 +45,19 @@ def test_settings_say_most_of_it() -> None:
         subject.derived_from,
         subject.weights_source,
     )
+
+
+def test_what_a_training_started_from_counts() -> None:
+    """Other initial weights are another model, which has seen their patches, too."""
+    initial = {"sha256": "b", "config": "s2", "train_split": "test"}
+    settings = Settings(config="s2")
+    started = describe(settings, initial)
+
+    assert describe(settings).settings_sha256 != started.settings_sha256
+    assert "train+test" == started.train_split
+    assert started.seen_in_training
+    unknown = describe(settings, {**initial, "config": None, "train_split": None})
+    assert "train" == unknown.train_split
 
 
 def test_seeds_share_the_digest_of_their_settings() -> None:

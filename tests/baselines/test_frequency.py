@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from baselines.errors import ResultError
-from baselines.frequency import frequency_f1
+from baselines.frequency import balance_classes, frequency_f1
 
 TRAIN = np.array([[1, 0, 0], [1, 0, 1], [1, 0, 1], [0, 1, 0]], np.uint8)
 
@@ -34,3 +34,10 @@ def test_labels_of_other_classes_are_refused() -> None:
         frequency_f1(TRAIN, TRAIN[:, :2])
     with pytest.raises(ResultError, match="at least one patch"):
         frequency_f1(TRAIN[:0], TRAIN)
+
+
+def test_balanced_classes_weigh_as_much_as_their_absence() -> None:
+    """The weight is patches without the class by patches with it; 1 if none has it."""
+    labels = np.array([[1, 0, 1], [1, 0, 0], [1, 0, 0], [0, 0, 0]], np.uint8)
+
+    assert pytest.approx([1 / 3, 1, 3]) == balance_classes(labels).tolist()

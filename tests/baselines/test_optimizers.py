@@ -58,6 +58,27 @@ def test_optimizers_are_as_said() -> None:
     assert (0.0, 0.5) == (sgd.momentum, float(adam.learning_rate))
 
 
+def test_weight_decay_is_for_kernels() -> None:
+    """A step of AdamW without a gradient takes rate times decay off kernels alone."""
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(3), keras.layers.BatchNormalization()]
+    )
+    for variable in model.variables:
+        variable.assign(tf.ones(variable.shape))
+    settings = Settings(optimizer="adamw", learning_rate=0.5, weight_decay=0.25)
+    optimizer = make_optimizer(settings, 3)
+
+    optimizer.apply(
+        [tf.zeros(v.shape) for v in model.trainable_variables],
+        model.trainable_variables,
+    )
+
+    expected = {"kernel": 1 - 0.5 * 0.25, "bias": 1.0, "gamma": 1.0, "beta": 1.0}
+    assert expected == {
+        v.name: float(v.numpy().ravel()[0]) for v in model.trainable_variables
+    }
+
+
 @pytest.mark.parametrize(
     ("capabilities", "policy"),
     [

@@ -61,6 +61,8 @@ def absl_flags(monkeypatch: pytest.MonkeyPatch) -> flags.FlagValues:
         {"seed": 2**32},
         {"validation_split": "test+train"},
         {"early_stopping_patience": 3, "validation_split": "none"},
+        {"augment": True, "model": "inception_v2"},
+        {"epochs": 3, "frozen_epochs": 4},
     ],
 )
 def test_values_without_meaning_are_refused(changes: dict[str, Any]) -> None:
@@ -102,12 +104,28 @@ def test_settings_survive_json() -> None:
     assert made == Settings.from_json(json.loads(json.dumps(made.to_json())))
 
 
-def test_settings_of_older_runs_have_the_defaults_of_what_was_added() -> None:
-    """A run from before TF32 could be chosen is computed exactly."""
-    content = Settings(seed=3).to_json()
-    del content["tf32"]
+# Settings that the first version had not.
+LATER = {
+    "augment",
+    "class_weights",
+    "early_stopping_metric",
+    "frozen_epochs",
+    "tf32",
+    "weight_decay",
+    "where",
+}
 
-    assert Settings(seed=3, tf32=False) == Settings.from_json(content)
+
+def test_settings_of_the_first_version_are_read() -> None:
+    """What lacks later settings has their defaults, and the identity it had then."""
+    made = Settings(l2=0.5, seed=3)
+    first = {k: v for k, v in made.to_json().items() if k not in LATER}
+
+    assert made == Settings.from_json(first)
+    del first["seed"]
+    assert first == made.to_identity()
+    changed = dataclasses.replace(made, weight_decay=0.5)
+    assert {**first, "weight_decay": 0.5} == changed.to_identity()
 
 
 @pytest.mark.parametrize("change", ["missing", "unknown"])
@@ -179,13 +197,3 @@ def test_paper_flagfiles_differ_in_the_model_alone(
         found[0].batch_size,
         found[0].config,
     )
-
-
-def test_settings_without_conditions_are_those_of_older_runs() -> None:
-    """`where` stands in JSON only if there is one, and may be missing there."""
-    content = Settings().to_json()
-    chosen = Settings(where="country=Portugal")
-
-    assert "where" not in content
-    assert Settings() == Settings.from_json(content)
-    assert chosen == Settings.from_json(chosen.to_json())

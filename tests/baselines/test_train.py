@@ -87,7 +87,9 @@ def test_every_flagfile_trains(
     assert chosen == run.settings
     assert 5 == run.data["train"]["patches"]
     assert training["weights_sha256"] == workdir.load_trained_weights(model, tmp_path)
-    assert {"epoch", "loss", "validation_loss"} == set(training["epochs"][0])
+    metrics = {f"validation_{name}" for name in ("f1", "f2", "ap_macro", "ap_micro")}
+    names = {"epoch", "loss", "validation_loss", *metrics}
+    assert names == set(training["epochs"][0])
     assert chosen.uses_features == (run.frozen_weights is not None)
 
 
@@ -108,6 +110,19 @@ def test_a_finished_run_is_left_alone(
         train(other, all_stores, tmp_path, quiet=True)
     train(other, all_stores, tmp_path, restart=True, quiet=True)
     assert 1 == workdir.read_run(tmp_path).settings.seed
+
+
+def test_more_epochs_go_on_to_the_same_bits(all_stores: Path, tmp_path: Path) -> None:
+    """One epoch, then two in the same folder, are two at once; augmentation, too."""
+    changes = {"model": "s_cnn_rgb", "batch_size": 2, "augment": True}
+    changes |= {"class_weights": "balanced"}
+    one, two = (Settings(**{**SMALL, **changes, "epochs": n}) for n in (1, 2))
+    train(two, all_stores, tmp_path / "whole", quiet=True)
+    for chosen in (one, two):
+        train(chosen, all_stores, tmp_path / "part", quiet=True)
+
+    assert without_times(tmp_path / "whole") == without_times(tmp_path / "part")
+    assert 2 == workdir.read_run(tmp_path / "part").settings.epochs
 
 
 def test_cache_and_reading_ahead_change_no_bit(

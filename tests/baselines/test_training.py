@@ -14,6 +14,7 @@ import tensorflow as tf
 from tensorflow.python.framework import config
 
 from baselines.feature_data import FeatureData
+from baselines.metrics import compute_epoch_metrics, compute_metrics
 from baselines.models.head import build_head
 from baselines.settings import Settings
 from baselines.training import Outputs, Trainer
@@ -45,6 +46,7 @@ def make_trainer(
     *,
     data: FeatureData | None = None,
     strategy: tf.distribute.Strategy | None = None,
+    class_weights: np.ndarray | None = None,
     **changes: Any,
 ) -> Trainer:
     """A trainer of the head on few features, three batches an epoch."""
@@ -63,6 +65,7 @@ def make_trainer(
         data or make_data(),
         validation,
         strategy or tf.distribute.get_strategy(),
+        class_weights,
     )
 
 
@@ -90,7 +93,7 @@ def test_batches_copied_ahead_to_one_device_are_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What a single GPU is given ahead of its steps has order and content of before."""
-    steps, data = make_trainer()._steps, make_data()
+    steps, data = make_trainer()._phase.steps, make_data()
 
     def read() -> list[list[bytes]]:
         batches = data.feed(steps.distribute, 8, seed=1)
@@ -112,7 +115,7 @@ def test_the_loss_is_that_of_its_definition(tmp_path: Path) -> None:
     found = trainer.state.history[-1]["validation_loss"]
 
     assert pytest.approx(compute_loss(trainer.model, validation), rel=1e-5) == found
-    assert pytest.approx(found, rel=1e-12) == trainer.compute_loss(validation)
+    assert pytest.approx(found, rel=1e-12) == trainer.score(validation)[0]
 
 
 def test_a_step_is_plain_gradient_descent(tmp_path: Path) -> None:
@@ -138,6 +141,20 @@ def test_a_step_is_plain_gradient_descent(tmp_path: Path) -> None:
     for old, gradient, new in zip(before, gradients, weights(trainer), strict=True):
         np.testing.assert_allclose(old - 0.5 * gradient, new, rtol=1e-4, atol=1e-6)
     assert pytest.approx(float(loss), rel=1e-5) == trainer.state.history[0]["loss"]
+
+
+def test_class_weights_weigh_the_labels_that_patches_have(tmp_path: Path) -> None:
+    """The loss is the cross entropy whose part of labels is weighted by class."""
+    validation = make_data(seed=5)
+    weights = np.linspace(0.5, 9, 43).astype(np.float32)
+    trainer = run(make_trainer(validation, class_weights=weights), tmp_path / "run")
+    inputs, labels = next(iter(validation.batches(PATCHES, seed=None)))
+    p = 1 / (1 + np.exp(-trainer.model(inputs).numpy().astype(float)))
+    y = labels.numpy()
+    expected = -np.mean(weights * y * np.log(p) + (1 - y) * np.log(1 - p))
+
+    found = trainer.state.history[-1]["validation_loss"]
+    assert pytest.approx(float(expected), rel=1e-5) == found
 
 
 @pytest.mark.usefixtures("deterministic")
@@ -167,6 +184,7 @@ def test_going_on_gives_the_same_bits(
         "optimizer": "adam",
         "schedule": "cosine",
         "early_stopping_patience": 2,
+        "frozen_epochs": 1,
     }
     whole = run(make_trainer(make_data(5), **changes), tmp_path / "whole")
     stopped = make_trainer(make_data(5), **changes)
@@ -187,6 +205,22 @@ def test_going_on_gives_the_same_bits(
     assert whole.state.step == resumed.state.step
     for one, two in zip(weights(whole), weights(resumed), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_frozen_epochs_train_the_classifier_alone(tmp_path: Path) -> None:
+    """Nothing but the classifier changes then, averages of batches included."""
+    changes = {"batch_norm": True, "l2": 0.1, "frozen_epochs": 1}
+    frozen, both = make_trainer(epochs=1, **changes), make_trainer(**changes)
+    before = {v.path: v.numpy() for v in frozen.model.variables}
+    run(frozen, tmp_path / "frozen")
+    run(both, tmp_path / "both")
+
+    def changed(trainer: Trainer) -> set[str]:
+        pairs = ((v.path, v.numpy()) for v in trainer.model.variables)
+        return {path for path, v in pairs if not np.array_equal(before[path], v)}
+
+    assert {"logits/kernel", "logits/bias"} == changed(frozen)
+    assert {"fc/kernel", "fc_norm/gamma", "fc_norm/moving_mean"} <= changed(both)
 
 
 def test_early_stopping_keeps_the_best_weights(tmp_path: Path) -> None:
@@ -212,6 +246,58 @@ def test_early_stopping_keeps_the_best_weights(tmp_path: Path) -> None:
     assert best + 1 == trainer.to_json()["weights_of_epoch"]
 
 
+def test_metrics_of_epochs_are_those_of_an_evaluation(tmp_path: Path) -> None:
+    """F1, F2 and average precision are what all metrics say of the same scores."""
+    validation = make_data(seed=5)
+    trainer = run(make_trainer(validation), tmp_path / "run")
+    inputs, labels = validation.read(np.arange(PATCHES))
+    logits = tf.constant(trainer.model(inputs))
+    expected = compute_metrics(labels, tf.sigmoid(logits).numpy())
+
+    found = trainer.state.history[-1]
+    assert pytest.approx(expected.per_patch.f1) == found["validation_f1"]
+    assert pytest.approx(expected.per_patch.f2) == found["validation_f2"]
+    assert (
+        pytest.approx(expected.average_precision_macro) == found["validation_ap_macro"]
+    )
+    assert (
+        pytest.approx(expected.average_precision_micro) == found["validation_ap_micro"]
+    )
+
+
+@pytest.mark.parametrize("metric", ["f1", "ap_macro"])
+def test_early_stopping_on_a_metric_keeps_its_best_epoch(
+    tmp_path: Path, metric: str
+) -> None:
+    """The weights kept are those of the epoch whose metric is the highest."""
+    changes = {"optimizer": "adam", "learning_rate": 0.05, "epochs": 60}
+    trainer = run(
+        make_trainer(
+            make_data(seed=5),
+            early_stopping_patience=4,
+            early_stopping_metric=metric,
+            **changes,
+        ),
+        tmp_path / "run",
+    )
+    values = [epoch[f"validation_{metric}"] for epoch in trainer.state.history]
+
+    assert int(np.argmax(values)) + 1 == trainer.to_json()["weights_of_epoch"]
+    assert min(60, int(np.argmax(values)) + 5) == len(values)
+    found = compute_epoch_metrics(*trainer.score(make_data(seed=5))[1:])
+    assert pytest.approx(max(values)) == found[metric]
+
+
+def test_a_metric_without_meaning_stops_nothing_early(tmp_path: Path) -> None:
+    """Without a label on the validation patches, average precision is refused."""
+    inputs, labels = make_data(5).read(np.arange(PATCHES))
+    unlabelled = FeatureData(inputs, 0 * labels, [str(i) for i in range(PATCHES)])
+    changes = {"early_stopping_patience": 1, "early_stopping_metric": "ap_micro"}
+
+    with pytest.raises(OptionError, match="early_stopping_metric: ap_micro"):
+        run(make_trainer(unlabelled, **changes), tmp_path / "run")
+
+
 def test_a_diverging_training_is_an_error(tmp_path: Path) -> None:
     """A loss that is no number ends training, and no state of it is saved."""
     trainer = make_trainer(learning_rate=1e30, epochs=9)
@@ -221,22 +307,45 @@ def test_a_diverging_training_is_an_error(tmp_path: Path) -> None:
     assert len(trainer.state.history) < 9
 
 
-def test_losses_are_logged(tmp_path: Path) -> None:
-    """The event files hold the loss of each epoch, and the rate every fifty steps."""
-    trainer = run(make_trainer(make_data(5), epochs=20), tmp_path / "run")
-    [path] = (tmp_path / "run" / "logs").iterdir()
-    found: dict[str, dict[int, float]] = {}
+def read_events(folder: Path) -> dict[str, dict[int, Any]]:
+    """Tag → step → what the event file of a folder holds."""
+    [path] = folder.iterdir()
+    found: dict[str, dict[int, Any]] = {}
     for record in tf.data.TFRecordDataset(str(path)):
         event = tf.compat.v1.Event.FromString(record.numpy())
         for value in event.summary.value:
-            numbers = found.setdefault(value.tag, {})
-            numbers[event.step] = float(tf.make_ndarray(value.tensor))
+            contents = found.setdefault(value.tag, {})
+            contents[event.step] = tf.make_ndarray(value.tensor)
+    return found
 
-    assert [50] == list(found["learning_rate"]) == list(found["loss/batch"])
-    assert pytest.approx(0.01) == found["learning_rate"][50]
-    for name in ("loss", "validation_loss"):
-        losses = [epoch[name] for epoch in trainer.state.history]
-        assert pytest.approx(losses) == list(found[f"{name}/epoch"].values())
+
+def test_losses_and_metrics_are_logged(tmp_path: Path) -> None:
+    """Both splits have an event file, and their losses of epochs the same name."""
+    trainer = run(make_trainer(make_data(5), epochs=20), tmp_path / "run")
+    train, validation = (
+        read_events(tmp_path / "run" / "logs" / name)
+        for name in ("train", "validation")
+    )
+
+    assert [50] == list(train["learning_rate"]) == list(train["loss/batch"])
+    assert pytest.approx(0.01) == train["learning_rate"][50]
+    history = trainer.state.history
+    losses = [float(value) for value in train["loss/epoch"].values()]
+    assert pytest.approx([epoch["loss"] for epoch in history]) == losses
+    for name in ("loss", "f1", "f2", "ap_macro", "ap_micro"):
+        expected = [epoch[f"validation_{name}"] for epoch in history]
+        found = [float(value) for value in validation[f"{name}/epoch"].values()]
+        assert pytest.approx(expected) == found
+
+
+def test_paces_are_kept(tmp_path: Path) -> None:
+    """training.json says how fast each epoch was, and which part of it was waiting."""
+    times = run(make_trainer(), tmp_path / "run").to_json()["times"]
+
+    assert 3 == len(times["paces"]) == len(times["epoch_seconds"])
+    for pace, seconds in zip(times["paces"], times["epoch_seconds"], strict=True):
+        assert 0 <= pace["waiting"] <= 1
+        assert pytest.approx(PATCHES / seconds, rel=0.05) == pace["patches_per_second"]
 
 
 def test_a_device_without_patches_is_refused() -> None:

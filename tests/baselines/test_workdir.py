@@ -69,6 +69,17 @@ def test_the_same_run_goes_on(tmp_path: Path) -> None:
     workdir.start_run(tmp_path, make_run(), restart=False)
 
 
+def test_a_run_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    """A run whose file lacks a setting that came later is the same at its default."""
+    workdir.start_run(tmp_path, make_run(), restart=False)
+    change(tmp_path, lambda content: content["settings"].pop("weight_decay"))
+
+    workdir.start_run(tmp_path, make_run(), restart=False)
+    assert make_run() == workdir.read_run(tmp_path)
+    with pytest.raises(OptionError, match=r"weight_decay is 0.01 there, 0.5 here"):
+        workdir.start_run(tmp_path, make_run(weight_decay=0.5), restart=False)
+
+
 @pytest.mark.parametrize("package", ["keras", "numpy", "tensorflow"])
 def test_other_packages_do_not_go_on(tmp_path: Path, package: str) -> None:
     """An unfinished run stays with its versions; a finished one is left alone."""
@@ -93,6 +104,48 @@ def test_another_run_is_refused_by_name(tmp_path: Path) -> None:
         workdir.start_run(tmp_path, other, restart=False)
     for text in ("l2 is 0.0 there, 0.5 here", "seed is 0 there", "train.ids_sha256"):
         assert text in str(caught.value)
+
+
+def test_a_run_can_have_more_epochs(tmp_path: Path) -> None:
+    """A longer run is no longer finished; what was evaluated keeps its own folder."""
+    workdir.start_run(tmp_path, make_run(epochs=2), restart=False)
+    finish(tmp_path)
+    for name in ("checkpoints", "evaluations"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "checkpoints" / "step-0000000002.npz").touch()
+
+    workdir.start_run(tmp_path, make_run(epochs=3), restart=False)
+
+    assert 3 == workdir.read_run(tmp_path).settings.epochs
+    assert not (tmp_path / workdir.TRAINING).exists()
+    assert (tmp_path / "evaluations_after_2_epochs").is_dir()
+    with pytest.raises(OptionError, match="epochs is 3 there, 2 here"):
+        workdir.start_run(tmp_path, make_run(epochs=2), restart=False)
+    workdir.start_run(tmp_path, make_run(), restart=True)
+    assert [tmp_path / workdir.SETTINGS] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"schedule": "cosine"}, r"cosine.* ends after 2 epochs, .*on to 3.*--restart"),
+        ({}, r"no state of training"),
+        ({"l2": 0.5}, r"l2 is 0.0 there, 0.5 here"),
+    ],
+)
+def test_a_run_that_cannot_have_more_epochs_stays(
+    tmp_path: Path, changes: dict[str, Any], problem: str
+) -> None:
+    """A schedule that has ended, a lost state or another flag is refused by name."""
+    first = {**changes, "l2": 0.0, "epochs": 2}
+    workdir.start_run(tmp_path, make_run(**first), restart=False)
+    finish(tmp_path)
+    before = (tmp_path / workdir.SETTINGS).read_bytes()
+
+    with pytest.raises(OptionError, match=problem):
+        workdir.start_run(tmp_path, make_run(**{**changes, "epochs": 3}), restart=False)
+    assert before == (tmp_path / workdir.SETTINGS).read_bytes()
+    assert (tmp_path / workdir.TRAINING).is_file()
 
 
 def test_restart_deletes_what_runs_write(tmp_path: Path) -> None:

@@ -1,0 +1,163 @@
+"""What a training says of itself: at its start, after each epoch, and at its end."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baselines import workdir
+from baselines.settings import Settings
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+
+# Names of numbers that are no metrics of the validation split alone.
+_NAMES = {"validation_loss": "validation loss"}
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast an epoch was trained, without its validation.
+
+    Attributes:
+        patches: Patches that were trained on.
+        seconds: How long that took.
+        waited: Seconds of it in which no batch was there to train on.
+        memory: Most bytes of a GPU's memory that were taken; None on a CPU.
+    """
+
+    patches: int
+    seconds: float
+    waited: float
+    memory: int | None
+
+    def to_json(self) -> dict[str, float]:
+        """Returns what training.json says of it."""
+        seconds = max(self.seconds, 1e-9)
+        found: dict[str, float] = {
+            "patches_per_second": round(self.patches / seconds, 1),
+            "waiting": round(self.waited / seconds, 4),
+        }
+        return found if self.memory is None else found | {"memory_bytes": self.memory}
+
+
+def measure_memory() -> int | None:
+    """Returns the most bytes that TensorFlow took of the first GPU; None without."""
+    import tensorflow as tf
+
+    if not tf.config.list_logical_devices("GPU"):
+        return None
+    return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+
+
+def describe_devices(strategy: tf.distribute.Strategy) -> str:
+    """Says what is computed on, and why it is no GPU if it is none."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        here = "CPU, because TensorFlow found no GPU"
+    else:
+        details = tf.config.experimental.get_device_details
+        here = ", ".join(details(gpu).get("device_name", gpu.name) for gpu in gpus)
+    devices = strategy.num_replicas_in_sync
+    return here if devices <= max(1, len(gpus)) else f"{here}; {devices} devices in all"
+
+
+def describe_start(
+    run: workdir.Run, model: keras.Model, *, store: object, device: str
+) -> str:
+    """Says what will be trained.
+
+    Args:
+        run: What it is.
+        model: What is trained.
+        store: Where patches are read.
+        device: What `describe_devices` says.
+    """
+    settings, data = run.settings, run.data
+    count = sum(int(v.shape.num_elements()) for v in model.trainable_variables)
+    validation = data["validation"]
+    against = (
+        f"{validation['patches']:,} of {validation['split']} to validate on"
+        if validation
+        else "none to validate on"
+    )
+    train, size = data["train"], settings.batch_size
+    steps = -(-train["patches"] // size)
+    classes = len(settings.nomenclature)
+    return "\n".join(
+        [
+            f"model: {settings.model}, {count:,} trained parameters, {classes} classes",
+            f"patches: {train['patches']:,} of {train['split']} to train on, {against}",
+            f"store: {store}",
+            f"epochs: {settings.epochs} of {steps:,} steps of {size} patches",
+            f"device: {device}",
+        ]
+    )
+
+
+def describe_epoch(
+    numbers: Mapping[str, Any], settings: Settings, pace: Pace, seconds_left: float
+) -> str:
+    """Says in a line how an epoch went.
+
+    Args:
+        numbers: What training.json says of it.
+        settings: How it is trained.
+        pace: How fast it was.
+        seconds_left: Time that the epochs left will take.
+    """
+    texts = [
+        f"{_NAMES.get(name, name.removeprefix('validation_'))} {value:.4f}"
+        for name, value in numbers.items()
+        if name != "epoch" and value is not None
+    ]
+    found = pace.to_json()
+    texts += [
+        f"{found['patches_per_second']:,.0f} patches/s",
+        f"{found['waiting']:.0%} waiting",
+    ]
+    if pace.memory is not None:
+        texts.append(f"{pace.memory / 1e9:.1f} GB of GPU memory")
+    if numbers["epoch"] < settings.epochs:
+        texts.append(f"{format_seconds(seconds_left)} left")
+    return f"epoch {numbers['epoch']}/{settings.epochs}: {', '.join(texts)}"
+
+
+def describe_end(
+    folder: Path,
+    data_dir: Path,
+    needs: Mapping[str, Path | None],
+) -> str:
+    """Says where the results are, and what comes next.
+
+    Args:
+        folder: The workdir.
+        data_dir: The data directory.
+        needs: Flag → value of what an evaluation needs besides.
+    """
+    flags = {"workdir": folder, "data_dir": data_dir, **needs}
+    given = " ".join(
+        f"--{name}={shlex.quote(str(value))}"
+        for name, value in flags.items()
+        if value is not None
+    )
+    logs = shlex.quote(str(folder / workdir.LOGS))
+    return (
+        f"{folder}: {workdir.WEIGHTS}, {workdir.TRAINING}\n"
+        f"curves: tensorboard --logdir={logs}\n"
+        f"next: python -m baselines.evaluate {given} --split=test"
+    )
+
+
+def format_seconds(seconds: float) -> str:
+    """Writes a length of time in the unit that suits it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
