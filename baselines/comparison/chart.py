@@ -11,7 +11,7 @@ from typing import Any
 # Labels of one drawing, so that it fits on a sheet of paper.
 _MOST_LABELS = 15
 # Characters of a label that fit into a line; longer ones are wrapped.
-_MOST_CHARACTERS = 62
+_MOST_CHARACTERS = 56
 # That people with colour-blindness tell apart (Okabe and Ito, 2008); used again from
 # the seventh model on.
 _COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
@@ -19,10 +19,10 @@ _COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
 _OPTIONS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "bigearthnet",
-    "font.size": 8,
+    "font.size": 9,
 }
 # A line of text, in inches.
-_LINE_IN = 0.15
+_LINE_IN = 0.17
 
 
 def draw_bars(
@@ -56,7 +56,7 @@ def _draw(labels: Sequence[str], series: Mapping[str, Sequence[float]]) -> bytes
     height = _LINE_IN * (tops[-1] + 1.5 * len(series) + 1)
     buffer = io.BytesIO()
     with rc_context(_OPTIONS):
-        figure = Figure(figsize=(5, height), layout="constrained")
+        figure = Figure(figsize=(4, height), layout="constrained")
         axis = figure.subplots()
         for number, (name, values) in enumerate(series.items()):
             places = [
@@ -65,7 +65,7 @@ def _draw(labels: Sequence[str], series: Mapping[str, Sequence[float]]) -> bytes
             ]
             color = _COLORS[number % len(_COLORS)]
             bars = axis.barh(places, values, 0.8, color=color, label=_escape(name))
-            axis.bar_label(bars, fmt="%.2f", padding=2, fontsize=7)
+            axis.bar_label(bars, fmt="%.2f", padding=2, fontsize=8)
         for top, lines in zip(tops, texts, strict=False):
             for number, line in enumerate(lines):
                 axis.text(0, top + number, _escape(line), va="center")

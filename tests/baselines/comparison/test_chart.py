@@ -38,4 +38,4 @@ def test_labels_are_escaped_and_whole() -> None:
     assert ("short", "a & b") == (short, name)
     assert label == " ".join(lines)
     assert 2 < len(lines)
-    assert all(len(line) < 70 for line in lines)
+    assert all(len(line) < 60 for line in lines)
