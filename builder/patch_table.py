@@ -12,6 +12,7 @@ from __future__ import annotations
 import bz2
 import csv
 import hashlib
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -137,10 +138,14 @@ def _define_flags() -> None:
 
 
 def _main() -> None:
-    table = make_table(read_lists())
     output = flags.FLAGS.output
+    print(f"makes {output} of the official lists of {V1.name}", file=sys.stderr)
+    table = make_table(read_lists())
     write_table(table, output)
-    print(f"{table.num_rows} patches in {output}, {output.stat().st_size} bytes")
+    print(
+        f"{table.num_rows} patches in {output}, {output.stat().st_size} bytes\n"
+        "next: make test, which compares its facts with the lists"
+    )
 
 
 if __name__ == "__main__":

@@ -68,7 +68,8 @@ def load(
             a published Parquet store, which is streamed, see `open_reader`.
         config: `s2`, `s2-random` or `s2-rgb`.
         bands: `all` (12 bands in ascending wavelength; with `s2-rgb` its three), `rgb`
-            (B04, B03, B02), or a list of band names, in the order wanted.
+            (B04, B03, B02), or a list of band names, in the order wanted; in upper or
+            lower case.
         labels: `clc43`, `ben19`, `clc_level2` or `clc_level1`; also the alphabetical
             orders of other packages, `clc43_alphabetical` and `ben19_alphabetical`.
             Vectors of level 1 and 2 are the union of their level-3 classes. None for
