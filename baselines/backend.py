@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 from baselines.settings import Settings
 from bigearthnet.errors import OptionError
@@ -37,6 +38,18 @@ def _read_backend() -> str:
     except ImportError:  # that of the backend in Keras's file of settings
         return "another"
     return str(config.backend())
+
+
+def describe_device() -> str:
+    """Says in a line what TensorFlow computes on."""
+    import tensorflow as tf
+
+    names = Counter(
+        tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+        for gpu in tf.config.get_visible_devices("GPU")
+    )
+    found = [f"{n} × {name}" if n > 1 else name for name, n in names.items()]
+    return f"device: {', '.join(found) or 'CPU, because TensorFlow found no GPU'}"
 
 
 def set_precision(settings: Settings) -> None:

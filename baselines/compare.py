@@ -16,6 +16,7 @@ Example:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -130,6 +131,11 @@ def _main() -> None:
         "matplotlib",
     )
     output = flags.FLAGS.output
+    print(
+        f"compares on {flags.FLAGS.split} what was evaluated in "
+        f"{', '.join(map(str, flags.FLAGS.workdirs))}",
+        file=sys.stderr,
+    )
     sections = compare(
         flags.FLAGS.workdirs,
         output,
@@ -141,7 +147,8 @@ def _main() -> None:
     )
     for section in sections:
         print(f"{render_table(make_headline_table(section.group))}\n")
-    print(f"comparison: {output / 'comparison.html'}")
+    page = output / "comparison.html"
+    print(f"results: {output}\nnext: open {page.absolute().as_uri()} in a browser")
 
 
 if __name__ == "__main__":

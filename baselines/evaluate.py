@@ -16,6 +16,7 @@ Example:
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ import numpy as np
 from absl import flags
 
 from baselines import workdir
-from baselines.backend import check_keras
+from baselines.backend import check_keras, describe_device
 from baselines.cluster import check_same, is_chief, report_lost_hosts
 from baselines.decisions import DEFAULT_THRESHOLD, predict, tune_threshold
 from baselines.evaluations import Result, Subject
@@ -33,9 +34,9 @@ from baselines.frozen_features import load_or_make_features
 from baselines.input_pipeline import PatchData, StoreData, count_patch_nbytes
 from baselines.levels import derive_level
 from baselines.optimizers import choose_strategy
-from baselines.results import evaluation_folder, write_results
+from baselines.results import RESULTS, evaluation_folder, write_results
 from baselines.results_text import format_results
-from baselines.scores import Scores
+from baselines.scores import SCORES, Scores
 from baselines.settings import NO_SPLIT, share_split, split_names
 from baselines.steps import compute_outputs
 from baselines.stored_rows import open_random_access
@@ -120,8 +121,16 @@ def evaluate(
     same = (trained.weights_sha256, store.manifest, split, threshold, tune)
     check_same(strategy, what, same)
     quiet = quiet or not is_chief(strategy)
+    patches = StoreData(store, chosen, split)
+    if not quiet:
+        print(
+            f"evaluates {trained.title}, of {folder}\n"
+            f"patches: {patches.num_patches:,} of {split}, in {store.folder}\n"
+            f"{describe_device()}",
+            file=sys.stderr,
+        )
     score = functools.partial(_score, trained, folder, data, strategy, quiet=quiet)
-    scores = score(StoreData(store, chosen, split))
+    scores = score(patches)
     tuned_on = find_tuning_split(chosen.validation_split, chosen.train_split, split)
     tuning = None
     if tune and tuned_on is not None:
@@ -140,7 +149,7 @@ def evaluate(
             trained.run,
             split=split,
             weights_sha256=trained.weights_sha256,
-            synthetic_patches=store.manifest["patches"]["synthetic"],
+            synthetic_patches=patches.synthetic_patches,
             nomenclature=target,
         )
         results.append(
@@ -265,7 +274,12 @@ def _main() -> None:
     )
     if results:
         print(format_results(results))
-        print(f"\nresults: {evaluation_folder(folder, flags.FLAGS.split)}")
+        results_in = evaluation_folder(folder, flags.FLAGS.split)
+        print(
+            f"\nresults: {results_in / RESULTS}, {results_in / SCORES}\n"
+            f"next: python -m baselines.compare --workdirs={folder} "
+            f"--split={flags.FLAGS.split}"
+        )
 
 
 if __name__ == "__main__":

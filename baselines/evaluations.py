@@ -39,7 +39,7 @@ class Subject:
         split_scheme: `official` or `random`.
         split: Split that was evaluated; several are joined by `+`.
         train_split: Split that the model was trained on; likewise.
-        synthetic_patches: Patches of the store that are made up.
+        synthetic_patches: Evaluated patches that are made up.
         nomenclature: The classes, in the order of the scores.
         shuffled_labels: Whether it was trained on labels of other patches.
         derived_from: Nomenclature that the model was trained on, where its scores were
@@ -48,7 +48,7 @@ class Subject:
             else None.
         frozen_weights: What `models.weights.describe_weights` says of the frozen part;
             None for models that are trained as a whole.
-        trained_on_synthetic: Patches of the store it was trained on that are made up.
+        trained_on_synthetic: Patches it was trained on that are made up.
     """
 
     model: str
@@ -84,7 +84,7 @@ class Subject:
             run: The run.
             split: Split to evaluate; several are joined by `+`.
             weights_sha256: Of the weights.
-            synthetic_patches: Patches of the store that are made up.
+            synthetic_patches: Evaluated patches that are made up.
             nomenclature: The classes of the scores; None for those that were learnt.
         """
         settings = run.settings

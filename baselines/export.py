@@ -26,6 +26,7 @@ Example:
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -234,9 +235,14 @@ def _main() -> None:
     refuse_cluster("baselines.export")
     command.check_packages("baselines", "tensorflow", "jsonschema", "pydantic")
     logging.set_verbosity(logging.WARNING)  # not each file that TensorFlow writes
-    output = flags.FLAGS.output
+    output, folder = flags.FLAGS.output, flags.FLAGS.workdir
+    formats = ", ".join(["SavedModel", "Keras", *flags.FLAGS.also])
+    print(
+        f"exports {workdir.read_run(folder).title}, of {folder}, as {formats}",
+        file=sys.stderr,
+    )
     difference = export(
-        flags.FLAGS.workdir,
+        folder,
         output,
         weights_path=flags.FLAGS.weights_path,
         also=flags.FLAGS.also,
@@ -245,7 +251,8 @@ def _main() -> None:
     print(
         f"{output}: {SAVED_MODEL}/, {', '.join(files)}\nprobabilities differ "
         f"from the trained model's by up to {difference:.1e}, on {_NUM_PATCHES} "
-        "made-up patches"
+        f"made-up patches\nnext: python -m baselines.publish --exported={output} "
+        "--to=ORG/NAME --license=LICENSE"
     )
 
 

@@ -157,7 +157,8 @@ def _main() -> None:
     written = fetch_weights(output, mirror=flags.FLAGS.mirror)
     print(
         f"{output / written.name}: {written.nbytes:,} bytes, sha256 {written.sha256}\n"
-        f"Use it: python -m baselines.train --weights_path={output / written.name} ..."
+        "next: python -m baselines.train --run=inception_v2 --data_dir=DIR "
+        f"--workdir=DIR --weights_path={output / written.name}"
     )
 
 

@@ -15,6 +15,7 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -89,14 +90,24 @@ def _main() -> None:
     command.check_packages("baselines", "tensorflow")
     values = flags.FLAGS
     folder = values.workdir
+    chosen = settings.from_flags()
+    print(
+        f"imports {chosen.model}, {len(chosen.nomenclature)} classes "
+        f"({chosen.nomenclature.name}), from {values.checkpoint}",
+        file=sys.stderr,
+    )
     import_weights(
-        settings.from_flags(),
+        chosen,
         values.data_dir,
         folder,
         values.checkpoint,
         restart=values.restart,
     )
-    print(f"{folder}: evaluate it with python -m baselines.evaluate --workdir={folder}")
+    print(
+        f"{folder}: {workdir.WEIGHTS}, {workdir.SETTINGS}\n"
+        f"next: python -m baselines.evaluate --workdir={folder} "
+        f"--data_dir={values.data_dir}"
+    )
 
 
 if __name__ == "__main__":

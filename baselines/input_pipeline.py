@@ -22,6 +22,7 @@ from baselines.stored_rows import open_rows
 from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.loading.labels import map_vectors
 from bigearthnet.reading.choice import choose_patches
+from bigearthnet.source.metadata import SYNTHETIC
 from bigearthnet.store import Store
 from bigearthnet.store.compatibility import hash_lines
 from bigearthnet.util.options import check_batch_size
@@ -262,8 +263,12 @@ class StoreData(PatchData):
 
     @property
     def synthetic_patches(self) -> int:
-        """Patches of the store that are made up, of any split."""
-        return int(self.store.manifest["patches"]["synthetic"])
+        """Those of these patches that are made up."""
+        facts = self.store.manifest["patches"]
+        if facts["synthetic"] in (0, facts["rows"]):  # none of the store, or all
+            return len(self._rows) if facts["synthetic"] else 0
+        source = self._reader.gather(self._rows, ["tile_source"])["tile_source"]
+        return sum(SYNTHETIC in str(text) for text in source)
 
     def read(
         self, rows: npt.NDArray[np.int64]

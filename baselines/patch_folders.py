@@ -49,6 +49,29 @@ class PatchFolder:
     labels: tuple[int, ...] | None
 
 
+def find_patch_folders(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Returns a folder that is given for a patch, or the patches that it holds.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        The folders in it that hold files of bands, by name, if it holds none itself;
+        else it alone. Then what else it holds, which is passed over.
+    """
+    if not folder.is_dir() or _has_bands(folder):
+        return [folder], []
+    inner = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    found = [path for path in inner if path.is_dir() and _has_bands(path)]
+    if not found:
+        return [folder], []
+    return found, [path for path in inner if path not in set(found)]
+
+
+def _has_bands(folder: Path) -> bool:
+    return any(_BAND_FILE.fullmatch(name) for name in os.listdir(folder))
+
+
 def read_patch_folder(folder: Path, dn_offset: int = 0) -> PatchFolder:
     """Reads a folder that holds the 12 bands of a patch, and perhaps its JSON.
 

@@ -2,7 +2,8 @@ r"""Predicts the classes of single patches, as JSON and as pictures.
 
 Takes folders of patches as they are in the archive (12 TIFFs and a JSON), or one's own:
 of any name, with 12 TIFFs of 1.2 km x 1.2 km whose names end in those of the bands
-(x_B02.tif, x_B8A.tiff), with a JSON or without. Prints a line of JSON for each: its
+(x_B02.tif, x_B8A.tiff), with a JSON or without; or a folder that holds such folders, of
+which it takes all. Prints a line of JSON for each: its
 labels (null if nobody says them), the predicted classes, and the probability of each
 class; and draws OUTPUT/PATCH_ID.png: the patch, and bars of probabilities.
 
@@ -13,12 +14,13 @@ which models did not see in training: give --dn_offset=-1000 for their patches.
 Example:
   python -m baselines.predict --workdir=runs/s_cnn_all \
     BigEarthNet-v1.0/S2A_MSIL2A_20170613T101031_87_48
-  python -m baselines.predict --workdir=runs/s_cnn_all --dn_offset=-1000 my_patch
+  python -m baselines.predict --workdir=runs/s_cnn_all --dn_offset=-1000 my_patches
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,10 +29,16 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from baselines.backend import describe_device
 from baselines.cluster import refuse_cluster
 from baselines.decisions import DEFAULT_THRESHOLD
 from baselines.model_card import find_warnings, read_evaluations
-from baselines.patch_folders import MAX_DN, PatchFolder, read_patch_folder
+from baselines.patch_folders import (
+    MAX_DN,
+    PatchFolder,
+    find_patch_folders,
+    read_patch_folder,
+)
 from baselines.prediction_picture import Prediction, draw_prediction
 from baselines.trained import Trained, load_trained_model
 from baselines.workdir import LOGS
@@ -41,6 +49,7 @@ from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.files import write_bytes
 from bigearthnet.util.paths import local_path
+from bigearthnet.util.progress import Progress
 
 # Patches of a forward pass.
 _BATCH_SIZE = 64
@@ -104,7 +113,7 @@ def encode_prediction(prediction: Prediction) -> dict[str, Any]:
 def _define_flags() -> None:
     command.define_path("workdir", None, "Folder of the trained model.", required=True)
     command.define_repeated_path(
-        "patch", "Folder of a patch; --patch= may be left out."
+        "patch", "Folder of a patch, or of several; --patch= may be left out."
     )
     command.define_path("output", "predictions", "Folder for the pictures.")
     flags.DEFINE_float(
@@ -120,6 +129,25 @@ def _define_flags() -> None:
     command.define_path("weights_path", None, "TF-Slim checkpoint of inception_v2.")
 
 
+def _find_patches(given: Sequence[Path]) -> list[Path]:
+    """Returns the folders of patches, and says what is passed over beside them."""
+    folders: list[Path] = []
+    for path in given:
+        found, others = find_patch_folders(path)
+        folders += found
+        if others:
+            names = ", ".join(other.name for other in others[:3])
+            more = ", …" if len(others) > 3 else ""
+            print(f"passed over in {path}: {names}{more}", file=sys.stderr)
+    counts = Counter(folder.absolute().name for folder in folders)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise OptionError(
+            f"several folders are called {twice[0]}, as their pictures would be. "
+            "Predict them one after another, each with an --output of its own."
+        )
+    return folders
+
+
 def _main(arguments: Sequence[str]) -> None:
     refuse_cluster("baselines.predict")
     command.check_packages(
@@ -128,28 +156,31 @@ def _main(arguments: Sequence[str]) -> None:
     threshold = flags.FLAGS.threshold
     output = flags.FLAGS.output
     check_output(output, "output")
-    folders = [*flags.FLAGS.patch, *(local_path(a, "patch") for a in arguments)]
-    if not folders:
+    given = [*flags.FLAGS.patch, *(local_path(a, "patch") for a in arguments)]
+    if not given:
         raise OptionError("expected the folder of a patch, or of several.")
-    names = Counter(folder.absolute().name for folder in folders)
-    if twice := [name for name, count in names.items() if count > 1]:
-        raise OptionError(
-            f"several folders are called {twice[0]}, as their pictures would be. "
-            "Predict them one after another, each with an --output of its own."
-        )
+    folders = _find_patches(given)
     if not 0 < threshold <= 1:
         raise OptionError(f"threshold: expected in (0, 1], got {threshold!r}.")
     folder = flags.FLAGS.workdir
     trained = load_trained_model(folder, flags.FLAGS.weights_path)
     results = read_evaluations(folder, trained.weights_sha256)
     remarks = list(find_warnings(trained.run, results))
+    print(
+        f"predicts {len(folders):,} patches with {trained.title}, of {folder}, from a "
+        f"probability of {threshold:g} on\n{describe_device()}",
+        file=sys.stderr,
+    )
     output.mkdir(parents=True, exist_ok=True)
-    offset = flags.FLAGS.dn_offset
-    for prediction, patch in predict(trained, folders, threshold, offset):
-        picture = draw_prediction(prediction, patch.groups[GROUPS[0].name], remarks)
-        write_bytes(picture, output / f"{patch.patch_id}.png")
-        content = {**encode_prediction(prediction), "remarks": remarks}
-        print(json.dumps(content, ensure_ascii=False), flush=True)
+    with Progress("predict", total_patches=len(folders)) as progress:
+        offset = flags.FLAGS.dn_offset
+        for prediction, patch in predict(trained, folders, threshold, offset):
+            picture = draw_prediction(prediction, patch.groups[GROUPS[0].name], remarks)
+            write_bytes(picture, output / f"{patch.patch_id}.png")
+            content = {**encode_prediction(prediction), "remarks": remarks}
+            print(json.dumps(content, ensure_ascii=False), flush=True)
+            progress.add(1, sum(pixels.nbytes for pixels in patch.groups.values()))
+    print(f"pictures: {output}", file=sys.stderr)
 
 
 if __name__ == "__main__":

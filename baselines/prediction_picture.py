@@ -14,10 +14,12 @@ from bigearthnet.release.bands import RGB, split
 from bigearthnet.schema import rgb
 
 # Least number of bars, and most characters in a line of a label.
-_NUM_BARS, _LINE_LENGTH = 8, 40
+_NUM_BARS, _LINE_LENGTH = 8, 50
 # Colours of classes that a patch has and does not have, which differ in brightness,
-# too; and of those of a patch without labels.
+# too; and of those of a patch without labels. Bars of classes that it does not have
+# are striped.
 _TRUE, _FALSE, _UNKNOWN = "#1b7837", "#c2a5cf", "#7a7a7a"
+_STRIPES = {_TRUE: "", _FALSE: "//", _UNKNOWN: ""}
 _SIDE_IN = 4.0
 
 
@@ -86,7 +88,14 @@ def draw_prediction(
     else:
         legend = {_TRUE: "label of the patch", _FALSE: "not a label of it"}
         colours = [_TRUE if is_true[n] else _FALSE for n in numbers]
-    bars = right.barh(range(len(numbers)), values, color=colours)
+    bars = right.barh(
+        range(len(numbers)),
+        values,
+        color=colours,
+        hatch=[_STRIPES[colour] for colour in colours],
+        edgecolor="white",
+        linewidth=0,
+    )
     right.bar_label(bars, [f"{value:.2f}" for value in values], padding=3)
     names = [
         textwrap.fill(prediction.labels[number], _LINE_LENGTH) for number in numbers
@@ -97,7 +106,10 @@ def draw_prediction(
     right.axvline(prediction.threshold, color="black", linestyle=":", linewidth=1)
     right.spines[["top", "right"]].set_visible(False)
     figure.legend(
-        handles=[Patch(color=c, label=text) for c, text in legend.items()],
+        handles=[
+            Patch(facecolor=c, edgecolor="white", hatch=_STRIPES[c], label=text)
+            for c, text in legend.items()
+        ],
         loc="outside lower right",
         ncols=2,
         frameon=False,

@@ -13,6 +13,7 @@ Example:
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,14 +172,18 @@ def _define_flags() -> None:
 def _main() -> None:
     command.check_packages("baselines", "jsonschema", "pydantic")
     values = flags.FLAGS
+    licence = str(values["license"].value)
+    print(
+        f"publishes {values.exported} at {values.to}, under {licence}", file=sys.stderr
+    )
     oid = publish(
         values.exported,
         values.to,
-        license_name=str(values["license"].value),
+        license_name=licence,
         endpoint=values.endpoint,
         tag=values.tag,
     )
-    print(f'{values.to} at {oid}\nbaselines.from_hub("{values.to}") loads it.')
+    print(f'{values.to} at {oid}\nnext: baselines.from_hub("{values.to}") loads it')
 
 
 if __name__ == "__main__":

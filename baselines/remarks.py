@@ -23,12 +23,12 @@ class Remark(NamedTuple):
 _REMARKS = {
     "synthetic": Remark(
         "SYNTHETIC patches",
-        "it was evaluated on a store with patches that are made up; its figures say "
-        "nothing about the Earth.",
+        "it was evaluated on patches that are made up; its figures say nothing about "
+        "the Earth.",
     ),
     "trained_on_synthetic": Remark(
         "trained on SYNTHETIC patches",
-        "it was trained on a store with patches that are made up.",
+        "it was trained on patches that are made up.",
     ),
     "seen": Remark(
         "overfitting check, not a result",

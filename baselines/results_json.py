@@ -57,7 +57,7 @@ class Model:
     frozen_weights: FrozenWeights | None
     """Null where everything was trained."""
     trained_on_synthetic: Count
-    """Made-up patches of the store that it was trained on."""
+    """Patches that it was trained on and that are made up."""
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -74,7 +74,7 @@ class Data:
     unlabelled_patches: Count
     """0 in precision, recall, F1 and F2; left out of the ranking metrics."""
     synthetic_patches: Count
-    """Patches of the store that are made up."""
+    """Those of the patches that are made up."""
     ids_sha256: Sha256
     """Of the sorted ids of the patches, joined by a line feed, in UTF-8."""
 

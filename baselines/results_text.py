@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from baselines.decisions import METRICS
@@ -15,7 +16,7 @@ _AVERAGES = {
     "macro_present": "macro, present classes",
     "macro_all": "macro, all classes",
 }
-# Characters of the first column, and of each figure; longer labels are cut.
+# Characters of the first column, and of each figure; longer labels are wrapped.
 _WIDTH, _FIGURE = 48, 9
 
 
@@ -81,16 +82,16 @@ def _list_classes(result: Result) -> Iterator[str]:
         zip(labels, rows, strict=True), key=lambda pair: -pair[1].patches
     ):
         if row.patches or row.predicted:
-            figures = [getattr(row, name) for name in METRICS]
-            counts = [f"{row.patches:,}", f"{row.predicted:,}"]
-            cells = [*counts, *map(_show, [*figures, row.average_precision])]
-            yield _format(label, cells)
+            figures = [*(getattr(row, name) for name in METRICS), row.average_precision]
+            shown = figures if row.patches else [None] * len(figures)
+            counts = [f"{row.patches:,}" if row.patches else "–", f"{row.predicted:,}"]
+            yield _format(label, [*counts, *map(_show, shown)])
 
 
 def _format(title: str, cells: Sequence[str]) -> str:
-    if len(title) > _WIDTH:
-        title = f"{title[: _WIDTH - 1]}…"
-    return f"{title:<{_WIDTH}}" + "".join(f"{cell:>{_FIGURE}}" for cell in cells)
+    *above, last = textwrap.wrap(title, _WIDTH - 1, subsequent_indent="  ")
+    row = f"{last:<{_WIDTH}}" + "".join(f"{cell:>{_FIGURE}}" for cell in cells)
+    return "\n".join([*above, row])
 
 
 def _show(value: float | None) -> str:

@@ -37,6 +37,14 @@ class Trained:
     model: keras.Model
     weights_sha256: str
 
+    @property
+    def title(self) -> str:
+        """Model and weights, for people."""
+        return (
+            f"{self.run.title}: {self.model.count_params():,} parameters, sha256 "
+            f"{self.weights_sha256[:8]}"
+        )
+
 
 def load_trained_part(folder: Path) -> Trained:
     """Loads what was trained alone.

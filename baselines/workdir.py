@@ -71,6 +71,15 @@ class Run:
         found: Mapping[str, Mapping[str, float]] = self.scaling.get("statistics", {})
         return found
 
+    @property
+    def title(self) -> str:
+        """Model, seed and classes, for people."""
+        classes = self.settings.nomenclature
+        return (
+            f"{self.settings.model}, seed {self.settings.seed}, "
+            f"{len(classes)} classes ({classes.name})"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Returns the content of settings.json."""
         return {

@@ -86,7 +86,11 @@ def convert(
             "data directory for what is made with --output."
         )
     if not options.quiet:
-        print(f"made of {store.place}", file=sys.stderr)
+        print(
+            f"converts {store.place} to {', '.join(formats)} in {target}, by "
+            f"{options.workers} workers",
+            file=sys.stderr,
+        )
     job = Job(config, (), tuple(formats), options, store, tuple(drop))
     return run_job(job, target, restart=restart)
 
@@ -136,6 +140,7 @@ def _main() -> None:
             restart=values.restart,
         )
     print(summarize(result, find_targets(target, config, values.formats)))
+    print(f"next: python -m builder.verify --data_dir={target} --quick")
 
 
 if __name__ == "__main__":

@@ -105,6 +105,7 @@ def run(output: Path) -> bool:
     _draw(data_dir, output)
     agree &= not any(result.num_differences for result in checked)
     print("everything agrees, to the last bit" if agree else "SOMETHING DIFFERS")
+    print(f'next: bigearthnet.load("train", "{data_dir}") loads it')
     return agree
 
 

@@ -116,6 +116,12 @@ def _check_flags(url: str | None) -> None:
 
 def _mirror(url: str) -> None:
     values = flags.FLAGS
+    print(
+        f"mirrors {values.config} ({', '.join(values.stores)}; "
+        f"{', '.join(values.splits) or 'all splits'}) from {url} into "
+        f"{values.data_dir}",
+        file=sys.stderr,
+    )
     done = mirror(
         url,
         values.data_dir,
@@ -132,6 +138,7 @@ def _mirror(url: str) -> None:
                 "builder.verify calls missing"
             )
         print(f"{store.folder}: {text}")
+    print(f'next: bigearthnet.load("train", "{values.data_dir}") loads it')
 
 
 def _main() -> None:
@@ -151,7 +158,7 @@ def _main() -> None:
     digest = archive.digest
     print(
         f"{path}: {archive.nbytes:,} bytes, {digest.algorithm} {digest.hexdigest}: "
-        "verified"
+        f"verified\nnext: python -m builder.build --data_dir=data --source={path}"
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -100,12 +101,18 @@ def _main() -> None:
     values = flags.FLAGS
     if values.release:
         path = find_table(STORES)
+        print(f"adds the stores of {values.data_dir} to {path}", file=sys.stderr)
         lines = record(values.data_dir, path)
     else:
+        print(
+            f"shows the manifests of {values.data_dir}; --release writes them into "
+            "checksums/",
+            file=sys.stderr,
+        )
         lines = [describe_store(s) for s in find_stores(values.data_dir, RELEASES)]
     print(format_table(COLUMNS, [[line[name] for name in COLUMNS] for line in lines]))
     if values.release:
-        print(f"written to {path}")
+        print(f"written to {path}\nnext: commit it, then python -m builder.publish")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from __future__ import annotations
 import bz2
 import csv
 import hashlib
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -145,13 +146,17 @@ def _main() -> None:
     values = flags.FLAGS
     if (values.tables is None) != (values.release == V1.name):
         raise OptionError(f"tables: expected with release {V2.name}, and only then.")
+    output = values.output
+    print(f"makes {output} of the official lists of {values.release}", file=sys.stderr)
     if values.release == V1.name:
         table = make_table(read_lists())
     else:
         table = official_tables.make_table(*official_tables.read_tables(values.tables))
-    output = values.output
     write_table(table, output)
-    print(f"{table.num_rows} patches in {output}, {output.stat().st_size} bytes")
+    print(
+        f"{table.num_rows} patches in {output}, {output.stat().st_size} bytes\n"
+        "next: make test, which compares its facts with the lists"
+    )
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ Example:
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +38,7 @@ from bigearthnet.store import Store
 from bigearthnet.store.search import find_stores
 from bigearthnet.util import command
 from bigearthnet.util.options import look_up
+from bigearthnet.util.remote import is_url
 from builder.publishing.files import Changes, PublishedFile, list_files
 from builder.publishing.hub import MAIN, HubPublisher, HubTarget
 from builder.publishing.object_store import FolderPublisher
@@ -259,6 +261,12 @@ def _define_flags() -> None:
 
 def _main() -> None:
     values = flags.FLAGS
+    tried = ", only to show what would change" if values.dry_run else ""
+    print(
+        f"publishes {', '.join(values.stores)} of {values.data_dir} at {values.to}"
+        f"{tried}; verifies it first",
+        file=sys.stderr,
+    )
     done = publish(
         values.data_dir,
         values.to,
@@ -271,6 +279,13 @@ def _main() -> None:
         dry_run=values.dry_run,
     )
     print(done)
+    if values.dry_run:
+        print("next: the same without --dry_run")
+    elif is_url(values.to):
+        print(
+            f"next: python -m builder.download --from={values.to} --data_dir=DIR "
+            f"--stores={','.join(values.stores)} mirrors it"
+        )
 
 
 if __name__ == "__main__":

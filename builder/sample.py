@@ -73,7 +73,10 @@ def _define_flags() -> None:
 
 def _main() -> None:
     folder = write_sample(flags.FLAGS.output)
-    print(f"{len(list(folder.iterdir()))} real patches in {folder}")
+    print(
+        f"{len(list(folder.iterdir()))} real patches in {folder}\n"
+        f"next: python -m builder.build --data_dir=data --source={folder}"
+    )
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from __future__ import annotations
 import collections
 import hashlib
 import os
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -242,12 +243,17 @@ def _main() -> None:
     args = flags.FLAGS
     output = args.output
     start = time.monotonic()
+    print(
+        f"makes up {args.num_patches:,} patches, seed {args.seed}, in {output}",
+        file=sys.stderr,
+    )
     with Progress("SYNTHETIC", total_patches=args.num_patches) as progress:
         nbytes = write_archive(output, args.num_patches, args.seed, progress.update)
     seconds = time.monotonic() - start
     print(
         f"{args.num_patches} SYNTHETIC patches in {output}, {nbytes} bytes, "
-        f"{seconds:.1f} s, {args.num_patches / seconds:.0f} patches a second"
+        f"{seconds:.1f} s, {args.num_patches / seconds:.0f} patches a second\n"
+        f"next: python -m builder.build --data_dir=data --source={output}"
     )
 
 

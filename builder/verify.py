@@ -22,6 +22,7 @@ Example:
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -89,6 +90,13 @@ def verify(
     is_all = stores is None
     chosen = [*(find_stores(data_dir, releases, unread) if is_all else stores or ())]
     _check_installed(chosen, quick)
+    if not quiet:
+        stores_named = ", ".join(f"{s.config.name} {s.format.name}" for s in chosen)
+        against = [f"with {path}" for path in (sources or {}).values()]
+        what = ["files" if quick else "files and records", *against]
+        print(
+            f"verifies {stores_named} in {data_dir}: {', '.join(what)}", file=sys.stderr
+        )
     results: list[CheckResult] = []
     if is_all:
         for folder in _find_lost(data_dir, releases):
@@ -224,7 +232,10 @@ def _main() -> int:
         released=find_table(STORES) if values.release else None,
     )
     print(summarize(results))
-    return int(any(result.num_differences or result.skipped for result in results))
+    differs = any(result.num_differences or result.skipped for result in results)
+    if not differs:
+        print(f'next: bigearthnet.load("train", "{values.data_dir}") loads it')
+    return int(differs)
 
 
 if __name__ == "__main__":

@@ -210,7 +210,7 @@ def _describe(result: Result) -> dict[str, object]:
         "classes": result.subject.nomenclature.name,
         "threshold": result.metrics.threshold,
         "patches (number, sha256 of the ids)": (len(ids), hash_ids(ids)),
-        "synthetic patches of the store": result.subject.synthetic_patches,
+        "synthetic patches": result.subject.synthetic_patches,
     }
 
 

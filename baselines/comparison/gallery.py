@@ -6,7 +6,6 @@ from the patches on which the models differ where there are enough of these.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from baselines.comparison.entries import Entry, Group
 from baselines.errors import ResultError
 from baselines.stored_rows import open_random_access, open_rows
 from bigearthnet.loading.labels import map_vectors
-from bigearthnet.report.page import Card, Cards
+from bigearthnet.report.page import Answer, Card, Cards
 from bigearthnet.schema.rgb import encode_png, to_rgb
 
 
@@ -140,7 +139,7 @@ def _make_card(group: Group, row: int, pictures: Mapping[str, bytes]) -> Card:
     labels, truth = result.subject.nomenclature.labels, result.scores.y_true[row]
     patch = result.scores.patch_ids[row]
     true = "; ".join(labels[i] for i in np.flatnonzero(truth)) or "none"
-    lines = [("Labels", true)]
+    lines: list[tuple[str, str | tuple[Answer, ...]]] = [("Labels", true)]
     lines += [
         (_title(entry), _describe(labels, truth, entry.predicted[row]))
         for entry in group.entries
@@ -158,16 +157,15 @@ def _describe(
     labels: Sequence[str],
     truth: npt.NDArray[np.uint8],
     predicted: npt.NDArray[np.uint8],
-) -> str:
-    """Lists the labels predicted correctly (✓), wrongly (✗), and those missed."""
-    parts: dict[str, list[str]] = defaultdict(list)
-    for label, is_true, is_found in zip(labels, truth, predicted, strict=True):
-        if is_true or is_found:
-            kind = "missed: " if not is_found else "✓ " if is_true else "✗ "
-            parts[kind].append(label)
-    texts = [
-        f"{kind}{'; '.join(parts[kind])}"
-        for kind in ("✓ ", "✗ ", "missed: ")
-        if kind in parts
-    ]
-    return " · ".join(texts) or "nothing, rightly"
+) -> str | tuple[Answer, ...]:
+    """Lists the labels predicted rightly, wrongly, and those missed."""
+    right, wrong, missed = (
+        "; ".join(labels[int(i)] for i in np.flatnonzero(chosen))
+        for chosen in (truth & predicted, predicted & ~truth, truth & ~predicted)
+    )
+    answers = (
+        Answer("right", right),
+        Answer("wrong", wrong),
+        Answer("missed", missed and f"missed: {missed}"),
+    )
+    return tuple(a for a in answers if a.text) or "nothing, rightly"

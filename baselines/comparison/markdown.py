@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bigearthnet.report.page import Block, Card, Cards, Drawing, Heading, Table, Text
+from bigearthnet.report.page import (
+    Answer,
+    Block,
+    Card,
+    Cards,
+    Drawing,
+    Heading,
+    Table,
+    Text,
+)
 
 # Folder of drawings and pictures, beside the Markdown file.
 PICTURES = "pictures"
@@ -64,9 +73,18 @@ def _render(block: Block) -> str:
 
 
 def _render_card(card: Card) -> str:
-    lines = [f"- {_escape(term)}: {_escape(text)}" for term, text in card.lines]
+    lines = [
+        f"- {_escape(term)}: {_escape(_join_answers(value))}"
+        for term, value in card.lines
+    ]
     picture = f"![{card.title}]({PICTURES}/{card.title}.png)\n\n" if card.png else ""
     return f"`{card.title}`\n\n{picture}" + "\n".join(lines)
+
+
+def _join_answers(value: str | tuple[Answer, ...]) -> str:
+    if isinstance(value, str):
+        return value
+    return " · ".join(f"{answer.mark} {answer.text}" for answer in value)
 
 
 def _escape(text: str) -> str:

@@ -17,12 +17,13 @@ from bigearthnet.report.page import Table
 
 NONE = "–"
 
-# Title of each headline metric, factor and decimals, as the paper prints them.
+# Title of each headline metric, factor and decimals, as the paper prints them; what a
+# narrow screen shows comes first.
 _FORMATS = {
-    "precision": ("P %", 100, 2),
-    "recall": ("R %", 100, 2),
     "f1": ("F1", 1, 4),
     "f2": ("F2", 1, 4),
+    "precision": ("P %", 100, 2),
+    "recall": ("R %", 100, 2),
 }
 _TITLES = {"precision": "P", "recall": "R", "f1": "F1", "f2": "F2"}
 
@@ -87,9 +88,9 @@ def make_headline_table(group: Group) -> Table:
             )
     return Table(
         f"Table 4: {describe_split(subject)} split, {subject.nomenclature.name}",
-        ("Model", "Source", *_headline_titles(), "Patches", "Split", "Remarks"),
+        ("Model", *_headline_titles(), "Source", "Patches", "Split", "Remarks"),
         tuple(rows),
-        frozenset(range(2, 7)),
+        frozenset({1, 2, 3, 4, 6}),
         tuple(notes),
     )
 
@@ -106,8 +107,8 @@ def make_tuned_table(group: Group) -> Table | None:
         rows.append(
             (
                 entry.name,
-                ", ".join(thresholds),
                 *_headline_cells(averages),
+                ", ".join(thresholds),
                 ", ".join(sorted({t.split for t in chosen})),
                 describe_split(entry.subject),
                 "; ".join(entry.remarks),
@@ -115,7 +116,7 @@ def make_tuned_table(group: Group) -> Table | None:
         )
     if not rows:
         return None
-    header = ("Model", "Threshold", *_headline_titles(), "Tuned on", "Split", "Remarks")
+    header = ("Model", *_headline_titles(), "Threshold", "Tuned on", "Split", "Remarks")
     return Table(
         "The same at a threshold that was tuned",
         header,
@@ -152,11 +153,14 @@ def make_class_table(group: Group) -> Table:
     classes = group.result.metrics.classes
     rows = []
     for number, label in enumerate(group.result.subject.nomenclature.labels):
-        cells = []
-        for entry in group.entries:
-            for name in ("f1", "average_precision"):
-                cells.append(format_values(entry.class_values(number, name), 1, 3))
-        rows.append((label, f"{classes[number].patches:,}", *cells))
+        count = classes[number].patches
+        values = [
+            entry.class_values(number, name) if count else None
+            for entry in group.entries
+            for name in ("f1", "average_precision")
+        ]
+        cells = [format_values(value, 1, 3) for value in values]
+        rows.append((label, f"{count:,}" if count else NONE, *cells))
     titles = [f"{e.name}: {what}" for e in group.entries for what in ("F1", "AP")]
     return Table(
         f"Classes: {describe_split(group.result.subject)} split",
@@ -246,7 +250,7 @@ def _headline_cells(averages: Sequence[Averages]) -> tuple[str, ...]:
 
 
 def _paper_row(row: PaperRow) -> tuple[str, ...]:
-    return (row.title, "paper", *_headline_cells([row.averages]), NONE, SPLIT, "")
+    return (row.title, *_headline_cells([row.averages]), "paper", NONE, SPLIT, "")
 
 
 def _headline_row(entry: Entry) -> tuple[str, ...]:
@@ -254,8 +258,8 @@ def _headline_row(entry: Entry) -> tuple[str, ...]:
     seeds = f"seed {entry.seeds[0]}" if count == 1 else f"{count} seeds"
     return (
         entry.name,
-        f"ours, {seeds}",
         *_headline_cells([run.result.metrics.per_patch for run in entry.runs]),
+        f"ours, {seeds}",
         f"{entry.runs[0].result.metrics.patches:,}",
         describe_split(entry.subject),
         "; ".join(entry.remarks),

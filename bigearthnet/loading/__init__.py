@@ -69,7 +69,8 @@ def load(
         config: `s2`, `s2-random` or `s2-rgb`; of v2.0 `v2-s2`, `v2-s1`, `v2-s1s2` or
             `v2-s2-rgb`.
         bands: `all` (12 bands in ascending wavelength; with `s2-rgb` its three), `rgb`
-            (B04, B03, B02), or a list of band names, in the order wanted.
+            (B04, B03, B02), or a list of band names, in the order wanted; in upper or
+            lower case.
         labels: `clc43`, `ben19`, `clc_level2` or `clc_level1`; also the alphabetical
             orders of other packages, `clc43_alphabetical` and `ben19_alphabetical`.
             Vectors of level 1 and 2 are the union of their level-3 classes. None for

@@ -93,6 +93,10 @@ class Column(NamedTuple):
 def find_column(features: Mapping[str, Feature], name: str) -> Column:
     """Returns the column of a name: a stored feature, or a single band of one.
 
+    Args:
+        features: The stored features by name.
+        name: The name, in upper or lower case.
+
     Raises:
         OptionError: If there is no such column.
     """
@@ -100,12 +104,22 @@ def find_column(features: Mapping[str, Feature], name: str) -> Column:
         return Column(features[name], features[name], None)
     group = next((f for f in features.values() if name in f.bands), None)
     if group is None:
-        raise OptionError(
-            f"no column {name!r}: expected some of {', '.join(features)}, which have "
-            "the stored types, or names of bands."
-        )
+        return find_column(features, _find_name(features, name))
     single = dataclasses.replace(group, name=name, shape=group.shape[1:], bands=())
     return Column(single, group, group.bands.index(name))
+
+
+def _find_name(features: Mapping[str, Feature], name: str) -> str:
+    """Returns how a column is written that was asked for in another case."""
+    bands = [band for feature in features.values() for band in feature.bands]
+    folded = {known.casefold(): known for known in [*features, *bands]}
+    if not isinstance(name, str) or name.casefold() not in folded:
+        or_bands = f", or of the bands {', '.join(bands)}" if bands else ""
+        raise OptionError(
+            f"no column {name!r}: expected some of {', '.join(features)}, which have "
+            f"the stored types{or_bands}."
+        )
+    return folded[name.casefold()]
 
 
 def choose_columns(
@@ -113,7 +127,7 @@ def choose_columns(
 ) -> list[str]:
     """Returns the columns that are asked for, all that are stored if None.
 
-    A text is the name of a single one.
+    A text is the name of a single one. Names are returned as they are stored.
 
     Raises:
         OptionError: If one of them is not there, or none is asked for.
@@ -122,9 +136,7 @@ def choose_columns(
     names = list(features) if columns is None else list(columns)
     if not names:
         raise OptionError(f"no column: expected some of {', '.join(features)}.")
-    for name in names:
-        find_column(features, name)
-    return names
+    return [find_column(features, name).feature.name for name in names]
 
 
 def check_indices(

@@ -62,13 +62,14 @@ def plan_images(
         OptionError: If that cannot be done.
     """
     make, decode = make or make_images, decode or decode_pictures
+    word = bands.lower() if isinstance(bands, str) else None
     if image_size not in (IMAGE_SIZE, None):
         raise OptionError(
             f"image_size: expected {IMAGE_SIZE} or None, got {image_size!r}. Resize "
             "the images with tf.image.resize, for example."
         )
     if config.choice.is_rgb:
-        if bands not in ("all", "rgb") or image_size is None:
+        if word not in ("all", "rgb") or image_size is None:
             raise OptionError(
                 f"config {config.name} holds 8-bit pictures: expected bands='rgb' and "
                 f"image_size={IMAGE_SIZE}, got {bands!r} and {image_size!r}."
@@ -79,7 +80,7 @@ def plan_images(
     stored = tuple(group.name for group in groups)
     if image_size is not None:
         return ImagePlan(stored, lambda batch: make(batch, groups, names))
-    if bands == "all":
+    if word == "all":
         return ImagePlan(stored, lambda batch: {name: batch[name] for name in stored})
 
     def take(batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +94,8 @@ def choose_bands(bands: str | Sequence[str], config: Config) -> tuple[str, ...]:
     """Returns the names of the bands that are asked for, in the order asked.
 
     Args:
-        bands: `all` (ascending wavelength), `rgb` (B04, B03, B02), or names.
+        bands: `all` (ascending wavelength), `rgb` (B04, B03, B02), or names; all in
+            upper or lower case.
         config: What is stored.
 
     Raises:
@@ -104,18 +106,20 @@ def choose_bands(bands: str | Sequence[str], config: Config) -> tuple[str, ...]:
         images = [group for group in config.groups if not group.is_map]
         every = tuple(band.name for band in order_bands(images))
         named = {"all": every, "rgb": config.release.rgb}
-        if named.get(bands):
-            return named[bands]
+        if named.get(bands.lower()):
+            return named[bands.lower()]
         bands = (bands,)
+    folded = {name.casefold(): name for name in known}
     for name in bands:
-        if name not in known:
+        if not isinstance(name, str) or name.casefold() not in folded:
             raise OptionError(
                 f"unknown band: expected all, rgb, or a list of {', '.join(known)}, "
                 f"got {name!r}."
             )
-    if not bands or len(set(bands)) < len(bands):
+    names = tuple(folded[name.casefold()] for name in bands)
+    if not names or len(set(names)) < len(names):
         raise OptionError(f"bands: expected each of them once, got {list(bands)}.")
-    return tuple(bands)
+    return names
 
 
 def choose_groups(

@@ -10,6 +10,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from bigearthnet.report.template import render_template
 
@@ -76,18 +77,36 @@ class Drawing:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a model says of some labels, shown with a mark of its own form and colour.
+
+    Attributes:
+        kind: Whether it found them rightly or wrongly, or missed them.
+        text: The labels.
+    """
+
+    kind: Literal["right", "wrong", "missed"]
+    text: str
+
+    @property
+    def mark(self) -> str:
+        """The mark, a single character."""
+        return {"right": "✓", "wrong": "✗", "missed": "○"}[self.kind]
+
+
+@dataclass(frozen=True)
 class Card:
     """A picture with what there is to say about it.
 
     Attributes:
         title: What it shows.
         png: The picture, encoded as PNG; None for a card without one.
-        lines: Pairs of a term and what belongs to it.
+        lines: Pairs of a term and what belongs to it: a text, or answers.
     """
 
     title: str
     png: bytes | None
-    lines: tuple[tuple[str, str], ...]
+    lines: tuple[tuple[str, str | tuple[Answer, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -107,7 +126,7 @@ Block = Heading | Text | Table | Drawing | Cards
 
 
 def render_page(title: str, blocks: Sequence[Block], language: str = "en") -> str:
-    """Renders a page as one HTML document, readable on a phone and on paper.
+    """Renders a page as one HTML document, readable on a phone, at night, on paper.
 
     Args:
         title: Title of the page.

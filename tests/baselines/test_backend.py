@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from baselines.backend import set_precision
+from baselines.backend import describe_device, set_precision
 from baselines.settings import Settings
 
 
@@ -29,6 +29,29 @@ def test_products_are_rounded_only_if_settings_say_so(tf32: bool) -> None:
     set_precision(Settings(tf32=tf32))
 
     assert tf32 == tf.config.experimental.tensor_float_32_execution_enabled()
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([], "device: CPU, because TensorFlow found no GPU"),
+        (["A100"], "device: A100"),
+        (["A100", "A100", "T4"], "device: 2 × A100, T4"),
+    ],
+)
+def test_the_device_is_said(
+    monkeypatch: pytest.MonkeyPatch, names: list[str], expected: str
+) -> None:
+    """GPUs are named and counted; without one, the line says why it is the CPU."""
+    gpus = [tf.config.PhysicalDevice(name, "GPU") for name in names]
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: gpus)
+    monkeypatch.setattr(
+        tf.config.experimental,
+        "get_device_details",
+        lambda gpu: {"device_name": gpu.name},
+    )
+
+    assert expected == describe_device()
 
 
 @pytest.mark.parametrize("backend", ["jax", "nonsense"])

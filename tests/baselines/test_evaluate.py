@@ -189,7 +189,11 @@ def test_six_real_patches_are_learnt_by_heart(all_stores: Path, tmp_path: Path) 
     assert (0, 0) == (trained.returncode, evaluated.returncode)
     assert "!! overfitting check, not a result" in evaluated.stdout
     lines = trained.stderr.splitlines() + evaluated.stderr.splitlines()
-    assert {"epoch", "evaluate"} == {line.partition(" ")[0] for line in lines}
+    ours = {"epoch", "evaluate", "evaluates", "patches:", "device:"}
+    assert ours == {line.partition(" ")[0] for line in lines}
+    assert f"\nnext: python -m baselines.compare --workdirs={folder}" in (
+        evaluated.stdout
+    )
     assert (folder / LOGS / LOG_NAME).is_file()
     metrics = read_results(evaluation_folder(folder, SPLITS)).metrics
     assert {1.0} == set(dataclasses.asdict(metrics.per_patch).values())

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from baselines import input_pipeline
 from baselines.input_pipeline import (
     ReadAhead,
     StoreData,
@@ -237,3 +238,22 @@ def test_damage_found_while_reading_is_an_error_of_ours(
         unwrap_errors(),
     ):
         read_ids(data, seed=None)
+
+
+@pytest.mark.parametrize("form", ["arrow", "tfrecord"])
+def test_synthetic_patches_are_those_of_the_split(
+    all_stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Of a store of one kind they are none or all; of a mixed one they are counted."""
+    data = open_splits(keep_format(all_stores, tmp_path, form), "train+test")
+    assert 0 == data.synthetic_patches
+
+    facts = data.store.manifest["patches"]
+    facts["synthetic"] = facts["rows"]
+    assert data.num_patches == data.synthetic_patches < facts["rows"]
+
+    facts["synthetic"] = 1
+    assert 0 == data.synthetic_patches
+    monkeypatch.setattr(input_pipeline, "SYNTHETIC", "S2A_")
+    expected = sum(patch.startswith("S2A_") for patch in data.patch_ids)
+    assert 0 < expected == data.synthetic_patches < data.num_patches

@@ -66,17 +66,23 @@ def test_labels_are_those_of_the_model(make_run: MakeRun, sample_folder: Path) -
 def test_the_command_prints_json_and_draws(
     make_run: MakeRun, sample_folder: Path, tmp_path: Path
 ) -> None:
-    """There is a line of JSON and a picture for each patch, wherever it is named."""
+    """A line of JSON and a picture for each patch, named itself or by its parent."""
     folder = make_run(model="s_cnn_rgb")
     patches = [str(path) for path in sorted(sample_folder.iterdir())[:2]]
-    output = tmp_path / "pictures"
-    line = (patches[0], "--workdir", str(folder), patches[1], f"--output={output}")
+    output, parent = tmp_path / "pictures", tmp_path / "parent"
+    shutil.copytree(patches[1], parent / Path(patches[1]).name)
+    (parent / "notes").mkdir()
+    line = (patches[0], "--workdir", str(folder), str(parent), f"--output={output}")
     done = start(*line)
     contents = [json.loads(text) for text in done.stdout.splitlines()]
 
     assert 0 == done.returncode
     assert [Path(patch).name for patch in patches] == [c["patch_id"] for c in contents]
     assert list(CLC43.labels) == list(contents[0]["probabilities"])
+    assert "predicts 2 patches with s_cnn_rgb, seed 0, 43 classes" in done.stderr
+    assert "\ndevice: " in done.stderr
+    assert f"passed over in {parent}: notes\n" in done.stderr
+    assert f"pictures: {output}\n" in done.stderr
     names = [f"{Path(patch).name}.png" for patch in patches]
     assert names == sorted(path.name for path in output.iterdir())
 

@@ -47,6 +47,8 @@ def test_what_is_published_is_loaded_again(
     )
     assert 0 == done.returncode, done.stderr
     assert hub.token not in done.stdout + done.stderr
+    assert f"publishes {exported} at {REPO}, under apache-2.0\n" in done.stderr
+    assert f'next: baselines.from_hub("{REPO}") loads it' in done.stdout
     assert 1 == len(hub.repositories[REPO].history())
 
     loaded = baselines.from_hub(REPO, revision="v1")

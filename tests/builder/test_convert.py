@@ -56,6 +56,9 @@ def test_a_data_directory_gets_the_other_formats(
 
     assert done.returncode == 0, done.stderr
     assert "6 stored in" in done.stdout
+    start = f"converts {tmp_path / 'huggingface'} to tfrecord, arrow in {tmp_path}, "
+    assert done.stderr.startswith(f"{start}by 2 workers\n")
+    assert f"next: python -m builder.verify --data_dir={tmp_path} " in done.stdout
     made = read_files(tmp_path)
     expected = read_files(all_stores)
     # The card names the checksum of the source, and the archive that it is.

@@ -185,6 +185,8 @@ def test_the_command_says_what_it_fetches(archive: Archive, tmp_path: Path) -> N
     assert [
         f"{NAME}, 0.0 GB, to {tmp_path / 'out'}/ from {mirror}, else {archive.url}",
         f"{tmp_path / 'out' / NAME}: 200,000 bytes, sha256 {sha256}: verified",
+        "next: python -m builder.build --data_dir=data "
+        f"--source={tmp_path / 'out' / NAME}",
     ] == done.stdout.splitlines()
     assert f"{mirror}: 404" in done.stderr
     assert f"download {NAME}: 0.2 MB of 0.2 MB" in done.stderr
@@ -251,6 +253,8 @@ def test_the_command_mirrors_a_published_store(
     assert 4 == len(bigearthnet.open_reader("train", tmp_path / "data"))
     assert "huggingface: shards: 1, " in done.stdout
     assert "huggingface: nothing had to be downloaded" in again.stdout
+    assert f"mirrors s2 (parquet; train) from {URL} into " in done.stderr
+    assert f'"{tmp_path / "data"}") loads it' in done.stdout
     for secret in (hub.token, hub.signature, "X-Amz-Signature"):
         assert secret not in done.stdout + done.stderr + again.stderr
 

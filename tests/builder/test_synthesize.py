@@ -265,6 +265,8 @@ def test_command_says_that_it_is_synthetic(tmp_path: Path) -> None:
     run = [*command, f"--output={output}", "--num_patches=2"]
     done = subprocess.run(run, capture_output=True, text=True, check=True)
     assert f"2 SYNTHETIC patches in {output}" in done.stdout
+    assert f"--source={output}\n" in done.stdout
+    assert f"makes up 2 patches, seed 0, in {output}\n" in done.stderr
     help_text = subprocess.run([*command, "--help"], capture_output=True, text=True)
     assert "SYNTHETIC" in help_text.stdout
     code = "import builder.synthesize, sys; sys.exit('tensorflow' in sys.modules)"

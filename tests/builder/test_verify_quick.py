@@ -106,6 +106,10 @@ def test_the_command_shows_how_far_it_is_and_ends_with_its_status(
 
     assert [0, 1] == [good.returncode, bad.returncode]
     assert "everything agrees" in good.stdout
+    assert f'next: bigearthnet.load("train", "{data_dir}") loads it' in good.stdout
+    assert "next: " not in bad.stdout
+    (line,) = [x for x in good.stderr.splitlines() if x.startswith("verifies ")]
+    assert line.endswith(f" in {data_dir}: files")
     assert "s2 parquet files: " in good.stderr
     assert "MB/s" in good.stderr
     assert f"test/{shard.name}: expected" in bad.stdout

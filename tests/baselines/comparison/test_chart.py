@@ -29,12 +29,13 @@ def test_many_labels_are_drawn_on_several_sheets() -> None:
     assert all("model" in part for part in texts)
 
 
-def test_labels_are_escaped_and_cut_in_the_middle() -> None:
-    """A label that is too long keeps its end, where the number of patches stands."""
-    (svg,) = draw_bars([f"<${'very ' * 30}long$> (1,234)"], {"a & b": [0.1]})
-    _, label, name = read_texts(svg)
+def test_labels_are_escaped_and_whole() -> None:
+    """A label that is too long for a line goes on in the next."""
+    label = f"<${'very ' * 30}long$> (1,234)"
+    (svg,) = draw_bars([label, "short"], {"a & b": [0.1, 0.2]})
+    _, _, *lines, short, name = read_texts(svg)
 
-    assert "a & b" == name
-    assert label.startswith("<$very")
-    assert label.endswith("(1,234)")
-    assert len(label) < 70
+    assert ("short", "a & b") == (short, name)
+    assert label == " ".join(lines)
+    assert 2 < len(lines)
+    assert all(len(line) < 60 for line in lines)

@@ -127,7 +127,7 @@ def test_official_and_random_splits_are_groups_of_their_own(
     [
         ({"threshold": 0.4}, "threshold: 0.5 and 0.4"),
         ({"nomenclature": CLC43_ALPHABETICAL}, "classes: clc43 and clc43_alphabetical"),
-        ({"synthetic_patches": 9}, "synthetic patches of the store: 0 and 9"),
+        ({"synthetic_patches": 9}, "synthetic patches: 0 and 9"),
     ],
 )
 def test_runs_that_differ_in_more_than_the_model_are_refused(

@@ -20,6 +20,7 @@ from baselines.scores import Scores
 from bigearthnet.errors import OptionError, StoreError
 from bigearthnet.release.bands import GROUPS
 from bigearthnet.release.nomenclature import BEN19, CLC43
+from bigearthnet.report.page import Answer
 from bigearthnet.schema.examples import Example
 from bigearthnet.schema.rgb import decode_image, to_rgb
 
@@ -157,9 +158,11 @@ def test_a_card_says_what_each_model_got_right(make_group: MakeGroup) -> None:
     assert dict(cards.cards[0].lines) == {
         "Labels": "Pastures; Beaches, dunes, sands",
         "S-CNN-RGB": (
-            "✓ Pastures · ✗ Bare rock; Water bodies · missed: Beaches, dunes, sands"
+            Answer("right", "Pastures"),
+            Answer("wrong", "Bare rock; Water bodies"),
+            Answer("missed", "missed: Beaches, dunes, sands"),
         ),
-        "S-CNN-All": "✓ Pastures; Beaches, dunes, sands",
+        "S-CNN-All": (Answer("right", "Pastures; Beaches, dunes, sands"),),
     }
     assert ("Labels", "none") == cards.cards[1].lines[0]
     assert "nothing, rightly" == cards.cards[1].lines[1][1]

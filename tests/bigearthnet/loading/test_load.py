@@ -84,7 +84,7 @@ def test_the_element_spec_says_shapes_and_types(
     assert (image, vectors) == get_spec()
     assert (few, vectors) == get_spec(bands=["B09", "B02"])
     assert (groups, vectors) == get_spec(image_size=None)
-    assert (bands, vectors) == get_spec(bands=["B09", "B02"], image_size=None)
+    assert (bands, vectors) == get_spec(bands=["b09", "B02"], image_size=None)
 
 
 def test_autotuning_is_off(many_dir: Path) -> None:
@@ -185,7 +185,8 @@ def test_a_split_without_any_label_is_empty(store: str, many_shards: Path) -> No
     ("options", "message"),
     [
         ({"bands": "B10"}, "unknown band.*'B10'"),
-        ({"bands": ["B02", "b03"]}, "unknown band.*'b03'"),
+        ({"bands": ["B02", "b03", "b2"]}, "unknown band.*B8A.*'b2'"),
+        ({"bands": ["B02", "b02"]}, "each of them once.*b02"),
         ({"bands": ["B02", "B8A", "B02"]}, "each of them once.*B8A"),
         ({"bands": []}, r"got \[\]"),
         ({"labels": "clc"}, "unknown labels.*ben19_alphabetical.*'clc'"),

@@ -13,7 +13,7 @@ import tensorflow as tf
 from bigearthnet.errors import OptionError
 from bigearthnet.huggingface import to_tf
 from bigearthnet.reading.arrow import ArrowReader
-from bigearthnet.reading.batches import find_column
+from bigearthnet.reading.batches import choose_columns, find_column
 from bigearthnet.reading.parquet import ParquetReader
 from bigearthnet.reading.reader import Reader
 from bigearthnet.reading.tfrecord import TFRecordReader
@@ -109,5 +109,13 @@ def test_a_band_needs_its_group() -> None:
     features = {f.name: f for f in S2_COLUMNS if f.name != "bands_20m"}
 
     assert (120, 120) == find_column(features, "B08").feature.shape
-    with pytest.raises(OptionError, match=r"no column 'B8A': .*or names of bands"):
+    with pytest.raises(OptionError, match=r"no column 'B8A': .*or of the bands B02"):
         find_column(features, "B8A")
+
+
+def test_columns_and_bands_are_named_in_any_case() -> None:
+    """What comes has the stored name, however it was asked for."""
+    features = {feature.name: feature for feature in S2_COLUMNS}
+
+    names = choose_columns(features, ["b8a", "BANDS_10M", "Patch_ID", "B04"])
+    assert ["B8A", "bands_10m", "patch_id", "B04"] == names

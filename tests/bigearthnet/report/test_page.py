@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import base64
+import re
 from html.parser import HTMLParser
 
 import pytest
 
 from bigearthnet.report.page import (
+    Answer,
     Block,
     Card,
     Cards,
@@ -107,7 +109,7 @@ def test_a_page_is_readable_by_all() -> None:
     assert [{"lang": "en"}] == page.find("html")
     assert any(m.get("name") == "viewport" for m in page.find("meta"))
     assert ["col", "col", "row"] == [th["scope"] for th in page.find("th")]
-    assert 1 == len(page.find("caption"))
+    assert [HOSTILE] == [table["aria-label"] for table in page.find("table")]
     assert [f"{HOSTILE}, part 1", HOSTILE] == [img["alt"] for img in page.find("img")]
 
 
@@ -124,3 +126,28 @@ def test_a_row_must_fit_its_table(row: tuple[str, ...]) -> None:
     """A row with too few or too many cells is a mistake, not a crooked table."""
     with pytest.raises(ValueError, match="zip"):
         render_page("title", [Table("c", ("x", "y"), (row,))])
+
+
+def test_answers_differ_in_form_and_colour() -> None:
+    """Each kind of answer has a mark and a class of its own; a text has neither."""
+    answers = tuple(Answer(kind, kind) for kind in ("right", "wrong", "missed"))
+    html = render_page("t", [Cards("c", (Card("a", None, (("m", answers),)),))])
+    page = Page(html)
+
+    assert 3 == len({answer.mark for answer in answers})
+    assert ["answer right", "answer wrong", "answer missed"] == [
+        dd["class"] for dd in page.find("dd")
+    ]
+    marks = ["✓", "right", "✗", "wrong", "○", "missed"]
+    assert marks == page.texts[-len(marks) :]
+
+
+def test_a_page_is_dark_where_its_reader_is() -> None:
+    """Colours come from variables, each of which the dark scheme sets again."""
+    style = render_page("t", BLOCKS).partition("<style>")[2].partition("</style>")[0]
+    light, dark = (
+        set(re.findall(r"(--[\w-]+):", part))
+        for part in style.split("@media screen and (prefers-color-scheme: dark)")
+    )
+
+    assert light == dark
