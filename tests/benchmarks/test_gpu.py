@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks.gpu import with_tensorflow
 from benchmarks.gpu.drawn import write_patches
 from benchmarks.gpu.results import (
     HELD,
@@ -119,6 +121,31 @@ def test_drawn_patches_are_read_like_those_of_a_store(tmp_path: Path) -> None:
     assert (images.std((1, 2)) > 100).all()
     assert {0, 1} == {*np.unique(labels).tolist()}
     assert ["drawn.arrow"] == [path.name for path in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    "model", ["s_cnn_rgb", pytest.param("inception_v2", marks=pytest.mark.slow)]
+)
+def test_steps_are_taken_from_the_device_and_both_stores(
+    all_stores: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    """As many steps as are asked for, training or features, each with a number."""
+    taken: list[list[float]] = []
+
+    def take(start: Callable[[int], Iterator[Any]]) -> float:
+        taken.append([float(number) for number in start(4)])
+        return 0.5
+
+    monkeypatch.setattr(with_tensorflow, "time_feed", take)
+    monkeypatch.setattr(with_tensorflow, "TRAIN_SPLITS", "train+test")  # of the sample
+    result = with_tensorflow._measure(all_stores, 2, Case(model, "fp32"))
+
+    assert [HELD, "arrow", "tfrecord"] == list(result.step_s)
+    assert [4, 4, 4] == [len(numbers) for numbers in taken]
+    assert np.isfinite(taken).all()
+    # One batch again and again has the same features; those of stores vary.
+    is_same = [len(set(numbers)) == 1 for numbers in taken]
+    assert [model == "inception_v2", False, False] == is_same
 
 
 def test_pytorch_needs_nothing_else_that_is_compiled(tmp_path: Path) -> None:
