@@ -71,7 +71,7 @@ class DeviceData(PatchData):
         self._held: dict[str, Any] = {}
         for device in find_devices(strategy):
             with tf.device(device):
-                self._held[device] = tf.nest.map_structure(tf.constant, held)
+                self._held[device] = tf.nest.map_structure(_hold, held)
 
     def read(self, rows: npt.NDArray[np.int64]) -> tuple[Any, npt.NDArray[np.uint8]]:
         """Reads some patches from where they come from; see `PatchData.read`."""
@@ -99,12 +99,35 @@ class DeviceData(PatchData):
         parts = self._strategy.experimental_local_results(rows)
         for (device, held), part in zip(self._held.items(), parts, strict=True):
             with tf.device(device):
-                look_up = functools.partial(tf.gather, indices=part)
+                look_up = functools.partial(_look_up, rows=part)
                 found.append(tf.nest.map_structure(look_up, held))
         values = iter(found)
         return self._strategy.experimental_distribute_values_from_function(
             lambda _: next(values)
         )
+
+
+def _hold(array: npt.NDArray[np.uint16] | npt.NDArray[np.uint8]) -> tf.Tensor:
+    """Copies pixels or labels to the device, for `_look_up`.
+
+    TensorFlow gathers neither uint16 nor uint8 on a GPU, but would do so on the host
+    (2.21): bits of pixels are held as those of bfloat16, labels as float32.
+    """
+    import tensorflow as tf
+
+    if array.dtype == np.uint16:
+        return tf.constant(array.view(tf.bfloat16.as_numpy_dtype))
+    return tf.constant(array, tf.float32)
+
+
+def _look_up(held: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Returns some rows of what `_hold` was given."""
+    import tensorflow as tf
+
+    found = tf.gather(held, rows)
+    if held.dtype == tf.bfloat16:
+        return tf.bitcast(found, tf.uint16)
+    return tf.cast(found, tf.uint8)
 
 
 def cache_patches(

@@ -74,7 +74,7 @@ def compute_outputs(
     import tensorflow as tf
 
     devices = strategy.num_replicas_in_sync
-    make = functools.partial(data.batches, batch_size * devices, seed=None)
+    cut = functools.partial(distribute, strategy)
 
     def forward(inputs: Any, labels: tf.Tensor) -> tf.Tensor:
         return call_model(model, inputs, labels, several=devices > 1, training=False)
@@ -87,7 +87,7 @@ def compute_outputs(
 
     compiled = tf.function(run, reduce_retracing=True)
     with unwrap_errors():
-        for batch in distribute(strategy, make):
+        for batch in data.feed(cut, batch_size * devices, seed=None):
             outputs, labels = compiled(*batch)
             yield outputs.numpy(), labels.numpy().astype(np.uint8)
 

@@ -27,29 +27,30 @@ from bigearthnet.store.search import open_store
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-_TRAIN_SPLITS = "train+validation+test"
-_FORMATS = ("arrow", "tfrecord")
+TRAIN_SPLITS = "train+validation+test"
+FORMATS = ("arrow", "tfrecord")
 
 
 class RepeatedData(PatchData):
-    """The patches of a small store, several times: an epoch of many batches."""
+    """The patches of a small store, again and again: an epoch of many batches."""
 
-    def __init__(self, data: StoreData, times: int) -> None:
-        """Takes the patches, and how often they come."""
-        super().__init__(data.patch_ids * times, data.ahead)
+    def __init__(self, data: StoreData, patches: int) -> None:
+        """Takes the patches, and how many an epoch has."""
         self._data, self._count = data, data.num_patches
+        ids = data.patch_ids * -(-patches // self._count)
+        super().__init__(ids[:patches], data.ahead)
 
     def read(self, rows: npt.NDArray[np.int64]) -> tuple[Any, npt.NDArray[np.uint8]]:
         """Reads some patches; see `PatchData.read`."""
         return self._data.read(rows % self._count)
 
 
-def open_data(data_dir: Path, form: str, patches: int) -> RepeatedData:
-    """Opens at least some patches of a store of one format."""
+def open_data(
+    data_dir: Path, settings: Settings, form: str, patches: int
+) -> RepeatedData:
+    """Opens as many patches of a store of one format."""
     store = open_store(data_dir, get_config("s2", RELEASES), form)
-    settings = Settings(train_split=_TRAIN_SPLITS, validation_split="none")
-    data = StoreData(store, settings)
-    return RepeatedData(data, -(-patches // data.num_patches))
+    return RepeatedData(StoreData(store, settings), patches)
 
 
 def run_steps(batches: Iterator[Any], steps: int, step_s: float) -> dict[str, float]:
@@ -81,7 +82,7 @@ def measure_fit(
 
     import bigearthnet  # noqa: F401  registers the data set
 
-    dataset = tfds.load("bigearthnet/s2", split=_TRAIN_SPLITS, data_dir=data_dir)
+    dataset = tfds.load("bigearthnet/s2", split=TRAIN_SPLITS, data_dir=data_dir)
     groups = ("bands_10m", "bands_20m", "bands_60m")
     dataset = dataset.map(
         lambda row: (tuple(row[name] for name in groups), row["multi_hot_43"]),
@@ -123,10 +124,11 @@ def measure_feeding(
         Name of each way → medians of what `run_steps` returns, and patches/s.
     """
     steps = max(8, patches // batch_size)
+    settings = Settings(train_split=TRAIN_SPLITS, validation_split="none")
     found: dict[str, list[dict[str, float]]] = {}
     ways: dict[str, Callable[[int], dict[str, float]]] = {}
-    for form in _FORMATS:
-        data = open_data(data_dir, form, (steps + 2) * batch_size)
+    for form in FORMATS:
+        data = open_data(data_dir, settings, form, (steps + 2) * batch_size)
         run = functools.partial(_run_store, data, batch_size, steps)
         ways[form] = functools.partial(run, step_ms / 1000)
         ways[f"{form} alone"] = functools.partial(run, 0)
@@ -175,7 +177,7 @@ def format_results(rows: list[dict[str, Any]]) -> str:
     ]
     for row in rows:
         head = f"| {row['batch_size']} | {row['step_ms']:g} |"
-        for form in _FORMATS:
+        for form in FORMATS:
             found, alone = row["ways"][form], row["ways"][f"{form} alone"]
             lines.append(
                 f"{head} {form} | {found['wall_s']:.2f} | {found['patches_per_s']:,.0f}"

@@ -25,15 +25,13 @@ from absl import flags
 from baselines.evaluations import Result
 from baselines.frequency import frequency_f1
 from baselines.results import evaluation_folder, read_results
-from bigearthnet.engine.options import BuildOptions
+from benchmarks.sources import make_stores
 from bigearthnet.release import RELEASES
 from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store import read_labels
 from bigearthnet.store.search import open_store
 from bigearthnet.util import command
-from builder.build import build
-from builder.synthesize import write_archive
 
 _MODELS = ("s_cnn_rgb", "s_cnn_all", "inception_v2")
 # What the differences of F1 and F2 have to be at least.
@@ -153,14 +151,7 @@ def _define_flags() -> None:
 
 def _main() -> int:
     values, work = flags.FLAGS, flags.FLAGS.work
-    data_dir = work / f"data-{values.num_patches}"
-    if not data_dir.exists():
-        archive = work / "synthetic.tar.gz"
-        write_archive(archive, values.num_patches, seed=0)
-        options = BuildOptions(quiet=True)
-        build(
-            archive, data_dir, get_config("s2", RELEASES), options, formats=("arrow",)
-        )
+    data_dir = make_stores(work, values.num_patches, ["arrow"])
     runs = work / "runs"
     shutil.rmtree(runs, ignore_errors=True)
     runs.mkdir()

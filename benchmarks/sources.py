@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import measure
@@ -19,6 +19,28 @@ from builder.synthesize import write_archive
 
 _PROGRAMS = Path(__file__).parent / "programs"
 _TIMEOUT_S = 3600.0
+
+
+def make_stores(work: Path, num_patches: int, formats: Sequence[str]) -> Path:
+    """Makes stores of the official splits of a synthetic archive, once.
+
+    Args:
+        work: Folder for archive and stores; made if missing.
+        num_patches: Patches of the archive.
+        formats: Names of the formats.
+
+    Returns:
+        The data directory.
+    """
+    data_dir = work / f"data-{num_patches}"
+    if not data_dir.exists():
+        unfinished, archive = work / "unfinished", work / "synthetic.tar.gz"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        write_archive(archive, num_patches, seed=0)
+        config, options = get_config("s2", RELEASES), BuildOptions(quiet=True)
+        build(archive, unfinished, config, options, formats=formats)
+        unfinished.rename(data_dir)
+    return data_dir
 
 
 class Sources:

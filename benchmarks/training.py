@@ -18,7 +18,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,8 @@ from bigearthnet.util import command
 from bigearthnet.util.files import write_json
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from baselines.input_pipeline import StoreData
     from baselines.steps import Steps
 
@@ -96,12 +98,18 @@ def _measure_epoch(steps: Steps, data: StoreData, batch_size: int, epoch: int) -
     return 1000 * _measure(lambda: _run(steps, batches)) / data.num_patches
 
 
-def _run(steps: Steps, batches: Any) -> float:
+def take_steps(steps: Steps, batches: Iterable[Any]) -> Iterator[tf.Tensor]:
+    """Trains on batches of one device; yields the sum of all losses after each."""
     import tensorflow as tf
 
     total = tf.constant(0, tf.float64)
     for batch in batches:
         total = steps.train(batch, tf.constant(len(batch[1]), tf.float32), total)
+        yield total
+
+
+def _run(steps: Steps, batches: Iterable[Any]) -> float:
+    *_, total = take_steps(steps, batches)
     return float(total)
 
 

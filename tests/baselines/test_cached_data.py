@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import kernels
 
 from baselines import cached_data
-from baselines.cached_data import Place, cache_patches, check_memory
+from baselines.cached_data import DeviceData, Place, cache_patches, check_memory
 from baselines.input_pipeline import PatchData, StoreData
 from baselines.settings import Settings
 from baselines.stored_rows import open_random_access
@@ -51,6 +52,25 @@ def test_kept_patches_come_as_those_of_the_store(
         assert tf.nest.map_structure(lambda x: x.dtype, one) == (
             tf.nest.map_structure(lambda x: x.dtype, other)
         )
+
+
+@pytest.mark.skipif(not tf.test.is_built_with_cuda(), reason="knows no GPU")
+def test_a_gpu_looks_up_what_it_keeps(data: StoreData) -> None:
+    """TensorFlow has kernels for it on GPUs, so that it stays there."""
+    (held,) = DeviceData(data, tf.distribute.get_strategy())._held.values()
+    names = {"GatherV2": "Tparams", "Cast": "SrcT"}
+    for operation, name in names.items():
+        on_gpu = {
+            kind
+            for kernel in kernels.get_registered_kernels_for_op(operation).kernel
+            if kernel.device_type == "GPU"
+            for constraint in kernel.constraint
+            if constraint.name == name
+            for kind in constraint.allowed_values.list.type
+        }
+        found = [tensor.dtype.as_datatype_enum for tensor in tf.nest.flatten(held)]
+        assert 4 == len(found)
+        assert on_gpu.issuperset(found)
 
 
 @pytest.mark.parametrize("place", PLACES)
