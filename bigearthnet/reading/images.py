@@ -108,7 +108,9 @@ def choose_bands(bands: str | Sequence[str], config: Config) -> tuple[str, ...]:
                 f"got {name!r}."
             )
     if not bands or len(set(bands)) < len(bands):
-        raise OptionError(f"bands: expected each of them once, got {list(bands)}.")
+        raise OptionError(
+            f"bands: expected at least one, and each once, got {list(bands)}."
+        )
     return tuple(bands)
 
 
