@@ -147,7 +147,7 @@ def _find_names(value: object, known: Iterable[str], what: str) -> list[str]:
     folded = {one.casefold(): one for one in reversed([*known])}
     for name in names:
         if name.casefold() not in folded:
-            raise OptionError(f"where: unknown {what} {name!r}{_advise(name, folded)}.")
+            raise OptionError(f"where: unknown {what} {name!r}{_advise(name, folded)}")
     return [folded[name.casefold()] for name in names]
 
 
@@ -159,10 +159,12 @@ def _advise(name: str, folded: Mapping[str, str]) -> str:
         folded: Names as they are known, by what they are in lower case, the last first.
     """
     if len(folded) >= _MOST_LISTED:
-        return " among these patches"
+        return " among these patches."
     if near := difflib.get_close_matches(name.casefold(), folded):
         return ": did you mean " + " or ".join(repr(folded[one]) for one in near) + "?"
-    return ": expected one of " + ", ".join(map(repr, reversed([*folded.values()])))
+    return (
+        ": expected one of " + ", ".join(map(repr, reversed([*folded.values()]))) + "."
+    )
 
 
 def _match_labels(

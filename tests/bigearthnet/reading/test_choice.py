@@ -178,7 +178,7 @@ def test_load_chooses_likewise(form: str, thousand_patches: Path) -> None:
         ("train[:50%]+train[40%:]", None, "twice"),
         ("train[3:3]", None, "no patch: .* has none of"),
         (3, None, "got 3"),
-        ("train", {"country": "Portgual"}, "'Portgual': did you mean 'Portugal'"),
+        ("train", {"country": "Portgual"}, "'Portgual': did you mean 'Portugal'.$"),
         ("train", {"country": "X"}, "'X': expected one of 'Austria', 'Belgium', "),
         ("train", {"labels": "Airport"}, "'Airport': did you mean 'Airports'"),
         ("train", {"season": 2}, "season: expected a name or several, got 2"),
