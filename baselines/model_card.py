@@ -237,7 +237,7 @@ def _describe_training(run: Run, weights_sha256: str) -> str:
         kind = "imported" if _is_imported(run) else "frozen"
         lines.append(f"- {kind} weights: {source}")
     rows = [
-        f"| {name} | {value} |"
+        "| {} | {} |".format(name, str(value).replace("|", r"\|"))
         for name, value in settings.to_json().items()
         if name not in _WITHOUT_MEANING.get(settings.model, _OF_INCEPTION)
     ]

@@ -61,7 +61,7 @@ def load_dataset(
             data directory of TensorFlow Datasets. Or the URL of a published store, as
             `bigearthnet.load` takes it.
         streaming: Reads the store where it is. Otherwise `datasets` first writes all
-            splits of the view to its cache, which take 97 GB of s2-43.
+            splits of the view to its cache, which take 86 GB of s2-43.
         config: Name of the configuration: `s2`, or `s2-random` for random splits.
         release: The release that it belongs to; None for one that the package knows.
         **options: The others of `datasets.load_dataset`.

@@ -12,7 +12,7 @@ from bigearthnet.errors import OptionError
 from bigearthnet.loading.labels import get_nomenclature, map_vectors
 from bigearthnet.reading import open_reader
 from bigearthnet.reading.images import plan_images
-from bigearthnet.reading.reader import Reader
+from bigearthnet.reading.reader import Reader, find_numbers
 from bigearthnet.release import Release
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class TorchPatches:
     """A map-style data set for `torch.utils.data.DataLoader`.
 
-    An index gives one image and its labels; a list of indices a whole batch of them,
-    which is read at once: give the loader `sampler=BatchSampler(...)` and
+    An index gives one image and its labels; a slice or a list of indices a whole batch
+    of them, which is read at once: give the loader `sampler=BatchSampler(...)` and
     `batch_size=None`. Can go to worker processes.
     """
 
@@ -46,16 +46,25 @@ class TorchPatches:
         return len(self.reader)
 
     def __repr__(self) -> str:
-        return f"<TorchPatches of {self.reader!r}>"
+        config = self.reader.config
+        assert config is not None
+        return (
+            f"<TorchPatches of {config.name}: {len(self):,} patches, "
+            f"bands={self._bands!r}, labels={self._target.name!r}>"
+        )
 
-    def __getitem__(self, key: int | Indices) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(
+        self, key: int | slice | Indices
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Reads images (…, channel, y, x), float32, and labels (…, class), float32."""
         import torch
 
         config = self.reader.config
         assert config is not None
-        single = np.ndim(key) == 0
-        indices = np.atleast_1d(np.asarray(key))
+        if not isinstance(key, slice):
+            key = np.asarray(key)[()]  # of PyTorch's numbers numpy's
+        single = isinstance(key, np.integer)
+        indices = find_numbers(key, len(self))
         plan = plan_images(config, self._bands, 120)
         labels = config.release.label_sets[0]
         batch = self.reader.gather(indices, [*plan.columns, labels.vector])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -146,10 +147,24 @@ def _find_names(value: object, known: Iterable[str], what: str) -> list[str]:
     folded = {one.casefold(): one for one in reversed([*known])}
     for name in names:
         if name.casefold() not in folded:
-            listed = ": expected one of " + ", ".join(reversed([*folded.values()]))
-            expected = listed if len(folded) < _MOST_LISTED else " among these patches"
-            raise OptionError(f"where: unknown {what} {name!r}{expected}.")
+            raise OptionError(f"where: unknown {what} {name!r}{_advise(name, folded)}")
     return [folded[name.casefold()] for name in names]
+
+
+def _advise(name: str, folded: Mapping[str, str]) -> str:
+    """Returns how an error about a name goes on: with those that are like it, or all.
+
+    Args:
+        name: The name.
+        folded: Names as they are known, by what they are in lower case, the last first.
+    """
+    if len(folded) >= _MOST_LISTED:
+        return " among these patches."
+    if near := difflib.get_close_matches(name.casefold(), folded):
+        return ": did you mean " + " or ".join(repr(folded[one]) for one in near) + "?"
+    return (
+        ": expected one of " + ", ".join(map(repr, reversed([*folded.values()]))) + "."
+    )
 
 
 def _match_labels(

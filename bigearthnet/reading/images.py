@@ -118,7 +118,9 @@ def choose_bands(bands: str | Sequence[str], config: Config) -> tuple[str, ...]:
             )
     names = tuple(folded[name.casefold()] for name in bands)
     if not names or len(set(names)) < len(names):
-        raise OptionError(f"bands: expected each of them once, got {list(bands)}.")
+        raise OptionError(
+            f"bands: expected at least one, and each once, got {list(bands)}."
+        )
     return names
 
 

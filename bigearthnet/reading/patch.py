@@ -69,7 +69,8 @@ class Patch(dict[str, Any]):
         """Shows picture, labels and what else is known, in a notebook."""
         rows = []
         for name, value in self.describe().items():
-            text = ", ".join(value) if isinstance(value, list) else str(value)
+            # Names of classes have commas of their own.
+            text = "; ".join(value) if isinstance(value, list) else str(value)
             rows.append(
                 f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
                 f"<td style='text-align:left'>{html.escape(text)}</td></tr>"

@@ -26,6 +26,20 @@ Indices: TypeAlias = "Sequence[int] | npt.NDArray[np.integer[Any]]"
 _PATCHES_AT_ONCE = 10
 
 
+def find_numbers(key: int | np.integer[Any] | slice | Indices, count: int) -> Indices:
+    """Returns the patches that a slice means, or a number, from the end if negative.
+
+    Args:
+        key: A number, a slice, or what is returned as it is: numbers of patches.
+        count: Patches that there are.
+    """
+    if isinstance(key, slice):
+        return np.arange(count)[key]
+    if isinstance(key, int | np.integer):
+        return [int(key) + (count if key < 0 else 0)]
+    return key
+
+
 class Reader(ABC):
     """The patches of one split, or of parts of several: one by one, or in batches.
 
@@ -101,12 +115,9 @@ class Reader(ABC):
             OptionError: If it is something else.
             ShardError: If a shard is damaged.
         """
-        if isinstance(key, slice):
-            return self.gather(np.arange(len(self))[key])
-        if not isinstance(key, int | np.integer):
-            return self.gather(key)
-        number = int(key)
-        return self._make_patch(self.gather([number + len(self) * (number < 0)]), 0)
+        batch = self.gather(find_numbers(key, len(self)))
+        single = isinstance(key, int | np.integer)
+        return self._make_patch(batch, 0) if single else batch
 
     def __iter__(self) -> Iterator[Patch]:
         """Yields one patch after the other, in stored order."""
@@ -145,7 +156,7 @@ class Reader(ABC):
             )
         plan = plan_images(self.config, bands, image_size)
         if isinstance(indices, slice):
-            indices = np.arange(len(self))[indices]
+            indices = find_numbers(indices, len(self))
         return plan.make(self.gather(indices, plan.columns))
 
     def _make_patch(self, batch: Batch, number: int) -> Patch:

@@ -16,7 +16,7 @@ from absl import app, flags
 from bigearthnet.errors import BigEarthNetError, OptionError
 from bigearthnet.util.arguments import expand_flag_files
 from bigearthnet.util.extras import advise_install
-from bigearthnet.util.help import asks_for_help, describe_command
+from bigearthnet.util.help import asks_for_help, describe_command, list_missing
 from bigearthnet.util.paths import local_path
 from bigearthnet.util.quiet import divert_libraries
 
@@ -155,8 +155,10 @@ def run(
             return flags.FLAGS([argv[0], *arguments])
         except (flags.Error, OptionError) as error:
             ours = error.__context__  # absl puts its own words around a parser's error
-            problem = ours if isinstance(ours, OptionError) else error
-            sys.exit(_report(f"{problem} See --help."))
+            problem = str(ours if isinstance(ours, OptionError) else error)
+            if problem.endswith("must have a value other than None."):
+                sys.exit(_report(f"expected {' '.join(list_missing(own))}; see --help"))
+            sys.exit(_report(f"{problem.removesuffix('.')}. See --help."))
         except SystemExit:  # absl exits with 1 after --helpfull
             sys.exit(0)
 

@@ -81,6 +81,11 @@ def _show_value(flag: flags.Flag[Any]) -> str:
     return f"--{flag.name}={shorter.get(kind, kind)}"
 
 
+def list_missing(own: Sequence[flags.Flag[Any]]) -> list[str]:
+    """Returns how to give those flags of a command that it needs and does not have."""
+    return [_show_value(f) for f in own if _is_required(f) and f.value is None]
+
+
 def _is_required(flag: flags.Flag[Any]) -> bool:
     """Whether the command refuses to run without the flag."""
     checkers = [getattr(validator, "checker", None) for validator in flag.validators]

@@ -94,7 +94,8 @@ def check_tensorflow(what: str) -> None:
         import tensorflow as tf  # noqa: F401
     except ImportError as cause:
         raise OptionError(
-            f"{what} needs TensorFlow ({cause}). Without it, bigearthnet.open_reader "
-            "reads the same in numpy: reader.images(...); or install the extra [tfds], "
+            f"{what} needs TensorFlow ({cause}). Without it, bigearthnet.torch_dataset "
+            "gives the same to PyTorch, and reader.images(...) of "
+            "bigearthnet.open_reader to numpy; or install the extra [tfds], "
             f"{advise_install('tfds')}"
         ) from None

@@ -26,7 +26,7 @@ def make(folder: Path) -> str:
 
 def test_a_card_says_what_goes_in_and_out(make_run: MakeRun) -> None:
     """Groups and bands in order, classes in order, settings, licences."""
-    folder = make_run(seed=5)
+    folder = make_run(seed=5, where="country=Portugal|Ireland|Austria|Serbia")
     card = make(folder)
 
     assert card.startswith("# S-CNN-All on BigEarthNet\n")
@@ -35,6 +35,7 @@ def test_a_card_says_what_goes_in_and_out(make_run: MakeRun) -> None:
     places = [card.index(f"- {n}: {label}") for n, label in enumerate(CLC43.labels)]
     assert sorted(places) == places
     assert "| seed | 5 |" in card
+    assert r"| where | country=Portugal\|Ireland\|Austria\|Serbia |" in card
     assert "CDLA-Permissive-1.0" in card
     assert load_trained_part(folder).weights_sha256 in card
     assert "1.5e-07" in card

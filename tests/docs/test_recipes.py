@@ -21,15 +21,15 @@ def find_programs(text: str) -> list[str]:
 
 def split_readme() -> list[str]:
     """Each line of the README that loads something, as a program that takes a bit."""
-    # The third reads from a hub, as the tests of remote stores do.
-    first, second, _ = find_programs((ROOT / "README.md").read_text(encoding="utf-8"))
+    # The last reads from a hub, as the tests of remote stores do.
+    first, *others, _ = find_programs((ROOT / "README.md").read_text(encoding="utf-8"))
     imports, *lines = first.split("train = ")
     return [
         *(
             f"{imports}train = {line}{take}"
             for line, take in zip(lines, TAKES, strict=True)
         ),
-        f"import bigearthnet\n{second}",
+        *(f"import bigearthnet\n{other}" for other in others),
     ]
 
 

@@ -110,6 +110,15 @@ def test_a_patch_shows_itself(reader: Reader) -> None:
     assert "[[" not in repr(patch)
 
 
+def test_names_of_classes_stay_apart(reader: Reader) -> None:
+    """A notebook separates them by what no name of a class has."""
+    patch = next(p for p in reader if p["patch_id"] == PORTUGUESE)
+    names = [bigearthnet.BEN19.labels[number] for number in patch["labels_19"]]
+
+    assert any("," in name for name in names)
+    assert f">{'; '.join(names)}<" in patch._repr_html_()
+
+
 def test_a_training_goes_on_with_the_next_orders(thousand_patches: Path) -> None:
     """`first_epoch` begins where an earlier data set would have gone on."""
     options: Any = {"batch_size": 600, "shuffle": True, "seed": 3, "image_size": None}

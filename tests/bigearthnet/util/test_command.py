@@ -233,6 +233,16 @@ def test_help_shows_every_flag_and_which_are_needed() -> None:
     assert "  --optimizer=sgd|adam (default: sgd)\n      Optimizer.\n" in text
 
 
+def test_an_error_names_all_flags_that_are_needed() -> None:
+    """Of what a command needs, the error says what was not given, and of which kind."""
+    done = start_command("builder.convert", "--config=s2")
+
+    assert 1 == done.returncode
+    assert (
+        "error: expected --data_dir=path --formats=a,b,...; see --help\n" == done.stderr
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [

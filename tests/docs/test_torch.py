@@ -1,0 +1,34 @@
+"""`torch_dataset`, where PyTorch is installed: beside docs/recipes.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bigearthnet
+
+
+def test_a_data_set_takes_what_readers_take(all_stores: Path) -> None:
+    """A number counted from the end, a slice and a list give the same patches."""
+    torch = pytest.importorskip("torch")
+    patches = bigearthnet.torch_dataset("train", all_stores, labels="ben19")
+    images, labels = patches[1:4]
+
+    assert ((3, 12, 120, 120), (3, 19)) == (images.shape, labels.shape)
+    for key in (-1, 3, np.int64(3), torch.tensor(3)):
+        torch.testing.assert_close(images[2], patches[key][0])
+    for several in ([3, 1], torch.tensor([3, 1])):
+        torch.testing.assert_close(images[[2, 0]], patches[several][0])
+    with pytest.raises(IndexError):
+        patches[4]
+
+
+def test_a_data_set_says_what_it_gives(all_stores: Path) -> None:
+    """Its text is a short line with patches, bands and labels."""
+    pytest.importorskip("torch")
+    patches = bigearthnet.torch_dataset("train", all_stores, bands="rgb")
+    expected = "<TorchPatches of s2: 4 patches, bands='rgb', labels='clc43'>"
+
+    assert expected == repr(patches)
