@@ -40,8 +40,12 @@ def _read_backend() -> str:
     return str(config.backend())
 
 
-def describe_device() -> str:
-    """Says in a line what TensorFlow computes on."""
+def describe_device(devices: int = 1) -> str:
+    """Says in a line what TensorFlow computes on.
+
+    Args:
+        devices: How many there are on all hosts.
+    """
     import tensorflow as tf
 
     names = Counter(
@@ -49,7 +53,9 @@ def describe_device() -> str:
         for gpu in tf.config.get_visible_devices("GPU")
     )
     found = [f"{n} × {name}" if n > 1 else name for name, n in names.items()]
-    return f"device: {', '.join(found) or 'CPU, because TensorFlow found no GPU'}"
+    here = ", ".join(found) or "CPU, because TensorFlow found no GPU"
+    in_all = f"; {devices} devices in all" if devices > max(1, names.total()) else ""
+    return f"device: {here}{in_all}"
 
 
 def set_precision(settings: Settings) -> None:

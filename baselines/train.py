@@ -35,7 +35,7 @@ import numpy as np
 from absl import flags
 
 from baselines import settings, workdir
-from baselines.backend import check_keras, set_precision
+from baselines.backend import check_keras, describe_device, set_precision
 from baselines.cached_data import Place, cache_patches, check_memory
 from baselines.cluster import is_chief, report_lost_hosts
 from baselines.frequency import balance_classes
@@ -54,7 +54,7 @@ from baselines.optimizers import choose_policy, choose_strategy
 from baselines.settings import NO_SPLIT, Settings
 from baselines.stored_rows import open_random_access
 from baselines.training import Outputs, Trainer, check_options
-from baselines.training_text import describe_devices, describe_end, describe_start
+from baselines.training_text import describe_end, describe_start
 from baselines.workdir import Run
 from bigearthnet.errors import OptionError
 from bigearthnet.store.outputs import check_output
@@ -111,20 +111,7 @@ def train(
         CacheError: If kept features are of another network.
         ClusterError: If another host has ended, or does something else.
     """
-    if checkpoint_every_steps < 0:
-        raise OptionError(
-            f"checkpoint_every_steps: expected 0 or more, got {checkpoint_every_steps}."
-        )
-    if chosen.frozen_epochs and init_from is None:
-        raise OptionError(
-            "frozen_epochs: expected 0 without --init_from, as weights that were drawn "
-            f"are worth nothing frozen, got {chosen.frozen_epochs}."
-        )
-    if chosen.uses_features and cache != "none":
-        raise OptionError(
-            f"cache: expected none for {chosen.model}, whose features are in memory "
-            f"anyway, got {cache}."
-        )
+    _check_alone(chosen, checkpoint_every_steps, init_from, cache)
     check_output(folder, "workdir")
     if features_dir is not None:
         check_output(features_dir, "features_dir")
@@ -155,10 +142,7 @@ def train(
                 "it anew."
             )
             return
-        class_weights = None
-        if chosen.class_weights == "balanced":
-            labels = train_data.read_labels(np.arange(train_data.num_patches))
-            class_weights = balance_classes(labels)
+        class_weights = _balance(chosen, train_data)
         data: tuple[PatchData, PatchData | None] = (train_data, validation_data)
         if chosen.uses_features:
             load = functools.partial(
@@ -174,7 +158,7 @@ def train(
             describe_start,
             run,
             store=train_data.store.place,
-            device=describe_devices(strategy),
+            device=describe_device(strategy.num_replicas_in_sync),
         )
         trainer = _run_training(
             run, *data, start, initial, class_weights, strategy, outputs, cache
@@ -186,6 +170,33 @@ def train(
     if not outputs.quiet:
         needs = {"weights_path": weights_path, "features_dir": features_dir}
         print(describe_end(folder, data_dir, needs if chosen.uses_features else {}))
+
+
+def _check_alone(
+    chosen: Settings, every_steps: int, init_from: Path | None, cache: Place
+) -> None:
+    """Refuses options that have no meaning, whatever the data are; see `train`."""
+    if every_steps < 0:
+        raise OptionError(
+            f"checkpoint_every_steps: expected 0 or more, got {every_steps}."
+        )
+    if chosen.frozen_epochs and init_from is None:
+        raise OptionError(
+            "frozen_epochs: expected 0 without --init_from, as weights that were drawn "
+            f"are worth nothing frozen, got {chosen.frozen_epochs}."
+        )
+    if chosen.uses_features and cache != "none":
+        raise OptionError(
+            f"cache: expected none for {chosen.model}, whose features are in memory "
+            f"anyway, got {cache}."
+        )
+
+
+def _balance(chosen: Settings, data: StoreData) -> npt.NDArray[np.float32] | None:
+    """Returns the weights of classes, if they are asked for."""
+    if chosen.class_weights != "balanced":
+        return None
+    return balance_classes(data.read_labels(np.arange(data.num_patches)))
 
 
 def describe_run(

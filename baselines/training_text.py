@@ -13,7 +13,6 @@ from baselines.settings import Settings
 
 if TYPE_CHECKING:
     import keras
-    import tensorflow as tf
 
 
 # Names of numbers that are no metrics of the validation split alone.
@@ -55,20 +54,6 @@ def measure_memory() -> int | None:
     return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
 
 
-def describe_devices(strategy: tf.distribute.Strategy) -> str:
-    """Says what is computed on, and why it is no GPU if it is none."""
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        here = "CPU, because TensorFlow found no GPU"
-    else:
-        details = tf.config.experimental.get_device_details
-        here = ", ".join(details(gpu).get("device_name", gpu.name) for gpu in gpus)
-    devices = strategy.num_replicas_in_sync
-    return here if devices <= max(1, len(gpus)) else f"{here}; {devices} devices in all"
-
-
 def describe_start(
     run: workdir.Run, model: keras.Model, *, store: object, device: str
 ) -> str:
@@ -78,7 +63,7 @@ def describe_start(
         run: What it is.
         model: What is trained.
         store: Where patches are read.
-        device: What `describe_devices` says.
+        device: What `backend.describe_device` says.
     """
     settings, data = run.settings, run.data
     count = sum(int(v.shape.num_elements()) for v in model.trainable_variables)
@@ -97,7 +82,7 @@ def describe_start(
             f"patches: {train['patches']:,} of {train['split']} to train on, {against}",
             f"store: {store}",
             f"epochs: {settings.epochs} of {steps:,} steps of {size} patches",
-            f"device: {device}",
+            device,
         ]
     )
 

@@ -52,6 +52,7 @@ def test_the_device_is_said(
     )
 
     assert expected == describe_device()
+    assert f"{expected}; 9 devices in all" == describe_device(9)
 
 
 @pytest.mark.parametrize("backend", ["jax", "nonsense"])

@@ -4,12 +4,10 @@ from pathlib import Path
 
 import keras
 import pytest
-import tensorflow as tf
 
 from baselines.settings import Settings
 from baselines.training_text import (
     Pace,
-    describe_devices,
     describe_end,
     describe_epoch,
     describe_start,
@@ -53,22 +51,9 @@ def test_the_start_says_what_will_be_trained() -> None:
         "store: data/arrow",
         "epochs: 4 of 3 steps of 128 patches",
         "device: CPU",
-    ] == describe_start(run, model, store="data/arrow", device="CPU").splitlines()
-
-
-def test_the_device_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a GPU it says so; one is called by its name."""
-    one = tf.distribute.get_strategy()
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
-    assert "CPU, because TensorFlow found no GPU" == describe_devices(one)
-
-    gpu = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [gpu])
-    details = {"device_name": "Some GPU"}
-    monkeypatch.setattr(
-        tf.config.experimental, "get_device_details", lambda gpu: details
-    )
-    assert "Some GPU" == describe_devices(one)
+    ] == describe_start(
+        run, model, store="data/arrow", device="device: CPU"
+    ).splitlines()
 
 
 def test_the_end_says_what_comes_next() -> None:
