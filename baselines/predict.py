@@ -171,11 +171,11 @@ def _main(arguments: Sequence[str]) -> None:
         f"probability of {threshold:g} on\n{describe_device()}",
         file=sys.stderr,
     )
-    output.mkdir(parents=True, exist_ok=True)
     with Progress("predict", total_patches=len(folders)) as progress:
         offset = flags.FLAGS.dn_offset
         for prediction, patch in predict(trained, folders, threshold, offset):
             picture = draw_prediction(prediction, patch.groups[GROUPS[0].name], remarks)
+            output.mkdir(parents=True, exist_ok=True)  # not before an error
             write_bytes(picture, output / f"{patch.patch_id}.png")
             content = {**encode_prediction(prediction), "remarks": remarks}
             print(json.dumps(content, ensure_ascii=False), flush=True)

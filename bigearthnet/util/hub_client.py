@@ -23,7 +23,7 @@ _ADVICE = {
     413: "The hub has no room for it: see the storage of the account.",
     507: "The hub has no room for it: see the storage of the account.",
 }
-_LATER = "Run the same command again later: what has arrived is not sent again."
+_LATER = "Run the same again later: what has arrived is kept."
 
 
 class HubError(PublishError):
@@ -80,7 +80,8 @@ def _explain(error: Exception, repo: str) -> HubError:
             problem = f"the connection to the hub of {repo} failed ({text}). {_LATER}"
             return HubError(problem, True, 0.0)
     text = redact(f"{type(error).__name__}: {error}")
-    return HubError(f"{repo} cannot be published ({text}). {_LATER}", False, 0.0)
+    problem = f"{repo}: the client of the hub failed ({text}). {_LATER}"
+    return HubError(problem, False, 0.0)
 
 
 def _explain_status(status: int, headers: object, repo: str) -> HubError:
