@@ -1,4 +1,4 @@
-"""Makes the package's table of patch facts from what is officially published.
+r"""Makes the package's table of patch facts from what is officially published.
 
 Those of v1.0 are lists that come with the PyPI package `bigearthnet-common` (extra
 `[sample]`), those of v2.0 two tables of Zenodo record 10891137. They are checked

@@ -34,7 +34,7 @@ from bigearthnet.errors import (
     StoreError,
 )
 from bigearthnet.reading import open_reader
-from bigearthnet.release import RELEASES, V1, Digest, Release
+from bigearthnet.release import V1, Digest, Release
 from bigearthnet.release.bands import BANDS, RGB, split
 from bigearthnet.schema import rgb
 from bigearthnet.schema.configs import list_configs
@@ -42,7 +42,7 @@ from builder.build import build
 from tests.hub import Hub
 from tests.hub.published import URL, publish_folder, run_python
 
-CONFIGS = list_configs(RELEASES)
+CONFIGS = list_configs([V1])
 ARCHIVE = V1.archive("s2")
 ANOTHER = Digest("sha256", "0" * 64)
 

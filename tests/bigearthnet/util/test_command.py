@@ -36,7 +36,7 @@ NO_PATHS = {
     *("split", "train_split", "validation_split"),
     *("allow", "endpoint", "from", "revision", "splits", "stores", "to"),
     *("also", "license", "tag", "where"),
-    *("batch_size", "parts", "step_ms", "url", "ways"),
+    *("batch_size", "models", "parts", "step_ms", "url", "ways"),
 }
 
 
@@ -230,7 +230,7 @@ def test_help_shows_every_flag_and_which_are_needed() -> None:
     assert "flags \\\n    --data_dir=data" in text
     assert "  --workdir=path (required)\n" in text
     assert "  --[no]third_pool (default: false)\n      S-CNN: pools" in text
-    assert "  --optimizer=sgd|adam (default: sgd)\n      Optimizer.\n" in text
+    assert "  --optimizer=sgd|adam|adamw (default: sgd)\n      Optimizer" in text
 
 
 def test_an_error_names_all_flags_that_are_needed() -> None:

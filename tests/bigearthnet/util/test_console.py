@@ -67,7 +67,7 @@ def test_help_of_a_verb_is_that_of_its_module() -> None:
     done = run("build", "--help")
 
     assert 0 == done.returncode
-    assert done.stdout.startswith("usage: python -m builder.build --source=path")
+    assert done.stdout.startswith("usage: python -m builder.build --data_dir=path")
     assert "\nBuilds the shards of one configuration" in done.stdout
     assert "--source" in done.stdout
 
