@@ -182,7 +182,7 @@ def test_what_may_work_later_is_tried_again(
         ("PUT ", {"status": 403}, "the hub answers 403"),
         ("POST .*/commit/", {"status": 413}, "no room for it"),
         ("POST .*/validate-yaml", {"status": 400}, "the hub answers 400"),
-        ("PUT ", {"status": 503, "times": None}, "Run the same command again later"),
+        ("PUT ", {"status": 503, "times": None}, "Run the same again later"),
         ("PUT ", {"drop": "request", "times": None}, "connection to the hub"),
         ("POST .*/commit/", {"status": 503, "times": None}, "the hub answers 503"),
     ],
