@@ -8,14 +8,15 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from baselines.input_pipeline import MakeBatches, PatchData, count_patch_nbytes
+from baselines.devices import distribute, find_devices
+from baselines.input_pipeline import Order, PatchData
 from bigearthnet.errors import OptionError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class DeviceData(PatchData):
         import tensorflow as tf
 
         super().__init__(data.patch_ids, data.ahead)
-        self._data, self._strategy = data, strategy
+        self._data = data
         held = data.read(np.arange(data.num_patches))
         self._held: dict[str, Any] = {}
         for device in find_devices(strategy):
@@ -77,32 +78,23 @@ class DeviceData(PatchData):
         """Reads some patches from where they come from; see `PatchData.read`."""
         return self._data.read(rows)
 
-    def feed(
-        self,
-        distribute: Callable[[MakeBatches], Iterable[Any]],
-        batch_size: int,
-        *,
-        seed: int | None,
-        epoch: int = 0,
-        start_batch: int = 0,
-    ) -> Iterator[Any]:
+    def feed(self, strategy: tf.distribute.Strategy, order: Order) -> Iterator[Any]:
         """Looks up batches on the devices, which get the numbers of patches alone."""
-        make = functools.partial(self.make_rows, batch_size, seed, epoch, start_batch)
-        for batch in distribute(make):
-            yield self._look_up(batch)
+        for rows in distribute(strategy, functools.partial(self.make_rows, order)):
+            yield self._look_up(rows, strategy)
 
-    def _look_up(self, rows: Any) -> Any:
+    def _look_up(self, rows: Any, strategy: tf.distribute.Strategy) -> Any:
         """Looks up the patches of a batch, each on its device."""
         import tensorflow as tf
 
         found = []
-        parts = self._strategy.experimental_local_results(rows)
+        parts = strategy.experimental_local_results(rows)
         for (device, held), part in zip(self._held.items(), parts, strict=True):
             with tf.device(device):
                 look_up = functools.partial(_look_up, rows=part)
                 found.append(tf.nest.map_structure(look_up, held))
         values = iter(found)
-        return self._strategy.experimental_distribute_values_from_function(
+        return strategy.experimental_distribute_values_from_function(
             lambda _: next(values)
         )
 
@@ -163,7 +155,7 @@ def check_memory(
     """
     if place == "none":
         return
-    need = data.num_patches * count_patch_nbytes(data)
+    need = data.num_patches * data.count_nbytes()
     places = {"the host": _count_host()}
     if place == "device":  # they pass through the host
         places |= {name: _count_device(name) for name in find_devices(strategy)}
@@ -177,16 +169,6 @@ def check_memory(
                 f"{text}. Expected --cache=none, --fraction, or more memory."
             )
         print(f"{text}.", flush=True)
-
-
-def find_devices(strategy: tf.distribute.Strategy) -> tuple[str, ...]:
-    """Returns the names of the devices that a strategy computes on, of this host."""
-    import tensorflow as tf
-
-    if strategy.num_replicas_in_sync > 1:
-        return tuple(strategy.extended.worker_devices)
-    gpus = tf.config.list_logical_devices("GPU")
-    return ((gpus or tf.config.list_logical_devices("CPU"))[0].name,)
 
 
 def _count_host() -> int:

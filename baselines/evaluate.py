@@ -31,7 +31,7 @@ from baselines.cluster import check_same, is_chief, report_lost_hosts
 from baselines.decisions import DEFAULT_THRESHOLD, predict, tune_threshold
 from baselines.evaluations import Result, Subject
 from baselines.frozen_features import load_or_make_features
-from baselines.input_pipeline import PatchData, StoreData, count_patch_nbytes
+from baselines.input_pipeline import PatchData
 from baselines.levels import derive_level
 from baselines.optimizers import choose_strategy
 from baselines.results import RESULTS, evaluation_folder, write_results
@@ -39,7 +39,7 @@ from baselines.results_text import format_results
 from baselines.scores import SCORES, Scores
 from baselines.settings import NO_SPLIT, share_split, split_names
 from baselines.steps import compute_outputs
-from baselines.stored_rows import open_random_access
+from baselines.stored_rows import StoreData, open_random_access
 from baselines.trained import Trained, check_frozen_weights, load_trained_part
 from bigearthnet.release.nomenclature import CLC43, CLC_LEVEL1, CLC_LEVEL2, Nomenclature
 from bigearthnet.store.outputs import check_output
@@ -197,7 +197,7 @@ def score_patches(
         progress: Counts the patches.
     """
     labels, probabilities = [], []
-    nbytes = count_patch_nbytes(patches)
+    nbytes = patches.count_nbytes()
     outputs = compute_outputs(strategy, trained.model, patches, _BATCH_SIZE)
     for probability, truth in outputs:
         probabilities.append(probability)

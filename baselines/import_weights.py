@@ -22,14 +22,15 @@ from absl import flags
 
 from baselines import settings, workdir
 from baselines.backend import check_keras
+from baselines.claims import lock_workdir, start_run
 from baselines.models import build_model
 from baselines.models.released import describe_released_weights, load_released_weights
 from baselines.settings import RELEASED_MODELS, Settings
-from baselines.train import describe_run, find_run, open_train_data
+from baselines.stored_rows import open_train_data
+from baselines.train import find_run
 from bigearthnet.errors import OptionError
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
-from bigearthnet.util.files import write_json
 
 
 def import_weights(
@@ -65,16 +66,15 @@ def import_weights(
     check_keras("baselines.import_weights")
     weights = describe_released_weights(checkpoint)
     data = open_train_data(chosen, data_dir)
-    run = describe_run(chosen, *data, weights_path=None)
+    run = workdir.describe_run(chosen, *data, weights_path=None)
     run = dataclasses.replace(run, frozen_weights=weights)
     model = build_model(chosen, run.statistics)
     load_released_weights(model, checkpoint)
-    with workdir.lock_workdir(folder):
-        workdir.start_run(folder, run, restart=restart)
+    with lock_workdir(folder):
+        start_run(folder, run, restart=restart)
         if (folder / workdir.TRAINING).is_file():
             return
-        digest = workdir.save_weights(model, folder)
-        write_json({"weights_sha256": digest}, folder / workdir.TRAINING)
+        workdir.save_training(model, folder)
 
 
 def _define_flags() -> None:

@@ -14,43 +14,28 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from baselines.input_pipeline import PatchData, StoreData
+from baselines.input_pipeline import ChosenPatches, Order, PatchData
 from baselines.settings import Settings
+from baselines.stored_rows import StoreData
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store.search import open_store
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 TRAIN_SPLITS = "train+validation+test"
 FORMATS = ("arrow", "tfrecord")
 
 
-class RepeatedData(PatchData):
-    """The patches of a small store, again and again: an epoch of many batches."""
-
-    def __init__(self, data: StoreData, patches: int) -> None:
-        """Takes the patches, and how many an epoch has."""
-        self._data, self._count = data, data.num_patches
-        ids = data.patch_ids * -(-patches // self._count)
-        super().__init__(ids[:patches], data.ahead)
-
-    def read(self, rows: npt.NDArray[np.int64]) -> tuple[Any, npt.NDArray[np.uint8]]:
-        """Reads some patches; see `PatchData.read`."""
-        return self._data.read(rows % self._count)
-
-
 def open_data(
     data_dir: Path, settings: Settings, form: str, patches: int
-) -> RepeatedData:
-    """Opens as many patches of a store of one format."""
+) -> ChosenPatches:
+    """Opens a store of one format: its patches again and again, an epoch of many."""
     store = open_store(data_dir, get_config("s2", RELEASES), form)
-    return RepeatedData(StoreData(store, settings), patches)
+    data = StoreData(store, settings)
+    return ChosenPatches(data, np.arange(patches) % data.num_patches)
 
 
 def run_steps(batches: Iterator[Any], steps: int, step_s: float) -> dict[str, float]:
@@ -146,7 +131,7 @@ def _run_store(
     data: PatchData, batch_size: int, steps: int, step_s: float, turn: int
 ) -> dict[str, float]:
     with _op_determinism():
-        batches = data.batches(batch_size, seed=0, epoch=turn)
+        batches = data.batches(Order(batch_size, seed=0, epoch=turn))
         return run_steps(iter(batches), steps, step_s)
 
 

@@ -13,7 +13,6 @@ Example:
 
 from __future__ import annotations
 
-import functools
 import json
 import statistics
 import tempfile
@@ -27,12 +26,13 @@ from absl import flags
 
 from baselines.cluster import refuse_cluster
 from baselines.feature_data import FeatureData
+from baselines.input_pipeline import Order
 from baselines.models import build_trained_part
 from baselines.models.inception_v2 import NUM_FEATURES
 from baselines.models.preprocessing import choose_statistics
 from baselines.optimizers import choose_strategy, make_optimizer
 from baselines.settings import Settings
-from baselines.train import open_train_data
+from baselines.stored_rows import open_train_data
 from benchmarks import feeding
 from bigearthnet.util import command
 from bigearthnet.util.files import write_json
@@ -40,8 +40,8 @@ from bigearthnet.util.files import write_json
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from baselines.input_pipeline import StoreData
     from baselines.steps import Steps
+    from baselines.stored_rows import StoreData
 
 ALTERNATIONS = 5
 # Bounds that the project has set itself.
@@ -68,15 +68,9 @@ def measure_input(data_dir: Path, batch_size: int) -> dict[str, Any]:
     data, _ = open_train_data(settings, data_dir)
     values = choose_statistics("stored", settings.bands, data.store.statistics)
     model = build_trained_part(settings, values)
-    make_batches = functools.partial(data.batches, batch_size, seed=None)
-    steps = Steps(
-        model,
-        make_optimizer(settings, 1),
-        choose_strategy(),
-        make_batches,
-        jit_compile=False,
-    )
-    batch = next(iter(make_batches()))
+    optimizer = make_optimizer(settings, 1)
+    steps = Steps(model, optimizer, choose_strategy(), data, jit_compile=False)
+    batch = next(iter(data.batches(Order(batch_size))))
     count = -(-data.num_patches // batch_size)
     _run(steps, [batch, batch])  # compiles
     turns: dict[str, list[float]] = {"store": [], "memory": []}
@@ -94,7 +88,7 @@ def measure_input(data_dir: Path, batch_size: int) -> dict[str, Any]:
 
 def _measure_epoch(steps: Steps, data: StoreData, batch_size: int, epoch: int) -> float:
     """Returns processor seconds per 1,000 patches, reading ahead included."""
-    batches = data.batches(batch_size, seed=0, epoch=epoch)
+    batches = data.batches(Order(batch_size, seed=0, epoch=epoch))
     return 1000 * _measure(lambda: _run(steps, batches)) / data.num_patches
 
 

@@ -12,9 +12,9 @@ from tensorflow.python.framework import kernels
 
 from baselines import cached_data
 from baselines.cached_data import DeviceData, Place, cache_patches, check_memory
-from baselines.input_pipeline import PatchData, StoreData
+from baselines.input_pipeline import Order, PatchData
 from baselines.settings import Settings
-from baselines.stored_rows import open_random_access
+from baselines.stored_rows import StoreData, open_random_access
 from bigearthnet.errors import OptionError
 
 PLACES: tuple[Place, ...] = ("host", "device")
@@ -30,13 +30,13 @@ def data(many_shards: Path) -> StoreData:
 
 def feed(data: PatchData, **order: Any) -> list[Any]:
     """Batches of up to four patches as arrays."""
-    batches = data.feed(lambda make: make(part=(0, 1)), 4, **order)
+    batches = data.feed(tf.distribute.get_strategy(), Order(4, **order))
     return [tf.nest.map_structure(np.asarray, batch) for batch in batches]
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(
-    "order", [{"seed": None}, {"seed": 1, "epoch": 2}, {"seed": 1, "start_batch": 1}]
+    "order", [{}, {"seed": 1, "epoch": 2}, {"seed": 1, "start_batch": 1}]
 )
 def test_kept_patches_come_as_those_of_the_store(
     data: StoreData, place: Place, order: dict[str, Any]
@@ -122,16 +122,14 @@ two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(cpu, two)
 from baselines.cached_data import DeviceData
 from baselines.feature_data import FeatureData
+from baselines.input_pipeline import Order
 
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 rows = np.arange(5)
 data = FeatureData(rows[:, None], rows[:, None], list("abcde"))
 kept = DeviceData(data, strategy)
 
-def distribute(make):
-    return strategy.experimental_distribute_dataset(make(part=(0, 1)))
-
-for features, _ in kept.feed(distribute, 4, seed=None):
+for features, _ in kept.feed(strategy, Order(4)):
     for part in features.values:
         print(part.device[-1], *part.numpy()[:, 0].astype(int), end=";")
 """

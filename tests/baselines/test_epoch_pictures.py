@@ -10,7 +10,7 @@ from baselines.epoch_pictures import draw_patches
 from baselines.feature_data import FeatureData
 from baselines.logs import open_logs
 from baselines.settings import Settings
-from baselines.train import open_train_data
+from baselines.stored_rows import open_train_data
 from bigearthnet.release.nomenclature import CLC43
 
 SETTINGS = Settings(train_split="train+test", validation_split="none")

@@ -15,10 +15,10 @@ from baselines import evaluate as module
 from baselines.decisions import tune_threshold
 from baselines.errors import WeightsError
 from baselines.evaluate import Data, evaluate, find_tuning_split
-from baselines.input_pipeline import StoreData
+from baselines.input_pipeline import Order
 from baselines.levels import derive_level
 from baselines.results import RESULTS, evaluation_folder, read_results
-from baselines.stored_rows import open_random_access
+from baselines.stored_rows import StoreData, open_random_access
 from baselines.trained import load_trained_model
 from baselines.workdir import LOGS, read_run
 from bigearthnet.errors import OptionError
@@ -48,7 +48,7 @@ def score_directly(
             keras.ops.convert_to_numpy(trained.model(inputs))[0],
         )
         for patch_id, (inputs, labels) in zip(
-            data.patch_ids, data.batches(1, seed=None), strict=True
+            data.patch_ids, data.batches(Order(1)), strict=True
         )
     }
 

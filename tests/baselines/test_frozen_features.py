@@ -20,11 +20,11 @@ import tensorflow as tf
 from baselines import feature_cache, frozen_features
 from baselines.errors import CacheError, WeightsError
 from baselines.feature_data import FeatureData
-from baselines.input_pipeline import StoreData
+from baselines.input_pipeline import Order
 from baselines.models import build_feature_model, build_trained_part
 from baselines.settings import Settings
 from baselines.steps import compute_outputs
-from baselines.stored_rows import open_random_access
+from baselines.stored_rows import StoreData, open_random_access
 from baselines.training import Outputs, Trainer
 
 Array = npt.NDArray[Any]
@@ -114,13 +114,13 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def values(data: FeatureData) -> Array:
     """Features in stored order, shape (patch, feature)."""
-    batches = data.batches(4, seed=None)
+    batches = data.batches(Order(4))
     return np.concatenate([inputs.numpy() for inputs, _ in batches])
 
 
 def labels(data: Any) -> Array:
     """Labels in stored order, shape (patch, class)."""
-    return np.concatenate([y.numpy() for _, y in data.batches(4, seed=None)])
+    return np.concatenate([y.numpy() for _, y in data.batches(Order(4))])
 
 
 def find_folders(cache: Path) -> list[Path]:
@@ -140,7 +140,7 @@ def test_features_are_those_of_the_model(load_real: Load, all_stores: Path) -> N
 
     stored = open_data(SETTINGS, all_stores, SPLITS)
     model = build_feature_model(SETTINGS, None)
-    inputs, expected = next(iter(stored.batches(6, seed=None)))
+    inputs, expected = next(iter(stored.batches(Order(6))))
     expected_values = model(inputs).numpy()
     np.testing.assert_allclose(expected_values, values(data), rtol=0, atol=1e-5)
     np.testing.assert_array_equal(values(data), values(load_real()))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from baselines.input_pipeline import StoreData
+from baselines.input_pipeline import Order
 from baselines.models import build_feature_model, build_model
 from baselines.models.preprocessing import (
     choose_statistics,
@@ -17,7 +17,7 @@ from baselines.models.preprocessing import (
     upsampling_matrix,
 )
 from baselines.settings import Settings
-from baselines.stored_rows import open_random_access
+from baselines.stored_rows import StoreData, open_random_access
 from bigearthnet.errors import OptionError
 from bigearthnet.loading import load
 from bigearthnet.release.bands import BANDS, GROUPS, RGB
@@ -38,7 +38,7 @@ MEAN, STD = (
 def groups(all_stores: Path) -> dict[str, tf.Tensor]:
     """The stored groups of the four real train patches."""
     data = StoreData(open_random_access(all_stores, "s2"), Settings(), "train")
-    inputs, _ = next(iter(data.batches(4, seed=None)))
+    inputs, _ = next(iter(data.batches(Order(4))))
     return dict(inputs)
 
 
