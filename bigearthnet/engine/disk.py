@@ -10,7 +10,6 @@ from pathlib import Path
 from bigearthnet.engine.job import Job
 from bigearthnet.engine.keys import MAX_PATCHES_PER_SHARD
 from bigearthnet.errors import DiskSpaceError
-from bigearthnet.formats import FORMATS
 from bigearthnet.release import Archive
 from bigearthnet.source import Source
 
@@ -67,7 +66,7 @@ def check_space(
     """
     estimate = estimate_patches(source, job.config.release.num_patches)
     count = min(estimate, most_patches, job.options.limit or most_patches)
-    stored = sum(FORMATS[name].patch_nbytes(job.config) for name in job.formats)
+    stored = job.patch_nbytes
     spooled = sum(archive.pixel_nbytes + _METADATA_NBYTES for archive in archives)
     # A bucket is deleted once its shards are written, so that patches take space twice
     # only while they are being written: for each worker a shard and its bucket, which

@@ -48,12 +48,15 @@ def fill_spool(
         patches: The release's patches in the wanted split scheme.
         wanted: True for each row of the table that is to be stored, shape (patch,).
         bad: What was set aside of earlier sources.
-        first: The index of the first source; None if it is read.
+        first: The index of the first source, or of the store beside; None if the first
+            source is read.
     """
     source, options = job.sources[number], job.options
     quarantine = None
-    if options.max_bad is not None:
-        quarantine = Quarantine(options.max_bad, work.quarantine, bad)
+    # What lacks beside a finished store is found whole, and ends the build afterwards.
+    max_bad = options.max_bad if job.beside is None else len(patches)
+    if max_bad is not None:
+        quarantine = Quarantine(max_bad, work.quarantine, bad)
     with (
         open_source(source.path, source.archive) as opened,
         SpoolWriter(work.begin_spool(source.archive.name), index, patches) as writer,
@@ -84,9 +87,10 @@ def spool_patches(
         wanted: True for each row of the table that is to be stored, shape (patch,).
         options: How many patches to store, and whether to show progress.
         quarantine: Takes the bad patches; None to end with the first.
-        first: What the first source holds, which says which patches there are, and
-            where they lie; None if this one is it. Of another one, all that are wanted
-            must be there, and others are left alone, good or bad.
+        first: What the first source holds, or a finished store, which says which
+            patches there are, and where they lie; None if this one is it. Of another
+            one, all that are wanted must be there, and others are left alone, good or
+            bad.
 
     Returns:
         How well the good patches agree about where they lie.

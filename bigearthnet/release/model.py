@@ -118,8 +118,11 @@ class Choice:
         is_rgb: Whether it stores 8-bit pictures in place of bands, and no tables.
         suffix: What folders of its tables, and the table of its patches, end in before
             the split scheme; "" for the first release.
-        has_tables: Whether it can be stored as tables. One configuration of each suffix
-            and split scheme can be, since they share a folder.
+        has_tables: Whether it can be stored as tables of its own. One configuration of
+            each suffix, part and split scheme can be, since they share a folder. The
+            tables of one that cannot are those of its `Config.parts`.
+        part: Folder of its tables within that of several configurations, whose rows are
+            then the same; "" for a folder of its own.
     """
 
     base: str
@@ -129,6 +132,7 @@ class Choice:
     is_rgb: bool = False
     suffix: str = ""
     has_tables: bool = True
+    part: str = ""
 
     @property
     def name(self) -> str:
@@ -163,6 +167,8 @@ class Release:
             such as `coordinates` stands for all its fields. See `schema.features`.
         rgb: Bands of a picture: red, green, blue; empty if it has none.
         choices: Its configurations; the first is the default.
+        has_ids_digest: Whether manifests have the checksum of the ids of each split.
+            Those of the first release had none, and do not change.
     """
 
     name: str
@@ -177,6 +183,7 @@ class Release:
     fields: tuple[str, ...]
     rgb: tuple[str, ...]
     choices: tuple[Choice, ...]
+    has_ids_digest: bool = False
 
     @property
     def ids(self) -> IdCodec:

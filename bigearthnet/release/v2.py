@@ -106,14 +106,16 @@ V2 = Release(
             ("s2", "maps"),
             "v2.0 (reBEN): 12 Sentinel-2 bands at native resolution and the reference "
             "map, official splits.",
-            suffix="-v2-s2",
+            suffix="-v2",
+            part="s2",
         ),
         Choice(
             "v2-s1",
             "official",
             ("s1",),
             "v2.0 (reBEN): Sentinel-1 backscatter, VV and VH, official splits.",
-            suffix="-v2-s1",
+            suffix="-v2",
+            part="s1",
         ),
         Choice(
             "v2-s1s2",
@@ -121,7 +123,7 @@ V2 = Release(
             ("s2", "s1", "maps"),
             "v2.0 (reBEN): Sentinel-2, Sentinel-1 and the reference map, official "
             "splits.",
-            suffix="-v2-s1s2",
+            suffix="-v2",
             has_tables=False,
         ),
         Choice(
@@ -130,7 +132,8 @@ V2 = Release(
             ("s2",),
             "v2.0 (reBEN): 8-bit RGB images (B04, B03, B02), official splits.",
             is_rgb=True,
-            suffix="-v2-s2",
+            suffix="-v2",
         ),
     ),
+    has_ids_digest=True,
 )

@@ -75,7 +75,7 @@ def test_names_and_versions_are_those_of_the_release(stores: Path) -> None:
     tfrecord = {f"bigearthnet/{choice.name}/1.0.0" for choice in V2.choices}
 
     assert found == tfrecord | {
-        *("huggingface-v2-s2", "huggingface-v2-s1", "arrow-v2-s2", "arrow-v2-s1")
+        *("huggingface-v2/s2", "huggingface-v2/s1", "arrow-v2/s2", "arrow-v2/s1")
     }
     assert ["v2-s2", "v2-s1", "v2-s1s2", "v2-s2-rgb"] == [c.name for c in V2.choices]
 
