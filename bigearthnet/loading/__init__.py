@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bigearthnet.reading import open_shards
+from bigearthnet.reading import open_shards, open_stores
 from bigearthnet.reading.choice import Choice, choose_patches, list_shards
 from bigearthnet.reading.reader import Reader
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import Feature
-from bigearthnet.store.remote import AnyStore, open_anywhere
+from bigearthnet.store.pairs import open_parts
+from bigearthnet.store.remote import AnyStore
 from bigearthnet.util.options import (
     check_batch_size,
     check_epoch,
@@ -123,13 +124,13 @@ def load(
     check_epoch(first_epoch)
     source = chosen.release.nomenclature
     target = label_maps.get_nomenclature(labels, chosen.release)
-    opened = open_anywhere(data_dir, chosen, store)
-    patches = choose_patches(opened, split, where)
+    stores = open_parts(data_dir, chosen, store)
+    patches = choose_patches(stores[0], split, where)
     if not keep_empty:
-        patches = label_maps.drop_unlabelled(opened, patches, target)
+        patches = label_maps.drop_unlabelled(stores[0], patches, target)
     vector = chosen.release.label_sets[0].vector
     columns = [*images.columns, vector]
-    reader = _open_patches(opened, patches)
+    reader = open_stores(stores, patches, chosen, _open_patches)
     dataset = to_tf(
         reader,
         batch_size,
