@@ -19,6 +19,7 @@ from bigearthnet.release import Archive
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.release.splits import COUNTRIES
 from bigearthnet.source import Source, open_source
+from bigearthnet.source.litter import SYNTHETIC_FILE
 from bigearthnet.source.metadata import SYNTHETIC
 from bigearthnet.source.pairing import check_pair
 from bigearthnet.source.patch import Patch, PlaceCounts, RawPatch, decode_patch
@@ -136,7 +137,9 @@ def spool_patches(
             except PatchError as error:
                 set_aside(error, raw.row, raw.offset)
                 continue
-            is_synthetic = SYNTHETIC in str(patch.fields.get("tile_source"))
+            is_synthetic = SYNTHETIC_FILE in source.members.litter.counts or (
+                SYNTHETIC in str(patch.fields.get("tile_source"))
+            )
             scene = encode_scene(patches.add_times(raw.row, patch.fields))
             index.add_read(raw.row, patch.labels, is_synthetic, scene)
             places.add(patch)
