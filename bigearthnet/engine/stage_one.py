@@ -59,7 +59,7 @@ def fill_spool(
     if max_bad is not None:
         quarantine = Quarantine(max_bad, work.quarantine, bad)
     with (
-        open_source(source.path, source.archive) as opened,
+        open_source(source.path, source.archive, options.decompressors) as opened,
         SpoolWriter(work.begin_spool(source.archive.name), index, patches) as writer,
     ):
         disk.check_space(

@@ -92,19 +92,22 @@ class Source(contextlib.AbstractContextManager["Source"]):
         self.close()
 
 
-def open_source(path: Path | str, archive: Archive) -> Source:
+def open_source(path: Path | str, archive: Archive, decompressors: int = 1) -> Source:
     """Opens an archive or a folder of patches.
 
     Args:
         path: A tar file, plain or compressed by gzip or zstd, or a folder that holds
             patch folders, or the parent of one.
         archive: The published archive that it is, or is laid out like.
+        decompressors: Threads that decompress a file compressed by gzip, with the
+            extra [rapidgzip]; others are decompressed by one.
 
     Returns:
         A context manager that yields patches.
 
     Raises:
         ArchiveError: If there is nothing to read, or it is of another kind.
+        OptionError: If there are several decompressors, and the extra is not installed.
     """
     path = Path(path)
     if path.is_dir():
@@ -114,7 +117,7 @@ def open_source(path: Path | str, archive: Archive) -> Source:
             raise ArchiveError(f"{cause}{suggest(path, archive)}") from None
         return Source(members.root, archive, members)
     if path.is_file():
-        return Source(path, archive, TarMembers(path, archive))
+        return Source(path, archive, TarMembers(path, archive, decompressors))
     raise ArchiveError(
         f"no source at {path}: expected a tar archive or a folder."
         f"{suggest(path, archive)}"

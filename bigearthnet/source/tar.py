@@ -227,18 +227,20 @@ class TarMembers(TarParser):
         digests: Checksums of the file by algorithm, once it was read to its end.
     """
 
-    def __init__(self, path: Path, archive: Archive) -> None:
+    def __init__(self, path: Path, archive: Archive, decompressors: int = 1) -> None:
         """Opens the file.
 
         Args:
             path: The file.
             archive: The archive that it is laid out like; the algorithm of its
                 checksum is used beside sha256.
+            decompressors: Threads that decompress a gzip file.
 
         Raises:
+            OptionError: If the package for several of them is not installed.
             ArchiveError: If the file is not a tar file, or cannot be decompressed.
         """
-        self._file = BlockReader(path, archive.digest.algorithm)
+        self._file = BlockReader(path, archive.digest.algorithm, decompressors)
         super().__init__(self._file, str(path), archive)
         self.nbytes, self.is_compressed = self._file.nbytes, self._file.codec != "none"
         self.digests: Mapping[str, str] = self._file.digests  # filled at its end
