@@ -18,6 +18,7 @@ import numpy.typing as npt
 from baselines.cluster import read_cluster
 from baselines.devices import find_devices
 from baselines.input_pipeline import Order, PatchData
+from baselines.memory_data import MemoryData
 from bigearthnet.errors import OptionError
 
 if TYPE_CHECKING:
@@ -27,29 +28,6 @@ if TYPE_CHECKING:
 Place: TypeAlias = Literal["none", "host", "device"]
 
 _MEMINFO = Path("/proc/meminfo")
-
-
-class HostData(PatchData):
-    """Patches in the memory of the host."""
-
-    def __init__(self, data: PatchData) -> None:
-        """Reads all patches.
-
-        Args:
-            data: Where they come from.
-
-        Raises:
-            ShardError: If a shard is damaged.
-        """
-        super().__init__(data.patch_ids, data.ahead)
-        self._inputs, self._labels = data.read(np.arange(data.num_patches))
-
-    def read(self, rows: npt.NDArray[np.int64]) -> tuple[Any, npt.NDArray[np.uint8]]:
-        """Looks up some patches; see `PatchData.read`."""
-        import tensorflow as tf
-
-        inputs = tf.nest.map_structure(lambda array: array[rows], self._inputs)
-        return inputs, self._labels[rows]
 
 
 class DeviceData(PatchData):
@@ -155,7 +133,10 @@ def cache_patches(
     """
     if place == "none":
         return data
-    return HostData(data) if place == "host" else DeviceData(data, strategy)
+    if place == "device":
+        return DeviceData(data, strategy)
+    kept = data.read(np.arange(data.num_patches))
+    return MemoryData(*kept, data.patch_ids, data.ahead)
 
 
 def check_memory(

@@ -26,8 +26,8 @@ import numpy as np
 from absl import flags
 
 from baselines.cluster import refuse_cluster
-from baselines.feature_data import FeatureData
 from baselines.input_pipeline import Order, ReadAhead
+from baselines.memory_data import MemoryData
 from baselines.models import build_trained_part
 from baselines.models.inception_v2 import NUM_FEATURES
 from baselines.models.preprocessing import choose_statistics
@@ -124,7 +124,7 @@ def measure_head() -> float:
     settings = Settings(
         model="inception_v2", validation_split="none", epochs=_HEAD_EPOCHS
     )
-    data = FeatureData(
+    data = MemoryData(
         draws.random((_HEAD_PATCHES, NUM_FEATURES), np.float32),
         draws.integers(0, 2, (_HEAD_PATCHES, 43), np.uint8),
         [str(number) for number in range(_HEAD_PATCHES)],
