@@ -17,8 +17,8 @@ import numpy as np
 from baselines.cluster import check_same, gather, is_chief
 from baselines.errors import CacheError
 from baselines.feature_cache import Array, FeatureFile, Key, open_cache
-from baselines.feature_data import FeatureData
 from baselines.input_pipeline import ChosenPatches
+from baselines.memory_data import MemoryData
 from baselines.models.inception_v2 import NUM_FEATURES
 from baselines.models.weights import WeightsRecord, describe_weights
 from baselines.settings import Settings, split_names
@@ -45,7 +45,7 @@ def load_or_make_features(
     cache_dir: Path,
     strategy: tf.distribute.Strategy,
     quiet: bool = False,
-) -> FeatureData:
+) -> MemoryData:
     """Loads the features of patches, after computing those that are not cached.
 
     Several hosts compute them together; the chief alone writes.
@@ -92,7 +92,7 @@ def load_or_make_features(
     if features is None:
         raise CacheError(f"{file.path} was removed meanwhile: run it again.")
     labels = data.read_labels(np.arange(data.num_patches))
-    return FeatureData(features, labels, data.patch_ids)
+    return MemoryData(features, labels, data.patch_ids)
 
 
 def make_network_key(settings: Settings, weights: WeightsRecord) -> Key:

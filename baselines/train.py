@@ -153,6 +153,13 @@ def find_run(name: str) -> Path:
     return look_up(runs, name, "run")
 
 
+def define_read_ahead() -> None:
+    """Defines the flags of `ReadAhead`."""
+    reads, batches = dataclasses.astuple(ReadAhead())
+    flags.DEFINE_integer("parallel_reads", reads, "Batches read at the same time.")
+    flags.DEFINE_integer("batches_ahead", batches, "Batches read before their step.")
+
+
 def _define_flags() -> None:
     command.define_path("data_dir", None, "Data directory, or store.", required=True)
     command.define_path("workdir", None, "Folder of the run.", required=True)
@@ -167,17 +174,7 @@ def _define_flags() -> None:
     flags.DEFINE_integer(
         "checkpoint_every_steps", 0, "Saves a state after as many steps, too."
     )
-    ahead = ReadAhead()
-    flags.DEFINE_integer(
-        "parallel_reads",
-        ahead.parallel_reads,
-        "Batches that are read at the same time.",
-    )
-    flags.DEFINE_integer(
-        "batches_ahead",
-        ahead.batches_ahead,
-        "Batches that are read before their step.",
-    )
+    define_read_ahead()
     flags.DEFINE_enum(
         "cache",
         "none",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from baselines.cluster import is_chief
 from baselines.epoch_pictures import draw_patches
 from baselines.input_pipeline import Order, PatchData, unwrap_errors
-from baselines.logs import Logs, open_logs
+from baselines.logs import Logs
 from baselines.metrics import compute_epoch_metrics
 from baselines.pace import Pace, Waiting, measure_memory
 from baselines.phases import Phases
@@ -115,7 +116,7 @@ class Trainer:
             print(f"goes on after step {state.step:,}", flush=True)
         logs_folder = outputs.logs if is_chief(self._strategy) else None
         begin, first = time.monotonic(), state.epoch
-        with open_logs(logs_folder) as logs, unwrap_errors():
+        with contextlib.closing(Logs(logs_folder)) as logs, unwrap_errors():
             while not self._is_done():
                 self._phase = self._phases.begin(state.epoch)
                 pace = self._run_batches(outputs, logs)

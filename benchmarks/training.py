@@ -1,6 +1,7 @@
 """Measures what the input pipeline costs a training, and how fast the head trains.
 
-How long a device waits for batches, from both stores; see `benchmarks.feeding`.
+How long a device waits for batches, from both stores; see `benchmarks.feeding`. On
+demand (--parts=graph), what a feed of tf.data alone costs: `benchmarks.graph_input`.
 
 S-CNN-All, float32, steps of SGD: processor time per patch with patches that are read
 from the store, against the same steps on one batch in memory, turn by turn. The head on
@@ -25,15 +26,16 @@ import numpy as np
 from absl import flags
 
 from baselines.cluster import refuse_cluster
-from baselines.feature_data import FeatureData
-from baselines.input_pipeline import Order
+from baselines.input_pipeline import Order, ReadAhead
+from baselines.memory_data import MemoryData
 from baselines.models import build_trained_part
 from baselines.models.inception_v2 import NUM_FEATURES
 from baselines.models.preprocessing import choose_statistics
 from baselines.optimizers import choose_strategy, make_optimizer
 from baselines.settings import Settings
 from baselines.stored_rows import open_train_data
-from benchmarks import feeding
+from baselines.train import define_read_ahead
+from benchmarks import feeding, graph_input
 from bigearthnet.util import command
 from bigearthnet.util.files import write_json
 
@@ -122,7 +124,7 @@ def measure_head() -> float:
     settings = Settings(
         model="inception_v2", validation_split="none", epochs=_HEAD_EPOCHS
     )
-    data = FeatureData(
+    data = MemoryData(
         draws.random((_HEAD_PATCHES, NUM_FEATURES), np.float32),
         draws.integers(0, 2, (_HEAD_PATCHES, 43), np.uint8),
         [str(number) for number in range(_HEAD_PATCHES)],
@@ -156,6 +158,8 @@ def format_results(results: dict[str, Any]) -> str:
     tables = ["\n".join(lines)] if len(lines) > 2 else []
     if "feeding" in results:
         tables.append(feeding.format_results(results["feeding"]))
+    if "graph" in results:
+        tables.append(graph_input.format_results(results["graph"]))
     return "\n\n".join(tables)
 
 
@@ -164,7 +168,8 @@ def _define_flags() -> None:
     flags.DEFINE_list("parts", "input,head,feeding", "What to measure.")
     flags.DEFINE_list("batch_size", "128", "Patches of a batch; several are measured.")
     flags.DEFINE_list("step_ms", "1,2.2,8", "Lengths of a step, for `feeding`.")
-    flags.DEFINE_integer("patches", 8_192, "Patches of a turn, for `feeding`.")
+    flags.DEFINE_integer("patches", 8_192, "Patches of a turn, of `feeding`, `graph`.")
+    define_read_ahead()
     command.define_path("output", None, "JSON file to write.")
 
 
@@ -172,6 +177,7 @@ def _main() -> None:
     refuse_cluster("benchmarks.training")
     values = flags.FLAGS
     sizes = [int(size) for size in values.batch_size]
+    ahead = ReadAhead(values.parallel_reads, values.batches_ahead)
     results: dict[str, Any] = {}
     if "input" in values.parts:
         results["input"] = [measure_input(values.data_dir, size) for size in sizes]
@@ -185,9 +191,21 @@ def _main() -> None:
                 float(step_ms),
                 patches=values.patches,
                 turns=ALTERNATIONS,
+                ahead=ahead,
             )
             for size in sizes
             for step_ms in values.step_ms
+        ]
+    if "graph" in values.parts:
+        results["graph"] = [
+            graph_input.measure_graph(
+                values.data_dir,
+                size,
+                patches=values.patches,
+                turns=ALTERNATIONS,
+                ahead=ahead,
+            )
+            for size in sizes
         ]
     print(format_results(results))
     if values.output:

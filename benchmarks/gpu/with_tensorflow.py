@@ -28,7 +28,7 @@ from baselines.optimizers import (
 )
 from baselines.settings import Settings
 from baselines.steps import Steps, compute_outputs
-from benchmarks.feeding import FORMATS, TRAIN_SPLITS, open_data
+from benchmarks.feeding import FORMATS, TRAIN_SPLITS, open_data, repeat_patches
 from benchmarks.gpu.results import (
     HELD,
     PRECISIONS,
@@ -115,10 +115,10 @@ def _measure(data_dir: Path, batch_size: int, case: Case) -> Result:
     )
     set_precision(settings)
     open_format = functools.partial(open_data, data_dir, settings)
-    take = _build(settings, open_format("arrow", batch_size))
+    take = _build(settings, open_format("arrow"))
 
     def start(form: str, held: bool, steps: int) -> Iterator[Any]:
-        data = open_format(form, steps * batch_size)
+        data = repeat_patches(open_format(form), steps * batch_size)
         every = np.arange(data.num_patches)
         return take(HeldBatch(data, every) if held else data)
 

@@ -19,8 +19,8 @@ import tensorflow as tf
 
 from baselines import feature_cache, frozen_features
 from baselines.errors import CacheError, WeightsError
-from baselines.feature_data import FeatureData
 from baselines.input_pipeline import Order
+from baselines.memory_data import MemoryData
 from baselines.models import build_feature_model, build_trained_part
 from baselines.settings import Settings
 from baselines.steps import compute_outputs
@@ -28,7 +28,7 @@ from baselines.stored_rows import StoreData, open_random_access
 from baselines.training import Outputs, Trainer
 
 Array = npt.NDArray[Any]
-Load = Callable[..., FeatureData]
+Load = Callable[..., MemoryData]
 
 SPLITS = "train+test+excluded"
 SETTINGS = Settings(
@@ -75,7 +75,7 @@ def open_data(
 def load_real(all_stores: Path, tmp_path: Path) -> Load:
     """Loads features of the six real patches, from or into a folder of the test."""
 
-    def load_features(settings: Settings = SETTINGS, **options: Any) -> FeatureData:
+    def load_features(settings: Settings = SETTINGS, **options: Any) -> MemoryData:
         data_dir = options.pop("data_dir", all_stores)
         data = open_data(settings, data_dir, options.pop("split", None))
         values = {
@@ -112,7 +112,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return starts
 
 
-def values(data: FeatureData) -> Array:
+def values(data: MemoryData) -> Array:
     """Features in stored order, shape (patch, feature)."""
     batches = data.batches(Order(4))
     return np.concatenate([inputs.numpy() for inputs, _ in batches])
@@ -453,7 +453,7 @@ def test_a_head_trained_from_cached_features_is_the_same(
     """Features that were computed and features that were kept give equal weights."""
     settings = dataclasses.replace(SETTINGS, epochs=3, batch_size=4)
 
-    def train(data: FeatureData, folder: str) -> list[Array]:
+    def train(data: MemoryData, folder: str) -> list[Array]:
         trainer = Trainer(
             settings,
             lambda: build_trained_part(settings, {}),

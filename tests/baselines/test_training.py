@@ -13,8 +13,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import config
 
-from baselines.feature_data import FeatureData
 from baselines.input_pipeline import Order
+from baselines.memory_data import MemoryData
 from baselines.metrics import compute_epoch_metrics, compute_metrics
 from baselines.models.head import build_head
 from baselines.preparation import check_options
@@ -34,19 +34,19 @@ def deterministic() -> Iterator[None]:
     config.disable_op_determinism()
 
 
-def make_data(seed: int = 0, patches: int = PATCHES) -> FeatureData:
+def make_data(seed: int = 0, patches: int = PATCHES) -> MemoryData:
     """Features and labels of which the first depends on the first feature."""
     draws = np.random.default_rng(seed)
     features = draws.standard_normal((patches, FEATURES)).astype(np.float32)
     labels = (draws.random((patches, 43)) < 0.1).astype(np.uint8)
     labels[:, 0] = features[:, 0] > 0
-    return FeatureData(features, labels, [f"patch-{i}" for i in range(patches)])
+    return MemoryData(features, labels, [f"patch-{i}" for i in range(patches)])
 
 
 def make_trainer(
-    validation: FeatureData | None = None,
+    validation: MemoryData | None = None,
     *,
-    data: FeatureData | None = None,
+    data: MemoryData | None = None,
     strategy: tf.distribute.Strategy | None = None,
     class_weights: np.ndarray | None = None,
     **changes: Any,
@@ -78,7 +78,7 @@ def run(trainer: Trainer, folder: Path, **options: Any) -> Trainer:
     return trainer
 
 
-def score(trainer: Trainer, data: FeatureData) -> tuple[float, Any, Any]:
+def score(trainer: Trainer, data: MemoryData) -> tuple[float, Any, Any]:
     """Loss, labels and probabilities of patches."""
     return trainer._phase.steps.score(data, 8)
 
@@ -88,7 +88,7 @@ def weights(trainer: Trainer) -> list[np.ndarray]:
     return [v.numpy() for v in trainer.model.variables]
 
 
-def compute_loss(model: keras.Model, data: FeatureData) -> float:
+def compute_loss(model: keras.Model, data: MemoryData) -> float:
     """Mean binary cross entropy over patches and classes, by its definition."""
     inputs, labels = next(iter(data.batches(Order(PATCHES))))
     p = 1 / (1 + np.exp(-model(inputs).numpy().astype(float)))
@@ -298,7 +298,7 @@ def test_early_stopping_on_a_metric_keeps_its_best_epoch(
 def test_a_metric_without_meaning_stops_nothing_early(tmp_path: Path) -> None:
     """Without a label on the validation patches, average precision is refused."""
     inputs, labels = make_data(5).read(np.arange(PATCHES))
-    unlabelled = FeatureData(inputs, 0 * labels, [str(i) for i in range(PATCHES)])
+    unlabelled = MemoryData(inputs, 0 * labels, [str(i) for i in range(PATCHES)])
     changes = {"early_stopping_patience": 1, "early_stopping_metric": "ap_micro"}
 
     with pytest.raises(OptionError, match="early_stopping_metric: ap_micro"):

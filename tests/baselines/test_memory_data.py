@@ -6,18 +6,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from baselines.feature_data import FeatureData
 from baselines.input_pipeline import Order, hash_ids
+from baselines.memory_data import MemoryData
 from bigearthnet.errors import OptionError
 
 IDS = [f"patch{number}" for number in range(7)]
 
 
-def make_data(dtype: str = "float32") -> FeatureData:
+def make_data(dtype: str = "float32") -> MemoryData:
     """Seven patches; every value tells its patch and its place."""
     features = 10 * np.arange(7)[:, None] + np.arange(3)
     labels = np.arange(7)[:, None] == np.arange(5)
-    return FeatureData(features.astype(dtype), labels.astype(np.uint8), IDS)
+    return MemoryData(features.astype(dtype), labels.astype(np.uint8), IDS)
 
 
 def read(dataset: Any) -> list[list[npt.NDArray[Any]]]:
