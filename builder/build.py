@@ -190,7 +190,7 @@ def _tell(job: Job, work: Workspace) -> None:
     """Says what else decides what is done: an earlier run, and a store beside."""
     if work.is_continued:
         print(f"resuming the build in {work.folder}", file=sys.stderr)
-    if job.beside is not None:
+    if job.beside is not None and job.store is None:
         count = job.beside.manifest["patches"]["stored"]
         print(
             f"stores the {count:,} patches of {job.beside.folder}, which it is read "

@@ -68,7 +68,7 @@ def _check_source(
 ) -> Iterator[Finding]:
     nomenclature = records.patches.release.nomenclature
     missing = records.found.copy()
-    bad: list[PatchError] = []
+    bad: list[tuple[PatchError, int | None]] = []
     with (
         open_source(path, archive) as opened,
         Progress(
@@ -76,7 +76,7 @@ def _check_source(
         ) as progress,
     ):
         raws = opened.patches(
-            records.patches, on_bad=lambda error, *_: bad.append(error)
+            records.patches, on_bad=lambda error, row, _: bad.append((error, row))
         )
         for count, raw in enumerate(raws, start=1):
             progress.update(count, opened.members.position)
@@ -98,15 +98,20 @@ def _check_source(
         yield f"{records.patches.patch_id(int(row))} is not in the source {path}"
 
 
-def _check_aside(records: RecordIndex, bad: Sequence[PatchError]) -> Iterator[Finding]:
-    """Checks that what cannot be read was set aside."""
+def _check_aside(
+    records: RecordIndex, bad: Sequence[tuple[PatchError, int | None]]
+) -> Iterator[Finding]:
+    """Checks that what cannot be read was set aside, by its own name or its patch's."""
     if QUARANTINE in records.damaged:
         if bad:
             yield Skipped((QUARANTINE,), len(bad))
         return
     aside = {b.patch_id for b in read_quarantine(records.store.folder / QUARANTINE)}
-    for error in bad:
-        yield None if error.patch_id in aside else f"not set aside: {error}"
+    for error, row in bad:
+        names = {error.patch_id}
+        if row is not None:
+            names.add(records.patches.patch_id(row))
+        yield None if names & aside else f"not set aside: {error}"
 
 
 def _make_part(

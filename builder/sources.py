@@ -85,12 +85,15 @@ def define_flags() -> None:
         command.define_path(name, None, f"The archive {name}, or a folder of it.")
 
 
+def read_named() -> dict[str, Path]:
+    """Returns name of each archive that a flag names → its file or folder."""
+    given = {name: flags.FLAGS[name].value for name in _list_names()}
+    return {name: path for name, path in given.items() if path is not None}
+
+
 def read_flags(config: Config) -> dict[str, Path]:
     """Returns what the flags say; errors as of `find_sources`."""
-    values = flags.FLAGS
-    given = {name: values[name].value for name in _list_names()}
-    named = {name: path for name, path in given.items() if path is not None}
-    return find_sources(config, values.source, named)
+    return find_sources(config, flags.FLAGS.source, read_named())
 
 
 # `--help` shows these flags as those of the command that defines them.

@@ -3,8 +3,9 @@
 For each store: every file's size and checksum; every example's place in the order, its
 split, labels, facts and preview, and the checksum of its record; every count; the
 statistics; the table of patches; the card. Stores of one configuration are compared
-with each other, every pixel and field. With --source, so are they with the source; with
---complete, also that no patch of the official lists is missing.
+with each other, every pixel and field, and parts of the same tables row by row. With
+--source, or --s2, --s1 and --maps, so are they with the sources; with --complete, also
+that no patch of the official lists is missing.
 
 With --release, manifests must be those that checksums/ of this clone lists.
 
@@ -39,10 +40,11 @@ from bigearthnet.store import MANIFEST, STATISTICS, Store
 from bigearthnet.store.search import find_stores
 from bigearthnet.util import command
 from bigearthnet.util.paths import check_path
-from builder import checks, file_checks, source_checks
+from builder import checks, file_checks, pair_checks, source_checks
 from builder.checksums import STORES, check_released, find_table
 from builder.findings import CheckResult, Damaged, Finding, summarize
 from builder.records import RecordIndex
+from builder.sources import define_flags, find_sources, read_named
 
 
 def verify(
@@ -116,7 +118,9 @@ def verify(
         # Stores are compared with the one that has lost least.
         chosen.sort(key=lambda store: len(damaged[store.folder]))
         results += _check_records(chosen, damaged, sources, complete, decode, quiet)
+    results += pair_checks.check_pairs(chosen)
     if is_all:
+        results += pair_checks.check_cards(chosen, damaged)
         results.append(result := CheckResult("all", "all", "patch tables"))
         result.run(file_checks.check_shared_tables(data_dir, chosen, [*unread]))
     return results
@@ -164,7 +168,9 @@ def _check_records(
             todo.append(("official lists", checks.check_complete(records)))
         if reference is records and sources is not None:
             found = source_checks.check_sources(sources, records, decode, quiet=quiet)
-            names = ", ".join(path.name for path in sources.values())
+            names = ", ".join(
+                sources[name].name for name in config.choice.archives if name in sources
+            )
             todo.append((f"source {names}", found))
         yield from _run(store, todo)
 
@@ -210,7 +216,7 @@ def _define_flags() -> None:
     flags.DEFINE_bool(
         "release", False, "Stores must be releases that checksums/ of this clone lists."
     )
-    command.define_path("source", None, "Archive or folder that it was built from.")
+    define_flags()
     flags.DEFINE_bool(
         "complete", False, "No patch of the official lists may be missing."
     )
@@ -221,11 +227,24 @@ def _define_flags() -> None:
     )
 
 
+def _find_sources(data_dir: Path) -> dict[str, Path] | None:
+    """Returns what the flags say of the archives that the stores were built from."""
+    source, named = flags.FLAGS.source, read_named()
+    if source is None:
+        return named or None
+    found = dict(named)
+    for config in dict.fromkeys(s.config for s in find_stores(data_dir, RELEASES, {})):
+        of_config = {n: p for n, p in found.items() if n in config.choice.archives}
+        if len(of_config) < len(config.choice.archives):
+            found |= find_sources(config, source, of_config)
+    return found
+
+
 def _main() -> int:
     values = flags.FLAGS
     results = verify(
         values.data_dir,
-        sources={"s2": values.source} if values.source else None,
+        sources=_find_sources(values.data_dir),
         complete=values.complete,
         decode=source_checks.decode_with_rasterio if values.rasterio else decode_patch,
         quick=values.quick,
@@ -234,7 +253,9 @@ def _main() -> int:
     print(summarize(results))
     differs = any(result.num_differences or result.skipped for result in results)
     if not differs:
-        print(f'next: bigearthnet.load("train", "{values.data_dir}") loads it')
+        name = next(result.store for result in results if result.folder is not None)
+        option = f', config="{name}"' if name != RELEASES[0].choices[0].name else ""
+        print(f'next: bigearthnet.load("train", "{values.data_dir}"{option}) loads it')
     return int(differs)
 
 

@@ -129,16 +129,22 @@ def refuse_rows(
     lines = []
     for row in rows:
         found = [reasons[n.name(row)] for n in names if n.name(row) in reasons]
-        lines.append(f"{patches.patch_id(row)}  # {found[0] if found else ''}\n")
+        reason = " ".join(" ".join(found).split())
+        lines.append(f"{patches.patch_id(row)}  # {reason}\n")
     path = work.drop_list
     write_text("".join(lines), path)
     assert job.beside is not None
     other, data_dir = job.beside, work.folder.parent
+    formats = [
+        name
+        for name, form in FORMATS.items()
+        if (form.store_folder(data_dir, other.config) / MANIFEST).is_file()
+    ]
     return QuarantineError(
         f"{len(rows):,} of the {int(other.manifest['patches']['stored']):,} patches of "
         f"{other.folder} cannot be stored beside it: {describe_reasons(bad)} {path} "
         "lists them. Mend the source; or make the other store without them, in another "
         f"data directory, and build {job.config.name} there: python -m builder.convert "
         f"--data_dir={data_dir} --config={other.config.name} "
-        f"--formats={other.format.name} --drop={path} --output=NEW_DATA_DIR"
+        f"--formats={','.join(formats)} --drop={path} --output=NEW_DATA_DIR"
     )

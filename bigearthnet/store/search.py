@@ -61,8 +61,9 @@ def find_stores(
         return stores
     for form in FORMATS.values():
         pattern = form.folder.format(config="*", version="*", suffix="*")
-        for path in data_dir.glob(f"{pattern}/{MANIFEST}"):
-            read_store(path.parent, releases)  # raises what is wrong with it
+        for part in ("", "*/"):
+            for path in data_dir.glob(f"{pattern}/{part}{MANIFEST}"):
+                read_store(path.parent, releases)  # raises what is wrong with it
     if (data_dir / MANIFEST).is_file():
         return [read_store(data_dir.absolute(), releases)]
     raise StoreError(

@@ -103,8 +103,12 @@ def test_only_bands_are_stored_as_columns() -> None:
 
 
 def test_folders_of_tables_have_one_config() -> None:
-    """No two configurations claim the same folder of tables."""
-    names = [tables_suffix(config) for config in CONFIGS.values() if config.columns]
+    """No two configurations claim the same folder of tables, or part of one."""
+    names = [
+        (tables_suffix(config), config.choice.part)
+        for config in CONFIGS.values()
+        if config.columns
+    ]
 
     assert len(names) == len(set(names))
 
