@@ -104,27 +104,6 @@ def test_numpy_and_tensorflow_make_the_same(stores: Path, release: Release) -> N
     )
 
 
-def test_pytorch_turns_images_and_maps_together(stores: Path, release: Release) -> None:
-    """A transform gets both; maps are int64, as losses take them."""
-    torch = pytest.importorskip("torch")
-    options: dict[str, Any] = {"config": "v2-s1s2", "release": release, "target": MAP}
-
-    def flip(images: Any, maps: Any) -> Any:
-        return images.flip(-1), maps.flip(-1)
-
-    bands = ["VH", "B03", "VV"]
-    plain = bigearthnet.torch_dataset("train", stores, bands=bands, **options)
-    flipped = bigearthnet.torch_dataset(
-        "train", stores, bands=bands, transform=flip, **options
-    )
-    images, maps = plain[0:3]
-
-    assert ((3, 3, 120, 120), torch.float32) == (images.shape, images.dtype)
-    assert ((3, 120, 120), torch.int64) == (maps.shape, maps.dtype)
-    assert flipped[1][0].equal(images[1].flip(-1))
-    assert flipped[1][1].equal(maps[1].flip(-1))
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

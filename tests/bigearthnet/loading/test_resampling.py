@@ -79,7 +79,7 @@ def test_weights_are_those_of_pytorch(size: int, resampling: str) -> None:
     weights = resampling_matrix(size, resampling)
 
     np.testing.assert_allclose(
-        expected[0, 0], weights @ pixels @ weights.T, rtol=0, atol=0.01
+        expected[0, 0], weights @ pixels @ weights.T, rtol=0, atol=0.05
     )
 
 
