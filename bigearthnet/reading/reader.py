@@ -180,6 +180,7 @@ class Reader(ABC):
         indices: Indices | slice,
         bands: str | Sequence[str] = "all",
         image_size: int | None = IMAGE_SIZE,
+        resampling: str = "bicubic",
     ) -> Any:
         """Reads images as `bigearthnet.load` makes them, in numpy.
 
@@ -188,6 +189,7 @@ class Reader(ABC):
             bands: `all` (ascending wavelength), `rgb`, or names; see `load`.
             image_size: 120 for images in which all bands have 120 × 120 pixels, or None
                 for the stored pixels.
+            resampling: As in `load`.
 
         Returns:
             Shape (patch, y, x, channel) = (patch, 120, 120, channel), float32 digital
@@ -204,7 +206,7 @@ class Reader(ABC):
                 "images: the reader does not know its configuration: open it with "
                 "open_reader, or read stored groups with gather."
             )
-        plan = plan_images(self.config, bands, image_size)
+        plan = plan_images(self.config, bands, image_size, resampling)
         if isinstance(indices, slice):
             indices = find_numbers(indices, len(self))
         return plan.make(self.gather(indices, plan.columns))
