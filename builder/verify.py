@@ -3,8 +3,9 @@
 For each store: every file's size and checksum; every example's place in the order, its
 split, labels, facts and preview, and the checksum of its record; every count; the
 statistics; the table of patches; the card. Stores of one configuration are compared
-with each other, every pixel and field. With --source, so are they with the source; with
---complete, also that no patch of the official lists is missing.
+with each other, every pixel and field. With --source, or --s2, --s1 and --maps, so are
+they with what they were built from; with --complete, also that no patch of the official
+lists is missing.
 
 With --release, manifests must be those that checksums/ of this clone lists.
 
@@ -16,6 +17,7 @@ names the file and what mends it. The exit status is 1 if anything differs.
 
 Example:
   python -m builder.verify --data_dir=data --source=BigEarthNet-S2-v1.0.tar.gz
+  python -m builder.verify --data_dir=data --source=FOLDER_OF_ALL_ARCHIVES
   python -m builder.verify --data_dir=copy --quick
 """
 
@@ -43,6 +45,7 @@ from builder import checks, file_checks, source_checks
 from builder.checksums import STORES, check_released, find_table
 from builder.findings import CheckResult, Damaged, Finding, summarize
 from builder.records import RecordIndex
+from builder.sources import define_flags, read_given_flags
 
 
 def verify(
@@ -210,7 +213,7 @@ def _define_flags() -> None:
     flags.DEFINE_bool(
         "release", False, "Stores must be releases that checksums/ of this clone lists."
     )
-    command.define_path("source", None, "Archive or folder that it was built from.")
+    define_flags()
     flags.DEFINE_bool(
         "complete", False, "No patch of the official lists may be missing."
     )
@@ -223,9 +226,10 @@ def _define_flags() -> None:
 
 def _main() -> int:
     values = flags.FLAGS
+    stores = find_stores(values.data_dir, RELEASES, {})
     results = verify(
         values.data_dir,
-        sources={"s2": values.source} if values.source else None,
+        sources=read_given_flags(store.config for store in stores),
         complete=values.complete,
         decode=source_checks.decode_with_rasterio if values.rasterio else decode_patch,
         quick=values.quick,

@@ -9,6 +9,7 @@ from bigearthnet.errors import PatchError
 from bigearthnet.release import V1
 from bigearthnet.release.bands import BY_NAME
 from bigearthnet.release.nomenclature import BEN19, CLC43, Nomenclature
+from bigearthnet.release.v1 import S2_KEYS
 from bigearthnet.source.metadata import parse_metadata
 
 Patches = dict[str, dict[str, bytes]]
@@ -36,7 +37,7 @@ def parse(
 ) -> Metadata:
     """Parses a JSON, that of PATCH_ID if not said otherwise."""
     return parse_metadata(
-        content, patch_id=patch_id, file=file, nomenclature=nomenclature
+        content, S2_KEYS, patch_id=patch_id, file=file, nomenclature=nomenclature
     )
 
 
