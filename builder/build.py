@@ -104,8 +104,8 @@ def make_source(archive: Archive, path: Path) -> JobSource:
         OptionError: If the path is a URL.
     """
     check_path(path, "source")
-    is_published = path.is_file() and path.name in archive.filenames
-    return JobSource(archive, path, archive.digest if is_published else None)
+    digest = archive.published_digest(path.name) if path.is_file() else None
+    return JobSource(archive, path, digest)
 
 
 def build(

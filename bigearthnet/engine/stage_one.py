@@ -165,7 +165,8 @@ def _check_pair(
     """Compares a patch with the table, and with the first source; see `check_pair`."""
     labels = None if patches.labels is None else int(patches.labels[raw.row])
     place = None if first is None else first.place(raw.row)
-    return check_pair(raw.name, patch, archive, labels, place)
+    patch_id = patches.patch_id(raw.row)
+    return check_pair(raw.name, patch, archive, labels, place, patch_id)
 
 
 def _lacking(source: Source, patches: PatchIndex, row: int) -> PatchError:

@@ -69,10 +69,15 @@ class Source(contextlib.AbstractContextManager["Source"]):
             if row is not None and find_folder(folder) is None:
                 listed[row] = 1
 
+        archive = self.archive
         for group in group_files(self.members, note_folder):
             name = group.folder.rpartition("/")[2]
             row = names.find(name)
-            error = find_problem(group, self.archive, name or str(self.path), row, seen)
+            if row is None and archive.spare_suffix and archive.ids.matches(name):
+                kind = f"patches that {index.release.name} does not have"
+                self.members.litter.counts[kind] += 1
+                continue
+            error = find_problem(group, archive, name or str(self.path), row, seen)
             if row is not None:
                 seen[row] = 1
             if error is not None:

@@ -63,6 +63,7 @@ class Litter:
     def __init__(self, archive: Archive) -> None:
         """Takes the archive whose patches lie around."""
         files = archive.file_names("")
+        files = (*files, *([archive.spare_suffix] if archive.spare_suffix else []))
         self.endings = tuple({name[name.rfind(".") :] for name in files})
         self.counts: collections.Counter[str] = collections.Counter()
         self._ids = archive.ids

@@ -20,6 +20,7 @@ from bigearthnet.release import V1, bands, splits
 from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.release.patch_ids import PatchId
 from bigearthnet.release.patch_index import load_index
+from bigearthnet.release.v1 import S2_KEYS
 from bigearthnet.source import geotiff as source_geotiff
 from bigearthnet.source.layout import find_layout
 from bigearthnet.source.metadata import parse_metadata
@@ -162,7 +163,7 @@ def test_every_json_parses_and_says_synthetic(contents: dict) -> None:
     for patch_id, made in contents.items():
         file = f"{patch_id}_labels_metadata.json"
         _, fields = parse_metadata(
-            made[file], patch_id=patch_id, file=file, nomenclature=CLC43
+            made[file], S2_KEYS, patch_id=patch_id, file=file, nomenclature=CLC43
         )
         assert f"{PatchId.parse(patch_id).date}" == fields["acquisition_date"][:10]
         assert files.SYNTHETIC in fields["tile_source"]

@@ -107,7 +107,6 @@ def make_archives() -> tuple[Archive, Archive]:
         digest=Digest("md5", ""),
         ids=IdCodec(r"M\d_\d{8}_\d\d_\d\d", "M1_20200101_03_12", "prefix", digits=2),
         groups=(*GROUPS, LAND),
-        metadata_suffix=None,
     )
     radar = dataclasses.replace(
         optical,
