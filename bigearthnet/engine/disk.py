@@ -31,6 +31,7 @@ def estimate_patches(source: Source, num_patches: int) -> int:
     """
     archive = source.archive
     if source.members.nbytes is None:
+        assert isinstance(source.path, Path)
         return _count_folders(source.path, archive, archive.levels)
     if source.members.is_compressed:
         return int(source.members.nbytes * num_patches / archive.nbytes) + 1
