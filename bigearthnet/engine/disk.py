@@ -35,6 +35,7 @@ def estimate_patches(source: Source, num_patches: int) -> int:
     """
     archive = source.archive
     if source.members.nbytes is None:
+        assert isinstance(source.path, Path)
         return _count_folders(
             source.path, archive, find_levels(source.path, archive) or 0
         )

@@ -8,7 +8,7 @@ patch and file.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from bigearthnet.source.groups import Member, Members, find_problem, group_files
 from bigearthnet.source.litter import find_folder
 from bigearthnet.source.patch import RawPatch
 from bigearthnet.source.tar import TarMembers
+from bigearthnet.util.remote import RemotePath
 
 __all__ = ["Member", "Members", "OnBad", "Source", "open_source"]
 
@@ -37,10 +38,19 @@ class Source(contextlib.AbstractContextManager["Source"]):
         path: The file or folder.
         archive: The published archive that it is, or is laid out like.
         members: Its files; they know its size, position and checksums.
+        empty: Rows of the patches whose folders are empty, if it is part of a source
+            of which that is known; None to find out.
     """
 
-    def __init__(self, path: Path, archive: Archive, members: Members) -> None:
+    def __init__(
+        self,
+        path: Path | RemotePath,
+        archive: Archive,
+        members: Members,
+        empty: Sequence[int] | None = None,
+    ) -> None:
         self.path, self.archive, self.members = path, archive, members
+        self._empty = empty
 
     def patches(
         self,
@@ -84,8 +94,11 @@ class Source(contextlib.AbstractContextManager["Source"]):
                 _report(error, on_bad, row, group.offset)
             elif row is not None:
                 yield RawPatch(row, name, group.files, group.offset)
-        empty = np.frombuffer(listed, np.uint8) > np.frombuffer(seen, np.uint8)
-        for row in map(int, np.flatnonzero(empty)):
+        empty: Iterable[int] = self._empty or ()
+        if self._empty is None:
+            unseen = np.frombuffer(listed, np.uint8) > np.frombuffer(seen, np.uint8)
+            empty = map(int, np.flatnonzero(unseen))
+        for row in empty:
             error = PatchError("the patch folder is empty.", patch_id=names.name(row))
             _report(error, on_bad, row, None)
 

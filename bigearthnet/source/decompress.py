@@ -82,7 +82,7 @@ class HashingFile(io.RawIOBase):
         return b"".join(hash_.digest() for hash_ in self._hashes)
 
 
-class ParallelGzip:
+class ParallelGzip(io.RawIOBase):
     """The decompressed stream of a gzip file that several threads read.
 
     They read ahead of what is asked for, each somewhere else, so that the hash follows
@@ -99,9 +99,16 @@ class ParallelGzip:
         """
         import rapidgzip
 
+        super().__init__()
         self._nbytes = os.stat(path).st_size
         self._file = file
         self._stream = rapidgzip.open(path, parallelization=threads)
+
+    _stream: Any = None
+
+    def readable(self) -> bool:
+        """The file is there to be read."""
+        return True
 
     def readinto(self, buffer: Any) -> int:
         """Reads into the buffer; 0 at the end."""
@@ -117,9 +124,17 @@ class ParallelGzip:
             raise EOFError("the compressed data ends within a block")
         return count
 
+    def export_index(self) -> bytes:
+        """Returns where it can be entered, once all was read; see `gzip_index`."""
+        content = io.BytesIO()
+        self._stream.export_index(content)
+        return content.getvalue()
+
     def close(self) -> None:
         """Ends the threads, which must not be running when the process ends."""
-        self._stream.close()
+        if self._stream is not None:
+            self._stream.close()
+        super().close()
 
 
 def open_stream(codec: str, path: str, file: HashingFile, threads: int) -> Any:

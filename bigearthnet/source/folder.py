@@ -37,11 +37,13 @@ class FolderMembers:
         Raises:
             ArchiveError: If neither the folder nor one of its folders holds patches.
         """
+        self._start(find_root(path, archive), archive)
+        self._levels = find_levels(self.root, archive) or 0
+
+    def _start(self, root: Path, archive: Archive) -> None:
         self.position = 0
         self.litter = Litter(archive)
-        self.root = find_root(path, archive)
-        self._archive = archive
-        self._levels = find_levels(self.root, archive) or 0
+        self.root, self._archive = root, archive
 
     def __iter__(self) -> Iterator[tuple[str, str, bytes | PatchError]]:
         """Yields folder, file name and content of every file.
@@ -54,11 +56,14 @@ class FolderMembers:
             ArchiveError: If the operating system cannot read a file.
         """
         try:
-            yield from self._read_level("", self._levels)
+            yield from self._read_all()
         except OSError as cause:
             if isinstance(cause, ArchiveError):
                 raise
             raise ArchiveError(f"cannot read {cause.filename}: {cause}") from None
+
+    def _read_all(self) -> Iterator[tuple[str, str, bytes | PatchError]]:
+        return self._read_level("", self._levels)
 
     def _read_level(
         self, above: str, levels: int

@@ -51,15 +51,18 @@ class TarParser:
         litter: The files of other programs that were left out.
     """
 
-    def __init__(self, blocks: Blocks, name: str, archive: Archive) -> None:
+    def __init__(
+        self, blocks: Blocks, name: str, archive: Archive, start: int = 0
+    ) -> None:
         """Takes a stream.
 
         Args:
             blocks: The stream.
             name: What to call it in error messages.
             archive: The archive that it is laid out like.
+            start: Bytes of the tar file before the stream, if it is a section of it.
         """
-        self.offset = 0
+        self.offset = self._start = start
         self.litter = Litter(archive)
         self._blocks = blocks
         self._name = name
@@ -92,7 +95,7 @@ class TarParser:
     def _read_members(self) -> Iterator[tuple[str, str, bytes]]:
         read, max_nbytes = self._blocks.read, limits.MAX_FILE_NBYTES
         endings = self.litter.endings
-        end, checked = 0, None
+        end, checked = self._start, None
         while (header := read(_BLOCK)) != _END:
             name, size, kind = parse_header(header)
             self.offset = end
