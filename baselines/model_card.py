@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import get_args
 
 from baselines.comparison.paper import TABLE_4
+from baselines.comparison.tables import describe_split
 from baselines.errors import ResultError
 from baselines.evaluations import Result
+from baselines.networks import RELEASED_MODELS, ResNet, Vgg
 from baselines.remarks import choose_remarks
 from baselines.results import RESULTS, read_results
-from baselines.settings import RELEASED_MODELS, ResNet, Vgg, split_names
+from baselines.splits import split_names
 from baselines.trained import Trained
 from baselines.workdir import EVALUATIONS, Run
 from bigearthnet.release import RELEASES
@@ -144,12 +146,14 @@ def find_warnings(run: Run, results: Sequence[Result]) -> dict[str, str]:
         results: Its evaluations.
     """
     settings = run.settings
+    release = settings.stored.release
     found = choose_remarks(
         synthetic=any(result.subject.synthetic_patches for result in results),
         trained_on_synthetic=run.data["train"]["synthetic_patches"] > 0,
         shuffled=settings.shuffle_labels,
         random=settings.uses_features and settings.weights == "random",
-        trained_on_test="test" in split_names(settings.train_split),
+        where=settings.where,
+        trained_on_test="test" in split_names(settings.train_split, release.splits),
     )
     return {remark.text: remark.meaning for remark in found}
 
@@ -260,7 +264,7 @@ def _format_result(result: Result) -> str:
     subject, metrics = result.subject, result.metrics
     derived = [f"derived from {subject.derived_from}"] if subject.derived_from else []
     cells = [
-        f"{subject.split_scheme}, {subject.split}",
+        describe_split(subject),
         subject.nomenclature.name,
         f"{metrics.threshold:g}",
         f"{metrics.patches:,}",

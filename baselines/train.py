@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from absl import flags
 
-from baselines import settings, workdir
+from baselines import settings_flags, workdir
 from baselines.backend import check_keras, describe_device, set_precision
 from baselines.cached_data import Place, cache_patches, check_memory
 from baselines.cluster import is_chief, report_lost_hosts
@@ -48,10 +48,11 @@ from baselines.initial_weights import (
 )
 from baselines.input_pipeline import PatchData, ReadAhead, StoreData
 from baselines.models import build_trained_part
-from baselines.models.preprocessing import choose_statistics
+from baselines.models.preprocessing import choose_statistics, describe_scaling
 from baselines.models.weights import describe_weights
 from baselines.optimizers import choose_policy, choose_strategy
-from baselines.settings import NO_SPLIT, Settings
+from baselines.settings import Settings
+from baselines.splits import NO_SPLIT
 from baselines.stored_rows import open_random_access
 from baselines.training import Outputs, Trainer, check_options
 from baselines.training_text import describe_end, describe_start
@@ -229,7 +230,8 @@ def describe_run(
     statistics = choose_statistics(
         chosen.statistics, chosen.bands, train_data.store.statistics
     )
-    scaling = {"formula": "(DN - mean) / std", "statistics": statistics}
+    formula = describe_scaling(chosen.band_groups)
+    scaling = {"formula": formula, "statistics": statistics}
     return Run(chosen, data, scaling, None)
 
 
@@ -338,14 +340,14 @@ def _define_flags() -> None:
         "device, or none.",
     )
     flags.DEFINE_bool("restart", False, "Deletes what an earlier run left.")
-    settings.define_flags()
+    settings_flags.define_flags()
 
 
 def _main() -> None:
     command.check_packages("baselines", "tensorflow", "sklearn")
     values = flags.FLAGS
     train(
-        settings.from_flags(),
+        settings_flags.from_flags(),
         values.data_dir,
         values.workdir,
         weights_path=values.weights_path,

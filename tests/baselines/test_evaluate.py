@@ -14,10 +14,11 @@ import pytest
 from baselines import evaluate as module
 from baselines.decisions import tune_threshold
 from baselines.errors import WeightsError
-from baselines.evaluate import Data, evaluate, find_tuning_split
+from baselines.evaluate import evaluate
 from baselines.input_pipeline import StoreData
 from baselines.levels import derive_level
 from baselines.results import RESULTS, evaluation_folder, read_results
+from baselines.scoring import Data, find_tuning_split
 from baselines.stored_rows import open_random_access
 from baselines.trained import load_trained_model
 from baselines.workdir import LOGS, read_run
