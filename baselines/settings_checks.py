@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from baselines.networks import ALL_BANDS
 from baselines.setting_fields import check_value
 from baselines.splits import NO_SPLIT, share_split, split_names
-from bigearthnet.errors import OptionError
-from bigearthnet.loading.labels import get_nomenclature
+from bigearthnet.errors import LabelError, OptionError
 from bigearthnet.reading.conditions import parse_where
 from bigearthnet.release import V1
 from bigearthnet.release.bands import BY_NAME
+from bigearthnet.release.nomenclature import remap
 from bigearthnet.schema.configs import Config
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ def check_settings(settings: Settings) -> None:
             f"augment: expected false for {settings.model}, whose features are "
             "computed once, got true."
         )
-    get_nomenclature(settings.labels, settings.stored.release)
     if settings.sensors != "all" and settings.model != ALL_BANDS:
         raise OptionError(
             f"sensors: expected all for {settings.model}, which has bands of its own, "
@@ -63,7 +62,15 @@ def check_stored(settings: Settings, config: Config) -> None:
             f"store: it has {', '.join(stored)}. Expected another --config, or "
             f"--model={ALL_BANDS} with --sensors=all."
         )
-    get_nomenclature(settings.labels, config.release)
+    source = config.release.nomenclature
+    try:
+        remap(source, settings.nomenclature)
+    except LabelError:
+        raise OptionError(
+            f"labels: patches of {config.release.name} have the classes {source.name}, "
+            f"which say nothing of others: expected {source.name}, got "
+            f"{settings.labels}."
+        ) from None
 
 
 def _check_splits(settings: Settings) -> None:

@@ -21,7 +21,7 @@ from baselines.errors import ResultError
 from baselines.evaluations import Result, Subject
 from baselines.input_pipeline import hash_ids
 from baselines.metrics import Metrics
-from baselines.results import evaluation_folder, read_results
+from baselines.results import RESULTS, evaluation_folder, read_results
 from baselines.workdir import EVALUATIONS
 from bigearthnet.release import V1
 from bigearthnet.release.nomenclature import NOMENCLATURES
@@ -144,17 +144,18 @@ def read_evaluation(
         derived = evaluation_folder(workdir, split, wanted, other)
         if derived.is_dir():
             folder = derived
-    result = read_results(folder)
+    is_there = config is None or (folder / RESULTS).is_file()
+    result = read_results(folder) if is_there else None
+    if result is None or config not in (None, result.subject.config):
+        raise ResultError(
+            f"{workdir} has no evaluation of {split} of {config}: run python -m "
+            f"baselines.evaluate --workdir={workdir} --config={config} --split={split}."
+        )
     found = result.subject.nomenclature.name
     if labels is not None and found != labels:
         raise ResultError(
             f"{workdir} has no evaluation of {split} in {labels}: its model learnt "
             f"{found}."
-        )
-    if config not in (None, result.subject.config):
-        raise ResultError(
-            f"{workdir} has no evaluation of {split} of {config}: run python -m "
-            f"baselines.evaluate --workdir={workdir} --config={config} --split={split}."
         )
     if result.subject.split != split:
         raise ResultError(

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from baselines import evaluate as module
+from baselines import scoring
 from baselines.decisions import tune_threshold
 from baselines.errors import WeightsError
 from baselines.evaluate import evaluate
@@ -63,7 +63,7 @@ def test_every_patch_is_scored_once(
 ) -> None:
     """Joined splits come whole, short batch included, each patch with its own score."""
     folder = make_run(model=model)
-    monkeypatch.setattr(module, "_BATCH_SIZE", 4)
+    monkeypatch.setattr(scoring, "_BATCH_SIZE", 4)
     result = evaluate(folder, Data(all_stores), split=SPLITS, quiet=True)[0]
     expected = score_directly(folder, all_stores, SPLITS)
 
