@@ -21,7 +21,8 @@ from baselines.input_pipeline import ChosenPatches
 from baselines.memory_data import MemoryData
 from baselines.models.inception_v2 import NUM_FEATURES
 from baselines.models.weights import WeightsRecord, describe_weights
-from baselines.settings import Settings, split_names
+from baselines.settings import Settings
+from baselines.splits import split_names
 from baselines.steps import compute_outputs
 from baselines.stored_rows import StoreData
 from bigearthnet.store.compatibility import hash_lines
@@ -117,7 +118,8 @@ def make_patches_key(data: StoreData) -> Key:
 
     Ids alone would not do: a synthetic store has the ids of real patches.
     """
-    files = [f for name in split_names(data.split) for f in data.store.files(name)]
+    names = split_names(data.split, data.store.config.release.splits)
+    files = [file for name in names for file in data.store.files(name)]
     return {
         "config": data.store.config.name,
         "split": data.split,

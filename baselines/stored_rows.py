@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.input_pipeline import PatchData, ReadAhead
-from baselines.settings import NO_SPLIT, Settings, split_names
+from baselines.settings import Settings
+from baselines.splits import NO_SPLIT, split_names
 from bigearthnet.errors import OptionError, StoreError
 from bigearthnet.loading.labels import map_vectors
 from bigearthnet.reading import open_shards
@@ -58,7 +59,7 @@ def open_random_access(data_dir: Path, config: str) -> Store:
         StoreError: If there is no store of the configuration.
     """
     chosen = get_config(config, RELEASES)
-    for form in _FORMATS:
+    for form in _FORMATS if chosen.columns else ("tfrecord",):
         with contextlib.suppress(StoreError):
             return open_store(data_dir, chosen, form)
     store = open_store(data_dir, chosen)
@@ -80,7 +81,7 @@ def open_rows(store: Store, split: str) -> StoredRows:
         StoreError: If one of the shards is not there.
         ShardError: If the store is damaged.
     """
-    names = split_names(split)
+    names = split_names(split, store.config.release.splits)
     reader = open_shards(
         store.format.name,
         [path for name in names for path in store.shards(name)],

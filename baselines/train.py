@@ -32,7 +32,7 @@ from typing import get_args
 
 from absl import flags
 
-from baselines import settings, workdir
+from baselines import settings_flags, workdir
 from baselines.backend import check_keras, describe_device, set_precision
 from baselines.cached_data import Place, check_memory
 from baselines.claims import claim_run
@@ -183,14 +183,14 @@ def _define_flags() -> None:
         "device, or none.",
     )
     flags.DEFINE_bool("restart", False, "Deletes what an earlier run left.")
-    settings.define_flags()
+    settings_flags.define_flags()
 
 
 def _main() -> None:
     command.check_packages("baselines", "tensorflow", "sklearn")
     values = flags.FLAGS
     train(
-        settings.from_flags(),
+        settings_flags.from_flags(),
         values.data_dir,
         values.workdir,
         weights_path=values.weights_path,

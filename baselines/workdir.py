@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baselines.errors import WeightsError
-from baselines.models.preprocessing import choose_statistics
+from baselines.models.preprocessing import choose_statistics, describe_scaling
 from baselines.models.weights import describe_weights
 from baselines.schemas import find_problem
 from baselines.settings import Settings
@@ -121,7 +121,8 @@ def describe_run(
     statistics = choose_statistics(
         chosen.statistics, chosen.bands, train_data.store.statistics
     )
-    scaling = {"formula": "(DN - mean) / std", "statistics": statistics}
+    formula = describe_scaling(chosen.band_groups)
+    scaling = {"formula": formula, "statistics": statistics}
     return Run(chosen, data, scaling, None)
 
 

@@ -10,11 +10,12 @@ import tensorflow as tf
 
 from baselines import workdir
 from baselines.errors import WeightsError
-from baselines.evaluate import Data, evaluate
+from baselines.evaluate import evaluate
 from baselines.import_weights import import_weights
 from baselines.model_card import make_card
 from baselines.models import build_model
 from baselines.models.released import map_released_variables
+from baselines.scoring import Data
 from baselines.settings import Settings
 from baselines.stored_rows import open_train_data
 from baselines.train import train
