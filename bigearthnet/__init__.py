@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from bigearthnet.reading import open_reader
     from bigearthnet.reading.arrow import ArrowReader
     from bigearthnet.reading.tfrecord import TFRecordReader
+    from bigearthnet.report.plotting import plot, show
 
 __version__ = "0.1.0"
 
@@ -82,8 +83,10 @@ __all__ = [
     "multi_hot",
     "nomenclature",
     "open_reader",
+    "plot",
     "remap",
     "remap_ids",
+    "show",
     "to_tf",
     "torch_dataset",
 ]
@@ -94,6 +97,8 @@ _IMPORTED_LATER = {
     "TFRecordReader": "bigearthnet.reading.tfrecord",
     "load_dataset": "bigearthnet.datasets_support",
     "open_reader": "bigearthnet.reading",
+    "plot": "bigearthnet.report.plotting",
+    "show": "bigearthnet.report.plotting",
     "to_tf": "bigearthnet.loading.to_tf",
     "torch_dataset": "bigearthnet.loading.to_torch",
 }
