@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = {
     "build": "builder.build",
     "convert": "builder.convert",
     "verify": "builder.verify",
+    "stats": "builder.stats",
     "publish": "builder.publish",
     "sample": "builder.sample",
     "synthesize": "builder.synthesize",
