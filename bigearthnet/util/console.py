@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "convert": "builder.convert",
     "verify": "builder.verify",
     "stats": "builder.stats",
+    "report": "builder.report",
     "publish": "builder.publish",
     "sample": "builder.sample",
     "synthesize": "builder.synthesize",
