@@ -21,6 +21,7 @@ from bigearthnet.errors import (
     StoreError,
 )
 from bigearthnet.loading import load
+from bigearthnet.loading.presets import Preset, presets
 from bigearthnet.registration import IS_REGISTERED
 from bigearthnet.release import RELEASES, V1, V2, Release, bands, nomenclature
 from bigearthnet.release.bands import BANDS, GROUPS, RGB, Band, BandGroup
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from bigearthnet.reading import open_reader
     from bigearthnet.reading.arrow import ArrowReader
     from bigearthnet.reading.tfrecord import TFRecordReader
+    from bigearthnet.release.crosswalk import crosswalk
 
 __version__ = "0.1.0"
 
@@ -72,16 +74,19 @@ __all__ = [
     "Nomenclature",
     "OptionError",
     "PatchError",
+    "Preset",
     "Release",
     "ShardError",
     "StoreError",
     "TFRecordReader",
     "bands",
+    "crosswalk",
     "load",
     "load_dataset",
     "multi_hot",
     "nomenclature",
     "open_reader",
+    "presets",
     "remap",
     "remap_ids",
     "to_tf",
@@ -92,6 +97,7 @@ __all__ = [
 _IMPORTED_LATER = {
     "ArrowReader": "bigearthnet.reading.arrow",
     "TFRecordReader": "bigearthnet.reading.tfrecord",
+    "crosswalk": "bigearthnet.release.crosswalk",
     "load_dataset": "bigearthnet.datasets_support",
     "open_reader": "bigearthnet.reading",
     "to_tf": "bigearthnet.loading.to_tf",

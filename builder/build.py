@@ -104,8 +104,8 @@ def make_source(archive: Archive, path: Path) -> JobSource:
         OptionError: If the path is a URL.
     """
     check_path(path, "source")
-    is_published = path.is_file() and path.name in archive.filenames
-    return JobSource(archive, path, archive.digest if is_published else None)
+    digest = archive.published_digest(path.name) if path.is_file() else None
+    return JobSource(archive, path, digest)
 
 
 def build(
@@ -226,6 +226,12 @@ def _define_flags() -> None:
     )
     flags.DEFINE_bool("restart", False, "Discard an unfinished build, and start again.")
     flags.DEFINE_integer("workers", count_workers(), "Processes that write shards.")
+    flags.DEFINE_integer(
+        "decompressors",
+        1,
+        "Threads that decompress one .tar.gz; several need the extra [rapidgzip], and "
+        "several cores.",
+    )
 
 
 @contextmanager
@@ -260,6 +266,7 @@ def _main() -> None:
             for name in values.countries
         ),
         workers=values.workers,
+        decompressors=values.decompressors,
         max_bad=values.max_bad if values.on_error == "quarantine" else None,
     )
     formats = [get_format(name).name for name in values.formats]

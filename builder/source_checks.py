@@ -118,8 +118,10 @@ def _make_part(
     records: RecordIndex, number: int, row: int, archive: Archive, patch: Patch
 ) -> Example:
     """Makes that part of an example that one archive decides."""
-    if number:  # bands alone
-        return {**patch.groups(archive)}
+    if number:  # bands, and what no earlier archive says
+        names = {feature.name for feature in records.compared[number]}
+        own = {n: value for n, value in patch.fields.items() if n in names}
+        return {**patch.groups(archive), **own}
     schema = records.compared[0]
     make_example = get_make_example(records.store.config, schema)
     (facts,) = records.patches.describe([row])

@@ -52,8 +52,8 @@ def summarize(result: BuildResult, targets: Mapping[str, Path]) -> str:
     for source in result.sources:
         if source.litter:
             lines.append(
-                f"{source.filename} holds what other programs left there, which was "
-                f"not read: {describe(source.litter)}"
+                f"{source.filename} holds more than was asked for, which was not "
+                f"read: {describe(source.litter)}"
             )
         lines += _describe_places(source.places)
         if source.nbytes is not None and source.sha256 is None:

@@ -4,8 +4,8 @@ For each store: every file's size and checksum; every example's place in the ord
 split, labels, facts and preview, and the checksum of its record; every count; the
 statistics; the table of patches; the card. Stores of one configuration are compared
 with each other, every pixel and field, and parts of the same tables row by row. With
---source, or --s2, --s1 and --maps, so are they with the sources; with --complete, also
-that no patch of the official lists is missing.
+--source, or --s2, --s1 and --maps, so are they with what they were built from; with
+--complete, also that no patch of the official lists is missing.
 
 With --release, manifests must be those that checksums/ of this clone lists.
 
@@ -17,6 +17,7 @@ names the file and what mends it. The exit status is 1 if anything differs.
 
 Example:
   python -m builder.verify --data_dir=data --source=BigEarthNet-S2-v1.0.tar.gz
+  python -m builder.verify --data_dir=data --source=FOLDER_OF_ALL_ARCHIVES
   python -m builder.verify --data_dir=copy --quick
 """
 
@@ -44,7 +45,7 @@ from builder import checks, file_checks, pair_checks, source_checks
 from builder.checksums import STORES, check_released, find_table
 from builder.findings import CheckResult, Damaged, Finding, summarize
 from builder.records import RecordIndex
-from builder.sources import define_flags, find_sources, read_named
+from builder.sources import define_flags, read_given_flags
 
 
 def verify(
@@ -227,24 +228,12 @@ def _define_flags() -> None:
     )
 
 
-def _find_sources(data_dir: Path) -> dict[str, Path] | None:
-    """Returns what the flags say of the archives that the stores were built from."""
-    source, named = flags.FLAGS.source, read_named()
-    if source is None:
-        return named or None
-    found = dict(named)
-    for config in dict.fromkeys(s.config for s in find_stores(data_dir, RELEASES, {})):
-        of_config = {n: p for n, p in found.items() if n in config.choice.archives}
-        if len(of_config) < len(config.choice.archives):
-            found |= find_sources(config, source, of_config)
-    return found
-
-
 def _main() -> int:
     values = flags.FLAGS
+    stores = find_stores(values.data_dir, RELEASES, {})
     results = verify(
         values.data_dir,
-        sources=_find_sources(values.data_dir),
+        sources=read_given_flags(store.config for store in stores),
         complete=values.complete,
         decode=source_checks.decode_with_rasterio if values.rasterio else decode_patch,
         quick=values.quick,

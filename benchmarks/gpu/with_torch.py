@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.gpu.drawn import write_patches
 from benchmarks.gpu.results import HELD, Case, Result, list_cases, time_feed
+from bigearthnet.loading.targets import choose_target
 from bigearthnet.loading.to_torch import TorchPatches
 from bigearthnet.release.nomenclature import CLC43
 
@@ -25,7 +26,9 @@ CASES = list_cases(["small CNN"])
 def prepare(work: Path, num_patches: int, batch_size: int) -> Callable[[Case], Result]:
     """Draws the patches, and returns what measures a case; see `with_tensorflow`."""
     reader = write_patches(work, num_patches)
-    patches = TorchPatches(reader, "all", CLC43, augment)
+    assert reader.config is not None
+    labels = choose_target(reader.config, "labels", None)
+    patches = TorchPatches(reader, "all", labels, augment)
     return functools.partial(_measure, patches, batch_size)
 
 

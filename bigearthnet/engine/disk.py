@@ -12,6 +12,7 @@ from bigearthnet.engine.keys import MAX_PATCHES_PER_SHARD
 from bigearthnet.errors import DiskSpaceError
 from bigearthnet.release import Archive
 from bigearthnet.source import Source
+from bigearthnet.source.folder import find_levels
 
 # Bytes that the metadata of a patch take in the spool, at most.
 _METADATA_NBYTES = 1_500
@@ -19,6 +20,10 @@ _METADATA_NBYTES = 1_500
 # The least bytes that a patch takes in a plain tar file, for each byte of its pixels:
 # in v1, 164,448 of TIFF, the JSON, and 14 headers, each file padded to 512.
 _TAR_SHARE = 1.1
+
+# Likewise in a compressed one whose published size is not known; in Sentinel-1 of v2.0
+# it is 0.86.
+_PACKED_SHARE = 0.8
 
 
 def estimate_patches(source: Source, num_patches: int) -> int:
@@ -30,8 +35,13 @@ def estimate_patches(source: Source, num_patches: int) -> int:
     """
     archive = source.archive
     if source.members.nbytes is None:
-        return _count_folders(source.path, archive, archive.levels)
-    if source.members.is_compressed:
+        assert isinstance(source.path, Path)
+        return _count_folders(
+            source.path, archive, find_levels(source.path, archive) or 0
+        )
+    if source.members.is_compressed and archive.nbytes is None:
+        return int(source.members.nbytes // (archive.pixel_nbytes * _PACKED_SHARE)) + 1
+    if source.members.is_compressed and archive.nbytes is not None:
         return int(source.members.nbytes * num_patches / archive.nbytes) + 1
     return int(source.members.nbytes // (archive.pixel_nbytes * _TAR_SHARE)) + 1
 

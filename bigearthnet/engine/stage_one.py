@@ -19,6 +19,7 @@ from bigearthnet.release import Archive
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.release.splits import COUNTRIES
 from bigearthnet.source import Source, open_source
+from bigearthnet.source.litter import SYNTHETIC_FILE
 from bigearthnet.source.metadata import SYNTHETIC
 from bigearthnet.source.pairing import check_pair
 from bigearthnet.source.patch import Patch, PlaceCounts, RawPatch, decode_patch
@@ -58,7 +59,7 @@ def fill_spool(
     if max_bad is not None:
         quarantine = Quarantine(max_bad, work.quarantine, bad)
     with (
-        open_source(source.path, source.archive) as opened,
+        open_source(source.path, source.archive, options.decompressors) as opened,
         SpoolWriter(work.begin_spool(source.archive.name), index, patches) as writer,
     ):
         disk.check_space(
@@ -136,7 +137,9 @@ def spool_patches(
             except PatchError as error:
                 set_aside(error, raw.row, raw.offset)
                 continue
-            is_synthetic = SYNTHETIC in str(patch.fields.get("tile_source"))
+            is_synthetic = SYNTHETIC_FILE in source.members.litter.counts or (
+                SYNTHETIC in str(patch.fields.get("tile_source"))
+            )
             scene = encode_scene(patches.add_times(raw.row, patch.fields))
             index.add_read(raw.row, patch.labels, is_synthetic, scene)
             places.add(patch)
@@ -162,7 +165,8 @@ def _check_pair(
     """Compares a patch with the table, and with the first source; see `check_pair`."""
     labels = None if patches.labels is None else int(patches.labels[raw.row])
     place = None if first is None else first.place(raw.row)
-    return check_pair(raw.name, patch, archive, labels, place)
+    patch_id = patches.patch_id(raw.row)
+    return check_pair(raw.name, patch, archive, labels, place, patch_id)
 
 
 def _lacking(source: Source, patches: PatchIndex, row: int) -> PatchError:

@@ -12,19 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bigearthnet.reading import open_shards
+from bigearthnet.loading.targets import choose_target
+from bigearthnet.reading import open_shards, open_stores
 from bigearthnet.reading.choice import Choice, choose_patches, list_shards
 from bigearthnet.reading.reader import Reader
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import Feature
-from bigearthnet.store.remote import AnyStore, open_anywhere
-from bigearthnet.util.options import (
-    check_batch_size,
-    check_epoch,
-    check_seed,
-    check_tensorflow,
-)
+from bigearthnet.store.pairs import open_parts
+from bigearthnet.store.remote import AnyStore
+from bigearthnet.util.options import check_tensorflow
 from bigearthnet.util.remote import RemotePath
 
 if TYPE_CHECKING:
@@ -43,7 +40,9 @@ def load(
     config: str = "s2",
     bands: str | Sequence[str] = "all",
     labels: str | None = None,
+    target: str = "labels",
     image_size: int | None = 120,
+    resampling: str = "bicubic",
     batch_size: int = 128,
     shuffle: bool = False,
     seed: int | None = None,
@@ -63,21 +62,24 @@ def load(
     Args:
         split: `train`, `validation`, `test`, or `excluded` where that was built;
             several joined by `+`, or parts such as `train[:10%]`, see `open_reader`.
-        data_dir: The data directory of the build, or the folder of a store, wherever it
-            was moved or downloaded to; None for TensorFlow Datasets' own. Or the URL of
-            a published Parquet store, which is streamed, see `open_reader`.
+        data_dir: The data directory of the build, the folder of a store, or the URL of
+            a published one; None for TensorFlow Datasets' own. See `open_reader`.
         config: `s2`, `s2-random` or `s2-rgb`; of v2.0 `v2-s2`, `v2-s1`, `v2-s1s2` or
-            `v2-s2-rgb`.
-        bands: `all` (12 bands in ascending wavelength; with `s2-rgb` its three), `rgb`
-            (B04, B03, B02), or a list of band names, in the order wanted; in upper or
-            lower case.
+            `v2-s2-rgb`. A pair of stores is read as one, see `open_reader`.
+        bands: `all` (ascending wavelength, then VV and VH; with `s2-rgb` its three),
+            `rgb` (B04, B03, B02), or a list of band names, of all sensors, in the order
+            wanted; in upper or lower case.
         labels: `clc43`, `ben19`, `clc_level2` or `clc_level1`; also the alphabetical
             orders of other packages, `clc43_alphabetical` and `ben19_alphabetical`.
             Vectors of level 1 and 2 are the union of their level-3 classes. None for
-            the labels that the release is published with, which is `clc43`.
-        image_size: 120 for images in which all bands have 120 × 120 pixels, those of 20
-            and 60 m by bicubic interpolation with half-pixel centres; None for the
-            stored pixels.
+            the labels that the release is published with: of v1.0 `clc43`, of v2.0
+            `ben19`, of which 43 classes cannot be made.
+        target: `labels`, or `reference_map` for the class of each pixel, of v2.0: in
+            the same nomenclatures, `clc43` too.
+        image_size: 120 for images in which all bands have 120 × 120 pixels; None for
+            the stored pixels.
+        resampling: How bands of 20 and 60 m get 120 × 120 pixels: `bicubic`, `bilinear`
+            or `nearest`, with half-pixel centres.
         batch_size: Patches of a batch.
         shuffle: Draws an order for each epoch: of files, and of the next 1,000 patches
             of eight of them; with Parquet, of row groups, and of the 800 patches of
@@ -88,63 +90,54 @@ def load(
             goes on with the orders that are next.
         keep_empty: Keeps patches that have no label in the nomenclature, which `ben19`
             has in `s2-random` and in `excluded`.
-        store: `tfrecord`, `arrow` or `parquet`; None for the first of them that is
-            there. Damage of an Arrow store is not noticed, since it has no checksums:
-            run `builder.verify --quick` after a copy.
+        store: `tfrecord`, `arrow` or `parquet`, see `open_reader`.
         release: The release that the configuration belongs to; None for one that the
             package knows.
-        where: Which of these patches, so that only their pixels are read:
-            `{"country": "Portugal", "season": "summer", "labels": "Airports"}`, or
-            `"country=Portugal; season=summer"`, see `open_reader`.
+        where: Which of these patches, so that only their pixels are read, see
+            `open_reader`.
 
     Returns:
-        Data set of (images, labels). Labels: shape (batch, class), uint8. Images, with
-        `image_size=120`: shape (batch, y, x, channel) = (batch, 120, 120, channel),
-        float32 digital numbers (reflectance = DN / 10000). With `image_size=None`: a
-        dict of the stored groups, `bands_10m` and so on, of shape (batch, band, y, x),
-        uint16; or, where bands are named, a dict of band name → shape (batch, y, x).
-        With `s2-rgb`: shape (batch, 120, 120, 3), uint8, see `rgb.STRETCH`.
+        Data set of (images, labels). Labels: shape (batch, class), uint8; maps: shape
+        (batch, y, x) = (batch, 120, 120), uint8 class ids, 255 where there is no class.
+        Images, with `image_size=120`: shape (batch, y, x, channel) = (batch, 120, 120,
+        channel), float32, as stored: digital numbers (reflectance = DN / 10000), and
+        decibels of VV and VH. With `image_size=None`: a dict of the stored groups,
+        `bands_10m` and so on, of shape (batch, band, y, x); or, where bands are named,
+        a dict of band name → shape (batch, y, x). With `s2-rgb`: shape (batch, 120,
+        120, 3), uint8, see `rgb.STRETCH`.
 
     Raises:
         OptionError: If an option has no meaning, or TensorFlow is not installed.
-        StoreError: If the data directory does not hold what is asked for.
+        StoreError: If the data directory does not hold what is asked for, or a pair of
+            stores does not hold the same patches.
         ShardError: If a JSON file of a store cannot be read.
         DownloadError: If what is at the URL cannot be had.
     """
     check_tensorflow("bigearthnet.load")
-    from bigearthnet.loading import labels as label_maps
     from bigearthnet.loading.images import plan_images
+    from bigearthnet.loading.labels import drop_unlabelled
     from bigearthnet.loading.to_tf import to_tf
 
     chosen = get_config(config, RELEASES if release is None else [release])
-    images = plan_images(chosen, bands, image_size)
-    check_batch_size(batch_size)
-    check_seed(seed)
-    check_epoch(first_epoch)
-    source = chosen.release.nomenclature
-    target = label_maps.get_nomenclature(labels, chosen.release)
-    opened = open_anywhere(data_dir, chosen, store)
-    patches = choose_patches(opened, split, where)
-    if not keep_empty:
-        patches = label_maps.drop_unlabelled(opened, patches, target)
-    vector = chosen.release.label_sets[0].vector
-    columns = [*images.columns, vector]
-    reader = _open_patches(opened, patches)
+    images = plan_images(chosen, bands, image_size, resampling)
+    wanted = choose_target(chosen, target, labels)
+    stores = open_parts(data_dir, chosen, store)
+    patches = choose_patches(stores[0], split, where)
+    if not keep_empty and not wanted.is_map:
+        patches = drop_unlabelled(stores[0], patches, wanted.nomenclature)
     dataset = to_tf(
-        reader,
+        open_stores(stores, patches, chosen, _open_patches),
         batch_size,
-        columns,
+        [*images.columns, wanted.column],
         shuffle=shuffle,
         seed=seed,
         first_epoch=first_epoch,
     )
 
     def assemble(batch: dict[str, tf.Tensor]) -> tuple[Any, tf.Tensor]:
-        vectors = label_maps.map_labels(batch[vector], source, target)
-        return images.make(batch), vectors
+        return images.make(batch), wanted.make_tensors(batch)
 
-    dataset = dataset.map(assemble, num_parallel_calls=_autotune())
-    return _finish(dataset)
+    return _finish(dataset.map(assemble, num_parallel_calls=_autotune()))
 
 
 def _open_patches(store: AnyStore, patches: Choice) -> Reader:

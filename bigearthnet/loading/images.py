@@ -15,14 +15,22 @@ if TYPE_CHECKING:
 
 
 def plan_images(
-    config: Config, bands: str | Sequence[str], image_size: int | None
+    config: Config,
+    bands: str | Sequence[str],
+    image_size: int | None,
+    resampling: str = "bicubic",
 ) -> ImagePlan:
     """Says how images are made with TensorFlow; see `reading.images.plan_images`."""
-    return images.plan_images(config, bands, image_size, make_images, decode_pictures)
+    return images.plan_images(
+        config, bands, image_size, resampling, make_images, decode_pictures
+    )
 
 
 def make_images(
-    stored: Mapping[str, tf.Tensor], groups: Sequence[BandGroup], bands: Sequence[str]
+    stored: Mapping[str, tf.Tensor],
+    groups: Sequence[BandGroup],
+    bands: Sequence[str],
+    resampling: str = "bicubic",
 ) -> tf.Tensor:
     """Makes images of one size of some bands, those of 20 and 60 m resampled.
 
@@ -30,6 +38,7 @@ def make_images(
         stored: Name of each group → shape (batch, band, y, x), of the group's dtype.
         groups: The groups that hold the bands.
         bands: Names of the bands, in the order of the channels.
+        resampling: One of `reading.images.KERNELS`.
 
     Returns:
         Shape (batch, y, x, channel) = (batch, 120, 120, len(bands)), float32, in the
@@ -45,9 +54,9 @@ def make_images(
         pixels = stored[group.name]
         if chosen != names:
             pixels = tf.gather(pixels, [names.index(name) for name in chosen], axis=1)
-        parts.append(
-            pixels if group.size_px == IMAGE_SIZE else resample(pixels, group.size_px)
-        )
+        if group.size_px != IMAGE_SIZE:
+            pixels = resample(pixels, group.size_px, resampling)
+        parts.append(pixels)
         order += chosen
     if len(parts) == 1:  # moved as they are: half the bytes
         return tf.cast(tf.transpose(parts[0], (0, 2, 3, 1)), tf.float32)
@@ -59,7 +68,7 @@ def make_images(
     return tf.transpose(images, (0, 2, 3, 1))
 
 
-def resample(pixels: tf.Tensor, size: int) -> tf.Tensor:
+def resample(pixels: tf.Tensor, size: int, resampling: str = "bicubic") -> tf.Tensor:
     """Resamples bands to IMAGE_SIZE, all at once; see `resampling_matrix`.
 
     Two products of matrices are faster than `tf.image.resize`, and do not round the
@@ -68,19 +77,21 @@ def resample(pixels: tf.Tensor, size: int) -> tf.Tensor:
     Args:
         pixels: Shape (batch, band, y, x) = (batch, band, size, size), of any type.
         size: Height and width.
+        resampling: One of `reading.images.KERNELS`.
 
     Returns:
         Shape (batch, band, y, x) = (batch, band, 120, 120), float32.
     """
     import tensorflow as tf
 
-    rows, weights = cut_blocks(size)
+    rows, weights = cut_blocks(size, resampling)
     blocks = tf.cast(tf.gather(pixels, rows.reshape(-1), axis=2), tf.float32)
     # One axis of images: TensorFlow 2.21 with oneDNN crashes in products of shape
     # (batch, 1, y, x) with a matrix.
     columns = tf.matmul(weights, tf.reshape(blocks, (-1, *rows.shape, size)))
     lines = tf.reshape(columns, (-1, size))
-    images = tf.matmul(lines, resampling_matrix(size), transpose_b=True)
+    matrix = resampling_matrix(size, resampling)
+    images = tf.matmul(lines, matrix, transpose_b=True)
     return tf.reshape(images, (-1, pixels.shape[1], IMAGE_SIZE, IMAGE_SIZE))
 
 

@@ -10,7 +10,12 @@ import numpy.typing as npt
 from bigearthnet.errors import LabelError, OptionError
 from bigearthnet.reading.choice import Choice, read_in_order
 from bigearthnet.release import Release
-from bigearthnet.release.nomenclature import NOMENCLATURES, Nomenclature, remap
+from bigearthnet.release.nomenclature import (
+    CLC43,
+    NOMENCLATURES,
+    Nomenclature,
+    remap,
+)
 from bigearthnet.store import Described, read_labels
 from bigearthnet.util.options import look_up
 
@@ -19,25 +24,41 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
-def get_nomenclature(name: str | None, release: Release) -> Nomenclature:
+def get_nomenclature(
+    name: str | None, release: Release, source: Nomenclature | None = None
+) -> Nomenclature:
     """Returns a nomenclature by name.
 
     Args:
         name: The name; None for the one that the release is published in.
         release: The release whose labels are mapped to it.
+        source: What is mapped to it; None for the one that it is published in.
 
     Raises:
         OptionError: If there is none of that name, or no map to it.
     """
     own = {s.nomenclature.name: s.nomenclature for s in release.label_sets}
-    chosen = look_up({**NOMENCLATURES, **own}, name or next(iter(own)), "labels")
-    try:
-        remap(release.nomenclature, chosen)
-    except LabelError as cause:
+    known = {**NOMENCLATURES, **own}
+    chosen = look_up(known, name or next(iter(own)), "labels")
+    source = source or release.nomenclature
+    if not _has_map(source, chosen):
+        named = ", ".join(n for n, one in known.items() if _has_map(source, one))
+        groups = [group for archive in release.archives for group in archive.groups]
+        maps = [g.name for g in groups if g.is_map and _has_map(CLC43, chosen)]
+        advice = f" For pixels, target={maps[0]!r} has it." if maps else ""
         raise OptionError(
-            f"labels={name!r} of release {release.name}: {cause}"
-        ) from None
+            f"labels={name!r} of release {release.name}: no map from {source.name}, "
+            f"expected {named}.{advice}"
+        )
     return chosen
+
+
+def _has_map(source: Nomenclature, target: Nomenclature) -> bool:
+    try:
+        remap(source, target)
+    except LabelError:
+        return False
+    return True
 
 
 def make_matrix(source: Nomenclature, target: Nomenclature) -> npt.NDArray[np.float32]:

@@ -2,21 +2,23 @@
 
 `tfrecord` reads records one by one into the arrays of a batch; `arrow` maps Arrow
 stores into memory; `parquet` decodes Parquet stores group by group, and `remote` those
-at a URL.
+at a URL; `paired` reads the stores of two sensors as one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigearthnet.reading.choice import choose_patches, list_shards
+from bigearthnet.reading.choice import Choice, choose_patches, list_shards
+from bigearthnet.reading.paired import PairedReader
 from bigearthnet.reading.reader import Reader
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import Config, get_config
 from bigearthnet.schema.features import Feature
-from bigearthnet.store.remote import open_anywhere
+from bigearthnet.store.pairs import check_pairs, open_parts
+from bigearthnet.store.remote import AnyStore
 from bigearthnet.util.remote import RemotePath
 
 if TYPE_CHECKING:
@@ -45,7 +47,9 @@ def open_reader(
             directory of TensorFlow Datasets. Or the URL of a published Parquet store,
             which is streamed: `hf://datasets/ORG/NAME`, with `@REVISION` if wanted,
             `s3://`, `gs://` or `https://`.
-        config: Name of the configuration.
+        config: Name of the configuration. One of several archives, such as `v2-s1s2`,
+            is read from its TFRecord store, or from a pair of stores of one format,
+            here `v2-s2` and `v2-s1`, if these hold the same patches.
         store: `tfrecord`, `arrow` or `parquet`; None for the first of them that is
             there. Damage of an Arrow store is not noticed, since it has no checksums.
         release: The release that the configuration belongs to; None for one that the
@@ -66,8 +70,38 @@ def open_reader(
         DownloadError: If what is at the URL cannot be had.
     """
     chosen = get_config(config, RELEASES if release is None else [release])
-    found = open_anywhere(data_dir, chosen, store)
-    return open_shards(*list_shards(found, choose_patches(found, split, where)))
+    stores = open_parts(data_dir, chosen, store)
+    return open_stores(stores, choose_patches(stores[0], split, where), chosen)
+
+
+def _open_patches(store: AnyStore, patches: Choice) -> Reader:
+    return open_shards(*list_shards(store, patches))
+
+
+def open_stores(
+    stores: Sequence[AnyStore],
+    patches: Choice,
+    config: Config,
+    open_one: Callable[[AnyStore, Choice], Reader] = _open_patches,
+) -> Reader:
+    """Opens some patches of a store, or of several that hold the same patches.
+
+    Args:
+        stores: What `store.pairs.open_parts` returned.
+        patches: Some patches of the first.
+        config: The configuration that they are read as.
+        open_one: What opens patches of a single store.
+
+    Raises:
+        OptionError, StoreError, ShardError, DownloadError: As in `open_reader`.
+    """
+    check_pairs(stores, patches.splits)
+    readers = [open_one(store, patches) for store in stores]
+    if len(readers) == 1:
+        return readers[0]
+    paired = PairedReader(readers)
+    paired.config = config
+    return paired
 
 
 def open_shards(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,6 @@ from bigearthnet.reading.batches import (
     find_stored_columns,
     make_generator,
 )
-from bigearthnet.reading.choice import choose_patches, list_shards
 from bigearthnet.reading.chunks import ChunkedColumn
 from bigearthnet.reading.memory import Recycler
 from bigearthnet.reading.reader import Indices, Reader
@@ -29,13 +28,11 @@ from bigearthnet.release import RELEASES, Release
 from bigearthnet.release.published import explain
 from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.features import Feature
-from bigearthnet.store.search import find_store
 from bigearthnet.util.options import check_batch_size, check_skip
 
 if TYPE_CHECKING:
     import datasets
 
-    from bigearthnet.reading.conditions import Where
     from bigearthnet.reading.patch import Patch
 
 
@@ -52,13 +49,15 @@ class ArrowReader(Reader):
             `coordinates/ulx` and so on.
     """
 
+    form = "arrow"
+
     def __init__(
         self,
         table: pa.Table,
         columns: Sequence[Feature],
         indices: npt.NDArray[np.int64] | None = None,
     ) -> None:
-        """Takes a table of our columns; see `open` and `from_dataset`.
+        """Takes a table of our columns; see `Reader.open` and `from_dataset`.
 
         Args:
             table: The table.
@@ -75,38 +74,6 @@ class ArrowReader(Reader):
         self._columns: dict[str, ChunkedColumn] = {}
         self._recycler = Recycler()
         self._origin: tuple[Any, ...] | None = None  # what `map_files` took
-
-    @classmethod
-    def open(
-        cls,
-        split: str,
-        data_dir: Path | str | None = None,
-        config: str = "s2",
-        release: Release | None = None,
-        where: Where | None = None,
-    ) -> ArrowReader:
-        """Maps a split of the Arrow store of a data directory, without `datasets`.
-
-        Args:
-            split: Name of the split, or parts of several, see `open_reader`.
-            data_dir: The data directory, or the folder of a store; None for the data
-                directory of TensorFlow Datasets.
-            config: Name of the configuration.
-            release: The release that it belongs to; None for one that the package
-                knows.
-            where: Which of these patches, see `open_reader`.
-
-        Raises:
-            OptionError: If there is no such configuration or split, or it has no Arrow
-                store.
-            StoreError: If the store, or one of its files, is not there.
-            ShardError: If the store is damaged.
-        """
-        from bigearthnet.reading import open_shards
-
-        store = find_store(data_dir, config, "arrow", release)
-        found = list_shards(store, choose_patches(store, split, where))
-        return cast("ArrowReader", open_shards(*found))
 
     @classmethod
     def map_files(
@@ -164,7 +131,8 @@ class ArrowReader(Reader):
         if indices is not None:
             indices = indices.column(0).to_numpy().astype(np.int64)
         chosen = get_config(config, RELEASES if release is None else [release])
-        reader = cls(dataset.data.table, chosen.columns, indices)
+        stored = chosen.columns or chosen.schema  # both sensors, joined by columns
+        reader = cls(dataset.data.table, stored, indices)
         reader.config = chosen
         return reader
 
@@ -183,19 +151,7 @@ class ArrowReader(Reader):
         indices: Indices,
         columns: str | Sequence[str] | None = None,
     ) -> Batch:
-        """Copies some patches into arrays.
-
-        Args:
-            indices: Which patches, in [0, len(self)), in any order.
-            columns: Which columns, or bands by name; None for all that are stored.
-
-        Returns:
-            Column → array of shape (patch, …); see `formats.columns.decode_column`.
-
-        Raises:
-            IndexError: If an index is out of range.
-            OptionError: If there is no such column, or an index is not an integer.
-        """
+        """Copies some patches into arrays; see `Reader.gather`."""
         rows = check_indices(indices, len(self))
         if self._indices is not None:
             rows = self._indices[rows]
@@ -215,22 +171,11 @@ class ArrowReader(Reader):
         epoch: int = 0,
         skip: int = 0,
     ) -> Iterator[Batch]:
-        """Yields all patches once, the last short batch included.
+        """Yields all patches once; see `Reader.batches`.
 
-        Args:
-            batch_size: Patches of a batch. In order, a batch that lies in one record
-                batch (100 patches) is a read-only view of the mapped file; others are
-                copies.
-            columns: Which columns, or bands by name; None for all that are stored.
-            shuffle: Draws an order of all patches, anew for each epoch.
-            seed: Seed of that order; None for one that cannot be repeated.
-            epoch: Number of the epoch.
-            skip: Patches that are left out at the beginning of the order, so that a
-                run goes on where it ended.
-
-        Raises:
-            OptionError: If there is no such column, or the batch size or skip has no
-                meaning.
+        In order, a batch that lies in one record batch (100 patches) is a read-only
+        view of the mapped file; others are copies. Shuffled, the order is of all
+        patches.
         """
         check_batch_size(batch_size)
         check_skip(skip, len(self))

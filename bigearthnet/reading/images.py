@@ -15,6 +15,7 @@ from bigearthnet.reading.memory import Recycler, fill_in_parallel
 from bigearthnet.release.bands import IMAGE_SIZE, BandGroup, order_bands
 from bigearthnet.schema.configs import Config
 from bigearthnet.schema.rgb import decode_image
+from bigearthnet.util.options import look_up
 
 # Blocks of output rows whose products leave out most weights that are zero; of two to
 # twelve, as fast as any.
@@ -25,7 +26,7 @@ _RECYCLER = Recycler()
 
 # What `make_images` is.
 MakeImages: TypeAlias = (
-    "Callable[[Mapping[str, Any], Sequence[BandGroup], Sequence[str]], Any]"
+    "Callable[[Mapping[str, Any], Sequence[BandGroup], Sequence[str], str], Any]"
 )
 
 
@@ -46,6 +47,7 @@ def plan_images(
     config: Config,
     bands: str | Sequence[str],
     image_size: int | None,
+    resampling: str = "bicubic",
     make: MakeImages | None = None,
     decode: Callable[[Any], Any] | None = None,
 ) -> ImagePlan:
@@ -55,6 +57,7 @@ def plan_images(
         config: What is stored.
         bands: See `loading.load`.
         image_size: IMAGE_SIZE, or None for the stored pixels.
+        resampling: One of KERNELS.
         make: What does the same as `make_images`; None for that.
         decode: What does the same as `decode_pictures`; None for that.
 
@@ -63,6 +66,7 @@ def plan_images(
     """
     make, decode = make or make_images, decode or decode_pictures
     word = bands.lower() if isinstance(bands, str) else None
+    kernel = look_up({name: name for name in KERNELS}, resampling, "resampling")
     if image_size not in (IMAGE_SIZE, None):
         raise OptionError(
             f"image_size: expected {IMAGE_SIZE} or None, got {image_size!r}. Resize "
@@ -79,7 +83,7 @@ def plan_images(
     groups = choose_groups(config.groups, names)
     stored = tuple(group.name for group in groups)
     if image_size is not None:
-        return ImagePlan(stored, lambda batch: make(batch, groups, names))
+        return ImagePlan(stored, lambda batch: make(batch, groups, names, kernel))
     if word == "all":
         return ImagePlan(stored, lambda batch: {name: batch[name] for name in stored})
 
@@ -133,38 +137,57 @@ def choose_groups(
     )
 
 
-@functools.cache
-def resampling_matrix(size: int) -> npt.NDArray[np.float32]:
-    """Returns the weights that resample a line of pixels to IMAGE_SIZE.
-
-    Cubic convolution with a = -0.5 and half-pixel centres: output pixel i has its
-    centre at (i + 0.5) · size / IMAGE_SIZE - 0.5 of the input, so that no band is
-    shifted against another. At the edges, the weights inside are scaled to sum to 1.
-
-    Args:
-        size: Pixels of the line.
-
-    Returns:
-        Shape (IMAGE_SIZE, size), float32; each row sums to 1 and has at most four
-        weights.
+def _cubic(distances: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Cubic convolution with a = -0.5.
 
     Source: R. Keys, "Cubic convolution interpolation for digital image processing",
     1981, equation 15. The same as Pillow's BICUBIC (tested).
     """
-    centres = (np.arange(IMAGE_SIZE) + 0.5) * size / IMAGE_SIZE - 0.5
-    distances = np.abs(centres[:, None] - np.arange(size))
     near = ((1.5 * distances - 2.5) * distances) * distances + 1
     far = ((-0.5 * distances + 2.5) * distances - 4) * distances + 2
-    weights = np.where(distances <= 1, near, np.where(distances < 2, far, 0))
+    return np.where(distances <= 1, near, np.where(distances < 2, far, 0))
+
+
+# Ways to resample → weight of a pixel at a distance, in pixels of the input.
+KERNELS: Mapping[str, Callable[[npt.NDArray[np.float64]], npt.NDArray[Any]]] = {
+    "bicubic": _cubic,
+    "bilinear": lambda distances: np.maximum(1 - distances, 0),
+    "nearest": lambda distances: distances < 0.5,
+}
+
+
+@functools.cache
+def resampling_matrix(
+    size: int, resampling: str = "bicubic"
+) -> npt.NDArray[np.float32]:
+    """Returns the weights that resample a line of pixels to IMAGE_SIZE.
+
+    With half-pixel centres: output pixel i has its centre at
+    (i + 0.5) · size / IMAGE_SIZE - 0.5 of the input, so that no band is shifted against
+    another. At the edges, the weights inside are scaled to sum to 1.
+
+    Args:
+        size: Pixels of the line.
+        resampling: One of KERNELS.
+
+    Returns:
+        Shape (IMAGE_SIZE, size), float32; each row sums to 1 and has at most four
+        weights.
+    """
+    centres = (np.arange(IMAGE_SIZE) + 0.5) * size / IMAGE_SIZE - 0.5
+    weights = KERNELS[resampling](np.abs(centres[:, None] - np.arange(size)))
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 @functools.cache
-def cut_blocks(size: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+def cut_blocks(
+    size: int, resampling: str = "bicubic"
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
     """Cuts `resampling_matrix` into blocks, which hold all weights that are not zero.
 
     Args:
         size: Pixels of the line.
+        resampling: One of KERNELS.
 
     Returns:
         Pixels that each block takes, shape (block, weight), int32; and the weights,
@@ -174,7 +197,7 @@ def cut_blocks(size: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32
     # A weight reaches two pixels to either side.
     starts = np.arange(_BLOCKS) * inputs - 2
     rows = starts.clip(0, size - inputs - 4)[:, None] + np.arange(inputs + 4)
-    matrix = resampling_matrix(size).reshape(_BLOCKS, -1, size)
+    matrix = resampling_matrix(size, resampling).reshape(_BLOCKS, -1, size)
     weights = np.take_along_axis(matrix, rows[:, None], axis=2)
     return rows.astype(np.int32), weights
 
@@ -183,6 +206,7 @@ def make_images(
     stored: Mapping[str, npt.NDArray[Any]],
     groups: Sequence[BandGroup],
     bands: Sequence[str],
+    resampling: str = "bicubic",
 ) -> npt.NDArray[np.float32]:
     """Makes images of one size of some bands, those of 20 and 60 m resampled.
 
@@ -190,6 +214,7 @@ def make_images(
         stored: Name of each group → shape (patch, band, y, x), of the group's dtype.
         groups: The groups that hold the bands.
         bands: Names of the bands, in the order of the channels.
+        resampling: One of KERNELS.
 
     Returns:
         Shape (patch, y, x, channel) = (patch, 120, 120, len(bands)), float32, in the
@@ -210,7 +235,7 @@ def make_images(
             # Axes: y, block of columns, x in that, channel.
             image = images[number].reshape(IMAGE_SIZE, _BLOCKS, -1, len(bands))
             for pixels, sources, channels in parts:
-                made = resample(pixels[number, sources])
+                made = resample(pixels[number, sources], resampling)
                 for channel, band in zip(channels, made, strict=True):
                     image[..., channel] = band
 
@@ -218,7 +243,7 @@ def make_images(
     return images
 
 
-def resample(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def resample(pixels: npt.NDArray[Any], resampling: str = "bicubic") -> npt.NDArray[Any]:
     """Resamples bands of one patch to IMAGE_SIZE; see `resampling_matrix`.
 
     In blocks both ways, which leave out most weights that are zero. Larger products
@@ -226,6 +251,7 @@ def resample(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
     Args:
         pixels: Shape (band, y, x), of any type; of IMAGE_SIZE, they stay as they are.
+        resampling: One of KERNELS.
 
     Returns:
         Shape (band, y, block, x) = (band, 120, 5, 24): the columns in blocks; float32
@@ -234,7 +260,7 @@ def resample(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     size = pixels.shape[-1]
     if size == IMAGE_SIZE:
         return pixels.reshape(-1, IMAGE_SIZE, _BLOCKS, IMAGE_SIZE // _BLOCKS)
-    rows, weights = cut_blocks(size)
+    rows, weights = cut_blocks(size, resampling)
     lines = np.matmul(weights, pixels[:, rows].astype(np.float32))
     blocks = lines.reshape(-1, IMAGE_SIZE, size)[:, :, rows].transpose(0, 2, 1, 3)
     return np.matmul(blocks, weights.transpose(0, 2, 1)).transpose(0, 2, 1, 3)

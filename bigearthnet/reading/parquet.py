@@ -40,6 +40,8 @@ class ParquetReader(Reader):
             `coordinates/ulx` and so on.
     """
 
+    form = "parquet"
+
     def __init__(
         self,
         paths: Sequence[Path],
@@ -137,22 +139,10 @@ class ParquetReader(Reader):
         epoch: int = 0,
         skip: int = 0,
     ) -> Iterator[Batch]:
-        """Yields all patches once, the last short batch included.
+        """Yields all patches once; see `Reader.batches`.
 
-        Args:
-            batch_size: Patches of a batch.
-            columns: Which columns, or bands by name; None for all that are stored.
-            shuffle: Reads row groups (100 patches) in an order that is drawn anew for
-                each epoch, and mixes the patches of eight of them at a time.
-            seed: Seed of that order; None for one that cannot be repeated.
-            epoch: Number of the epoch.
-            skip: Patches that are left out at the beginning of the order, so that a
-                run goes on where it ended.
-
-        Raises:
-            OptionError: If there is no such column, or the batch size or skip has no
-                meaning.
-            ShardError: If a shard is damaged.
+        Shuffled, row groups (100 patches) are read in an order that is drawn, and the
+        patches of eight of them are mixed at a time.
         """
         check_batch_size(batch_size)
         check_skip(skip, len(self))

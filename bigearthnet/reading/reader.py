@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,11 @@ from bigearthnet.release.bands import IMAGE_SIZE
 from bigearthnet.schema.features import Feature
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bigearthnet.reading.conditions import Where
     from bigearthnet.reading.patch import Patch
+    from bigearthnet.release import Release
     from bigearthnet.schema.configs import Config
 
 # Numbers of patches.
@@ -51,10 +55,41 @@ class Reader(ABC):
     Attributes:
         features: Stored column → its feature.
         config: The configuration; None where it is not known.
+        form: Name of the format that the class reads; None for any.
     """
 
     features: dict[str, Feature]
     config: Config | None = None
+    form: ClassVar[str | None] = None
+
+    @classmethod
+    def open(
+        cls,
+        split: str,
+        data_dir: Path | str | None = None,
+        config: str = "s2",
+        release: Release | None = None,
+        where: Where | None = None,
+    ) -> Self:
+        """Opens a split of the store of this format; see `reading.open_reader`.
+
+        Raises:
+            OptionError: If there is no such configuration or split, or its patches are
+                not in one store of this format.
+            StoreError, ShardError, DownloadError: As in `open_reader`.
+        """
+        from bigearthnet.reading import open_reader
+
+        opened = open_reader(
+            split, data_dir, config=config, store=cls.form, release=release, where=where
+        )
+        if not isinstance(opened, cls):
+            raise OptionError(
+                f"config {config} is a pair of {cls.form} stores, which one "
+                f"{cls.__name__} does not read: use bigearthnet.open_reader(..., "
+                f'config="{config}", store="{cls.form}").'
+            )
+        return opened
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -89,7 +124,22 @@ class Reader(ABC):
         epoch: int = 0,
         skip: int = 0,
     ) -> Iterator[Batch]:
-        """Yields all patches once, the last short batch included."""
+        """Yields all patches once, the last short batch included.
+
+        Args:
+            batch_size: Patches of a batch.
+            columns: Which columns, or bands by name; None for all that are stored.
+            shuffle: Draws an order, anew for each epoch; which, each format says.
+            seed: Seed of that order; None for one that cannot be repeated.
+            epoch: Number of the epoch.
+            skip: Patches that are left out at the beginning of the order, so that a
+                run goes on where it ended.
+
+        Raises:
+            OptionError: If there is no such column, or the batch size or skip has no
+                meaning.
+            ShardError: If a shard is damaged.
+        """
 
     def __repr__(self) -> str:
         of = "" if self.config is None else f" of {self.config.name}"
@@ -130,6 +180,7 @@ class Reader(ABC):
         indices: Indices | slice,
         bands: str | Sequence[str] = "all",
         image_size: int | None = IMAGE_SIZE,
+        resampling: str = "bicubic",
     ) -> Any:
         """Reads images as `bigearthnet.load` makes them, in numpy.
 
@@ -138,6 +189,7 @@ class Reader(ABC):
             bands: `all` (ascending wavelength), `rgb`, or names; see `load`.
             image_size: 120 for images in which all bands have 120 × 120 pixels, or None
                 for the stored pixels.
+            resampling: As in `load`.
 
         Returns:
             Shape (patch, y, x, channel) = (patch, 120, 120, channel), float32 digital
@@ -154,7 +206,7 @@ class Reader(ABC):
                 "images: the reader does not know its configuration: open it with "
                 "open_reader, or read stored groups with gather."
             )
-        plan = plan_images(self.config, bands, image_size)
+        plan = plan_images(self.config, bands, image_size, resampling)
         if isinstance(indices, slice):
             indices = find_numbers(indices, len(self))
         return plan.make(self.gather(indices, plan.columns))

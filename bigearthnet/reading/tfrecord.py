@@ -11,7 +11,7 @@ import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,17 +25,11 @@ from bigearthnet.reading.batches import (
     find_column,
     make_generator,
 )
-from bigearthnet.reading.choice import choose_patches, list_shards
 from bigearthnet.reading.collectors import Collector, Scratch, make_collector
 from bigearthnet.reading.memory import Recycler
 from bigearthnet.reading.reader import Indices, Reader
-from bigearthnet.release import Release
 from bigearthnet.schema.features import Feature
-from bigearthnet.store.search import find_store
 from bigearthnet.util.options import check_batch_size, check_skip
-
-if TYPE_CHECKING:
-    from bigearthnet.reading.conditions import Where
 
 # Shards that are read side by side when patches are shuffled, and patches that are
 # mixed with one another: 160 MB of s2, which the system reads ahead.
@@ -52,6 +46,8 @@ class TFRecordReader(Reader):
         features: Name → its feature; `coordinates` is offered field by field, as
             `coordinates/ulx` and so on.
     """
+
+    form = "tfrecord"
 
     def __init__(
         self,
@@ -84,37 +80,6 @@ class TFRecordReader(Reader):
         self._firsts = np.cumsum([0, *self._counts])
         self._recycler = Recycler()
 
-    @classmethod
-    def open(
-        cls,
-        split: str,
-        data_dir: Path | str | None = None,
-        config: str = "s2",
-        release: Release | None = None,
-        where: Where | None = None,
-    ) -> TFRecordReader:
-        """Opens a split of the TFRecord store of a data directory, without TensorFlow.
-
-        Args:
-            split: Name of the split, or parts of several, see `open_reader`.
-            data_dir: The data directory, or the folder of a store; None for the data
-                directory of TensorFlow Datasets.
-            config: Name of the configuration.
-            release: The release that it belongs to; None for one that the package
-                knows.
-            where: Which of these patches, see `open_reader`.
-
-        Raises:
-            OptionError: If there is no such configuration or split.
-            StoreError: If the store, or one of its files, is not there.
-            ShardError: If a JSON file of the store is damaged.
-        """
-        from bigearthnet.reading import open_shards
-
-        store = find_store(data_dir, config, "tfrecord", release)
-        found = list_shards(store, choose_patches(store, split, where))
-        return cast("TFRecordReader", open_shards(*found))
-
     def __reduce__(self) -> tuple[Any, ...]:
         paths = [file.path for file in self._files]
         schema = (*self.features.values(),)
@@ -129,19 +94,9 @@ class TFRecordReader(Reader):
         indices: Indices,
         columns: str | Sequence[str] | None = None,
     ) -> Batch:
-        """Reads some patches, and checks the checksum of each.
-
-        Args:
-            indices: Which patches, in [0, len(self)), in any order.
-            columns: Names of features, or of bands; None for all that are stored.
-
-        Returns:
-            Name → array of shape (patch, …), as `formats.columns.decode_column` has
-            them.
+        """Reads some patches, and checks the checksum of each; see `Reader.gather`.
 
         Raises:
-            IndexError: If an index is out of range.
-            OptionError: If there is no such feature, or an index is not an integer.
             ShardError: If a shard is damaged; names the file and the record.
         """
         rows = check_indices(indices, len(self))
@@ -194,22 +149,10 @@ class TFRecordReader(Reader):
         epoch: int = 0,
         skip: int = 0,
     ) -> Iterator[Batch]:
-        """Yields all patches once, the last short batch included.
+        """Yields all patches once; see `Reader.batches`.
 
-        Args:
-            batch_size: Patches of a batch.
-            columns: Names of features, or of bands; None for all that are stored.
-            shuffle: Draws an order of the shards for each epoch, reads eight of them
-                side by side, and mixes 1,000 patches of these at a time.
-            seed: Seed of that order; None for one that cannot be repeated.
-            epoch: Number of the epoch.
-            skip: Patches that are left out at the beginning of the order, so that a
-                run goes on where it ended.
-
-        Raises:
-            OptionError: If there is no such feature, or the batch size or skip has no
-                meaning.
-            ShardError: If a shard is damaged.
+        Shuffled, an order of the shards is drawn, eight of them are read side by side,
+        and 1,000 patches of these are mixed at a time.
         """
         check_batch_size(batch_size)
         check_skip(skip, len(self))

@@ -115,12 +115,15 @@ BEN19 = Nomenclature("ben19", _unique(row["ben19_label"] for row in _TABLE))
 CLC_LEVEL2 = Nomenclature("clc_level2", _unique(row["level2_label"] for row in _TABLE))
 CLC_LEVEL1 = Nomenclature("clc_level1", _unique(row["level1_label"] for row in _TABLE))
 
+# What pixels of a map have that are to be ignored, as programs usually write it.
+NO_CLASS = 255
+
 # Codes of the reference maps of v2.0 → class id of CLC43. Glaciers (335) are in none of
-# the vocabularies; 999 are pixels without a label, and 255 what programs ignore.
+# the vocabularies; 999 are pixels without a label.
 MAP_CODES = (
     *((int(row["clc_code"]), int(row["index"])) for row in _TABLE),
     (335, len(CLC43)),
-    (999, 255),
+    (999, NO_CLASS),
 )
 
 # Patches of the whole archive with each class of CLC43 (Sumbul et al., 2019, Table 2).
@@ -194,6 +197,27 @@ def remap_ids(
     source.decode(ids)
     table = remap(source, target)
     return tuple(sorted({new for i in ids if (new := table[i]) is not None}))
+
+
+@functools.cache
+def map_lookup(target: Nomenclature) -> npt.NDArray[np.uint8]:
+    """Returns what pixels of a map become in another vocabulary.
+
+    Args:
+        target: The vocabulary that class ids are wanted in.
+
+    Returns:
+        Shape (stored value,) = (256,), uint8: the class id of each of CLC43, NO_CLASS
+        where it is dropped, and for all other values.
+
+    Raises:
+        LabelError: If no map from CLC43 is defined.
+    """
+    lookup = np.full(256, NO_CLASS, np.uint8)
+    for index, new in enumerate(remap(CLC43, target)):
+        lookup[index] = NO_CLASS if new is None else new
+    lookup.flags.writeable = False
+    return lookup
 
 
 def encode_mask(ids: Iterable[int]) -> int:

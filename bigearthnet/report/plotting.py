@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.schema import rgb
-
-# Patches side by side, and the side of one in inches.
+# Patches side by side, and the width of one in inches.
 _COLUMNS = 3
 _SIDE_IN = 3.0
 # Characters of a line of text under a patch.
@@ -26,27 +24,31 @@ class Panel:
     Attributes:
         title: Text above the patch.
         labels: Names of its classes, written below.
-        channels: Red, green and blue, each of shape (y, x), uint16, digital numbers.
+        image: Shape (y, x, 3), uint8.
     """
 
     title: str
     labels: tuple[str, ...]
-    channels: Sequence[npt.NDArray[np.uint16]]
+    image: npt.NDArray[np.uint8]
 
 
 def write_picture(panels: Sequence[Panel], path: Path, heading: str) -> None:
-    """Draws patches in natural colours (see `rgb.STRETCH`) with their labels.
+    """Draws patches with their labels.
 
     Args:
-        panels: The patches.
+        panels: The patches; at least one, with images of one shape.
         path: File to write; its ending chooses the format.
         heading: Text above all.
     """
     from matplotlib.figure import Figure
 
     rows = -(-len(panels) // _COLUMNS)
+    height, width, _ = panels[0].image.shape
     figure = Figure(
-        figsize=(_COLUMNS * (_SIDE_IN + 0.6), rows * (_SIDE_IN + 2.0) + 0.5),
+        figsize=(
+            _COLUMNS * (_SIDE_IN + 0.6),
+            rows * (_SIDE_IN * height / width + 2.0) + 0.5,
+        ),
         layout="constrained",
     )
     figure.suptitle(heading)
@@ -55,7 +57,7 @@ def write_picture(panels: Sequence[Panel], path: Path, heading: str) -> None:
         axis.set(xticks=[], yticks=[])
         axis.set_frame_on(False)
     for axis, panel in zip(axes, panels, strict=False):
-        axis.imshow(rgb.to_rgb(panel.channels), interpolation="nearest")
+        axis.imshow(panel.image, interpolation="nearest")
         axis.set_title(panel.title, fontsize=8)
         lines = [
             line

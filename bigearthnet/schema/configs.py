@@ -49,18 +49,28 @@ class Config:
         return tuple(group for archive in self.archives for group in archive.groups)
 
     @functools.cached_property
+    def fields(self) -> frozenset[str]:
+        """Fields of the release, without those that only other archives say."""
+
+        def said(archives: Iterable[Archive]) -> set[str]:
+            return {f for a in archives if a.metadata for f in a.metadata.fields}
+
+        others = said(self.release.archives) - said(self.archives)
+        return frozenset(self.release.fields) - others
+
+    @functools.cached_property
     def schema(self) -> tuple[Feature, ...]:
         """The features of an example."""
         if self.choice.is_rgb:
-            return make_rgb_schema(self.release)
-        return make_schema(self.release, self.groups)
+            return make_rgb_schema(self.release, self.fields)
+        return make_schema(self.release, self.groups, self.fields)
 
     @functools.cached_property
     def columns(self) -> tuple[Feature, ...]:
         """The features of the stores that are tables; empty if there are none."""
         if self.choice.is_rgb or not self.choice.has_tables:
             return ()
-        return make_columns(self.release, self.groups)
+        return make_columns(self.release, self.groups, self.fields)
 
     @functools.cached_property
     def parts(self) -> tuple[Config, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bigearthnet.errors import BigEarthNetError, OptionError, ShardError, StoreError
-from bigearthnet.formats import FORMATS, get_format
+from bigearthnet.formats import FORMATS, Format, get_format
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.store import MANIFEST, Store, read_store
@@ -75,7 +75,7 @@ def find_stores(
 
 # Names of formats. TFRecord is what every build has had first; Arrow is faster, and the
 # system decides how much of it stays in memory.
-_PREFERRED = ("tfrecord", "arrow", "parquet")
+PREFERRED = ("tfrecord", "arrow", "parquet")
 
 
 def open_store(
@@ -96,25 +96,18 @@ def open_store(
         StoreError: If there is no such store, or the folder is another one.
         ShardError: If its JSON files cannot be read.
     """
-    forms = [get_format(name) for name in (_PREFERRED if form is None else (form,))]
+    forms = [get_format(name) for name in (PREFERRED if form is None else (form,))]
     forms = [f for f in forms if config.columns or not f.has_columns]
     if not forms:
         raise OptionError(
             f"config {config.name} has no {form} store: expected tfrecord."
         )
-    data_dir = (
-        default_data_dir() if data_dir is None else local_path(data_dir, "data_dir")
-    )
-    # Absolute, so that a later change of the working directory does no harm.
+    data_dir = find_data_dir(data_dir)
+    if (store := look_for(data_dir, config, forms)) is not None:
+        return store
     root = data_dir.absolute()
-    folders = [f.store_folder(root, config) for f in forms]
-    for folder in (*folders, root):
-        if (folder / MANIFEST).is_file():
-            store = read_store(folder, [config.release])
-            if store.config == config and store.format in forms:
-                return store
-            if folder == root:
-                raise _wrong_store(store, config, form)
+    if (root / MANIFEST).is_file():
+        raise _wrong_store(read_store(root, [config.release]), config, form)
     others = [f for f in FORMATS.values() if f not in forms]
     if any((f.store_folder(root, config) / MANIFEST).is_file() for f in others):
         advice = f"Make it: {advise_conversion(data_dir, config.name, forms[0].name)}"
@@ -124,10 +117,42 @@ def open_store(
             f"--data_dir={data_dir} --config={config.name}"
             f"{f' --formats={form}' if form else ''}"
         )
+    folders = [f.store_folder(root, config) for f in forms]
     raise StoreError(
         f"no store of config {config.name} in {data_dir}: looked for {MANIFEST} in "
         f"{', '.join(str(folder) for folder in folders)}. {advice}"
     )
+
+
+def find_data_dir(data_dir: Path | str | None) -> Path:
+    """Returns a data directory as a path; None is TensorFlow Datasets' own.
+
+    Raises:
+        OptionError: If it is not on this machine.
+    """
+    return default_data_dir() if data_dir is None else local_path(data_dir, "data_dir")
+
+
+def look_for(data_dir: Path, config: Config, forms: Iterable[Format]) -> Store | None:
+    """Returns the first store of a configuration in some formats; None without one.
+
+    Args:
+        data_dir: The data directory, or the folder of a store.
+        config: The configuration.
+        forms: The formats.
+
+    Raises:
+        StoreError, ShardError: If one cannot be read.
+    """
+    # Absolute, so that a later change of the working directory does no harm.
+    root = data_dir.absolute()
+    forms = [f for f in forms if config.columns or not f.has_columns]
+    for folder in (*(f.store_folder(root, config) for f in forms), root):
+        if (folder / MANIFEST).is_file():
+            store = read_store(folder, [config.release])
+            if store.config == config and store.format in forms:
+                return store
+    return None
 
 
 def _wrong_store(store: Store, config: Config, form: str | None) -> StoreError:

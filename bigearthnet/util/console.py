@@ -17,6 +17,8 @@ COMMANDS: Mapping[str, str] = {
     "download": "builder.download",
     "build": "builder.build",
     "convert": "builder.convert",
+    "index": "builder.index",
+    "repack": "builder.repack",
     "verify": "builder.verify",
     "publish": "builder.publish",
     "sample": "builder.sample",

@@ -45,6 +45,12 @@ TAKES = (
 BLOCKS = find_programs((ROOT / "docs" / "recipes.md").read_text(encoding="utf-8"))
 README = split_readme()
 
+
+def is_of_v2(program: str) -> bool:
+    """Whether a program reads stores of v2.0."""
+    return '"v2-' in program or ".presets[" in program
+
+
 Run = Callable[[str, Path], subprocess.CompletedProcess[str]]
 
 # Seconds after which a program is said to hang; it takes ten or so.
@@ -55,6 +61,9 @@ PRINTED = (
     "(4, 120, 120, 12) (4, 19)\n",
     "1 (1, 120, 120, 12)\n3\n",
     "1 torch.Size([4, 12, 120, 120]) torch.Size([4, 43]) 0.",
+    "('VV', 'VH') torch.Size([3, 12, 120, 120]) torch.Size([3, 19])\n",
+    "torch.Size([2, 5, 120, 120]) torch.Size([2, 120, 120]) ",
+    "60886",
     "1 (4, 43) 0.",
     "S2A_MSIL2A_20171221T112501_56_35\n(2, 6, 60, 60)\n",
     "(2, 6, 60, 60) uint16\n(4, 43)\n",
@@ -122,18 +131,21 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.mark.parametrize(("source", "printed"), list(zip(BLOCKS, PRINTED, strict=True)))
 def test_a_recipe_runs_as_it_stands(
-    source: str, printed: str, all_stores: Path, tmp_path: Path, run: Run
+    source: str, printed: str, tmp_path: Path, run: Run, request: pytest.FixtureRequest
 ) -> None:
     """Each program of the recipes runs, and prints what it says."""
-    (tmp_path / "data").symlink_to(all_stores)
+    stores = "v2_tables" if is_of_v2(source) else "all_stores"
+    (tmp_path / "data").symlink_to(request.getfixturevalue(stores))
     done = run(source, tmp_path)
 
     assert 0 == done.returncode, done.stderr
     assert printed in done.stdout
 
 
-# All but the one that asks for a real patch by name.
-@pytest.mark.parametrize("source", [b for b in BLOCKS if "reader.patch(" not in b])
+# All but the one that asks for a real patch by name, and those of v2.0.
+@pytest.mark.parametrize(
+    "source", [b for b in BLOCKS if "reader.patch(" not in b and not is_of_v2(b)]
+)
 def test_a_recipe_ends_on_a_thousand_patches(
     source: str, thousand_patches: Path, run: Run
 ) -> None:

@@ -29,8 +29,9 @@ from bigearthnet.store.search import open_store
 from builder.build import build, find_targets
 from builder.source_checks import decode_with_rasterio
 from builder.verify import verify
+from tests.archives import write_folder
 from tests.v2.conftest import QUIET
-from tests.v2.made import Made, make_patches, write_folder, write_tiff
+from tests.v2.made import Made, make_patches, write_tiff
 
 TABLES = ("tfrecord", "parquet", "arrow")
 S1_ONLY = {"bands_s1"}
