@@ -80,8 +80,12 @@ def load_dataset(
     check_packages("hf", "datasets", "yaml", "PIL")
     chosen = get_config(config, RELEASES if release is None else [release])
     if not chosen.columns:
+        parts = " and ".join(part.name for part in chosen.parts)
         raise OptionError(
-            f"config {config} has no Parquet store: expected one with bands. Its "
+            f"config {config} has no Parquet store of its own: its rows are those of "
+            f"{parts}, which are loaded one by one."
+            if parts
+            else f"config {config} has no Parquet store: expected one with bands. Its "
             "8-bit pictures are the view preview of s2."
         )
     views = {**chosen.views, _PATCHES: ()}

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from backports import zstd
 
+from bigearthnet.download.mirror import mirror
 from bigearthnet.engine import stage_one, workers
 from bigearthnet.engine.spool import SpoolWriter
 from bigearthnet.engine.workspace import workspace_folder
@@ -33,6 +34,8 @@ from builder.convert import convert, read_list
 from builder.publish import publish
 from builder.summary import summarize
 from builder.verify import verify
+from tests.hub import Hub
+from tests.hub.published import URL, publish_folder
 from tests.v2.conftest import QUIET
 from tests.v2.made import make_files, make_patches, write_tar_zst
 from tests.v2.test_building import config_of, cut_radar, lose_radar
@@ -364,24 +367,27 @@ def test_a_pair_is_published_with_its_card(
     )
 
 
-def test_a_part_is_read_at_a_url(
-    stores: Path, release: Release, monkeypatch: pytest.MonkeyPatch
+def test_a_published_pair_is_mirrored_and_read_in_place(
+    stores: Path, release: Release, both: Config, hub: Hub, tmp_path: Path
 ) -> None:
-    """The configuration says which folder of what is published is read."""
-    from bigearthnet.store import remote
+    """A configuration says which folder is meant; both parts come with their card."""
+    from huggingface_hub import HfFileSystem
 
-    seen: list[str] = []
+    HfFileSystem.clear_instance_cache()  # it keeps the address of another hub
+    folder, data_dir = tmp_path / "published", tmp_path / "data"
+    shutil.copytree(stores / "huggingface-v2", folder)
+    shutil.copytree(stores / "arrow-v2", folder / "arrow-v2")
+    publish_folder(hub, folder)
+    done = mirror(URL, data_dir, both, formats=FORMATS, quiet=True)
+    results = verify(data_dir, releases=[release], quick=True, quiet=True)
 
-    def read(place: Any, release: Release) -> Any:
-        seen.append(str(place))
-        raise StoreError("seen")
-
-    monkeypatch.setattr(remote, "read_remote_store", read)
-    for url in ("https://a/b", "https://a/b/s1"):
-        with pytest.raises(StoreError, match="seen"):
-            open_anywhere(url, config_of("v2-s1", release))
-
-    assert 2 * ["https://a/b/s1"] == seen
+    assert ["s2", "s1", "s2", "s1"] == [store.folder.name for store in done]
+    assert hash_files(stores) == hash_files(data_dir)
+    assert [] == [line for result in results for line in result.shown]
+    for url in (URL, f"{URL}/s1"):
+        store = open_anywhere(url, config_of("v2-s1", release))
+        assert open_store(stores, store.config, "parquet").manifest == store.manifest
+    HfFileSystem.clear_instance_cache()
 
 
 def test_a_pair_without_one_part_is_not_published(
