@@ -107,17 +107,17 @@ class DeviceData(PatchData):
         )
 
 
-def _hold(array: npt.NDArray[np.uint16] | npt.NDArray[np.uint8]) -> tf.Tensor:
+def _hold(array: npt.NDArray[np.uint16 | np.float32 | np.uint8]) -> tf.Tensor:
     """Copies pixels or labels to the device, for `_look_up`.
 
     TensorFlow gathers neither uint16 nor uint8 on a GPU, but would do so on the host
-    (2.21): bits of pixels are held as those of bfloat16, labels as float32.
+    (2.21): bits of such pixels are held as those of bfloat16, labels as float16.
     """
     import tensorflow as tf
 
     if array.dtype == np.uint16:
         return tf.constant(array.view(tf.bfloat16.as_numpy_dtype))
-    return tf.constant(array, tf.float32)
+    return tf.constant(array, tf.float16 if array.dtype == np.uint8 else None)
 
 
 def _look_up(held: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
@@ -127,7 +127,7 @@ def _look_up(held: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     found = tf.gather(held, rows)
     if held.dtype == tf.bfloat16:
         return tf.bitcast(found, tf.uint16)
-    return tf.cast(found, tf.uint8)
+    return tf.cast(found, tf.uint8) if found.dtype == tf.float16 else found
 
 
 def cache_patches(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from baselines.cached_data import Place
 from baselines.compare import compare
 from baselines.errors import ResultError
 from baselines.evaluate import evaluate
@@ -26,7 +28,7 @@ from baselines.settings import Settings
 from baselines.stored_rows import open_random_access
 from baselines.train import train
 from baselines.trained import load_trained_model
-from baselines.workdir import read_run
+from baselines.workdir import TRAINING, read_run
 from bigearthnet.errors import OptionError
 from bigearthnet.reading import open_reader
 from bigearthnet.release.bands import BANDS, RGB
@@ -116,6 +118,19 @@ def test_backscatter_is_scaled_as_it_is_stored(stores: Path) -> None:
             expected = (exact - exact.mean()) / exact.std()
             np.testing.assert_allclose(found[..., channel], expected, 0, 1e-4)
     assert "(value - mean) / std" == describe_scaling(groups)
+
+
+def test_backscatter_is_kept_in_memory_as_it_is(stores: Path, tmp_path: Path) -> None:
+    """Patches kept on a device train the same weights as those of the store."""
+    settings = Settings(config="v2-s1", **{**SMALL, "epochs": 1})
+    weights = []
+    places: tuple[Place, ...] = ("none", "device")
+    for place in places:
+        train(settings, stores, tmp_path / place, cache=place, quiet=True)
+        weights.append((tmp_path / place / TRAINING).read_text(encoding="utf-8"))
+
+    digests = [json.loads(text)["weights_sha256"] for text in weights]
+    assert digests[0] == digests[1]
 
 
 @pytest.mark.slow
