@@ -22,6 +22,8 @@ _BINS_PER_DEGREE = 10
 # How much shorter a degree of longitude is than one of latitude, in the middle.
 _ASPECT = 1 / np.cos(np.radians(53))
 _GRID_COLUMNS = 4
+# Before the first and after the last day of a drawing.
+_MARGIN = datetime.timedelta(days=20)
 
 
 def draw_dates(counts: Mapping[str, int]) -> bytes:
@@ -44,7 +46,7 @@ def draw_dates(counts: Mapping[str, int]) -> bytes:
         axis.xaxis.set_major_formatter(short)
         axis.yaxis.set_major_formatter("{x:,.0f}")
         axis.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.set(ylabel="patches")
+        axis.set(ylabel="patches", xlim=(min(days) - _MARGIN, max(days) + _MARGIN))
         axis.spines[["top", "right"]].set_visible(False)
 
     return draw_svg(draw, 9, 3)
