@@ -124,11 +124,11 @@ class ParallelGzip(io.RawIOBase):
             raise EOFError("the compressed data ends within a block")
         return count
 
-    def export_index(self) -> bytes:
+    def export_index(self) -> memoryview:
         """Returns where it can be entered, once all was read; see `gzip_index`."""
         content = io.BytesIO()
         self._stream.export_index(content)
-        return content.getvalue()
+        return content.getbuffer()  # of the whole archive it has a gigabyte
 
     def close(self) -> None:
         """Ends the threads, which must not be running when the process ends."""

@@ -26,7 +26,7 @@ _POINT = np.dtype(
 class GzipIndex:
     """An index of a whole file, which is cut into those of sections."""
 
-    def __init__(self, index: bytes) -> None:
+    def __init__(self, index: bytes | memoryview) -> None:
         """Takes what `decompress.ParallelGzip.export_index` returned."""
         self._header = _HEADER.unpack_from(index)
         magic, version, *_, self._window_nbytes, count = self._header
@@ -34,7 +34,8 @@ class GzipIndex:
         self._points: npt.NDArray[np.void] = np.frombuffer(
             index, _POINT, count, _HEADER.size
         )
-        self._windows = memoryview(index)[_HEADER.size + self._points.nbytes :]
+        start = _HEADER.size + self._points.nbytes
+        self._windows = memoryview(index)[start:]
 
     def cut(self, start: int, stop: int) -> bytes:
         """Returns the index of a section.
@@ -52,4 +53,4 @@ class GzipIndex:
         size = self._window_nbytes
         header = _HEADER.pack(*self._header[:-1], len(points))
         windows = self._windows[before * size : (before + count) * size]
-        return header + points.tobytes() + windows
+        return b"".join((header, points.tobytes(), windows))

@@ -198,7 +198,13 @@ def _open_stream(part: Part) -> contextlib.AbstractContextManager[io.RawIOBase]:
     import rapidgzip
 
     stream = rapidgzip.open(str(part.place), parallelization=1)
-    stream.import_index(io.BytesIO(read_gzip_index(part.place, part.section_number)))
+    try:
+        stream.import_index(
+            io.BytesIO(read_gzip_index(part.place, part.section_number))
+        )
+    except BaseException:
+        stream.close()  # its threads must not be running when the process ends
+        raise
     return stream
 
 

@@ -81,6 +81,21 @@ def test_parts_of_an_archive_are_what_it_holds(
     ]
 
 
+@pytest.mark.parametrize("archive", V2.archives, ids=lambda archive: archive.name)
+def test_parts_of_other_archives_are_what_they_hold(
+    archive: Archive, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """Sentinel-1 and maps, too, whose patches lie a level deeper."""
+    table = load_index(V2, "official")
+    prefix = f"{archive.folder}/"
+    path = write_archive(tmp_path, make_files(archive), kind="tar", prefix=prefix)
+    write_index(path, archive, table, size=2)
+    parts = list_parts([path], archive, table)
+
+    assert (read_whole(path, archive, table), []) == read_parts(parts, table)
+    assert len(parts) == -(-len(make_files(archive)) // 2)
+
+
 def test_a_large_gzip_file_is_entered_within(
     fake_patches: Patches,
     write_archive: WriteArchive,
