@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,15 @@ from bigearthnet.util.progress import Progress
 
 # Every second row and column is counted: a fourth of the pixels.
 STEP_PX = 2
-_PATCHES_AT_ONCE = 100
+# Few, so that what is read is still in the processor's cache when it is counted.
+_PATCHES_AT_ONCE = 50
 # Edges of the first and the last bin, and how wide one is: digital numbers, decibels.
 _INTEGERS, _FLOATS = (0.0, 10_000.0, 100.0), (-50.0, 20.0, 0.5)
 # Of Pillow's scale; a picture takes 4 kB.
 _QUALITY = 80
 
 
-@dataclass
+@dataclass(frozen=True)
 class Histogram:
     """How often values of a band are in each of some bins.
 
@@ -38,10 +40,7 @@ class Histogram:
     """
 
     edges: npt.NDArray[np.float64]
-    counts: npt.NDArray[np.int64] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.counts = np.zeros(len(self.edges) - 1, np.int64)
+    counts: npt.NDArray[np.int64]
 
 
 @dataclass
@@ -73,48 +72,69 @@ def read_pixels(store: Store, wanted: Collection[str], *, quiet: bool = False) -
     """
     groups = [g for g in store.config.groups if not store.config.choice.is_rgb]
     measured = [group for group in groups if not group.is_map]
-    found = {band.name: Histogram(_make_edges(g)) for g in measured for band in g.bands}
-    names = [band.name for band in order_bands(measured)]
-    seen = Seen({name: found[name] for name in names}, {})
+    counted = {b.name: _make_counts(g) for g in measured for b in g.bands}
+    seen = Seen({}, {})
     reader = open_shards(*list_shards(store, choose_patches(store, "all")))
     stored = [group.name for group in groups] or ["image"]
-    with Progress("read", total_patches=len(reader), quiet=quiet) as progress:
+    progress = Progress("read", total_patches=len(reader), quiet=quiet)
+    with progress, ThreadPoolExecutor() as pool:
         for batch in reader.batches(_PATCHES_AT_ONCE, ["patch_id", *stored]):
-            for group in measured:
-                _count(batch[group.name], group, seen.histograms)
-            for number, patch_id in enumerate(batch["patch_id"]):
-                if patch_id in wanted:
-                    seen.pictures[patch_id] = _make_pictures(groups, batch, number)
-            count = len(batch["patch_id"])
-            seen.num_patches += count
-            progress.add(count, sum(batch[name].nbytes for name in stored))
+            tasks = [
+                pool.submit(_count, batch[group.name][:, i], group, counted[band.name])
+                for group in measured
+                for i, band in enumerate(group.bands)
+            ]
+            pictures = {
+                patch_id: pool.submit(_make_pictures, groups, batch, number)
+                for number, patch_id in enumerate(batch["patch_id"])
+                if patch_id in wanted
+            }
+            seen.pictures |= {name: made.result() for name, made in pictures.items()}
+            for task in tasks:
+                task.result()
+            seen.num_patches += len(batch["patch_id"])
+            progress.add(
+                len(batch["patch_id"]), sum(batch[name].nbytes for name in stored)
+            )
+    kinds = {band.name: group for group in measured for band in group.bands}
+    for band in order_bands(measured):
+        seen.histograms[band.name] = _merge(counted[band.name], kinds[band.name])
     return seen
 
 
+def _is_float(group: BandGroup) -> bool:
+    return "float" in group.dtype
+
+
 def _make_edges(group: BandGroup) -> npt.NDArray[np.float64]:
-    low, high, width = _FLOATS if "float" in group.dtype else _INTEGERS
+    low, high, width = _FLOATS if _is_float(group) else _INTEGERS
     return np.arange(low, high + width, width)
 
 
-# Digital number → bin, shape (65536,), uint8.
-_BINS = np.minimum(
-    np.arange(2**16) // int(_INTEGERS[2]), int(_INTEGERS[1] // _INTEGERS[2]) - 1
-).astype(np.uint8)
+def _make_counts(group: BandGroup) -> npt.NDArray[np.int64]:
+    """Returns zeros for the bins of floats; for every single integer, of integers."""
+    return np.zeros(
+        len(_make_edges(group)) - 1 if _is_float(group) else 2**16, np.int64
+    )
 
 
 def _count(
-    pixels: npt.NDArray[Any], group: BandGroup, histograms: Mapping[str, Histogram]
+    pixels: npt.NDArray[Any], group: BandGroup, counts: npt.NDArray[np.int64]
 ) -> None:
-    """Counts a fourth of the pixels of a batch, shape (patch, band, y, x)."""
-    for number, band in enumerate(group.bands):
-        part = pixels[:, number, ::STEP_PX, ::STEP_PX]
-        counts = histograms[band.name].counts
-        if "float" in group.dtype:
-            low, _, width = _FLOATS
-            bins = ((part - low) / width).clip(0, len(counts) - 1).astype(np.uint8)
-        else:
-            bins = _BINS.take(part)
-        counts += np.bincount(bins.ravel(), minlength=len(counts))
+    """Counts a fourth of the pixels of a band, shape (patch, y, x)."""
+    part = pixels[:, ::STEP_PX, ::STEP_PX]
+    if _is_float(group):
+        low, _, width = _FLOATS
+        part = ((part - low) / width).clip(0, len(counts) - 1)
+    counts += np.bincount(part.astype(np.intp).ravel(), minlength=len(counts))
+
+
+def _merge(counts: npt.NDArray[np.int64], group: BandGroup) -> Histogram:
+    """Makes a histogram of what was counted."""
+    edges = _make_edges(group)
+    if not _is_float(group):
+        counts = np.add.reduceat(counts, edges[:-1].astype(np.intp))
+    return Histogram(edges, counts)
 
 
 def _make_pictures(

@@ -30,7 +30,7 @@ def test_pairs_are_counted_once_a_patch() -> None:
 
 def test_drawings_name_what_they_show() -> None:
     """Bands, classes, splits and months are texts, and the same bytes come again."""
-    histogram = Histogram(np.arange(4.0))
+    histogram = Histogram(np.arange(4.0), np.array([1, 0, 3]))
     drawn = {
         "B04": draw_histograms({"B04": histogram}, "DN"),
         "Airports": draw_pairs(np.ones((2, 2), int), ["Airports", "Salines"]),

@@ -3,9 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from builder.figures.tables import Patches, choose_stores, read_store_patches
+from bigearthnet.release import V1, splits
+from builder.figures.tables import Patches
 from builder.reporting.choice import (
     MOST_PATCHES,
     PER_CLASS,
@@ -16,9 +18,20 @@ from builder.reporting.choice import (
 
 
 @pytest.fixture(scope="module")
-def patches(thousand_patches: Path) -> Patches:
-    """The table of 1,000 synthetic patches."""
-    return read_store_patches(choose_stores(thousand_patches)[0])
+def patches() -> Patches:
+    """A thousand official patches with labels that are drawn, rare ones seldom."""
+    rng = np.random.default_rng(0)
+    table = splits.load_table(V1, "official")
+    table = table.take(np.sort(rng.choice(len(table), 1000, replace=False)))
+    columns = {
+        name: table[name].cast(pa.string())
+        if pa.types.is_dictionary(table[name].type)
+        else table[name]
+        for name in table.column_names
+    }
+    has = rng.uniform(size=(len(table), 43)) < np.geomspace(0.3, 0.001, 43)
+    masks = has.astype(np.uint64) @ (np.uint64(1) << np.arange(43, dtype=np.uint64))
+    return Patches(V1, Path("patches.parquet"), pa.table(columns), masks)
 
 
 def test_every_value_is_shown_often_enough(patches: Patches) -> None:
