@@ -31,7 +31,10 @@ _PUBLISHED = {
     rf"{_V2_TILE}(_.*)?": ("BigEarthNet v2.0", _S2),
     rf"BigEarthNet-S1-v1\.0{_TAR}": ("Sentinel-1 of BigEarthNet v1.0", _S1_V1),
     rf"BigEarthNet-S1{_TAR}": ("Sentinel-1 of BigEarthNet v2.0", _S1),
-    r"S1[AB]_IW_GRDH_1SDV_\d{8}T\d{6}(_.*)?": ("Sentinel-1 of BigEarthNet", _S1),
+    r"S1[AB]_IW_GRDH_1SDV_\d{8}T\d{6}(_.*)?": (
+        "Sentinel-1 of BigEarthNet",
+        "which the configs s1 and v2-s1 are built from",
+    ),
     r"metadata(_for_patches_with_snow_cloud_or_shadow)?\.parquet": (
         "metadata of BigEarthNet v2.0",
         "which is part of this package",

@@ -12,6 +12,7 @@ TILE = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP"
 
 S2_USE = "which the config v2-s2 is built from"
 S1_USE = "which the config v2-s1 is built from"
+RADAR = "Sentinel-1 of BigEarthNet, which the configs s1 and v2-s1 are built from"
 
 
 @pytest.mark.parametrize(
@@ -34,9 +35,9 @@ S1_USE = "which the config v2-s1 is built from"
             "BigEarthNet-S1-v1.0.tar.gz",
             "Sentinel-1 of BigEarthNet v1.0, which the config s1 is built from",
         ),
-        (S1_IDS.example, f"Sentinel-1 of BigEarthNet, {S1_USE}"),
-        (f"{S1_IDS.example}_VV.tif", f"Sentinel-1 of BigEarthNet, {S1_USE}"),
-        ("S1A_IW_GRDH_1SDV_20170613T165043", f"Sentinel-1 of BigEarthNet, {S1_USE}"),
+        (S1_IDS.example, RADAR),
+        (f"{S1_IDS.example}_VV.tif", RADAR),
+        ("S1A_IW_GRDH_1SDV_20170613T165043", RADAR),
     ],
 )
 def test_what_was_published_is_known_by_name(name: str, what: str) -> None:
