@@ -91,6 +91,8 @@ def encode(job: Job, work: Workspace) -> BuildResult:
         shards = write_shards(plans, pool, work, job, patches)
     for path in (work.quarantine, work.drop_list):  # of an earlier build, which failed
         path.unlink(missing_ok=True)
+    synthetic = np.logical_or.reduce([index.synthetic for index in indices])
+    num_synthetic = int((synthetic & read).sum())
     sums = BandSums(job.config.groups)
     for shard in shards:
         sums.add(shard.sums)
@@ -101,7 +103,7 @@ def encode(job: Job, work: Workspace) -> BuildResult:
         stored=stored,
         labels=indices[0].labels if patches.labels is None else patches.labels,
         scenes=indices[0].scenes,
-        num_synthetic=int((indices[0].synthetic & read).sum()),
+        num_synthetic=num_synthetic,
         shards=shards,
         sums=sums,
         sources=tuple(
@@ -125,7 +127,9 @@ def encode(job: Job, work: Workspace) -> BuildResult:
         read=beside.read,
         labels=beside.labels,
         scenes=beside.scenes,
-        num_synthetic=int(job.beside.manifest["patches"].get("synthetic", 0)),
+        num_synthetic=max(
+            num_synthetic, int(job.beside.manifest["patches"].get("synthetic", 0))
+        ),
         quarantine=read_aside(job.beside),
     )
 
