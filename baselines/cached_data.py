@@ -93,17 +93,18 @@ class DeviceData(PatchData):
             return tf.nest.map_structure(lambda *kept: _join(kept, order), *found)
 
 
-def _hold(array: npt.NDArray[np.uint16] | npt.NDArray[np.uint8]) -> tf.Tensor:
+def _hold(array: npt.NDArray[Any]) -> tf.Tensor:
     """Copies pixels or labels to the device, for `_join`.
 
     TensorFlow gathers neither uint16 nor uint8 on a GPU, but would do so on the host
-    (2.21): bits of pixels are held as those of bfloat16, labels as float32.
+    (2.21): bits of pixels are held as those of bfloat16, labels as float16. Radar is
+    float32, and stays so.
     """
     import tensorflow as tf
 
     if array.dtype == np.uint16:
         return tf.constant(array.view(tf.bfloat16.as_numpy_dtype))
-    return tf.constant(array, tf.float32)
+    return tf.constant(array, tf.float16 if array.dtype == np.uint8 else None)
 
 
 def _join(kept: Sequence[tf.Tensor], order: npt.NDArray[np.int64]) -> tf.Tensor:
@@ -115,7 +116,7 @@ def _join(kept: Sequence[tf.Tensor], order: npt.NDArray[np.int64]) -> tf.Tensor:
         found = tf.gather(tf.concat(kept, 0), order)
     if found.dtype == tf.bfloat16:
         return tf.bitcast(found, tf.uint16)
-    return tf.cast(found, tf.uint8)
+    return tf.cast(found, tf.uint8) if found.dtype == tf.float16 else found
 
 
 def cache_patches(

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.errors import WeightsError
-from baselines.model_card import SIGNATURE
+from baselines.exported import SIGNATURE
 from baselines.trained import PROBABILITIES
 from bigearthnet.util import command
 from bigearthnet.util.options import look_up

@@ -105,9 +105,6 @@ def evaluate(
     if not is_chief(found.strategy):
         return []
     subject = _describe_subject(found, patches)
-    if not found.quiet:
-        for remark in subject.findings:
-            print(f"CAUTION: {remark.text}: {remark.meaning}", file=sys.stderr)
     write = functools.partial(
         write_results,
         threshold=threshold,

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass as checked
 
 from baselines.decisions import Labels, predict
 from baselines.fields import CONFIG, Name
-from baselines.leaks import list_trainings, share_splits
+from baselines.leaks import join_train_splits, share_splits
 from baselines.metrics import Metrics
 from baselines.remarks import Remark, choose_remarks
 from baselines.scores import Scores
@@ -52,12 +52,10 @@ class Subject:
         frozen_weights: What `models.weights.describe_weights` says of the frozen part;
             None for models that are trained as a whole.
         trained_on_synthetic: Patches it was trained on that are made up.
-        bands: Names of the bands that it takes, in the order of its channels; empty in
-            results of older versions.
-        train_where: Condition that chose the patches that it was trained on; empty for
-            all of the split.
-        initial_weights: What `initial_weights` records of the weights that training
-            began with; None for drawn ones.
+        bands: What it takes, in the order of its channels; empty in older results.
+        train_where: Condition on the patches it was trained on; empty for none.
+        initial_weights: What is recorded of weights that training began with; None for
+            drawn ones.
         train_config: Configuration that it was trained on, where its splits are others
             than those of `config`; else None.
         seen_elsewhere: Evaluated patches that are in splits that it was trained on
@@ -119,7 +117,7 @@ class Subject:
             config=config,
             split_scheme=get_config(config, RELEASES).choice.scheme,
             split=split,
-            train_split=_join_train_splits(run),
+            train_split=join_train_splits(run),
             synthetic_patches=synthetic_patches,
             nomenclature=settings.nomenclature,
             shuffled_labels=settings.shuffle_labels,
@@ -136,11 +134,7 @@ class Subject:
         )
 
     def derive(self, target: Nomenclature | None) -> Subject:
-        """Returns the same with scores turned into a coarser level; None changes none.
-
-        Args:
-            target: Its classes.
-        """
+        """Returns the same with scores of a coarser level; None changes nothing."""
         if target is None:
             return self
         learnt = self.nomenclature.name
@@ -178,7 +172,7 @@ class Subject:
 
     @property
     def findings(self) -> tuple[Remark, ...]:
-        """Why its figures are no results, or what they are results of."""
+        """Why its figures are no results."""
         return choose_remarks(
             synthetic=self.synthetic_patches > 0,
             trained_on_synthetic=self.trained_on_synthetic
@@ -251,13 +245,3 @@ def _find_source(run: Run) -> str:
         return run.settings.weights
     drawn = "fine-tuned" if run.initial_weights else "scratch"
     return str((run.frozen_weights or {}).get("source", drawn))
-
-
-def _join_train_splits(run: Run) -> str:
-    """Returns what the model was trained on, what it started from included.
-
-    Splits of other releases and schemes are left out; `seen_elsewhere` counts those.
-    """
-    config = run.settings.config
-    splits = [t.split for t in list_trainings(run) if share_splits(t.config, config)]
-    return "+".join(dict.fromkeys("+".join(splits).split("+")))

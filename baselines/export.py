@@ -40,17 +40,16 @@ from baselines import workdir
 from baselines.cluster import refuse_cluster
 from baselines.converted import CONVERTED, check_formats
 from baselines.errors import WeightsError
-from baselines.exported import write_checksums
-from baselines.model_card import (
+from baselines.exported import (
     CARD,
     CLASS_NAMES,
     LABELS,
     MODEL,
     SAVED_MODEL,
     SIGNATURE,
-    find_results,
-    write_card,
+    write_checksums,
 )
+from baselines.model_card import find_results, write_card
 from baselines.trained import PROBABILITIES, Trained, load_trained_model
 from bigearthnet.errors import OptionError
 from bigearthnet.store.outputs import check_output

@@ -7,6 +7,10 @@ from pathlib import Path
 from baselines.errors import WeightsError
 from bigearthnet.util.files import hash_file, write_text
 
+# Names of what an export holds, and of its signature and what that gives.
+CARD, LABELS = "README.md", "labels.json"
+SAVED_MODEL, MODEL = "saved_model", "model.keras"
+SIGNATURE, CLASS_NAMES = "serving_default", "class_names"
 # Lines of `sha256sum`: a checksum, two spaces, a path.
 CHECKSUMS = "SHA256SUMS"
 

@@ -6,15 +6,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from baselines.exported import CHECKSUMS, check_files
+from baselines.exported import CHECKSUMS, LABELS, MODEL, check_files
 from bigearthnet.errors import DownloadError
 from bigearthnet.util import command
 from bigearthnet.util.hub_client import HubError, call
 
 if TYPE_CHECKING:
     import keras
-
-LABELS, MODEL = "labels.json", "model.keras"
 
 
 class HubModel(NamedTuple):

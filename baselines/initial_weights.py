@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from baselines import workdir
 from baselines.errors import WeightsError
-from baselines.exported import check_files
-from baselines.hub import LABELS, MODEL
+from baselines.exported import LABELS, MODEL, check_files
 from baselines.models import build_trained_part
 from baselines.models.head import CLASSIFIER
 from baselines.settings import Settings

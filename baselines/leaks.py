@@ -56,6 +56,18 @@ def share_splits(one: str, other: str) -> bool:
     return (a.release, a.choice.scheme) == (b.release, b.choice.scheme)
 
 
+def join_train_splits(run: Run) -> str:
+    """Returns the splits that a model has seen, those of its first weights included.
+
+    Args:
+        run: Its run; splits of other releases and schemes than its own are left out,
+            whose patches `count_seen_elsewhere` counts.
+    """
+    config = run.settings.config
+    splits = [t.split for t in list_trainings(run) if share_splits(t.config, config)]
+    return "+".join(dict.fromkeys("+".join(splits).split("+")))
+
+
 def count_seen_elsewhere(
     trainings: Iterable[Training], config: str, patch_ids: Sequence[str]
 ) -> int:

@@ -10,22 +10,19 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any, get_args
 
+from baselines.card_interface import describe_interface
 from baselines.comparison.paper import TABLE_4
 from baselines.comparison.tables import describe_split
 from baselines.errors import ResultError
 from baselines.evaluations import Result
+from baselines.exported import CARD
 from baselines.networks import RELEASED_MODELS, ResNet, Vgg
 from baselines.remarks import choose_remarks
 from baselines.results import RESULTS, read_results
 from baselines.splits import split_names
 from baselines.trained import Trained
 from baselines.workdir import EVALUATIONS, Run
-from bigearthnet.release.bands import GROUPS
 from bigearthnet.util.files import write_text
-
-CARD, LABELS = "README.md", "labels.json"
-SAVED_MODEL, MODEL = "saved_model", "model.keras"
-SIGNATURE, CLASS_NAMES = "serving_default", "class_names"
 
 # Settings that are without meaning for models without a frozen part, and for others.
 _OF_INCEPTION = ("rgb_max", "inception_size", "weights", "features_dtype")
@@ -54,13 +51,6 @@ _LIMITS = """\
 - Pixels of Sentinel-2 are Level-2A digital numbers without the offset of 1000 that
   products of processing baseline 04.00 and later have; those of Sentinel-1 are dB.
 - Probabilities are not calibrated. A class counts as predicted from 0.5 on."""
-
-_OFFSET = """\
-**Products of processing baseline 04.00 and later** (all since 25 January 2022) have
-1000 added to each value: subtract it first, negative ones becoming 0, as
-`python -m baselines.predict --dn_offset=-1000` does.
-
-"""
 
 _FROZEN_LICENCE = " The frozen part holds the ImageNet weights of TF-Slim (Apache-2.0)."
 
@@ -123,7 +113,7 @@ def make_card(
     row = TABLE_4.get(run.settings.model)
     title = row.title if row else run.settings.model
     sections = {
-        "Input and output": _describe_interface(run, difference),
+        "Input and output": describe_interface(run, difference),
         "Training": _describe_training(run, weights_sha256),
         "Results": _describe_results(results),
         "Classes, in the order of the probabilities": "\n".join(
@@ -180,49 +170,6 @@ def _describe_model(run: Run) -> str:
 
 def _is_imported(run: Run) -> bool:
     return run.frozen_weights is not None and not run.settings.uses_features
-
-
-def _describe_interface(run: Run, difference: float) -> str:
-    groups = run.settings.band_groups
-    rows = "\n".join(
-        f"| `{group.name}`, {group.dtype} | {' '.join(b.name for b in group.bands)} | "
-        f"(batch, {', '.join(map(str, group.shape))}) | {group.unit} |"
-        for group in groups
-    )
-    arguments = ", ".join(f"{group.name}={group.name}" for group in groups)
-    pairs = ", ".join(f'"{group.name}": {group.name}' for group in groups)
-    optical = _OFFSET if any(group in GROUPS for group in groups) else ""
-    return f"""\
-| input | bands, in this order | shape (batch, band, y, x) | values |
-| --- | --- | --- | --- |
-{rows}
-
-Values are as the archive has them, at their own resolution. Scaling and resampling are
-part of the model: feed nothing that was scaled. Output: `probabilities`, float32,
-(batch, {len(run.settings.nomenclature)}).
-
-{optical}```python
-import tensorflow as tf
-
-serve = tf.saved_model.load("{SAVED_MODEL}").signatures["{SIGNATURE}"]
-found = serve({arguments})
-probabilities, names = found["probabilities"], found["{CLASS_NAMES}"]
-```
-
-```python
-import keras  # layers of Keras alone: nothing else has to be installed
-
-model = keras.models.load_model("{MODEL}", safe_mode=True)
-inputs = {{{pairs}}}
-probabilities = model(inputs, training=False)  # classes: {LABELS}
-```
-
-On GPUs from NVIDIA's Ampere on, TensorFlow rounds products of float32, which resample
-and choose bands, too. `tf.config.experimental.enable_tensor_float_32_execution(False)`,
-before the first prediction, makes them exact.
-
-Both were loaded again after the export: their probabilities differ from the trained
-model's by up to {difference:.1e}."""
 
 
 def _describe_training(run: Run, weights_sha256: str) -> str:

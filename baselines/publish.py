@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from baselines.decisions import METRICS
-from baselines.exported import CHECKSUMS, check_files
-from baselines.model_card import CARD, find_results
+from baselines.exported import CARD, CHECKSUMS, check_files
+from baselines.model_card import find_results
 from baselines.results_json import read_content
 from baselines.workdir import Run, read_run
 from bigearthnet.errors import OptionError

@@ -7,15 +7,24 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Required
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
-from typing_extensions import TypedDict
 
 from baselines.errors import ResultError
 from baselines.evaluations import Result, Subject, Tuned
-from baselines.fields import CONFIG, Count, Name, Sha256, describe, parse
+from baselines.fields import (
+    CONFIG,
+    Count,
+    FrozenWeights,
+    InitialWeights,
+    Name,
+    Sha256,
+    describe,
+    make_schema_of,
+    parse,
+)
 from baselines.input_pipeline import hash_ids
 from baselines.metrics import Metrics
 from baselines.scores import SCORES, Scores
@@ -29,25 +38,6 @@ _AVERAGING = (
     "macro_present, macro_all: of each class, then the mean over the classes that are "
     "present, or over all. 0/0 = 0 everywhere."
 )
-
-
-class FrozenWeights(TypedDict, total=False):
-    """The frozen part of a model: its checkpoint, or the seed of random numbers."""
-
-    source: Required[Literal["tf-slim", "random", "released"]]
-    sha256: Sha256
-    seed: Count
-
-
-class InitialWeights(TypedDict, total=False):
-    """Weights that training began with."""
-
-    source: Required[Literal["run", "export"]]
-    sha256: Required[Sha256]
-    config: Required[str | None]
-    train_split: Required[str | None]
-    new: Required[tuple[str, ...]]
-    initial_weights: InitialWeights | None
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -149,8 +139,7 @@ _ADAPTER = TypeAdapter(Results)
 
 def make_schema() -> dict[str, Any]:
     """Returns the JSON schema, which schemas/results.schema.json holds."""
-    dialect = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": dialect, **_ADAPTER.json_schema()}
+    return make_schema_of(_ADAPTER)
 
 
 def encode_result(result: Result, scores_sha256: str) -> dict[str, Any]:

@@ -34,8 +34,8 @@ def format_results(results: Sequence[Result]) -> str:
 def _describe(result: Result) -> Iterator[str]:
     subject, metrics = result.subject, result.metrics
     yield (
-        f"{subject.model}, seed {subject.seed}, on the {subject.split_scheme} split "
-        f"{subject.split}: {metrics.patches:,} patches, "
+        f"{subject.model}, seed {subject.seed}, on {subject.release}, "
+        f"{subject.split_scheme} split {subject.split}: {metrics.patches:,} patches, "
         f"{metrics.unlabelled_patches:,} of them without a label (they count as 0)"
     )
     yield (

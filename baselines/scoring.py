@@ -13,7 +13,7 @@ from baselines.backend import check_keras
 from baselines.cluster import is_chief
 from baselines.frozen_features import load_or_make_features
 from baselines.input_pipeline import PatchData
-from baselines.leaks import share_splits
+from baselines.leaks import join_train_splits, share_splits
 from baselines.optimizers import choose_strategy
 from baselines.scores import Scores
 from baselines.settings_checks import check_stored
@@ -132,10 +132,11 @@ def choose_tuning(found: Evaluation, split: str) -> str | None:
         found: The model and its patches.
         split: What is evaluated.
     """
-    settings = found.trained.run.settings
-    if not share_splits(settings.config, found.store.config.name):
+    run = found.trained.run
+    if not share_splits(run.settings.config, found.store.config.name):
         return None
-    return find_tuning_split(settings.validation_split, settings.train_split, split)
+    seen = join_train_splits(run)
+    return find_tuning_split(run.settings.validation_split, seen, split)
 
 
 def find_tuning_split(

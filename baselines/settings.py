@@ -21,9 +21,7 @@ from bigearthnet.release.bands import BandGroup
 from bigearthnet.release.nomenclature import NOMENCLATURES, Nomenclature
 from bigearthnet.schema.configs import Config, get_config, list_configs
 
-_CONFIGS = tuple(
-    name for name, config in list_configs(RELEASES).items() if not config.choice.is_rgb
-)
+_CONFIGS = tuple(n for n, c in list_configs(RELEASES).items() if not c.choice.is_rgb)
 _SPLITS = ", ".join(dict.fromkeys(name for r in RELEASES for name in r.splits))
 
 

@@ -38,7 +38,11 @@ from baselines.cached_data import Place, check_memory
 from baselines.claims import claim_run
 from baselines.cluster import is_chief, report_lost_hosts
 from baselines.frozen_features import load_or_make_features
-from baselines.initial_weights import describe_initial_weights, read_initial_weights
+from baselines.initial_weights import (
+    InitialWeights,
+    describe_initial_weights,
+    read_initial_weights,
+)
 from baselines.input_pipeline import ReadAhead
 from baselines.models import build_trained_part
 from baselines.optimizers import choose_strategy
@@ -105,12 +109,7 @@ def train(
     data = open_train_data(chosen, data_dir, ahead)
     run = workdir.describe_run(chosen, *data, weights_path=weights_path)
     check_options(chosen, data[0], strategy)
-    initial = None
-    if init_from is not None:
-        part = build_trained_part(chosen, run.statistics)
-        initial = read_initial_weights(init_from, part, chosen)
-        run = dataclasses.replace(run, initial_weights=initial.record)
-        print(f"init_from: {describe_initial_weights(initial)}", flush=True)
+    run, initial = _take_initial_weights(run, init_from)
     check_memory(data[0], cache, strategy)
     with claim_run(folder, run, strategy, restart=restart):
         if (folder / workdir.TRAINING).is_file():
@@ -141,6 +140,18 @@ def train(
     if not quiet:
         needs = {"weights_path": weights_path, "features_dir": features_dir}
         print(describe_end(folder, data_dir, needs if chosen.uses_features else {}))
+
+
+def _take_initial_weights(
+    run: workdir.Run, init_from: Path | None
+) -> tuple[workdir.Run, InitialWeights | None]:
+    """Returns a run that names the weights it starts from, and these; None if drawn."""
+    if init_from is None:
+        return run, None
+    part = build_trained_part(run.settings, run.statistics)
+    initial = read_initial_weights(init_from, part, run.settings)
+    print(f"init_from: {describe_initial_weights(initial)}", flush=True)
+    return dataclasses.replace(run, initial_weights=initial.record), initial
 
 
 def find_run(name: str) -> Path:

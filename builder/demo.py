@@ -23,8 +23,7 @@ from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.release import V1
 from bigearthnet.release.bands import BANDS, GROUPS
 from bigearthnet.release.nomenclature import CLC43
-from bigearthnet.report.plotting import Panel, write_picture
-from bigearthnet.schema import rgb
+from bigearthnet.report.plotting import show
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
@@ -181,16 +180,12 @@ def _show_views(data_dir: Path, cache_dir: Path) -> None:
 
 
 def _draw(data_dir: Path, output: Path) -> None:
-    panels = []
-    for patch in LOADERS["tfds.load"](data_dir, output / "cache"):
-        labels = CLC43.decode(patch.fields["labels"])
-        title = f"{patch.patch_id}\n{patch.split} · {patch.fields['acquisition_date']}"
-        image = rgb.to_rgb([patch.bands[name] for name in V1.rgb])
-        panels.append(Panel(title, labels, image))
+    loaded = LOADERS["tfds.load"](data_dir, output / "cache")
+    patches = [{**patch.bands, **patch.fields} for patch in loaded]
+    figure = show(patches, len(patches))
+    figure.suptitle("BigEarthNet: the real sample patches, loaded by TFDS")
     picture = output / "patches.png"
-    write_picture(
-        panels, picture, "BigEarthNet: the real sample patches, loaded by TFDS"
-    )
+    figure.savefig(picture, dpi=120)
     print(f"\npicture: {picture}")
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from baselines.comparison import tables
-from baselines.comparison.chart import draw_bars
 from baselines.comparison.entries import Entry, Evaluation, Group
 from baselines.comparison.pairs import Pair
 from baselines.comparison.paper import SPLIT, TABLE_4, TITLE
@@ -30,6 +29,7 @@ from baselines.significance import (
     NUM_FLIPS,
     T_TEST_LABEL,
 )
+from bigearthnet.report.chart import draw_bars
 from bigearthnet.report.page import Block, Cards, Drawing, Heading, Text
 
 SCHEMA_VERSION = 1

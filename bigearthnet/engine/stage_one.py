@@ -108,6 +108,7 @@ def spool_patches(
 
     def set_aside(error: PatchError, row: int | None, offset: int | None) -> None:
         if row is not None and not is_first and not wanted[row]:
+            index.add_read(row)  # it is there, which is counted
             return
         if quarantine is None:
             raise error
@@ -125,6 +126,7 @@ def spool_patches(
         for number, raw in enumerate(raws, start=1):
             progress.update(number, source.members.position)
             if not is_first and not wanted[raw.row]:
+                index.add_read(raw.row)
                 continue
             try:
                 patch = _check_pair(

@@ -20,6 +20,8 @@ COMMANDS: Mapping[str, str] = {
     "index": "builder.index",
     "repack": "builder.repack",
     "verify": "builder.verify",
+    "stats": "builder.stats",
+    "report": "builder.report",
     "publish": "builder.publish",
     "sample": "builder.sample",
     "synthesize": "builder.synthesize",

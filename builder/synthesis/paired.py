@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,7 +40,9 @@ def draw_groups(
     patch_id = index.patch_id(row)
     rng = make_rng(seed, patch_id)
     classes = draw_classes(decode_mask(int(index.labels[row])), rng)
-    mosaic, log_brightness = draw_mosaic(len(classes), rng)
+    # Real maps have large regions: as few cells as two for each class take, but 9.
+    side = max(3, math.ceil(math.sqrt(2 * len(classes))))
+    mosaic, log_brightness = draw_mosaic(len(classes), rng, side)
     if archive.name == "s2":
         return {**observe(classes, mosaic, log_brightness, rng)}
     (group,) = archive.groups

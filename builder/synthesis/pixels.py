@@ -22,7 +22,7 @@ SIZE_PX = GROUPS[0].size_px
 # Smallest part of a patch that a label may cover.
 MIN_AREA = 0.02
 
-# The mosaic is made of this many cells a side. With 12 labels each gets two.
+# The mosaic is made of at most this many cells a side. With 12 labels each gets two.
 _CELLS = 5
 # How far a cell's site may lie from the middle of its square, in squares.
 _JITTER = 0.35
@@ -43,13 +43,14 @@ _MAX_DN = 16_000
 
 
 def draw_mosaic(
-    num_labels: int, rng: np.random.Generator
+    num_labels: int, rng: np.random.Generator, side: int = _CELLS
 ) -> tuple[npt.NDArray[np.intp], Floats]:
     """Draws regions: Voronoi cells with bent borders, each of one label.
 
     Args:
         num_labels: Number of labels, 1 to 12.
         rng: Source of randomness.
+        side: Cells a side; at least two for each label.
 
     Returns:
         Index of the label of each pixel, in [0, num_labels), and the logarithm of
@@ -57,25 +58,25 @@ def draw_mosaic(
         covers at least MIN_AREA of the patch.
     """
     while True:
-        cells = _draw_cells(rng)
-        labels_of_cells = _share_cells(num_labels, rng)
-        brightness = rng.normal(0.0, _CELL_CONTRAST, _CELLS**2)
+        cells = _draw_cells(rng, side)
+        labels_of_cells = _share_cells(num_labels, rng, side)
+        brightness = rng.normal(0.0, _CELL_CONTRAST, side**2)
         mosaic = labels_of_cells[cells]
         areas = np.bincount(mosaic.ravel(), minlength=num_labels)
         if areas.min() >= MIN_AREA * SIZE_PX**2:
             return mosaic, brightness[cells]
 
 
-def _draw_cells(rng: np.random.Generator) -> npt.NDArray[np.int32]:
+def _draw_cells(rng: np.random.Generator, side: int) -> npt.NDArray[np.int32]:
     """Index of the nearest site of each pixel, shape (y, x).
 
     With borders bent by y + bend(x) and x + bend(y), the squared distance to a site is
     a function of y plus one of x plus what all sites share, which is left out. Fixed
     point with the index in the low bits: the least number names the nearest site.
     """
-    square = SIZE_PX / _CELLS
-    middle = np.arange(_CELLS) + 0.5
-    jitter = rng.uniform(-_JITTER, _JITTER, (2, _CELLS, _CELLS))
+    square = SIZE_PX / side
+    middle = np.arange(side) + 0.5
+    jitter = rng.uniform(-_JITTER, _JITTER, (2, side, side))
     site_y = (square * (middle[:, None] + jitter[0])).reshape(-1, 1)
     site_x = (square * (middle + jitter[1])).reshape(-1, 1)
     line: Floats = np.arange(SIZE_PX, dtype=np.float64) + 0.5
@@ -85,7 +86,7 @@ def _draw_cells(rng: np.random.Generator) -> npt.NDArray[np.int32]:
         np.rint(part * _FIXED_POINT).astype(np.int32) * _INDEX_RANGE
         for part in (of_y, of_x)
     )
-    rank_y += np.arange(_CELLS**2, dtype=np.int32)[:, None]
+    rank_y += np.arange(side**2, dtype=np.int32)[:, None]
     nearest = np.minimum.reduce(rank_y[:, :, None] + rank_x[:, None, :], axis=0)
     return np.asarray(nearest & (_INDEX_RANGE - 1))
 
@@ -99,11 +100,13 @@ def _bend(line: Floats, rng: np.random.Generator) -> Floats:
     return np.asarray(sum(waves))
 
 
-def _share_cells(num_labels: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+def _share_cells(
+    num_labels: int, rng: np.random.Generator, side: int
+) -> npt.NDArray[np.intp]:
     """Label of each cell: two cells for every label, the others in uneven shares."""
     sure = np.repeat(np.arange(num_labels), 2)
     shares = rng.dirichlet(np.ones(num_labels))
-    free = rng.choice(num_labels, _CELLS**2 - len(sure), p=shares)
+    free = rng.choice(num_labels, side**2 - len(sure), p=shares)
     return np.asarray(rng.permutation(np.concatenate([sure, free])))
 
 

@@ -13,6 +13,7 @@ from tensorflow.python.framework import kernels
 from baselines import cached_data
 from baselines.cached_data import DeviceData, Place, cache_patches, check_memory
 from baselines.input_pipeline import Order, PatchData
+from baselines.memory_data import MemoryData
 from baselines.settings import Settings
 from baselines.stored_rows import StoreData, open_random_access
 from bigearthnet.errors import OptionError
@@ -52,6 +53,17 @@ def test_kept_patches_come_as_those_of_the_store(
         assert tf.nest.map_structure(lambda x: x.dtype, one) == (
             tf.nest.map_structure(lambda x: x.dtype, other)
         )
+
+
+def test_radar_is_kept_as_it_is() -> None:
+    """Backscatter, float32, comes back from a device to the last bit."""
+    pixels = np.linspace(-60, 5, 6 * 8, dtype=np.float32).reshape(6, 2, 2, 2)
+    labels = np.eye(6, 19, dtype=np.uint8)
+    data = MemoryData({"bands_s1": pixels}, labels, [*"abcdef"])
+    kept = cache_patches(data, "device", tf.distribute.get_strategy())
+
+    for one, other in zip(feed(data, seed=1), feed(kept, seed=1), strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, one, other)
 
 
 @pytest.mark.skipif(not tf.test.is_built_with_cuda(), reason="knows no GPU")

@@ -56,8 +56,32 @@ def test_what_a_training_started_from_counts() -> None:
     assert describe(settings).settings_sha256 != started.settings_sha256
     assert "train+test" == started.train_split
     assert started.seen_in_training
+    assert ("scratch", "fine-tuned") == (
+        describe(settings).weights_source,
+        started.weights_source,
+    )
     unknown = describe(settings, {**initial, "config": None, "train_split": None})
     assert "train" == unknown.train_split
+
+
+def test_splits_of_other_releases_have_nothing_in_common_but_names() -> None:
+    """A train split of v1.0 is not that of v2.0; what chose weights there, likewise."""
+    settings = Settings(labels="ben19", early_stopping_patience=2)
+    train, validation = (
+        describe(settings, config="v2-s2", split=split)
+        for split in ("train", "validation")
+    )
+
+    assert not train.seen_in_training
+    assert not validation.weights_chosen_here
+    assert ("v2.0", "s2") == (train.release, train.train_config)
+
+
+def test_the_condition_of_the_training_is_said() -> None:
+    """A run on some patches of the split says on which, wherever it is shown."""
+    where = "country=Portugal; season=summer"
+
+    assert (f"trained where {where}",) == describe(Settings(where=where)).remarks
 
 
 def test_seeds_share_the_digest_of_their_settings() -> None:
@@ -110,6 +134,11 @@ def test_frozen_weights_say_where_they_come_from() -> None:
             {"split": "train+test", "train_split": "test+excluded"},
             "overfitting check, not a result",
         ),
+        (
+            {"seen_elsewhere": 60_886},
+            "not a result: 60,886 of these patches seen in training",
+        ),
+        ({"train_where": "country=Austria"}, "trained where country=Austria"),
         ({"shuffled_labels": True}, "SHUFFLED labels"),
         ({"weights_source": "random"}, "RANDOM frozen weights"),
     ],

@@ -9,8 +9,7 @@ import pytest
 
 from baselines import workdir
 from baselines.errors import WeightsError
-from baselines.exported import write_checksums
-from baselines.hub import LABELS, MODEL
+from baselines.exported import LABELS, MODEL, write_checksums
 from baselines.initial_weights import list_arrays, read_initial_weights
 from baselines.models import build_trained_part
 from baselines.settings import Settings

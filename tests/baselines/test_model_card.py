@@ -31,8 +31,10 @@ def test_a_card_says_what_goes_in_and_out(make_run: MakeRun) -> None:
     card = make(folder)
 
     assert card.startswith("# S-CNN-All on BigEarthNet\n")
-    assert "| `bands_10m` | B02 B03 B04 B08 | (batch, 4, 120, 120) |" in card
-    assert "| `bands_20m` | B05 B06 B07 B8A B11 B12 | (batch, 6, 60, 60) |" in card
+    assert "| `bands_10m`, uint16 | B02 B03 B04 B08 | (batch, 4, 120, 120) |" in card
+    assert (
+        "| `bands_20m`, uint16 | B05 B06 B07 B8A B11 B12 | (batch, 6, 60, 60) |" in card
+    )
     places = [card.index(f"- {n}: {label}") for n, label in enumerate(CLC43.labels)]
     assert sorted(places) == places
     assert "| seed | 5 |" in card
@@ -41,6 +43,25 @@ def test_a_card_says_what_goes_in_and_out(make_run: MakeRun) -> None:
     assert load_trained_part(folder).weights_sha256 in card
     assert "1.5e-07" in card
     assert "baseline 04.00" in card
+
+
+def test_weights_that_training_began_with_are_named(make_run: MakeRun) -> None:
+    """A card says whose weights they were, and what those had begun with."""
+    first = {"source": "export", "sha256": "b" * 64, "config": None, "new": []}
+    record = {
+        "source": "run",
+        "sha256": "a" * 64,
+        "config": "s2-random",
+        "train_split": "train",
+        "new": ["logits/kernel", "logits/bias"],
+        "initial_weights": first,
+    }
+    run = dataclasses.replace(read_run(make_run()), initial_weights=record)
+
+    card = make_card(run, "c" * 64, [], DIFFERENCE)
+    began = f"the weights of train of s2-random (run, sha256 {'a' * 64}"
+    assert f"{began}), but for logits/kernel, logits/bias, which began with" in card
+    assert f"of an unknown training (export, sha256 {'b' * 64})" in card
 
 
 def test_nothing_is_claimed_that_was_not_evaluated(

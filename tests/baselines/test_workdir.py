@@ -15,6 +15,7 @@ from baselines.errors import WeightsError
 from baselines.models import build_trained_part
 from baselines.schemas import load_schema
 from baselines.settings import Settings
+from baselines.settings_json import make_schema
 from baselines.workdir import Run
 from bigearthnet.errors import OptionError
 from bigearthnet.release.bands import BANDS
@@ -53,6 +54,8 @@ def test_a_run_comes_back(tmp_path: Path) -> None:
 
     jsonschema.Draft202012Validator.check_schema(load_schema("settings"))
     jsonschema.validate(content, load_schema("settings"))
+    # Written by: json.dumps(make_schema(), indent=1)
+    assert make_schema() == load_schema("settings"), "write it again"
     assert run == workdir.read_run(tmp_path)
     assert STATISTICS == workdir.read_run(tmp_path).statistics
     assert 43 == len(content["classes"])

@@ -39,6 +39,7 @@ from bigearthnet.release.bands import BANDS, RGB, split
 from bigearthnet.schema import rgb
 from bigearthnet.schema.configs import list_configs
 from builder.build import build
+from builder.sample import S1_FOLDER
 from tests.hub import Hub
 from tests.hub.published import URL, publish_folder, run_python
 
@@ -94,14 +95,17 @@ def assert_equal_examples(expected: dict, actual: dict) -> None:
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_the_engine_stores_what_the_plain_path_stores(
-    config: str, manual_folder: Path, tmp_path: Path
+    config: str, manual_folder: Path, sample_folder: Path, tmp_path: Path
 ) -> None:
     """Examples, order and metadata equal those of TFDS's own writer."""
+    manual = manual_folder / "downloads" / "manual"
+    radar = sample_folder.with_name(S1_FOLDER)
+    (manual / V1.archive("s1").folder).symlink_to(radar)
     engine = SampleBuilder(config=config, data_dir=manual_folder)
     plain = PlainBuilder(config=config, data_dir=tmp_path / "plain")
     # The plain writer cannot leave out a split without patches.
     splits = {s: n for s, n in plain_counts(config).items() if n}
-    sources = (JobSource(ARCHIVE, manual_folder / "downloads/manual" / ARCHIVE.folder),)
+    sources = tuple(JobSource(a, manual / a.folder) for a in engine.config.archives)
     plain._split_generators = lambda manager: {  # type: ignore[method-assign]
         name: plain._generate_examples(sources, name) for name in splits
     }
@@ -118,7 +122,8 @@ def test_the_engine_stores_what_the_plain_path_stores(
 
 def plain_counts(config: str) -> dict[str, int]:
     """How many of the sample's patches each split of a config has."""
-    return {"train": 3, "test": 2} if config == "s2-random" else {"train": 4, "test": 1}
+    is_random = config.endswith("-random")
+    return {"train": 3, "test": 2} if is_random else {"train": 4, "test": 1}
 
 
 def test_loaded_bands_equal_rasterio(manual_folder: Path, sample_folder: Path) -> None:
@@ -210,7 +215,9 @@ def with_release(archive: Path, **changes: Any) -> type[Builder]:
         "digest": Digest("sha256", hashlib.sha256(archive.read_bytes()).hexdigest()),
     }
     published = dataclasses.replace(ARCHIVE, **{**known, **changes})
-    release = dataclasses.replace(V1, archives=(published,), num_patches=6)
+    release = dataclasses.replace(
+        V1, archives=(published, V1.archive("s1")), num_patches=6
+    )
 
     class ReleaseBuilder(Builder, skip_registration=True):  # type: ignore[call-arg]
         name = "bigearthnet"

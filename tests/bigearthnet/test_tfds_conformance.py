@@ -40,7 +40,8 @@ class OfficialSplitsTest(tfds.testing.DatasetBuilderTestCase):
             digest=Digest("sha256", hashlib.sha256(archive.read_bytes()).hexdigest()),
             nbytes=archive.stat().st_size,
         )
-        release = dataclasses.replace(V1, archives=(small,), num_patches=6)
+        archives = (small, V1.archive("s1"))
+        release = dataclasses.replace(V1, archives=archives, num_patches=6)
         cls._release = mock.patch.object(Builder, "RELEASES", (release,))
         cls._release.start()
         super().setUpClass()

@@ -32,7 +32,7 @@ def test_the_demonstration_compares_both_ends(tmp_path: Path) -> None:
     )
     pictures = [
         matplotlib.image.imread(tmp_path / name)
-        for name in ("patches.png", "pairs.png")
+        for name in ("patches.png", "radar.png")
     ]
 
     assert 0 == done.returncode, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from baselines.cached_data import Place
 from baselines.compare import compare
 from baselines.errors import ResultError
 from baselines.evaluate import evaluate
@@ -20,16 +22,18 @@ from baselines.models.preprocessing import (
     make_inputs,
     standardise,
 )
+from baselines.predict import predict
 from baselines.results import evaluation_folder, read_results
+from baselines.results_text import format_results
 from baselines.scoring import Data
 from baselines.settings import Settings
 from baselines.stored_rows import open_random_access
 from baselines.train import train
 from baselines.trained import load_trained_model
-from baselines.workdir import read_run
+from baselines.workdir import TRAINING
 from bigearthnet.errors import OptionError
 from bigearthnet.reading import open_reader
-from bigearthnet.release.bands import BANDS, RGB
+from bigearthnet.release.bands import BANDS
 from tests.baselines.conftest import MakeRun, make_run
 
 S2 = tuple(band.name for band in BANDS)
@@ -118,6 +122,19 @@ def test_backscatter_is_scaled_as_it_is_stored(stores: Path) -> None:
     assert "(value - mean) / std" == describe_scaling(groups)
 
 
+def test_backscatter_is_kept_in_memory_as_it_is(stores: Path, tmp_path: Path) -> None:
+    """Patches kept on a device train the same weights as those of the store."""
+    settings = Settings(config="v2-s1", **{**SMALL, "epochs": 1})
+    weights = []
+    places: tuple[Place, ...] = ("none", "device")
+    for place in places:
+        train(settings, stores, tmp_path / place, cache=place, quiet=True)
+        weights.append((tmp_path / place / TRAINING).read_text(encoding="utf-8"))
+
+    digests = [json.loads(text)["weights_sha256"] for text in weights]
+    assert digests[0] == digests[1]
+
+
 @pytest.mark.slow
 def test_runs_of_either_satellite_and_both_are_compared(
     stores: Path, trained: dict[str, Path], tmp_path: Path
@@ -155,11 +172,11 @@ def test_releases_are_never_in_one_table(
 
 
 def test_patches_seen_under_the_other_release_make_no_result(
-    stores: Path, make_run: MakeRun, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    stores: Path, make_run: MakeRun, tmp_path: Path
 ) -> None:
     """One of the two test patches of v2.0 is a train patch of v1.0; it says so."""
     run = make_run("first", model="s_cnn_rgb", labels="ben19")
-    (result,) = evaluate(run, Data(stores, config="v2-s2"))
+    (result,) = evaluate(run, Data(stores, config="v2-s2"), quiet=True)
     remark = "not a result: 1 of these patches seen in training"
 
     folder = evaluation_folder(run, "test", config="v2-s2")
@@ -170,7 +187,7 @@ def test_patches_seen_under_the_other_release_make_no_result(
         subject.config,
         subject.release,
     )
-    assert remark in capsys.readouterr().err
+    assert f"!! {remark}" in format_results([result])
     assert result.tuned is None
     compare([run], tmp_path / "out", config="v2-s2", num_examples=0)
     page = (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
@@ -226,6 +243,7 @@ def test_a_model_of_both_satellites_is_exported(
     card = (tmp_path / "exported" / "README.md").read_text(encoding="utf-8")
     assert "| `bands_s1`, float32 | VV VH | (batch, 2, 120, 120) | backscatter" in card
     assert "3 patches of v2.0, official split `train`" in card
-    model = load_trained_model(trained["v2-s1s2"]).model
-    assert "float32" == model.input["bands_s1"].dtype
-    assert set(RGB) < set(read_run(trained["v2-s1s2"]).settings.bands)
+    whole = load_trained_model(trained["v2-s1s2"])
+    assert "float32" == whole.model.input["bands_s1"].dtype
+    with pytest.raises(OptionError, match="the model takes VV, VH, and folders of"):
+        next(predict(whole, []))
