@@ -181,7 +181,7 @@ def run_job(job: Job, data_dir: Path, *, restart: bool = False) -> BuildResult:
             for store, form in part.stores.items():
                 complete_store(form, work.output(store), chosen, data_dir)
         work.publish(targets)
-        complete_folders(data_dir, config, targets)
+        complete_folders(data_dir, job, targets)
         work.is_over = True
     return result
 

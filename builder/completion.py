@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bigearthnet.engine.job import Job
 from bigearthnet.engine.leftovers import PREFIX
 from bigearthnet.formats import tables_suffix
 from bigearthnet.schema.configs import Config
@@ -61,27 +62,27 @@ def complete_store(
         write_dataset_dict(read_store(folder, [release]))
 
 
-def complete_folders(
-    data_dir: Path, config: Config, targets: Mapping[str, Path]
-) -> None:
+def complete_folders(data_dir: Path, job: Job, targets: Mapping[str, Path]) -> None:
     """Writes what stands above finished stores: table of patches, and card of parts.
 
     Args:
         data_dir: The data directory.
-        config: What was built.
+        job: What was built.
         targets: Name of each store → its final folder.
     """
     name = Path(PATCHES)
-    copy = data_dir / f"{name.stem}{tables_suffix(config)}{name.suffix}"
-    content = (next(iter(targets.values())) / PATCHES).read_bytes()
-    _replace(content, copy, config)
-    for store, folder in targets.items():
-        if store.startswith("parquet") and any(p.choice.part for p in config.parts):
+    for part in job.parts:
+        config, folders = part.config, {part.stores[n]: targets[n] for n in part.stores}
+        copy = data_dir / f"{name.stem}{tables_suffix(config)}{name.suffix}"
+        content = (next(iter(folders.values())) / PATCHES).read_bytes()
+        _replace(content, copy, job.config)
+        if config.choice.part and "parquet" in folders:
             from builder.card import CARD
             from builder.card.parts import find_parts, make_parts_card
 
-            card = make_parts_card(find_parts(folder.parent, config.release))
-            _replace(card.encode(), folder.parent / CARD, config)
+            above = folders["parquet"].parent
+            card = make_parts_card(find_parts(above, config.release))
+            _replace(card.encode(), above / CARD, job.config)
 
 
 def _replace(content: bytes, path: Path, config: Config) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bigearthnet.engine.beside import StoredRows, read_aside, read_rows, refuse_rows
 from bigearthnet.engine.convert import convert
 from bigearthnet.engine.job import Job
-from bigearthnet.engine.shards import hash_ids, plan_shards
+from bigearthnet.engine.shards import ShardPlan, hash_ids, plan_shards
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.spooled import SpooledSource, load_spooled
 from bigearthnet.engine.stage_one import choose_rows, fill_spool
@@ -23,7 +23,7 @@ from bigearthnet.release.patch_index import PatchIndex, load_index
 from bigearthnet.schema.examples import get_make_example
 from bigearthnet.store.manifest import write_descriptions
 from bigearthnet.store.quarantine import BadPatch, leave_quarantine
-from bigearthnet.store.result import BuildResult, SourceInfo
+from bigearthnet.store.result import BuildResult, ShardInfo, SourceInfo
 from bigearthnet.store.statistics import BandSums
 
 
@@ -76,9 +76,7 @@ def encode(job: Job, work: Workspace) -> BuildResult:
     with WorkerPool(job.options.workers, pass_fds=(work.lock,)) as pool:
         indices, spooled = _fill_spools(job, work, patches, beside)
         bad = tuple(patch for source in spooled for patch in source.quarantine)
-        # A patch is stored only if all sources have it, and counts as read only then.
-        stored = np.logical_and.reduce([index.stored for index in indices])
-        read = indices[0].read & (stored | ~indices[0].stored)
+        stored, read = _find_good(indices, beside)
         if beside is None:
             _check_quarantine(bad, job, work)
         elif bad:
@@ -91,17 +89,53 @@ def encode(job: Job, work: Workspace) -> BuildResult:
         shards = write_shards(plans, pool, work, job, patches)
     for path in (work.quarantine, work.drop_list):  # of an earlier build, which failed
         path.unlink(missing_ok=True)
+    return _make_result(job, patches, indices, spooled, beside, plans, shards)
+
+
+def _find_good(
+    indices: Sequence[SpoolIndex], beside: StoredRows | None
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Returns which patches are stored, and which count as read, shape (patch,).
+
+    A patch is stored only if all sources have it, and counts as read only then; beside
+    a store, those are read that it says.
+    """
+    stored = np.logical_and.reduce([index.stored for index in indices])
+    if beside is not None:
+        return stored, beside.read
+    return stored, indices[0].read & (stored | ~indices[0].stored)
+
+
+def _make_result(
+    job: Job,
+    patches: PatchIndex,
+    indices: Sequence[SpoolIndex],
+    spooled: Sequence[SpooledSource],
+    beside: StoredRows | None,
+    plans: Sequence[ShardPlan],
+    shards: tuple[ShardInfo, ...],
+) -> BuildResult:
+    """Returns what was read of all sources, and written."""
+    stored, read = _find_good(indices, beside)
+    labels, scenes = indices[0].labels, indices[0].scenes
+    bad = tuple(patch for source in spooled for patch in source.quarantine)
+    synthetic = np.logical_or.reduce([index.synthetic for index in indices])
+    num_synthetic = int((synthetic & read).sum())
+    if job.beside is not None and beside is not None:
+        labels, scenes, bad = beside.labels, beside.scenes, read_aside(job.beside)
+        count = int(job.beside.manifest["patches"].get("synthetic", 0))
+        num_synthetic = max(num_synthetic, count)
     sums = BandSums(job.config.groups)
     for shard in shards:
         sums.add(shard.sums)
-    result = BuildResult(
+    return BuildResult(
         config=job.config,
         patches=patches,
         read=read,
         stored=stored,
-        labels=indices[0].labels if patches.labels is None else patches.labels,
-        scenes=indices[0].scenes,
-        num_synthetic=int((indices[0].synthetic & read).sum()),
+        labels=labels if patches.labels is None else patches.labels,
+        scenes=scenes,
+        num_synthetic=num_synthetic,
         shards=shards,
         sums=sums,
         sources=tuple(
@@ -117,16 +151,6 @@ def encode(job: Job, work: Workspace) -> BuildResult:
         ),
         quarantine=bad,
         ids_sha256=hash_ids(plans, patches),
-    )
-    if job.beside is None or beside is None:
-        return result
-    return dataclasses.replace(
-        result,
-        read=beside.read,
-        labels=beside.labels,
-        scenes=beside.scenes,
-        num_synthetic=int(job.beside.manifest["patches"].get("synthetic", 0)),
-        quarantine=read_aside(job.beside),
     )
 
 

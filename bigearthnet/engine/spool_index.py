@@ -103,6 +103,10 @@ class SpoolIndex:
         self._buffer[start] = _STORED
         _PLACE.pack_into(self._buffer, start + _READ.size, bucket, nbytes, offset, key)
 
+    def mark_synthetic(self) -> None:
+        """Records that all patches of the source are synthetic."""
+        self._entries["synthetic"] = True
+
     def add_bad(self, row: int) -> None:
         """Records that a patch is bad: it counts as not read, even if it was stored."""
         self._buffer[row * _NBYTES] = _NOT_READ

@@ -139,9 +139,7 @@ def spool_patches(
             except PatchError as error:
                 set_aside(error, raw.row, raw.offset)
                 continue
-            is_synthetic = SYNTHETIC_FILE in source.members.litter.counts or (
-                SYNTHETIC in str(patch.fields.get("tile_source"))
-            )
+            is_synthetic = SYNTHETIC in str(patch.fields.get("tile_source"))
             scene = encode_scene(patches.add_times(raw.row, patch.fields))
             index.add_read(raw.row, patch.labels, is_synthetic, scene)
             places.add(patch)
@@ -150,6 +148,8 @@ def spool_patches(
                 num_stored += 1
             if num_stored == limit:
                 break
+    if SYNTHETIC_FILE in source.members.litter.counts:  # wherever it stood
+        index.mark_synthetic()
     if not is_first:
         for row in np.flatnonzero(wanted & ~index.stored).tolist():
             if row not in aside:

@@ -15,6 +15,7 @@ from bigearthnet.store import Store
 from bigearthnet.store.search import find_stores
 from bigearthnet.util import command
 from bigearthnet.util.options import look_up
+from builder.publishing.files import target_folder
 
 # Scheme → the package that it needs, and the extra that installs it.
 _SCHEMES = {
@@ -65,7 +66,10 @@ def choose_stores(
                 f"{', '.join(sorted({s.format.name for s in found}))} with --stores."
             )
         chosen += stores
-    if not chosen or not any(_belong(one, chosen) for one in configs.values()):
+    # Parts have folders of their own; other tables would lie in one place.
+    places = {target_folder(store) for store in chosen}
+    is_one = any(_belong(one, chosen) for one in configs.values())
+    if not chosen or not is_one or len(places) < len(chosen):
         names = sorted({store.config.name for store in chosen})
         raise OptionError(
             f"{data_dir} has stores of {', '.join(names) or 'nothing'}: choose one "
