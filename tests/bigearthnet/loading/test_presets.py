@@ -2,8 +2,8 @@
 
 Those tests that need them run where they are installed, which takes an environment of
 its own: `pip install torchgeo==0.8.1 requests appdirs lmdb safetensors pytest
-".[hf,sample]"`, then `pip install --no-deps configilm==0.7.1`, whose pins are older than
-what we need; and once more with configilm==0.6.6, for `reben-v0.1.1`.
+".[hf,sample]"`, then `pip install --no-deps configilm==0.7.1`, whose pins are older
+than what we need; and once more with configilm==0.6.6, for `reben-v0.1.1`.
 """
 
 from __future__ import annotations
