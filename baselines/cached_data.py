@@ -1,4 +1,4 @@
-"""Patches that are read once and kept in memory, of the host or of each device.
+"""Patches that are read once and kept in memory, of the host or of its devices.
 
 Order and content of batches are those of the patches where they come from.
 """
@@ -8,14 +8,17 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from baselines.input_pipeline import MakeBatches, PatchData, count_patch_nbytes
+from baselines.cluster import read_cluster
+from baselines.devices import find_devices
+from baselines.input_pipeline import Order, PatchData
+from baselines.memory_data import MemoryData
 from bigearthnet.errors import OptionError
 
 if TYPE_CHECKING:
@@ -27,34 +30,15 @@ Place: TypeAlias = Literal["none", "host", "device"]
 _MEMINFO = Path("/proc/meminfo")
 
 
-class HostData(PatchData):
-    """Patches in the memory of the host."""
-
-    def __init__(self, data: PatchData) -> None:
-        """Reads all patches.
-
-        Args:
-            data: Where they come from.
-
-        Raises:
-            ShardError: If a shard is damaged.
-        """
-        super().__init__(data.patch_ids, data.ahead)
-        self._inputs, self._labels = data.read(np.arange(data.num_patches))
-
-    def read(self, rows: npt.NDArray[np.int64]) -> tuple[Any, npt.NDArray[np.uint8]]:
-        """Looks up some patches; see `PatchData.read`."""
-        import tensorflow as tf
-
-        inputs = tf.nest.map_structure(lambda array: array[rows], self._inputs)
-        return inputs, self._labels[rows]
-
-
 class DeviceData(PatchData):
-    """Patches in the memory of every device: an order takes each of them to any."""
+    """Patches in the memory of the devices of this host, each of which keeps a slice.
+
+    An order takes any patch to any device: each gets what it needs from the others, so
+    that batches are those of patches that are read.
+    """
 
     def __init__(self, data: PatchData, strategy: tf.distribute.Strategy) -> None:
-        """Reads all patches, and copies them to the devices.
+        """Reads all patches, and copies them to the devices, slice by slice.
 
         Args:
             data: Where they come from.
@@ -66,68 +50,73 @@ class DeviceData(PatchData):
         import tensorflow as tf
 
         super().__init__(data.patch_ids, data.ahead)
-        self._data, self._strategy = data, strategy
-        held = data.read(np.arange(data.num_patches))
-        self._held: dict[str, Any] = {}
-        for device in find_devices(strategy):
+        self._data, self._devices = data, find_devices(strategy)
+        slices = np.array_split(np.arange(self.num_patches), len(self._devices))
+        self._stops = np.cumsum([len(rows) for rows in slices])
+        self._held = []
+        for device, rows in zip(self._devices, slices, strict=True):
             with tf.device(device):
-                self._held[device] = tf.nest.map_structure(_hold, held)
+                self._held.append(tf.nest.map_structure(_hold, data.read(rows)))
 
     def read(self, rows: npt.NDArray[np.int64]) -> tuple[Any, npt.NDArray[np.uint8]]:
         """Reads some patches from where they come from; see `PatchData.read`."""
         return self._data.read(rows)
 
-    def feed(
-        self,
-        distribute: Callable[[MakeBatches], Iterable[Any]],
-        batch_size: int,
-        *,
-        seed: int | None,
-        epoch: int = 0,
-        start_batch: int = 0,
-    ) -> Iterator[Any]:
+    def feed(self, strategy: tf.distribute.Strategy, order: Order) -> Iterator[Any]:
         """Looks up batches on the devices, which get the numbers of patches alone."""
-        make = functools.partial(self.make_rows, batch_size, seed, epoch, start_batch)
-        for batch in distribute(make):
-            yield self._look_up(batch)
+        cluster, here = read_cluster(), len(self._devices)
+        first = 0 if cluster is None else cluster.index * here
+        numbers = order.draw(self.num_patches)
+        for start in range(0, len(numbers), order.batch_size):
+            batch = numbers[start : start + order.batch_size]
+            parts = np.array_split(batch, strategy.num_replicas_in_sync)
+            found = map(self._look_up, self._devices, parts[first : first + here])
+            yield strategy.experimental_distribute_values_from_function(
+                lambda _, found=found: next(found)
+            )
 
-    def _look_up(self, rows: Any) -> Any:
-        """Looks up the patches of a batch, each on its device."""
+    def _look_up(self, device: str, rows: npt.NDArray[np.int64]) -> Any:
+        """Looks up patches where they are kept, and joins them on a device."""
         import tensorflow as tf
 
+        keepers = np.searchsorted(self._stops, rows, side="right")
         found = []
-        parts = self._strategy.experimental_local_results(rows)
-        for (device, held), part in zip(self._held.items(), parts, strict=True):
-            with tf.device(device):
-                look_up = functools.partial(_look_up, rows=part)
-                found.append(tf.nest.map_structure(look_up, held))
-        values = iter(found)
-        return self._strategy.experimental_distribute_values_from_function(
-            lambda _: next(values)
-        )
+        for keeper, (where, held) in enumerate(
+            zip(self._devices, self._held, strict=True)
+        ):
+            first = self._stops[keeper - 1] if keeper else 0
+            take = functools.partial(tf.gather, indices=rows[keepers == keeper] - first)
+            with tf.device(where):
+                found.append(tf.nest.map_structure(take, held))
+        order = np.argsort(np.argsort(keepers, kind="stable"))
+        with tf.device(device):
+            return tf.nest.map_structure(lambda *kept: _join(kept, order), *found)
 
 
-def _hold(array: npt.NDArray[np.uint16] | npt.NDArray[np.uint8]) -> tf.Tensor:
-    """Copies pixels or labels to the device, for `_look_up`.
+def _hold(array: npt.NDArray[Any]) -> tf.Tensor:
+    """Copies pixels or labels to the device, for `_join`.
 
     TensorFlow gathers neither uint16 nor uint8 on a GPU, but would do so on the host
-    (2.21): bits of pixels are held as those of bfloat16, labels as float32.
+    (2.21): bits of pixels are held as those of bfloat16, labels as float16. Radar is
+    float32, and stays so.
     """
     import tensorflow as tf
 
     if array.dtype == np.uint16:
         return tf.constant(array.view(tf.bfloat16.as_numpy_dtype))
-    return tf.constant(array, tf.float32)
+    return tf.constant(array, tf.float16 if array.dtype == np.uint8 else None)
 
 
-def _look_up(held: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """Returns some rows of what `_hold` was given."""
+def _join(kept: Sequence[tf.Tensor], order: npt.NDArray[np.int64]) -> tf.Tensor:
+    """Joins rows of what `_hold` made, in an order, and undoes what it did."""
     import tensorflow as tf
 
-    found = tf.gather(held, rows)
-    if held.dtype == tf.bfloat16:
+    found = kept[0]
+    if len(kept) > 1:
+        found = tf.gather(tf.concat(kept, 0), order)
+    if found.dtype == tf.bfloat16:
         return tf.bitcast(found, tf.uint16)
-    return tf.cast(found, tf.uint8)
+    return tf.cast(found, tf.uint8) if found.dtype == tf.float16 else found
 
 
 def cache_patches(
@@ -145,7 +134,10 @@ def cache_patches(
     """
     if place == "none":
         return data
-    return HostData(data) if place == "host" else DeviceData(data, strategy)
+    if place == "device":
+        return DeviceData(data, strategy)
+    kept = data.read(np.arange(data.num_patches))
+    return MemoryData(*kept, data.patch_ids, data.ahead)
 
 
 def check_memory(
@@ -163,13 +155,15 @@ def check_memory(
     """
     if place == "none":
         return
-    need = data.num_patches * count_patch_nbytes(data)
-    places = {"the host": _count_host()}
-    if place == "device":  # they pass through the host
-        places |= {name: _count_device(name) for name in find_devices(strategy)}
+    places, patches = {"the host": _count_host()}, data.num_patches
+    if place == "device":  # slices pass through the host
+        devices = find_devices(strategy)
+        places |= {name: _count_device(name) for name in devices}
+        patches = -(-patches // len(devices))
+    need = patches * data.count_nbytes()
     for name, free in places.items():
         text = (
-            f"cache: {data.num_patches:,} patches need {need / 1e9:.3g} GB, "
+            f"cache: {patches:,} patches need {need / 1e9:.3g} GB, "
             f"{name} has {free / 1e9:.3g} GB"
         )
         if free < need:
@@ -177,16 +171,6 @@ def check_memory(
                 f"{text}. Expected --cache=none, --fraction, or more memory."
             )
         print(f"{text}.", flush=True)
-
-
-def find_devices(strategy: tf.distribute.Strategy) -> tuple[str, ...]:
-    """Returns the names of the devices that a strategy computes on, of this host."""
-    import tensorflow as tf
-
-    if strategy.num_replicas_in_sync > 1:
-        return tuple(strategy.extended.worker_devices)
-    gpus = tf.config.list_logical_devices("GPU")
-    return ((gpus or tf.config.list_logical_devices("CPU"))[0].name,)
 
 
 def _count_host() -> int:

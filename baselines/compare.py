@@ -6,8 +6,9 @@ Table 4 with our rows below its own, several seeds as mean ± standard deviation
 pair of models with an interval and p-values; example patches with their labels and what
 each model says of them; every class. With --data_dir the examples have pictures.
 
-Results on the official and on the random split stand in tables of their own. Runs that
-differ in patches, labels, classes, split or threshold are refused.
+Each release, the official and the random split stand in tables of their own; v2.0 also
+with macro and micro averages, as reBEN gives them. Runs that differ in patches, labels,
+classes, split or threshold are refused.
 
 Example:
   python -m baselines.compare --workdirs=runs/s_cnn_all,runs/s_cnn_rgb \
@@ -32,6 +33,7 @@ from baselines.comparison.markdown import (
     render_table,
 )
 from baselines.comparison.pairs import compare_pairs
+from baselines.comparison.reben import make_reben_table
 from baselines.comparison.report import Section, make_blocks, make_json
 from baselines.comparison.tables import make_headline_table
 from bigearthnet.errors import OptionError
@@ -50,6 +52,7 @@ def compare(
     *,
     split: str = "test",
     labels: str | None = None,
+    config: str | None = None,
     data_dir: Path | None = None,
     num_examples: int = 6,
     seed: int = 0,
@@ -61,12 +64,13 @@ def compare(
         output: Folder of the reports; it is made.
         split: The split that was evaluated.
         labels: Name of the nomenclature; None for the one the models learnt.
+        config: Configuration that was evaluated; None for that of each run.
         data_dir: Data directory for pictures of the examples, or None.
         num_examples: Example patches of each group.
         seed: Seed of resamples, flips and examples.
 
     Returns:
-        What was found out, a section for each split scheme.
+        What was found out, a section for each release and split scheme.
 
     Raises:
         OptionError: If an option has no meaning, or the output must not be there; see
@@ -88,7 +92,7 @@ def compare(
             make_gallery(group, count=num_examples, seed=seed, data_dir=data_dir),
         )
         for group in group_evaluations(
-            [read_evaluation(w, split, labels) for w in workdirs]
+            [read_evaluation(w, split, labels, config) for w in workdirs]
         )
     ]
     _write(make_blocks(sections), sections, output)
@@ -113,6 +117,9 @@ def _define_flags() -> None:
         None,
         "Classes: clc_level2, say, for models that learnt them and scores that were "
         "derived; by default those that the models learnt.",
+    )
+    flags.DEFINE_string(
+        "config", None, "Configuration that was evaluated, by default that of each run."
     )
     command.define_path("data_dir", None, "Data directory, for pictures of examples.")
     flags.DEFINE_integer("examples", 6, "Example patches.")
@@ -141,12 +148,15 @@ def _main() -> None:
         output,
         split=flags.FLAGS.split,
         labels=flags.FLAGS.labels,
+        config=flags.FLAGS.config,
         data_dir=flags.FLAGS.data_dir,
         num_examples=flags.FLAGS.examples,
         seed=flags.FLAGS.seed,
     )
     for section in sections:
-        print(f"{render_table(make_headline_table(section.group))}\n")
+        for make_table in (make_headline_table, make_reben_table):
+            if table := make_table(section.group):
+                print(f"{render_table(table)}\n")
     page = output / "comparison.html"
     print(f"results: {output}\nnext: open {page.absolute().as_uri()} in a browser")
 

@@ -25,7 +25,7 @@ from bigearthnet.util.options import look_up
 
 # The oldest that has all operations of our models, so that old runtimes read it.
 _OPSET = 18
-_Inputs = dict[str, npt.NDArray[np.uint16]]
+_Inputs = dict[str, npt.NDArray[Any]]
 _Score = Callable[[_Inputs], npt.NDArray[np.float32]]
 
 

@@ -14,6 +14,8 @@ from bigearthnet.release.nomenclature import Nomenclature
 
 # Pictures after an epoch; one takes a third of a second.
 _NUM_PICTURES = 3
+# The group that a picture is made of.
+_PICTURE = "bands_10m"
 
 
 def draw_patches(
@@ -27,12 +29,14 @@ def draw_patches(
         nomenclature: The classes.
 
     Yields:
-        Patch id and PNG; nothing where the patches have no pixels (features), or
-        matplotlib is not installed.
+        Patch id and PNG; nothing where the patches have no picture (features, radar),
+        or matplotlib is not installed.
     """
     rows = np.unique(np.linspace(0, data.num_patches - 1, _NUM_PICTURES).astype(int))
     inputs, labels = data.read(rows)
-    if not isinstance(inputs, dict) or importlib.util.find_spec("matplotlib") is None:
+    if not isinstance(inputs, dict) or _PICTURE not in inputs:
+        return
+    if importlib.util.find_spec("matplotlib") is None:
         return
     for i, row in enumerate(rows.tolist()):
         prediction = Prediction(
@@ -42,4 +46,4 @@ def draw_patches(
             probability=probability[row],
             threshold=DEFAULT_THRESHOLD,
         )
-        yield data.patch_ids[row], draw_prediction(prediction, inputs["bands_10m"][i])
+        yield data.patch_ids[row], draw_prediction(prediction, inputs[_PICTURE][i])

@@ -6,6 +6,11 @@ is the paper's: precision, recall, F1 and F2 of each patch, then the mean, at
 --threshold. If training had a validation split, a second column shows the same at the
 threshold with the highest F1 there; it is never chosen on what is evaluated.
 
+A model can be evaluated on the patches of another configuration, of v2.0 say, if it was
+trained on v1.0 with --labels=ben19. The splits of the releases overlap: how many of the
+patches were in its training is counted, and said with the figures, which are no result
+then.
+
 What a model of the 43 classes says of the coarser levels of CORINE Land Cover is
 derived from its scores, and stands in the folders clc_level2/ and clc_level1/ beside.
 
@@ -18,7 +23,7 @@ from __future__ import annotations
 import functools
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,48 +31,26 @@ import numpy as np
 from absl import flags
 
 from baselines import workdir
-from baselines.backend import check_keras, describe_device
+from baselines.backend import describe_device
 from baselines.cluster import check_same, is_chief, report_lost_hosts
 from baselines.decisions import DEFAULT_THRESHOLD, predict, tune_threshold
 from baselines.evaluations import Result, Subject
-from baselines.frozen_features import load_or_make_features
-from baselines.input_pipeline import PatchData, StoreData, count_patch_nbytes
+from baselines.leaks import count_seen_elsewhere, list_trainings
 from baselines.levels import derive_level
-from baselines.optimizers import choose_strategy
 from baselines.results import RESULTS, evaluation_folder, write_results
 from baselines.results_text import format_results
 from baselines.scores import SCORES, Scores
-from baselines.settings import NO_SPLIT, share_split, split_names
-from baselines.steps import compute_outputs
-from baselines.stored_rows import open_random_access
-from baselines.trained import Trained, check_frozen_weights, load_trained_part
+from baselines.scoring import Data, Evaluation, choose_tuning, open_evaluation
+from baselines.splits import NO_SPLIT
 from bigearthnet.release.nomenclature import CLC43, CLC_LEVEL1, CLC_LEVEL2, Nomenclature
-from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
-from bigearthnet.util.progress import Progress
 
 if TYPE_CHECKING:
-    import tensorflow as tf
+    from baselines.stored_rows import StoreData
+    from baselines.workdir import Run
 
-# Patches of a forward pass. One number for all, since float32 sums may depend on it.
-_BATCH_SIZE = 128
 # The levels that are derived from level 3.
 _DERIVED = (CLC_LEVEL2, CLC_LEVEL1)
-
-
-@dataclass(frozen=True)
-class Data:
-    """Where patches come from.
-
-    Attributes:
-        data_dir: The data directory of the build.
-        weights_path: Checkpoint of inception_v2.
-        features_dir: Folder of its cached features; None for one in the workdir.
-    """
-
-    data_dir: Path
-    weights_path: Path | None = None
-    features_dir: Path | None = None
 
 
 @report_lost_hosts()
@@ -90,7 +73,8 @@ def evaluate(
         split: Splits to evaluate, joined by +.
         threshold: Threshold of the headline, in (0, 1].
         tune: Also evaluates at a threshold tuned on the validation split, if training
-            had one that shares no split with what is evaluated.
+            had one that shares no split with what is evaluated, of the same release
+            and split scheme.
         quiet: Shows no progress.
 
     Returns:
@@ -98,7 +82,8 @@ def evaluate(
         on a host that is not the chief.
 
     Raises:
-        OptionError: If there is no such split, or the threshold has no meaning.
+        OptionError: If there is no such split or configuration, the model cannot take
+            its patches, or the threshold has no meaning.
         WeightsError: If the folder holds no trained model, or weights are others.
         StoreError: If there is no store, or one of its files is missing.
         ShardError: If the store is damaged.
@@ -106,130 +91,93 @@ def evaluate(
         ClusterError: If another host has ended, or does something else.
     """
     start = time.monotonic()
-    split_names(split)
-    if data.features_dir is not None:
-        check_output(data.features_dir, "features_dir")
     predict(np.zeros((0, 0), np.float32), threshold)  # refuses it before the work
-    check_keras("baselines.evaluate")
-    strategy = choose_strategy()
-    with strategy.scope():
-        trained = load_trained_part(folder)
-    chosen = trained.run.settings
-    check_frozen_weights(trained.run, folder, data.weights_path)
-    store = open_random_access(data.data_dir, chosen.config)
+    found = open_evaluation(folder, data, split, quiet=quiet)
     what = "flags, weights or patches: expected the same command, workdir and store."
-    same = (trained.weights_sha256, store.manifest, split, threshold, tune)
-    check_same(strategy, what, same)
-    quiet = quiet or not is_chief(strategy)
-    patches = StoreData(store, chosen, split)
-    if not quiet:
-        print(
-            f"evaluates {trained.title}, of {folder}\n"
-            f"patches: {patches.num_patches:,} of {split}, in {store.folder}\n"
-            f"{describe_device()}",
-            file=sys.stderr,
-        )
-    score = functools.partial(_score, trained, folder, data, strategy, quiet=quiet)
-    scores = score(patches)
-    tuned_on = find_tuning_split(chosen.validation_split, chosen.train_split, split)
-    tuning = None
-    if tune and tuned_on is not None:
-        tuning = score(StoreData(store, chosen, tuned_on))
-    if not is_chief(strategy):
+    digest, manifest = found.trained.weights_sha256, found.store.manifest
+    check_same(found.strategy, what, (digest, manifest, split, threshold, tune))
+    patches = found.open(split)
+    if not found.quiet:
+        print(_describe_start(found, patches), file=sys.stderr)
+    scores = found.score(patches)
+    tuned_on = choose_tuning(found, split) if tune else None
+    tuning = None if tuned_on is None else found.score(found.open(tuned_on))
+    if not is_chief(found.strategy):
         return []
-    seconds = round(time.monotonic() - start, 3)
-    results = []
-    derived = _DERIVED if chosen.nomenclature == CLC43 else ()
-    for target in (None, *derived):
-        tuned_threshold = None
+    subject = _describe_subject(found, patches)
+    if not found.quiet:
+        for remark in subject.findings:
+            print(f"CAUTION: {remark.text}: {remark.meaning}", file=sys.stderr)
+    write = functools.partial(
+        write_results,
+        threshold=threshold,
+        tuned_on=tuned_on or NO_SPLIT,
+        run={"seconds": round(time.monotonic() - start, 3)},
+    )
+    return _write(found, subject, scores, tuning, write)
+
+
+def _describe_start(found: Evaluation, patches: StoreData) -> str:
+    return (
+        f"evaluates {found.trained.title}, of {found.folder}\n"
+        f"patches: {patches.num_patches:,} of {patches.split}, in "
+        f"{found.store.folder}\n{describe_device()}"
+    )
+
+
+def _describe_subject(found: Evaluation, patches: StoreData) -> Subject:
+    """Says what is evaluated, and how many of the patches were seen in training."""
+    run, config = found.trained.run, found.store.config.name
+    return Subject.from_run(
+        run,
+        split=patches.split,
+        weights_sha256=found.trained.weights_sha256,
+        synthetic_patches=patches.synthetic_patches,
+        config=config,
+        seen_elsewhere=count_seen_elsewhere(
+            list_trainings(run), config, patches.patch_ids
+        ),
+    )
+
+
+def _write(
+    found: Evaluation,
+    subject: Subject,
+    scores: Scores,
+    tuning: Scores | None,
+    write: Callable[..., Result],
+) -> list[Result]:
+    """Writes the results in the classes that were learnt, and in coarser ones."""
+    learnt, results = subject.nomenclature, []
+    for target in (None, *(_DERIVED if learnt == CLC43 else ())):
+        threshold = None
         if tuning is not None:
-            found = _derive(tuning, target)
-            tuned_threshold = tune_threshold(found.y_true, found.probability)
-        subject = Subject.from_run(
-            trained.run,
-            split=split,
-            weights_sha256=trained.weights_sha256,
-            synthetic_patches=patches.synthetic_patches,
-            nomenclature=target,
-        )
+            derived = _derive(tuning, target)
+            threshold = tune_threshold(derived.y_true, derived.probability)
         results.append(
-            write_results(
-                evaluation_folder(folder, split, target),
-                subject,
+            write(
+                find_folder(found.folder, found.trained.run, subject, target),
+                subject.derive(target),
                 _derive(scores, target),
-                threshold=threshold,
-                tuned_threshold=tuned_threshold,
-                tuned_on=tuned_on or NO_SPLIT,
-                run={"seconds": seconds},
+                tuned_threshold=threshold,
             )
         )
     return results
 
 
-def find_tuning_split(
-    validation_split: str, train_split: str, split: str
-) -> str | None:
-    """Returns the split to tune a threshold on; None if there is none.
+def find_folder(
+    folder: Path, run: Run, subject: Subject, derived: Nomenclature | None = None
+) -> Path:
+    """Returns where an evaluation is written: below its configuration, if another.
 
     Args:
-        validation_split: Validation split of the training.
-        train_split: What was trained on; the model is too good there.
-        split: What is evaluated.
+        folder: The workdir.
+        run: Its run.
+        subject: What is evaluated.
+        derived: Coarser nomenclature that the scores were turned into, or None.
     """
-    others = f"{train_split}+{split}"
-    if validation_split == NO_SPLIT or share_split(validation_split, others):
-        return None
-    return validation_split
-
-
-def score_patches(
-    trained: Trained,
-    patches: PatchData,
-    strategy: tf.distribute.Strategy,
-    progress: Progress,
-) -> Scores:
-    """Computes the probabilities of every patch, in stored order.
-
-    Args:
-        trained: The model.
-        patches: What it takes.
-        strategy: Where it was made.
-        progress: Counts the patches.
-    """
-    labels, probabilities = [], []
-    nbytes = count_patch_nbytes(patches)
-    outputs = compute_outputs(strategy, trained.model, patches, _BATCH_SIZE)
-    for probability, truth in outputs:
-        probabilities.append(probability)
-        labels.append(truth)
-        progress.add(len(truth), len(truth) * nbytes)
-    return Scores(
-        tuple(patches.patch_ids), np.concatenate(labels), np.concatenate(probabilities)
-    )
-
-
-def _score(
-    trained: Trained,
-    folder: Path,
-    data: Data,
-    strategy: tf.distribute.Strategy,
-    stored: StoreData,
-    *,
-    quiet: bool,
-) -> Scores:
-    patches: PatchData = stored
-    if trained.run.settings.uses_features:
-        patches = load_or_make_features(
-            trained.run.settings,
-            stored,
-            weights_path=data.weights_path,
-            cache_dir=data.features_dir or folder / workdir.FEATURES,
-            strategy=strategy,
-            quiet=quiet,
-        )
-    stage = f"evaluate {stored.split}"
-    with Progress(stage, total_patches=patches.num_patches, quiet=quiet) as progress:
-        return score_patches(trained, patches, strategy, progress)
+    config = None if subject.config == run.settings.config else subject.config
+    return evaluation_folder(folder, subject.split, derived, config)
 
 
 def _derive(scores: Scores, target: Nomenclature | None) -> Scores:
@@ -243,6 +191,12 @@ def _derive(scores: Scores, target: Nomenclature | None) -> Scores:
 def _define_flags() -> None:
     command.define_path("workdir", None, "Folder of the trained model.", required=True)
     command.define_path("data_dir", None, "Data directory, or store.", required=True)
+    flags.DEFINE_string(
+        "config",
+        None,
+        "Configuration of the patches, by default that of the training. Where its "
+        "splits are others, patches that were seen in training are counted.",
+    )
     flags.DEFINE_string("split", "test", "Splits to evaluate, joined by +.")
     flags.DEFINE_float("threshold", DEFAULT_THRESHOLD, "Threshold of the headline.")
     flags.DEFINE_bool(
@@ -267,6 +221,7 @@ def _main() -> None:
             flags.FLAGS.data_dir,
             flags.FLAGS.weights_path,
             flags.FLAGS.features_dir,
+            flags.FLAGS.config,
         ),
         split=flags.FLAGS.split,
         threshold=flags.FLAGS.threshold,
@@ -274,11 +229,13 @@ def _main() -> None:
     )
     if results:
         print(format_results(results))
-        results_in = evaluation_folder(folder, flags.FLAGS.split)
+        subject = results[0].subject
+        results_in = find_folder(folder, workdir.read_run(folder), subject)
         print(
             f"\nresults: {results_in / RESULTS}, {results_in / SCORES}\n"
             f"next: python -m baselines.compare --workdirs={folder} "
             f"--split={flags.FLAGS.split}"
+            f"{f' --config={subject.config}' if flags.FLAGS.config else ''}"
         )
 
 

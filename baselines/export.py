@@ -3,8 +3,9 @@
 OUTPUT then has
 
   saved_model/  a SavedModel; its `serving_default` takes bands_10m, bands_20m and
-                bands_60m (RGB models bands_10m alone), uint16 digital numbers of shape
-                (batch, band, y, x) as they are stored, and gives `probabilities`,
+                bands_60m (RGB models bands_10m alone), uint16 digital numbers, or
+                bands_s1, float32 dB, of shape (batch, band, y, x) as they are stored,
+                and gives `probabilities`,
                 float32 of shape (batch, class), and `class_names`
   model.keras   the same model for Keras, which loads it with safe_mode=True
   labels.json   the classes, in the order of the probabilities
@@ -29,7 +30,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -59,8 +60,8 @@ from bigearthnet.util.files import sync_tree, write_json
 if TYPE_CHECKING:
     import keras
 
-# Group of bands → shape (batch, band, y, x), uint16.
-Inputs: TypeAlias = "dict[str, npt.NDArray[np.uint16]]"
+# Group of bands → shape (batch, band, y, x), as stored.
+Inputs: TypeAlias = "dict[str, npt.NDArray[Any]]"
 # Gives the probabilities of patches, shape (batch, class), float32.
 Score: TypeAlias = "Callable[[Inputs], npt.NDArray[np.float32]]"
 
@@ -69,8 +70,9 @@ Score: TypeAlias = "Callable[[Inputs], npt.NDArray[np.float32]]"
 _TOLERANCE = 1e-4
 # Made-up patches that an export is checked on, and the seed of their pixels.
 _NUM_PATCHES, _SEED = 16, 0
-# Digital numbers that they have at most: reflectance 0.4, brighter than most land.
-_MAX_DN = 4000
+# Digital numbers that they have at most: reflectance 0.4, brighter than most land; and
+# backscatter that they have at least, in dB.
+_MAX_DN, _LEAST_DB = 4000, -30.0
 
 
 def export(
@@ -214,14 +216,16 @@ def _load_keras(path: Path) -> Score:
 
 
 def make_patches(model: keras.Model) -> Inputs:
-    """Makes patches up, of random digital numbers, in the groups that a model takes."""
-    numbers = np.random.default_rng(_SEED)
-    return {
-        name: numbers.integers(
-            _MAX_DN, size=(_NUM_PATCHES, *bands.shape[1:]), dtype=np.uint16
-        )
-        for name, bands in model.input.items()
-    }
+    """Makes patches up, of random values, in the groups that a model takes."""
+    draws = np.random.default_rng(_SEED)
+
+    def draw(bands: keras.KerasTensor) -> npt.NDArray[Any]:
+        shape = (_NUM_PATCHES, *bands.shape[1:])
+        if bands.dtype == "uint16":
+            return draws.integers(_MAX_DN, size=shape, dtype=np.uint16)
+        return draws.uniform(_LEAST_DB, 0, shape).astype(np.float32)
+
+    return {name: draw(bands) for name, bands in model.input.items()}
 
 
 def _define_flags() -> None:

@@ -10,20 +10,21 @@ import contextlib
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from baselines.cluster import check_same, gather, is_chief
 from baselines.errors import CacheError
 from baselines.feature_cache import Array, FeatureFile, Key, open_cache
-from baselines.feature_data import FeatureData
-from baselines.input_pipeline import PatchData, StoreData, count_patch_nbytes
+from baselines.input_pipeline import ChosenPatches
+from baselines.memory_data import MemoryData
 from baselines.models.inception_v2 import NUM_FEATURES
 from baselines.models.weights import WeightsRecord, describe_weights
-from baselines.settings import Settings, split_names
+from baselines.settings import Settings
+from baselines.splits import split_names
 from baselines.steps import compute_outputs
+from baselines.stored_rows import StoreData
 from bigearthnet.store.compatibility import hash_lines
 from bigearthnet.util.progress import Progress
 
@@ -45,7 +46,7 @@ def load_or_make_features(
     cache_dir: Path,
     strategy: tf.distribute.Strategy,
     quiet: bool = False,
-) -> FeatureData:
+) -> MemoryData:
     """Loads the features of patches, after computing those that are not cached.
 
     Several hosts compute them together; the chief alone writes.
@@ -92,7 +93,7 @@ def load_or_make_features(
     if features is None:
         raise CacheError(f"{file.path} was removed meanwhile: run it again.")
     labels = data.read_labels(np.arange(data.num_patches))
-    return FeatureData(features, labels, data.patch_ids)
+    return MemoryData(features, labels, data.patch_ids)
 
 
 def make_network_key(settings: Settings, weights: WeightsRecord) -> Key:
@@ -117,7 +118,8 @@ def make_patches_key(data: StoreData) -> Key:
 
     Ids alone would not do: a synthetic store has the ids of real patches.
     """
-    files = [f for name in split_names(data.split) for f in data.store.files(name)]
+    names = split_names(data.split, data.store.config.release.splits)
+    files = [file for name in names for file in data.store.files(name)]
     return {
         "config": data.store.config.name,
         "split": data.split,
@@ -133,17 +135,6 @@ def _build_model(settings: Settings, weights_path: Path | None) -> keras.Model:
     return build_feature_model(settings, weights_path)
 
 
-class _ChosenPatches(PatchData):
-    """Some patches of others."""
-
-    def __init__(self, data: PatchData, rows: npt.NDArray[np.int64]) -> None:
-        super().__init__([data.patch_ids[row] for row in rows.tolist()])
-        self._data, self._rows = data, rows
-
-    def read(self, rows: npt.NDArray[np.int64]) -> tuple[Any, npt.NDArray[np.uint8]]:
-        return self._data.read(self._rows[rows])
-
-
 def _fill(
     file: FeatureFile,
     missing: Sequence[slice],
@@ -156,9 +147,9 @@ def _fill(
     """Computes blocks; the chief writes each as soon as it is whole."""
     rows = np.concatenate([np.arange(block.start, block.stop) for block in missing])
     blocks, waiting = list(missing), np.empty((0, NUM_FEATURES), dtype)
-    nbytes = count_patch_nbytes(data)
+    nbytes = data.count_nbytes()
     with Progress("features", total_patches=len(rows), quiet=quiet) as progress:
-        chosen = _ChosenPatches(data, rows)
+        chosen = ChosenPatches(data, rows)
         for found, _ in compute_outputs(strategy, model, chosen, _BATCH_SIZE):
             with np.errstate(over="ignore"):  # found out before it is written
                 waiting = np.concatenate([waiting, found.astype(dtype)])

@@ -21,8 +21,8 @@ class HubModel(NamedTuple):
     """A model from a hub.
 
     Attributes:
-        model: From a dict of groups of bands, shape (batch, band, y, x), uint16, as
-            they are stored, to probabilities, shape (batch, class), float32.
+        model: From a dict of groups of bands, shape (batch, band, y, x), as they are
+            stored, to probabilities, shape (batch, class), float32.
         labels: Names of the classes, in the order of the probabilities.
     """
 

@@ -20,16 +20,18 @@ from pathlib import Path
 
 from absl import flags
 
-from baselines import settings, workdir
+from baselines import settings_flags, workdir
 from baselines.backend import check_keras
+from baselines.claims import lock_workdir, start_run
 from baselines.models import build_model
 from baselines.models.released import describe_released_weights, load_released_weights
-from baselines.settings import RELEASED_MODELS, Settings
-from baselines.train import describe_run, find_run, open_train_data
+from baselines.networks import RELEASED_MODELS
+from baselines.settings import Settings
+from baselines.stored_rows import open_train_data
+from baselines.train import find_run
 from bigearthnet.errors import OptionError
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
-from bigearthnet.util.files import write_json
 
 
 def import_weights(
@@ -65,16 +67,15 @@ def import_weights(
     check_keras("baselines.import_weights")
     weights = describe_released_weights(checkpoint)
     data = open_train_data(chosen, data_dir)
-    run = describe_run(chosen, *data, weights_path=None)
+    run = workdir.describe_run(chosen, *data, weights_path=None)
     run = dataclasses.replace(run, frozen_weights=weights)
     model = build_model(chosen, run.statistics)
     load_released_weights(model, checkpoint)
-    with workdir.lock_workdir(folder):
-        workdir.start_run(folder, run, restart=restart)
+    with lock_workdir(folder):
+        start_run(folder, run, restart=restart)
         if (folder / workdir.TRAINING).is_file():
             return
-        digest = workdir.save_weights(model, folder)
-        write_json({"weights_sha256": digest}, folder / workdir.TRAINING)
+        workdir.save_training(model, folder)
 
 
 def _define_flags() -> None:
@@ -83,14 +84,14 @@ def _define_flags() -> None:
     flags.DEFINE_string("run", None, "Flagfile that comes with the package, by name.")
     command.define_path("checkpoint", None, "The authors' checkpoint.", required=True)
     flags.DEFINE_bool("restart", False, "Deletes what an earlier run left.")
-    settings.define_flags()
+    settings_flags.define_flags()
 
 
 def _main() -> None:
     command.check_packages("baselines", "tensorflow")
     values = flags.FLAGS
     folder = values.workdir
-    chosen = settings.from_flags()
+    chosen = settings_flags.from_flags()
     print(
         f"imports {chosen.model}, {len(chosen.nomenclature)} classes "
         f"({chosen.nomenclature.name}), from {values.checkpoint}",

@@ -22,6 +22,7 @@ from baselines.hub import LABELS, MODEL
 from baselines.models import build_trained_part
 from baselines.models.head import CLASSIFIER
 from baselines.settings import Settings
+from baselines.workdir import Run
 from bigearthnet.util.files import hash_file
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ class InitialWeights:
     Attributes:
         arrays: `layer/variable` → values, of those that are taken.
         record: What settings.json says of them: `source` (`run` or `export`), `sha256`
-            of its file, `new` arrays of the model that are not taken, and `config` and
-            `train_split` of what it was trained on, null for an export.
+            of its file, `new` arrays of the model that are not taken, `config` and
+            `train_split` of what it was trained on, null for an export that does not
+            say it, and `initial_weights`, the same of what that had started from.
     """
 
     arrays: Mapping[str, npt.NDArray[np.float32]]
@@ -70,7 +72,9 @@ def read_initial_weights(
         WeightsError: If the folder is neither, is damaged, or has no array of the
             model's names and shapes.
     """
-    source = _read_run(path) if (path / workdir.SETTINGS).is_file() else _read(path)
+    is_export = (path / MODEL).is_file()  # which may have the settings of its run
+    is_run = not is_export and (path / workdir.SETTINGS).is_file()
+    source = _read_run(path) if is_run else _read_export(path)
     same_classes = source.labels == tuple(chosen.nomenclature.labels)
     taken, new = {}, []
     for name, variable in list_arrays(target).items():
@@ -127,17 +131,21 @@ def _read_run(path: Path) -> _Source:
     run = workdir.read_run(path)
     model = build_trained_part(run.settings, run.statistics)
     digest = workdir.load_trained_weights(model, path)
-    record = {
-        "source": "run",
-        "sha256": digest,
-        "config": run.settings.config,
-        "train_split": run.settings.train_split,
-    }
+    record = _describe("run", digest, run)
     return _Source(_copy(model), tuple(run.settings.nomenclature.labels), record)
 
 
-def _read(path: Path) -> _Source:
-    """Reads an export."""
+def _describe(source: str, sha256: str, run: Run | None) -> dict[str, Any]:
+    return {
+        "source": source,
+        "sha256": sha256,
+        "config": run and run.settings.config,
+        "train_split": run and run.settings.train_split,
+        "initial_weights": run and run.initial_weights,
+    }
+
+
+def _read_export(path: Path) -> _Source:
     import keras
 
     if not (path / MODEL).is_file():
@@ -151,10 +159,9 @@ def _read(path: Path) -> _Source:
     except (OSError, ValueError, TypeError, KeyError) as cause:
         raise WeightsError(f"{path / MODEL} cannot be loaded: {cause}") from None
     labels = json.loads((path / LABELS).read_text(encoding="utf-8"))["labels"]
-    record = {
-        "source": "export",
-        "sha256": hash_file(path / MODEL),
-        "config": None,
-        "train_split": None,
-    }
+    run = None
+    if (path / workdir.SETTINGS).is_file():
+        check_files(path, workdir.SETTINGS)
+        run = workdir.read_run(path)
+    record = _describe("export", hash_file(path / MODEL), run)
     return _Source(_copy(model), tuple(labels), record)

@@ -8,33 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from baselines.settings import Settings
-from baselines.stored_rows import open_rows
+from baselines.devices import distribute
 from bigearthnet.errors import OptionError, ShardError
-from bigearthnet.loading.labels import map_vectors
-from bigearthnet.reading.choice import choose_patches
-from bigearthnet.source.metadata import SYNTHETIC
-from bigearthnet.store import Store
 from bigearthnet.store.compatibility import hash_lines
 from bigearthnet.util.options import check_batch_size
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-# Makes the batches of one `part`, as `PatchData.batches` does.
-MakeBatches: TypeAlias = "Callable[..., tf.data.Dataset]"
-
-# Third number of the seeds of draws that are not an epoch's order.
-_FRACTION, _LABELS = 1, 2
 
 
 def hash_ids(patch_ids: Iterable[str]) -> str:
@@ -42,20 +32,43 @@ def hash_ids(patch_ids: Iterable[str]) -> str:
     return hash_lines(sorted(patch_ids))
 
 
-def draw_order(num_patches: int, seed: int | None, epoch: int) -> npt.NDArray[np.int64]:
-    """Returns the order of patches in an epoch, a function of seed and epoch alone.
+@dataclass(frozen=True)
+class Order:
+    """Which patches a batch has, and which batch comes when.
 
-    Args:
-        num_patches: How many patches there are.
-        seed: Seed; None for the stored order.
+    Attributes:
+        batch_size: Patches of a batch, over all devices.
+        seed: Seed of the order; None for the stored order.
         epoch: Number of the epoch, from 0.
+        start_batch: Number of the first batch; those before it are not read.
 
-    Returns:
-        Shape (patch,), int64: numbers in [0, num_patches), each once.
+    Raises:
+        OptionError: If the size of a batch is not at least 1.
     """
-    if seed is None:
-        return np.arange(num_patches)
-    return np.random.default_rng([seed, epoch]).permutation(num_patches)
+
+    batch_size: int
+    seed: int | None = None
+    epoch: int = 0
+    start_batch: int = 0
+
+    def __post_init__(self) -> None:
+        check_batch_size(self.batch_size)
+
+    def draw(self, num_patches: int) -> npt.NDArray[np.int64]:
+        """Returns the numbers of patches, a function of seed and epoch alone.
+
+        Args:
+            num_patches: How many patches there are.
+
+        Returns:
+            Shape (patch,), int64: numbers in [0, num_patches), each once at most.
+        """
+        if self.seed is None:
+            numbers = np.arange(num_patches)
+        else:
+            draws = np.random.default_rng([self.seed, self.epoch])
+            numbers = draws.permutation(num_patches)
+        return numbers[self.start_batch * self.batch_size :]
 
 
 @dataclass(frozen=True)
@@ -110,22 +123,20 @@ class PatchData(ABC):
             batch; and multi-hot labels, shape (batch, class), uint8.
         """
 
+    def count_nbytes(self) -> int:
+        """Returns the bytes of the inputs of a patch."""
+        import tensorflow as tf
+
+        inputs = tf.nest.flatten(self.read(np.arange(0))[0])
+        return sum(math.prod(a.shape[1:]) * a.itemsize for a in inputs)
+
     def batches(
-        self,
-        batch_size: int,
-        *,
-        seed: int | None,
-        epoch: int = 0,
-        start_batch: int = 0,
-        part: tuple[int, int] = (0, 1),
+        self, order: Order, *, part: tuple[int, int] = (0, 1)
     ) -> tf.data.Dataset:
         """Makes batches of every patch once, the last short one included.
 
         Args:
-            batch_size: Patches of a batch.
-            seed: Seed of the order, see `draw_order`; None for the stored order.
-            epoch: Number of the epoch, from 0.
-            start_batch: Number of the first batch; those before it are not read.
+            order: Which patches come when.
             part: (index, count): each batch is cut into `count` parts that follow one
                 another, of nearly equal size, and only part `index` is read. A part of
                 a short batch can be empty.
@@ -135,7 +146,6 @@ class PatchData(ABC):
         """
         import tensorflow as tf
 
-        check_batch_size(batch_size)
         nothing = self.read(np.arange(0))  # tells structure, shapes and types
         arrays = tf.nest.flatten(nothing)
 
@@ -152,25 +162,17 @@ class PatchData(ABC):
                 tensor.set_shape((None, *array.shape[1:]))
             return tf.nest.pack_sequence_as(nothing, tensors)
 
-        rows = self.make_rows(batch_size, seed, epoch, start_batch, part)
-        dataset = rows.map(
+        dataset = self.make_rows(order, part=part).map(
             read, num_parallel_calls=self.ahead.parallel_reads, deterministic=True
         )
         return dataset.prefetch(self.ahead.batches_ahead)
 
-    def make_rows(
-        self,
-        batch_size: int,
-        seed: int | None,
-        epoch: int,
-        start_batch: int,
-        part: tuple[int, int],
-    ) -> tf.data.Dataset:
+    def make_rows(self, order: Order, *, part: tuple[int, int]) -> tf.data.Dataset:
         """Makes batches of the numbers of patches; see `batches`."""
         import tensorflow as tf
 
-        order = draw_order(self.num_patches, seed, epoch)[start_batch * batch_size :]
-        rows = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+        numbers = order.draw(self.num_patches)
+        rows = tf.data.Dataset.from_tensor_slices(numbers).batch(order.batch_size)
         index, count = part
         if count == 1:
             return rows
@@ -186,131 +188,31 @@ class PatchData(ABC):
 
         return rows.map(cut)
 
-    def feed(
-        self,
-        distribute: Callable[[MakeBatches], Iterable[Any]],
-        batch_size: int,
-        *,
-        seed: int | None,
-        epoch: int = 0,
-        start_batch: int = 0,
-    ) -> Iterable[Any]:
+    def feed(self, strategy: tf.distribute.Strategy, order: Order) -> Iterable[Any]:
         """Makes batches, cut for the devices.
 
         Args:
-            distribute: Cuts what a function from `part` to a data set makes.
-            batch_size: Patches of a batch, over all devices.
-            seed: As in `batches`, like what follows.
-            epoch: Number of the epoch.
-            start_batch: Number of the first batch.
+            strategy: Where to compute.
+            order: Which patches come when.
         """
-        return distribute(
-            functools.partial(
-                self.batches,
-                batch_size,
-                seed=seed,
-                epoch=epoch,
-                start_batch=start_batch,
-            )
+        batches: Iterable[Any] = distribute(
+            strategy, functools.partial(self.batches, order)
         )
+        return batches
 
 
-class StoreData(PatchData):
-    """Patches of a store. Inputs: group → shape (batch, band, y, x), uint16.
+class ChosenPatches(PatchData):
+    """Some patches of others."""
 
-    Attributes:
-        store: The store.
-        split: Names of the splits, joined by +.
-    """
+    def __init__(self, data: PatchData, rows: npt.NDArray[np.int64]) -> None:
+        """Takes patches, and the numbers of those to choose, shape (patch,)."""
+        ids = [data.patch_ids[row] for row in rows.tolist()]
+        super().__init__(ids, data.ahead)
+        self._data, self._rows = data, rows
 
-    def __init__(
-        self,
-        store: Store,
-        settings: Settings,
-        split: str | None = None,
-        ahead: ReadAhead | None = None,
-    ) -> None:
-        """Opens splits of a store.
-
-        Args:
-            store: What `open_random_access` returned.
-            settings: Bands and labels.
-            split: Names of splits, joined by +, with all of their patches and their own
-                labels; None for what the settings say to train on.
-            ahead: How far to read ahead.
-
-        Raises:
-            OptionError: If there is no such split, or no train patch is left.
-            StoreError: If a file of the store is not there.
-            ShardError: If the store is damaged.
-        """
-        self.store, self.split = store, split or settings.train_split
-        self._reader, ids, self._vectors = open_rows(store, self.split)
-        self._groups, self._target = settings.groups, settings.nomenclature
-        self._stored = store.config.release.label_sets[0]
-        self._rows = np.arange(len(ids))
-        seed = settings.seed
-        if split is None:
-            where = settings.where or None
-            chosen = choose_patches(store, self.split, where).rows
-            rows = self._rows if chosen is None else chosen
-            self._rows = rows[_draw_rows(len(rows), settings.fraction, seed)]
-        self._label_rows = self._rows
-        if split is None and settings.shuffle_labels:
-            draws = np.random.default_rng([seed, 0, _LABELS])
-            self._label_rows = draws.permutation(self._rows)
-        super().__init__([ids[row] for row in self._rows.tolist()], ahead)
-
-    @property
-    def synthetic_patches(self) -> int:
-        """Those of these patches that are made up."""
-        facts = self.store.manifest["patches"]
-        if facts["synthetic"] in (0, facts["rows"]):  # none of the store, or all
-            return len(self._rows) if facts["synthetic"] else 0
-        source = self._reader.gather(self._rows, ["tile_source"])["tile_source"]
-        return sum(SYNTHETIC in str(text) for text in source)
-
-    def read(
-        self, rows: npt.NDArray[np.int64]
-    ) -> tuple[dict[str, npt.NDArray[np.uint16]], npt.NDArray[np.uint8]]:
-        """Reads some patches; see `PatchData.read`.
-
-        Raises:
-            ShardError: If a shard is damaged.
-        """
-        if self._label_rows is not self._rows:
-            inputs = self._reader.gather(self._rows[rows], self._groups)
-            return inputs, self.read_labels(rows)
-        columns = [*self._groups, self._stored.vector]
-        batch = self._reader.gather(self._rows[rows], columns)
-        return batch, self._map(batch.pop(self._stored.vector))
-
-    def read_labels(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Returns the labels of some patches alone, of the table of patches."""
-        return self._map(self._vectors[self._label_rows[rows]])
-
-    def _map(self, vectors: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        return map_vectors(vectors, self._stored.nomenclature, self._target)
-
-
-def count_patch_nbytes(data: PatchData) -> int:
-    """Returns the bytes of the inputs of a patch."""
-    import tensorflow as tf
-
-    inputs, _ = data.read(np.arange(0))
-    return sum(
-        int(np.prod(array.shape[1:])) * array.itemsize
-        for array in tf.nest.flatten(inputs)
-    )
-
-
-def _draw_rows(total: int, fraction: float, seed: int) -> npt.NDArray[np.int64]:
-    """Draws a part of the rows, at least one, and returns them in ascending order."""
-    if fraction == 1:
-        return np.arange(total)
-    count = max(1, round(fraction * total))
-    draws = np.random.default_rng([seed, 0, _FRACTION])
-    return np.sort(draws.permutation(total)[:count])
+    def read(self, rows: npt.NDArray[np.int64]) -> tuple[Any, npt.NDArray[np.uint8]]:
+        """Reads some patches; see `PatchData.read`."""
+        return self._data.read(self._rows[rows])
 
 
 @contextlib.contextmanager

@@ -6,8 +6,6 @@ one name: TensorBoard draws both into one chart.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -23,7 +21,7 @@ _PNG_SIZE = slice(16, 24)
 
 
 class Logs:
-    """Event files of a training.
+    """Event files of a training, new ones; those that are there stay.
 
     Attributes:
         writes: Whether anything is written.
@@ -80,13 +78,3 @@ class Logs:
         """Closes the files."""
         for writer in self._writers.values():
             writer.close()
-
-
-@contextlib.contextmanager
-def open_logs(folder: Path | None) -> Iterator[Logs]:
-    """Opens new event files; those that are there stay. See `Logs`."""
-    logs = Logs(folder)
-    try:
-        yield logs
-    finally:
-        logs.close()

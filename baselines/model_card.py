@@ -5,22 +5,22 @@ Everything in it comes from the workdir; nothing is claimed that was not evaluat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from baselines.comparison.paper import TABLE_4
+from baselines.comparison.tables import describe_split
 from baselines.errors import ResultError
 from baselines.evaluations import Result
+from baselines.networks import RELEASED_MODELS, ResNet, Vgg
 from baselines.remarks import choose_remarks
 from baselines.results import RESULTS, read_results
-from baselines.settings import RELEASED_MODELS, ResNet, Vgg, split_names
+from baselines.splits import split_names
 from baselines.trained import Trained
 from baselines.workdir import EVALUATIONS, Run
-from bigearthnet.release import RELEASES
 from bigearthnet.release.bands import GROUPS
-from bigearthnet.schema.configs import get_config
 from bigearthnet.util.files import write_text
 
 CARD, LABELS = "README.md", "labels.json"
@@ -51,9 +51,16 @@ _LIMITS = """\
 - The labels are those of CORINE Land Cover 2018, which leaves out areas below 25 ha.
 - BigEarthNet is from ten European countries, June 2017 to May 2018; its splits for
   training and test are without snow and clouds.
-- Pixels are Sentinel-2 Level-2A digital numbers of processing baselines before 04.00.
-  Later products have an offset of 1000, which has to be subtracted first.
+- Pixels of Sentinel-2 are Level-2A digital numbers without the offset of 1000 that
+  products of processing baseline 04.00 and later have; those of Sentinel-1 are dB.
 - Probabilities are not calibrated. A class counts as predicted from 0.5 on."""
+
+_OFFSET = """\
+**Products of processing baseline 04.00 and later** (all since 25 January 2022) have
+1000 added to each value: subtract it first, negative ones becoming 0, as
+`python -m baselines.predict --dn_offset=-1000` does.
+
+"""
 
 _FROZEN_LICENCE = " The frozen part holds the ImageNet weights of TF-Slim (Apache-2.0)."
 
@@ -144,27 +151,29 @@ def find_warnings(run: Run, results: Sequence[Result]) -> dict[str, str]:
         results: Its evaluations.
     """
     settings = run.settings
+    release = settings.stored.release
     found = choose_remarks(
         synthetic=any(result.subject.synthetic_patches for result in results),
         trained_on_synthetic=run.data["train"]["synthetic_patches"] > 0,
         shuffled=settings.shuffle_labels,
         random=settings.uses_features and settings.weights == "random",
-        trained_on_test="test" in split_names(settings.train_split),
+        where=settings.where,
+        trained_on_test="test" in split_names(settings.train_split, release.splits),
     )
     return {remark.text: remark.meaning for remark in found}
 
 
 def _describe_model(run: Run) -> str:
     settings = run.settings
-    bands = ", ".join(settings.bands)
+    bands, classes = ", ".join(settings.bands), settings.nomenclature
     frozen = " on features of frozen Inception-v2" if settings.uses_features else ""
     trained = "trained anew with the package `bigearthnet`, not by the authors"
     if _is_imported(run):
         trained = "with the weights that its authors released"
     return (
-        f"Multi-label land cover of a Sentinel-2 patch: {len(settings.nomenclature)} "
-        f"classes ({settings.nomenclature.name}), from {bands}. Model "
-        f"`{settings.model}`{frozen}, "
+        "Multi-label land cover of a patch of BigEarthNet "
+        f"{settings.stored.release.name}: {len(classes)} classes ({classes.name}), "
+        f"from {bands}. Model `{settings.model}`{frozen}, "
         f"{_LATER_CODE if settings.model in RELEASED_MODELS else _PAPER}; {trained}."
     )
 
@@ -174,28 +183,25 @@ def _is_imported(run: Run) -> bool:
 
 
 def _describe_interface(run: Run, difference: float) -> str:
-    groups = [group for group in GROUPS if group.name in run.settings.groups]
+    groups = run.settings.band_groups
     rows = "\n".join(
-        f"| `{group.name}` | {' '.join(band.name for band in group.bands)} | "
-        f"(batch, {', '.join(map(str, group.shape))}) |"
+        f"| `{group.name}`, {group.dtype} | {' '.join(b.name for b in group.bands)} | "
+        f"(batch, {', '.join(map(str, group.shape))}) | {group.unit} |"
         for group in groups
     )
     arguments = ", ".join(f"{group.name}={group.name}" for group in groups)
     pairs = ", ".join(f'"{group.name}": {group.name}' for group in groups)
+    optical = _OFFSET if any(group in GROUPS for group in groups) else ""
     return f"""\
-| input, uint16 | bands, in this order | shape (batch, band, y, x) |
-| --- | --- | --- |
+| input | bands, in this order | shape (batch, band, y, x) | values |
+| --- | --- | --- | --- |
 {rows}
 
-Values are digital numbers as the archive has them (reflectance = DN / 10000), at their
-own resolution. Scaling and resampling are part of the model: feed nothing that was
-scaled. Output: `probabilities`, float32, (batch, {len(run.settings.nomenclature)}).
+Values are as the archive has them, at their own resolution. Scaling and resampling are
+part of the model: feed nothing that was scaled. Output: `probabilities`, float32,
+(batch, {len(run.settings.nomenclature)}).
 
-**Products of processing baseline 04.00 and later** (all since 25 January 2022) have
-1000 added to each value: subtract it first, negative ones becoming 0, as
-`python -m baselines.predict --dn_offset=-1000` does.
-
-```python
+{optical}```python
 import tensorflow as tf
 
 serve = tf.saved_model.load("{SAVED_MODEL}").signatures["{SIGNATURE}"]
@@ -222,13 +228,14 @@ model's by up to {difference:.1e}."""
 def _describe_training(run: Run, weights_sha256: str) -> str:
     data, settings = run.data["train"], run.settings
     validation = run.data["validation"]
-    scheme = get_config(settings.config, RELEASES).choice.scheme
+    release, scheme = settings.stored.release.name, settings.stored.choice.scheme
     lines = [
-        f"- {data['patches']:,} patches of the {scheme} split `{data['split']}`; "
-        f"sha256 of their ids {data['ids_sha256']}",
+        f"- {data['patches']:,} patches of {release}, {scheme} split "
+        f"`{data['split']}`; sha256 of their ids {data['ids_sha256']}",
         f"- validation: {validation['patches']:,} patches of `{validation['split']}`"
         if validation
         else "- no validation split",
+        *([f"- of these splits only where {settings.where}"] if settings.where else []),
         f"- scaling: {run.scaling['formula']}",
         f"- sha256 of the trained weights {weights_sha256}",
     ]
@@ -236,12 +243,26 @@ def _describe_training(run: Run, weights_sha256: str) -> str:
         source = ", ".join(f"{k} {v}" for k, v in run.frozen_weights.items())
         kind = "imported" if _is_imported(run) else "frozen"
         lines.append(f"- {kind} weights: {source}")
+    if run.initial_weights:
+        lines.append(f"- training began with {_describe_initial(run.initial_weights)}")
     rows = [
         "| {} | {} |".format(name, str(value).replace("|", r"\|"))
         for name, value in settings.to_json().items()
         if name not in _WITHOUT_MEANING.get(settings.model, _OF_INCEPTION)
     ]
     return "\n".join([*lines, "", "| setting | value |", "| --- | --- |", *rows])
+
+
+def _describe_initial(record: Mapping[str, Any]) -> str:
+    """Names the weights that a training began with, and what these began with."""
+    of = "an unknown training"
+    if record["config"] is not None:
+        of = f"{record['train_split']} of {record['config']}"
+    text = f"the weights of {of} ({record['source']}, sha256 {record['sha256']})"
+    if record["new"]:
+        text += f", but for {', '.join(record['new'])}"
+    before = record.get("initial_weights")
+    return f"{text}, which began with {_describe_initial(before)}" if before else text
 
 
 def _describe_results(results: Sequence[Result]) -> str:
@@ -260,7 +281,7 @@ def _format_result(result: Result) -> str:
     subject, metrics = result.subject, result.metrics
     derived = [f"derived from {subject.derived_from}"] if subject.derived_from else []
     cells = [
-        f"{subject.split_scheme}, {subject.split}",
+        describe_split(subject),
         subject.nomenclature.name,
         f"{metrics.threshold:g}",
         f"{metrics.patches:,}",

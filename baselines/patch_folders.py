@@ -24,7 +24,7 @@ from bigearthnet.source.patch import RawPatch, decode_patch
 # Folders are laid out as in this archive; they need not be of its patches.
 _ARCHIVE = V1.archive("s2")
 # The same without a JSON: what is read then are the bands alone.
-_BANDS_ALONE = dataclasses.replace(_ARCHIVE, metadata_suffix=None)
+_BANDS_ALONE = dataclasses.replace(_ARCHIVE, metadata=None)
 
 # How the file of a band ends, also after ESA's names: `…_B8A.tif`, `…_B02_10m.tiff`.
 _BAND_FILE = re.compile(

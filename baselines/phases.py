@@ -49,9 +49,7 @@ class Phases:
             Steps,
             model,
             strategy=strategy,
-            make_batches=functools.partial(
-                train.batches, settings.batch_size, seed=None
-            ),
+            data=train,
             jit_compile=choose_jit(settings, strategy),
             augment=_make_augment(settings),
             class_weights=class_weights,

@@ -40,10 +40,11 @@ from baselines.patch_folders import (
     read_patch_folder,
 )
 from baselines.prediction_picture import Prediction, draw_prediction
+from baselines.settings import Settings
 from baselines.trained import Trained, load_trained_model
 from baselines.workdir import LOGS
 from bigearthnet.errors import OptionError
-from bigearthnet.release.bands import GROUPS
+from bigearthnet.release.bands import BY_NAME, GROUPS
 from bigearthnet.release.nomenclature import CLC43, remap_ids
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
@@ -71,8 +72,10 @@ def predict(
 
     Raises:
         PatchError: If a folder is not that of a patch, or a file is damaged.
-        OptionError: If the offset is out of range.
+        OptionError: If the offset is out of range, or the model takes bands that
+            folders of patches do not have.
     """
+    _check_bands(trained.run.settings)
     nomenclature = trained.run.settings.nomenclature
     for start in range(0, len(folders), _BATCH_SIZE):
         chosen = folders[start : start + _BATCH_SIZE]
@@ -91,6 +94,14 @@ def predict(
                 patch.patch_id, nomenclature.labels, is_true, probability, threshold
             )
             yield prediction, patch
+
+
+def _check_bands(settings: Settings) -> None:
+    if others := [b for b in settings.bands if b not in BY_NAME]:
+        raise OptionError(
+            f"the model takes {', '.join(others)}, and folders of patches are read for "
+            "the 12 bands of Sentinel-2 alone: expected a model of these."
+        )
 
 
 def encode_prediction(prediction: Prediction) -> dict[str, Any]:
@@ -164,6 +175,7 @@ def _main(arguments: Sequence[str]) -> None:
         raise OptionError(f"threshold: expected in (0, 1], got {threshold!r}.")
     folder = flags.FLAGS.workdir
     trained = load_trained_model(folder, flags.FLAGS.weights_path)
+    _check_bands(trained.run.settings)
     results = read_evaluations(folder, trained.weights_sha256)
     remarks = list(find_warnings(trained.run, results))
     print(

@@ -26,6 +26,9 @@ from baselines.model_card import CARD, find_results
 from baselines.results_json import read_content
 from baselines.workdir import Run, read_run
 from bigearthnet.errors import OptionError
+from bigearthnet.release import RELEASES
+from bigearthnet.release.bands import BY_NAME
+from bigearthnet.schema.configs import get_config
 from bigearthnet.util import command
 from bigearthnet.util.hub_client import call, uploading
 
@@ -110,7 +113,7 @@ def make_metadata(exported: Path, repo: str, license_name: str) -> str:
         library_name="keras",
         pipeline_tag="image-classification",
         datasets=[_DATASET.lower()],
-        tags=["remote-sensing", "sentinel-2", "multi-label", "land-cover"],
+        tags=["remote-sensing", *_list_sensors(run), "multi-label", "land-cover"],
         model_name=repo.partition("/")[2],
         eval_results=list(_read_results(exported)) or None,
         bigearthnet=_describe(run),
@@ -122,6 +125,7 @@ def _describe(run: Run) -> dict[str, Any]:
     """Describes what a program needs to feed the model, and to read what it gives."""
     return {
         "dataset_license": "cdla-permissive-1.0",
+        "release": run.settings.stored.release.name,
         "train_split": run.settings.train_split,
         "classes": list(run.settings.nomenclature.labels),
         "groups": list(run.settings.groups),
@@ -130,12 +134,19 @@ def _describe(run: Run) -> dict[str, Any]:
     }
 
 
+def _list_sensors(run: Run) -> list[str]:
+    """Returns the tags of the satellites whose bands a model takes."""
+    optical = {band in BY_NAME for band in run.settings.bands}
+    return [f"sentinel-{2 if is_optical else 1}" for is_optical in sorted(optical)]
+
+
 def _read_results(exported: Path) -> Iterator[EvalResult]:
     from huggingface_hub import EvalResult
 
     for path in find_results(exported):
         content = read_content(path)
         data, classes = content.data, content.nomenclature.name
+        release = get_config(data.config, RELEASES).release.name
         averages = {"": content.metrics.per_patch}
         if content.tuned:
             tuned = f", threshold tuned on {content.tuned.split}"
@@ -147,7 +158,7 @@ def _read_results(exported: Path) -> Iterator[EvalResult]:
                     task_type="image-classification",
                     task_name="multi-label classification",
                     dataset_type=_DATASET.lower(),
-                    dataset_name=_DATASET,
+                    dataset_name=f"{_DATASET} {release}",
                     dataset_config=data.config,
                     dataset_split=data.split,
                     metric_type=name,

@@ -35,6 +35,12 @@ _REMARKS = {
         "it was evaluated on patches that it was trained on.",
         "trained on these patches",
     ),
+    "seen_elsewhere": Remark(
+        "not a result: {:,} of these patches seen in training",
+        "so many of the patches that are evaluated are in a split that it was trained "
+        "on under another release or split scheme.",
+        "trained on some of these patches",
+    ),
     "chosen": Remark(
         "weights chosen on these patches",
         "not a result: the loss of patches that are evaluated chose its weights.",
@@ -50,12 +56,24 @@ _REMARKS = {
         "it can only show that the program runs.",
         "random weights",
     ),
+    "where": Remark(
+        "trained where {}",
+        "it was trained on these patches of the split alone, and evaluated on all.",
+    ),
     "trained_on_test": Remark(
         "Trained on the test split", "an overfitting check, not a result."
     ),
 }
 
 
-def choose_remarks(**applies: bool) -> tuple[Remark, ...]:
-    """Returns the remarks that apply, by name, in the order above."""
-    return tuple(r for name, r in _REMARKS.items() if applies.get(name))
+def choose_remarks(**applies: bool | int | str) -> tuple[Remark, ...]:
+    """Returns the remarks that apply, in the order above.
+
+    Args:
+        applies: Name of the remark → whether it applies, or what its text says.
+    """
+    return tuple(
+        remark._replace(text=remark.text.format(applies[name]))
+        for name, remark in _REMARKS.items()
+        if applies.get(name)
+    )

@@ -28,7 +28,7 @@ from baselines.results_json import (
     read_content,
 )
 from baselines.scores import SCORES, Scores, read_scores, write_scores
-from baselines.settings import share_split
+from baselines.splits import share_split
 from baselines.workdir import EVALUATIONS
 from bigearthnet.release.nomenclature import Nomenclature
 from bigearthnet.util.files import write_json
@@ -40,7 +40,10 @@ _PACKAGES = ("bigearthnet", "keras", "numpy", "pyarrow", "scikit-learn", "tensor
 
 
 def evaluation_folder(
-    workdir: Path, split: str, derived: Nomenclature | None = None
+    workdir: Path,
+    split: str,
+    derived: Nomenclature | None = None,
+    config: str | None = None,
 ) -> Path:
     """Returns where a workdir keeps the evaluation of a split.
 
@@ -48,8 +51,10 @@ def evaluation_folder(
         workdir: Folder of a trained model.
         split: The split.
         derived: Coarser nomenclature that the scores were turned into, or None.
+        config: Configuration that was evaluated, where it is another than that of the
+            run; else None.
     """
-    folder = workdir / EVALUATIONS / split
+    folder = workdir / EVALUATIONS / (config or "") / split
     return folder / derived.name if derived else folder
 
 

@@ -39,6 +39,17 @@ class FrozenWeights(TypedDict, total=False):
     seed: Count
 
 
+class InitialWeights(TypedDict, total=False):
+    """Weights that training began with."""
+
+    source: Required[Literal["run", "export"]]
+    sha256: Required[Sha256]
+    config: Required[str | None]
+    train_split: Required[str | None]
+    new: Required[tuple[str, ...]]
+    initial_weights: InitialWeights | None
+
+
 @dataclass(frozen=True, config=CONFIG)
 class Model:
     """Which model was evaluated."""
@@ -48,8 +59,9 @@ class Model:
     settings_sha256: Sha256
     """Of all settings but the seed."""
     weights_sha256: Sha256
-    weights_source: Literal["scratch", "released", "pretrained", "random"]
-    """`scratch`: everything was trained; else what the frozen part holds."""
+    weights_source: Literal["scratch", "fine-tuned", "released", "pretrained", "random"]
+    """`scratch`: everything was trained from drawn numbers; `fine-tuned`: from other
+    weights; else what the frozen part holds."""
     shuffled_labels: bool
     """Whether it was trained on labels of other patches."""
     chosen_on: str | None
@@ -58,6 +70,12 @@ class Model:
     """Null where everything was trained."""
     trained_on_synthetic: Count
     """Patches that it was trained on and that are made up."""
+    bands: tuple[str, ...] = ()
+    """What it takes, in the order of its channels."""
+    train_where: str = ""
+    """Condition that chose the patches that it was trained on; empty for all."""
+    initial_weights: InitialWeights | None = None
+    """Null where training began with drawn numbers."""
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -77,6 +95,11 @@ class Data:
     """Those of the patches that are made up."""
     ids_sha256: Sha256
     """Of the sorted ids of the patches, joined by a line feed, in UTF-8."""
+    train_config: Name | None = None
+    """What it was trained on, where its splits are others than those of `config`."""
+    seen_elsewhere: Count = 0
+    """Those of the patches that are in splits that it was trained on under another
+    release or split scheme."""
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -12,43 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from baselines.input_pipeline import MakeBatches, PatchData, unwrap_errors
+from baselines.decisions import Labels, Probabilities
+from baselines.devices import call_model, distribute
+from baselines.input_pipeline import Order, PatchData, unwrap_errors
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
-
-
-def distribute(strategy: tf.distribute.Strategy, make_batches: MakeBatches) -> Any:
-    """Returns batches, of which each device reads its own rows alone, and ahead.
-
-    Args:
-        strategy: Where to compute.
-        make_batches: Takes `part` as `PatchData.batches` does: which of all devices of
-            all hosts, and how many there are.
-    """
-    import tensorflow as tf
-
-    def make(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        total = context.num_replicas_in_sync
-        here = total // context.num_input_pipelines
-        first = here * context.input_pipeline_id
-        parts = [make_batches(part=(first + i, total)) for i in range(here)]
-        if here == 1:
-            return parts[0]
-        # Elements go to the devices of a host in turn.
-        turns = tf.data.Dataset.range(here).repeat()
-        return tf.data.Dataset.choose_from_datasets(parts, turns)
-
-    gpus = tf.config.list_logical_devices("GPU")
-    if strategy.num_replicas_in_sync == 1 and gpus:
-        # TensorFlow does this by itself for several devices alone.
-        copy = tf.data.experimental.prefetch_to_device(gpus[0].name, 1)
-        return make_batches(part=(0, 1)).apply(copy)
-    # Every device has its part of every batch, if an empty one: no host has to ask the
-    # others before each batch whether they have one.
-    strategy.extended.experimental_enable_get_next_as_optional = False
-    return strategy.distribute_datasets_from_function(make)
 
 
 def compute_outputs(
@@ -74,7 +44,6 @@ def compute_outputs(
     import tensorflow as tf
 
     devices = strategy.num_replicas_in_sync
-    cut = functools.partial(distribute, strategy)
 
     def forward(inputs: Any, labels: tf.Tensor) -> tf.Tensor:
         return call_model(model, inputs, labels, several=devices > 1, training=False)
@@ -87,35 +56,9 @@ def compute_outputs(
 
     compiled = tf.function(run, reduce_retracing=True)
     with unwrap_errors():
-        for batch in data.feed(cut, batch_size * devices, seed=None):
+        for batch in data.feed(strategy, Order(batch_size * devices)):
             outputs, labels = compiled(*batch)
             yield outputs.numpy(), labels.numpy().astype(np.uint8)
-
-
-def call_model(
-    model: keras.Model,
-    inputs: Any,
-    labels: tf.Tensor,
-    *,
-    several: bool,
-    training: bool,
-) -> tf.Tensor:
-    """Returns the outputs of a batch, which may be empty if there are several devices.
-
-    Kernels of convolutions take no empty batch: it gets a patch of zeros meanwhile.
-    """
-    import tensorflow as tf
-
-    if not several:
-        return model(inputs, training=training)
-    count = tf.shape(labels)[0]
-    missing = tf.maximum(1 - count, 0)
-
-    def pad(values: tf.Tensor) -> tf.Tensor:
-        return tf.pad(values, [(0, missing), *[(0, 0)] * (values.shape.rank - 1)])
-
-    outputs = model(tf.nest.map_structure(pad, inputs), training=training)
-    return outputs[:count]
 
 
 class Steps:
@@ -129,7 +72,7 @@ class Steps:
         model: keras.Model,
         optimizer: keras.Optimizer,
         strategy: tf.distribute.Strategy,
-        make_batches: MakeBatches,
+        data: PatchData,
         *,
         jit_compile: bool,
         augment: Callable[..., Any] | None = None,
@@ -142,7 +85,7 @@ class Steps:
                 optimizer.
             optimizer: Its learning rate is a schedule or constant.
             strategy: Where to compute.
-            make_batches: Makes batches as they will come.
+            data: Makes batches as they will come.
             jit_compile: Compiles passes through the model by XLA.
             augment: Changes the inputs of a step of training; takes them, and `step`
                 and `first` as `models.augmentation.augment` does.
@@ -158,14 +101,34 @@ class Steps:
         self._run_backward = tf.function(self._differentiate, jit_compile=jit_compile)
         self._run_forward = tf.function(self._score, jit_compile=jit_compile)
         # Of any size of batch: bits must not depend on which one came first.
-        spec = self.distribute(make_batches).element_spec
+        batches = distribute(strategy, functools.partial(data.batches, Order(1)))
+        spec = batches.element_spec
         count, total = tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.float64)
         self.train = tf.function(self._train, [spec, count, total])
         self.validate = tf.function(self._validate, [spec, total])
 
-    def distribute(self, make_batches: MakeBatches) -> Any:
-        """Returns a data set of this host's part of each batch; see `distribute`."""
-        return distribute(self._strategy, make_batches)
+    def score(
+        self, data: PatchData, batch_size: int
+    ) -> tuple[float, Labels, Probabilities]:
+        """Computes the mean loss of patches, and what the model says of them.
+
+        Args:
+            data: The patches.
+            batch_size: Patches of a batch, over all devices.
+
+        Returns:
+            Loss, without penalties and dropout; labels and probabilities, shape
+            (patch, class), in stored order.
+        """
+        import tensorflow as tf
+
+        total, scores, labels = tf.constant(0, tf.float64), [], []
+        for batch in data.feed(self._strategy, Order(batch_size)):
+            total, probability, truth = self.validate(batch, total)
+            scores.append(probability.numpy())
+            labels.append(truth.numpy().astype(np.uint8))
+        loss = float(total) / data.num_patches
+        return loss, np.concatenate(labels), np.concatenate(scores)
 
     def _train(
         self, batch: tuple[Any, tf.Tensor], count: tf.Tensor, total: tf.Tensor

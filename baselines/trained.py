@@ -78,7 +78,7 @@ def load_trained_model(folder: Path, weights_path: Path | None = None) -> Traine
 
     Returns:
         A model whose inputs are a dict of the groups in `run.settings.groups`, shape
-        (batch, band, y, x), uint16.
+        (batch, band, y, x), as stored.
 
     Raises:
         WeightsError: See `load_trained_part`; also if the weights of inception_v2 are

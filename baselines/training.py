@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from baselines.cluster import is_chief
-from baselines.decisions import Labels, Probabilities
 from baselines.epoch_pictures import draw_patches
-from baselines.input_pipeline import PatchData, count_patch_nbytes, unwrap_errors
-from baselines.logs import Logs, open_logs
+from baselines.input_pipeline import Order, PatchData, unwrap_errors
+from baselines.logs import Logs
 from baselines.metrics import compute_epoch_metrics
-from baselines.optimizers import choose_jit, make_optimizers
-from baselines.phases import Phases, count_batches
+from baselines.pace import Pace, Waiting, measure_memory
+from baselines.phases import Phases
 from baselines.settings import Settings
 from baselines.training_states import (
     State,
@@ -27,12 +25,13 @@ from baselines.training_states import (
     save_state,
     set_weights,
 )
-from baselines.training_text import Pace, describe_epoch, measure_memory
+from baselines.training_text import describe_epoch
 from bigearthnet.errors import OptionError
 from bigearthnet.util.progress import Progress
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
     import numpy.typing as npt
     import tensorflow as tf
 
@@ -86,9 +85,9 @@ class Trainer:
             class_weights: What `frequency.balance_classes` returned; None for 1.
 
         Raises:
-            OptionError: If the settings and the data do not go together.
+            OptionError: If the settings and the data do not go together; see also
+                `preparation.check_options`.
         """
-        check_options(settings, train, strategy)
         self._settings, self._train, self._validation = settings, train, validation
         self._strategy = strategy
         with strategy.scope():
@@ -117,7 +116,7 @@ class Trainer:
             print(f"goes on after step {state.step:,}", flush=True)
         logs_folder = outputs.logs if is_chief(self._strategy) else None
         begin, first = time.monotonic(), state.epoch
-        with open_logs(logs_folder) as logs, unwrap_errors():
+        with contextlib.closing(Logs(logs_folder)) as logs, unwrap_errors():
             while not self._is_done():
                 self._phase = self._phases.begin(state.epoch)
                 pace = self._run_batches(outputs, logs)
@@ -128,8 +127,8 @@ class Trainer:
                 if not quiet:
                     text = describe_epoch(numbers, self._settings, pace, left)
                     print(text, flush=True)
-        if self.state.best_weights:
-            set_weights(self.model, self.state.best_weights)
+        if state.best_weights:
+            set_weights(self.model, state.best_weights)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the content of training.json, without the checksum of the weights."""
@@ -163,27 +162,18 @@ class Trainer:
         import tensorflow as tf
 
         settings, state, every = self._settings, self.state, outputs.every_steps
-        start = time.monotonic()
-        fed = self._train.feed(
-            self._phase.steps.distribute,
-            settings.batch_size,
-            seed=settings.seed,
-            epoch=state.epoch,
-            start_batch=state.batch,
-        )
-        batches = _Waiting(fed)
-        nbytes = count_patch_nbytes(self._train)
+        start, size = time.monotonic(), settings.batch_size
+        order = Order(size, settings.seed, state.epoch, state.batch)
+        batches = Waiting(self._train.feed(self._strategy, order))
+        nbytes = self._train.count_nbytes()
         total = tf.constant(state.loss_total, tf.float64)
-        patches = left = self._train.num_patches - state.batch * settings.batch_size
-        stage = f"epoch {state.epoch + 1}/{settings.epochs}"
-        with Progress(
-            stage, total_patches=left, quiet=outputs.quiet, ends=False
-        ) as progress:
+        patches = left = self._train.num_patches - state.batch * size
+        stage, quiet = f"epoch {state.epoch + 1}/{settings.epochs}", outputs.quiet
+        with Progress(stage, total_patches=left, quiet=quiet, ends=False) as progress:
             for batch in batches:
-                count, before = min(settings.batch_size, left), total
-                total = self._phase.steps.train(
-                    batch, tf.constant(count, tf.float32), total
-                )
+                count, before = min(size, left), total
+                taken = tf.constant(count, tf.float32)
+                total = self._phase.steps.train(batch, taken, total)
                 left -= count
                 state.step, state.batch = state.step + 1, state.batch + 1
                 progress.add(count, count * nbytes)
@@ -224,7 +214,8 @@ class Trainer:
         data, step = self._validation, self.state.step
         if data is None:
             return {}
-        loss, labels, probability = self.score(data)
+        batch_size = self._settings.batch_size
+        loss, labels, probability = self._phase.steps.score(data, batch_size)
         self._check_loss(loss)
         found = {"loss": loss, **compute_epoch_metrics(labels, probability)}
         for name, value in found.items():
@@ -255,68 +246,3 @@ class Trainer:
         if state.best_loss is None or loss < state.best_loss:
             state.best_loss, state.best_epoch = loss, state.epoch
             state.best_weights = copy_weights(self.model)
-
-    def score(self, data: PatchData) -> tuple[float, Labels, Probabilities]:
-        """Computes the mean loss of patches, and what the model says of them.
-
-        Args:
-            data: The patches.
-
-        Returns:
-            Loss, without penalties and dropout; labels and probabilities, shape
-            (patch, class), in stored order.
-        """
-        import tensorflow as tf
-
-        total, scores, labels = tf.constant(0, tf.float64), [], []
-        steps, batch_size = self._phase.steps, self._settings.batch_size
-        for batch in data.feed(steps.distribute, batch_size, seed=None):
-            total, probability, truth = steps.validate(batch, total)
-            scores.append(probability.numpy())
-            labels.append(truth.numpy().astype(np.uint8))
-        loss = float(total) / data.num_patches
-        return loss, np.concatenate(labels), np.concatenate(scores)
-
-
-class _Waiting:
-    """Passes batches on, and counts how long it waits for them.
-
-    Attributes:
-        seconds: How long it waited.
-    """
-
-    def __init__(self, batches: Iterable[Any]) -> None:
-        self._batches, self.seconds = batches, 0.0
-
-    def __iter__(self) -> Iterator[Any]:
-        start = time.monotonic()
-        for batch in self._batches:
-            self.seconds += time.monotonic() - start
-            yield batch
-            start = time.monotonic()
-
-
-def check_options(
-    settings: Settings, train: PatchData, strategy: tf.distribute.Strategy
-) -> None:
-    """Refuses what a `Trainer` would, before anything is built or written.
-
-    Args:
-        settings: How to train.
-        train: What to train on.
-        strategy: Where to compute.
-
-    Raises:
-        OptionError: If the settings and the data do not go together.
-    """
-    devices = strategy.num_replicas_in_sync
-    last = train.num_patches % settings.batch_size or settings.batch_size
-    if settings.batch_norm and last < devices:
-        # Batch normalization has no mean on a device without patches.
-        raise OptionError(
-            f"batch_size: the last batch of {train.num_patches:,} patches has {last}, "
-            f"fewer than the {devices} devices, and batch normalization needs one for "
-            "each. Expected another batch size."
-        )
-    make_optimizers(settings, count_batches(settings, train))
-    choose_jit(settings, strategy)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baselines import workdir
+from baselines.pace import Pace
 from baselines.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,41 +17,6 @@ if TYPE_CHECKING:
 
 # Names of numbers that are no metrics of the validation split alone.
 _NAMES = {"validation_loss": "validation loss"}
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast an epoch was trained, without its validation.
-
-    Attributes:
-        patches: Patches that were trained on.
-        seconds: How long that took.
-        waited: Seconds of it in which no batch was there to train on.
-        memory: Most bytes of a GPU's memory that were taken; None on a CPU.
-    """
-
-    patches: int
-    seconds: float
-    waited: float
-    memory: int | None
-
-    def to_json(self) -> dict[str, float]:
-        """Returns what training.json says of it."""
-        seconds = max(self.seconds, 1e-9)
-        found: dict[str, float] = {
-            "patches_per_second": round(self.patches / seconds, 1),
-            "waiting": round(self.waited / seconds, 4),
-        }
-        return found if self.memory is None else found | {"memory_bytes": self.memory}
-
-
-def measure_memory() -> int | None:
-    """Returns the most bytes that TensorFlow took of the first GPU; None without."""
-    import tensorflow as tf
-
-    if not tf.config.list_logical_devices("GPU"):
-        return None
-    return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
 
 
 def describe_start(

@@ -1,27 +1,24 @@
-"""The folder of a run: what it is, its training states, its weights and results."""
+"""The folder of a run: what it is, and the weights of its training."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baselines.cluster import check_same, gather, is_chief
 from baselines.errors import WeightsError
+from baselines.models.preprocessing import choose_statistics, describe_scaling
+from baselines.models.weights import describe_weights
 from baselines.schemas import find_problem
-from baselines.settings import Settings, add_later_settings
-from bigearthnet.errors import OptionError
+from baselines.settings import Settings
 from bigearthnet.util.files import hash_file, read_json_object, sync_folder, write_json
-from bigearthnet.util.locks import try_lock
 
 if TYPE_CHECKING:
     import keras
-    import tensorflow as tf
+
+    from baselines.stored_rows import StoreData
 
 SETTINGS = "settings.json"
 WEIGHTS = "weights.weights.h5"
@@ -30,16 +27,15 @@ CHECKPOINTS = "checkpoints"
 LOGS = "logs"
 EVALUATIONS = "evaluations"
 FEATURES = "features"
-_LOCK = "lock"
 
 # Fields of settings.json whose order the weights depend on.
 _ORDERS = ("classes", "bands", "groups")
 
 # Keras tells the format of a file of weights by the end of its name.
-_UNFINISHED_WEIGHTS = f"unfinished.{WEIGHTS}"
-# Packages whose versions change the bits of a training.
-_DECISIVE_PACKAGES = ("keras", "numpy", "tensorflow")
-_PACKAGES = ("bigearthnet", *_DECISIVE_PACKAGES)
+UNFINISHED_WEIGHTS = f"unfinished.{WEIGHTS}"
+# Packages whose versions change the bits of a training; and all that are kept.
+DECISIVE_PACKAGES = ("keras", "numpy", "tensorflow")
+PACKAGES = ("bigearthnet", *DECISIVE_PACKAGES)
 
 
 @dataclass(frozen=True)
@@ -91,132 +87,52 @@ class Run:
             "scaling": self.scaling,
             "frozen_weights": self.frozen_weights,
             "initial_weights": self.initial_weights,
-            "packages": {name: metadata.version(name) for name in _PACKAGES},
+            "packages": {name: metadata.version(name) for name in PACKAGES},
         }
 
 
-@contextlib.contextmanager
-def claim_run(
-    folder: Path, run: Run, strategy: tf.distribute.Strategy, *, restart: bool
-) -> Iterator[None]:
-    """Locks a folder and describes a run in it, or checks that it holds the same run.
-
-    On several hosts the chief does; the others wait, and look at what it wrote.
-
-    Args:
-        folder: The folder; made if missing.
-        run: What is to be trained.
-        strategy: Where it is trained.
-        restart: Deletes what an earlier run left in the folder.
-
-    Raises:
-        OptionError: If another process trains in the folder; see also `start_run`.
-        ClusterError: If hosts train different things, or see different files.
-    """
-    what = "flags, data, weights or versions: expected the same command and store."
-    check_same(strategy, what, json.dumps([run.to_json(), restart]))
-    writes = is_chief(strategy)
-    with lock_workdir(folder) if writes else contextlib.nullcontext():
-        if writes:
-            start_run(folder, run, restart=restart)
-        gather(strategy, 0)  # waits for the chief
-        what = f"what they see in {folder}: expected a folder that all of them share."
-        check_same(strategy, what, sorted(_list_files(folder)))
-        yield
-
-
-def _list_files(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yields name and sha256 of what decides how a training goes on."""
-    states = sorted((folder / CHECKPOINTS).glob("*"))
-    for path in (folder / SETTINGS, folder / TRAINING, *states[-1:]):
-        if path.is_file():
-            yield path.name, hash_file(path)
-
-
-def start_run(folder: Path, run: Run, *, restart: bool) -> None:
-    """Describes a run in its folder, or checks that the folder holds the same run.
-
-    A run may have more epochs than the folder's, whose training then goes on.
+def describe_run(
+    chosen: Settings,
+    train_data: StoreData,
+    validation_data: StoreData | None,
+    *,
+    weights_path: Path | None,
+) -> Run:
+    """Returns the description of a run that settings.json holds.
 
     Args:
-        folder: The folder; made if missing.
-        run: What is to be trained.
-        restart: Deletes what an earlier run left in the folder.
+        chosen: What to train, and how.
+        train_data: The patches to train on.
+        validation_data: Those whose loss is shown, if any.
+        weights_path: Checkpoint of inception_v2.
 
     Raises:
-        OptionError: If the folder is another run's, or has a training to go on with of
-            other versions of packages, or one that cannot have more epochs.
+        OptionError: If the store has no statistics.
+        WeightsError: If the weights are missing.
     """
-    if restart:
-        _clear(folder)
-    path, content = folder / SETTINGS, run.to_json()
-    if not path.is_file():
-        write_json(content, path)
-        return
-    theirs, epochs = _read_json(path), run.settings.epochs
-    theirs["settings"] = add_later_settings(theirs.get("settings", {}))
-    before = theirs["settings"].get("epochs")
-    goes_on = type(before) is int and before < epochs
-    if goes_on:
-        theirs["settings"]["epochs"] = epochs
-    # Nothing is left to compute where training has finished.
-    finished = (folder / TRAINING).is_file() and not goes_on
-    ours = json.loads(json.dumps(content))
-    if differences := _compare(theirs, ours, () if finished else _DECISIVE_PACKAGES):
-        raise OptionError(
-            f"{folder} holds another run: {'; '.join(differences)}. "
-            "Expected the same settings, data and versions of packages, another "
-            "--workdir, or --restart to delete it."
-        )
-    if goes_on:
-        _add_epochs(folder, run, before)
-        write_json(content, path)
+    data = {
+        "train": _describe_data(train_data),
+        "validation": validation_data and _describe_data(validation_data),
+    }
+    if chosen.uses_features:
+        weights = describe_weights(chosen.weights, weights_path, chosen.seed)
+        clipped = {"formula": "2 * clip(DN / rgb_max, 0, 1) - 1"}
+        return Run(chosen, data, {**clipped, "rgb_max": chosen.rgb_max}, weights)
+    statistics = choose_statistics(
+        chosen.statistics, chosen.bands, train_data.store.statistics
+    )
+    formula = describe_scaling(chosen.band_groups)
+    scaling = {"formula": formula, "statistics": statistics}
+    return Run(chosen, data, scaling, None)
 
 
-def _add_epochs(folder: Path, run: Run, before: int) -> None:
-    """Makes the training of a folder one that is not finished.
-
-    Args:
-        folder: The folder.
-        run: What it is to hold.
-        before: Epochs that it has.
-
-    Raises:
-        OptionError: If the learning rate depended on the end, or no state is there.
-    """
-    epochs, schedule = run.settings.epochs, run.settings.schedule
-    if schedule != "constant":
-        raise OptionError(
-            f"epochs: the {schedule} of the learning rate in {folder} ends after "
-            f"{before} epochs, and cannot go on to {epochs}. Expected "
-            f"--epochs={before}, another --workdir, or --restart to train all anew."
-        )
-    if (folder / TRAINING).is_file() and not any((folder / CHECKPOINTS).glob("*")):
-        raise OptionError(
-            f"epochs: {folder} has no state of training to go on from to {epochs}. "
-            f"Expected --epochs={before}, or --restart to train all anew."
-        )
-    if (folder / EVALUATIONS).is_dir():
-        # Of weights that will be replaced.
-        old = folder / f"{EVALUATIONS}_after_{before}_epochs"
-        (folder / EVALUATIONS).rename(old)
-        print(f"{old}: evaluations before the epochs that come now.", flush=True)
-    (folder / TRAINING).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def lock_workdir(folder: Path) -> Iterator[None]:
-    """Keeps other processes from training in the same folder; makes it if missing.
-
-    Raises:
-        OptionError: If another process does.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / _LOCK
-    with path.open("w") as file:
-        if not try_lock(file.fileno(), path):
-            raise OptionError(f"{folder} is in use: another process trains in it.")
-        yield
+def _describe_data(data: StoreData) -> dict[str, Any]:
+    return {
+        "split": data.split,
+        "patches": data.num_patches,
+        "ids_sha256": data.ids_sha256,
+        "synthetic_patches": data.synthetic_patches,
+    }
 
 
 def read_run(folder: Path) -> Run:
@@ -227,7 +143,7 @@ def read_run(folder: Path) -> Run:
             ours.
         OptionError: If its settings are of another version.
     """
-    content = _read_json(folder / SETTINGS)
+    content = read_json(folder / SETTINGS)
     if problem := find_problem(content, "settings"):
         raise WeightsError(f"{folder / SETTINGS} is damaged ({problem}): train again.")
     run = Run(
@@ -249,14 +165,27 @@ def read_run(folder: Path) -> Run:
     return run
 
 
-def save_weights(model: keras.Model, folder: Path) -> str:
-    """Writes the weights of what was trained; returns the sha256 of the file."""
-    unfinished, path = folder / _UNFINISHED_WEIGHTS, folder / WEIGHTS
+def save_training(
+    model: keras.Model, folder: Path, content: Mapping[str, Any] | None = None
+) -> str:
+    """Writes the weights of what was trained, and what is said of it.
+
+    Args:
+        model: What was trained.
+        folder: The workdir.
+        content: Of training.json, which makes the training a finished one.
+
+    Returns:
+        The sha256 of the file of weights.
+    """
+    unfinished, path = folder / UNFINISHED_WEIGHTS, folder / WEIGHTS
     model.save_weights(unfinished)
     sync_folder(unfinished)
     unfinished.rename(path)
     sync_folder(folder)
-    return hash_file(path)
+    digest = hash_file(path)
+    write_json({"weights_sha256": digest, **(content or {})}, folder / TRAINING)
+    return digest
 
 
 def load_trained_weights(model: keras.Model, folder: Path) -> str:
@@ -279,7 +208,7 @@ def load_trained_weights(model: keras.Model, folder: Path) -> str:
             f"{folder} has no finished training: expected {TRAINING} and {WEIGHTS}. "
             "Train first, or resume: python -m baselines.train --help."
         )
-    expected, found = _read_json(training).get("weights_sha256"), hash_file(path)
+    expected, found = read_json(training).get("weights_sha256"), hash_file(path)
     if found != expected:
         raise WeightsError(
             f"{path} is damaged: its sha256 is {found}, {TRAINING} says {expected}. "
@@ -292,42 +221,12 @@ def load_trained_weights(model: keras.Model, folder: Path) -> str:
     return found
 
 
-def _clear(folder: Path) -> None:
-    """Deletes what runs write, and nothing else; settings go first."""
-    for name in (SETTINGS, TRAINING, WEIGHTS, _UNFINISHED_WEIGHTS):
-        (folder / name).unlink(missing_ok=True)
-    evaluations = folder.glob(f"{EVALUATIONS}_after_*_epochs")
-    for path in (*(folder / n for n in (CHECKPOINTS, LOGS, EVALUATIONS)), *evaluations):
-        if path.is_dir():
-            shutil.rmtree(path)
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a file of a workdir.
 
-
-def _compare(
-    old: Mapping[str, Any], new: Mapping[str, Any], packages: Sequence[str]
-) -> list[str]:
-    """Says which values differ; of the versions of packages, only of those named."""
-    one, other = _flatten(old), _flatten(new)
-    ignored = {f"packages.{name}" for name in _PACKAGES if name not in packages}
-    return [
-        f"{name} is {one.get(name)!r} there, {other.get(name)!r} here"
-        for name in dict.fromkeys([*one, *other])
-        if name not in ignored and one.get(name) != other.get(name)
-    ]
-
-
-def _flatten(content: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """Returns `a.b` → value; settings go by their flags' names alone."""
-    flat: dict[str, Any] = {}
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            inner = "" if name == "settings" else f"{path}{name}."
-            flat |= _flatten(value, inner)
-        else:
-            flat[f"{path}{name}"] = value
-    return flat
-
-
-def _read_json(path: Path) -> dict[str, Any]:
+    Raises:
+        WeightsError: If it is missing, or no object of JSON.
+    """
     try:
         return read_json_object(path)
     except FileNotFoundError:

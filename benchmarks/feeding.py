@@ -14,61 +14,61 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from baselines.input_pipeline import PatchData, StoreData
+from baselines.input_pipeline import ChosenPatches, Order, PatchData, ReadAhead
 from baselines.settings import Settings
+from baselines.stored_rows import StoreData
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store.search import open_store
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
 TRAIN_SPLITS = "train+validation+test"
 FORMATS = ("arrow", "tfrecord")
-
-
-class RepeatedData(PatchData):
-    """The patches of a small store, again and again: an epoch of many batches."""
-
-    def __init__(self, data: StoreData, patches: int) -> None:
-        """Takes the patches, and how many an epoch has."""
-        self._data, self._count = data, data.num_patches
-        ids = data.patch_ids * -(-patches // self._count)
-        super().__init__(ids[:patches], data.ahead)
-
-    def read(self, rows: npt.NDArray[np.int64]) -> tuple[Any, npt.NDArray[np.uint8]]:
-        """Reads some patches; see `PatchData.read`."""
-        return self._data.read(rows % self._count)
+# Steps of a turn, so that few batches that lay ready do not hide that steps wait.
+_LEAST_STEPS = 64
 
 
 def open_data(
-    data_dir: Path, settings: Settings, form: str, patches: int
-) -> RepeatedData:
-    """Opens as many patches of a store of one format."""
+    data_dir: Path, settings: Settings, form: str, ahead: ReadAhead | None = None
+) -> StoreData:
+    """Opens the patches of a store of one format."""
     store = open_store(data_dir, get_config("s2", RELEASES), form)
-    return RepeatedData(StoreData(store, settings), patches)
+    return StoreData(store, settings, ahead=ahead)
 
 
-def run_steps(batches: Iterator[Any], steps: int, step_s: float) -> dict[str, float]:
+def repeat_patches(data: StoreData, patches: int) -> ChosenPatches:
+    """Takes the patches of a small store again and again: an epoch of many batches."""
+    return ChosenPatches(data, np.arange(patches) % data.num_patches)
+
+
+def run_steps(
+    batches: Iterator[Any], steps: int, step_s: float, unmeasured: int
+) -> dict[str, float]:
     """Takes batches, and computes for a time after each.
 
+    Args:
+        batches: The batches.
+        steps: Steps that are measured.
+        step_s: Length of a step.
+        unmeasured: Steps before: the first waits with nothing to overlap with, and
+            those after it may take what was read meanwhile.
+
     Returns:
-        `wait_ms`: mean time for which a step waits for its batch, the first one, which
-        has nothing to overlap with, left out; `wall_s` of these steps.
+        `wait_ms`: mean time for which a step waits for its batch; `wall_s` of these
+        steps.
     """
-    next(batches)
-    time.sleep(step_s)
+    for _ in range(unmeasured):
+        next(batches)
+        time.sleep(step_s)
     waited, start = 0.0, time.monotonic()
     for _ in range(steps):
         asked = time.monotonic()
         next(batches)
         waited += time.monotonic() - asked
-        if step_s:
-            time.sleep(step_s)
+        time.sleep(step_s)
     return {"wait_ms": 1000 * waited / steps, "wall_s": time.monotonic() - start}
 
 
@@ -109,7 +109,13 @@ def measure_fit(
 
 
 def measure_feeding(
-    data_dir: Path, batch_size: int, step_ms: float, *, patches: int, turns: int
+    data_dir: Path,
+    batch_size: int,
+    step_ms: float,
+    *,
+    patches: int,
+    turns: int,
+    ahead: ReadAhead,
 ) -> dict[str, Any]:
     """Measures one size of batch and one length of a step.
 
@@ -117,19 +123,22 @@ def measure_feeding(
         data_dir: The data directory of a build in both formats.
         batch_size: Patches of a batch.
         step_ms: Length of a step.
-        patches: Patches of a turn, about.
+        patches: Patches of a turn, about; there are at least 64 steps.
         turns: How often each way is measured.
+        ahead: How far to read ahead.
 
     Returns:
         Name of each way → medians of what `run_steps` returns, and patches/s.
     """
-    steps = max(8, patches // batch_size)
+    steps = max(_LEAST_STEPS, patches // batch_size)
+    unmeasured = 1 + ahead.parallel_reads + ahead.batches_ahead
     settings = Settings(train_split=TRAIN_SPLITS, validation_split="none")
     found: dict[str, list[dict[str, float]]] = {}
     ways: dict[str, Callable[[int], dict[str, float]]] = {}
     for form in FORMATS:
-        data = open_data(data_dir, settings, form, (steps + 2) * batch_size)
-        run = functools.partial(_run_store, data, batch_size, steps)
+        stored = open_data(data_dir, settings, form, ahead)
+        data = repeat_patches(stored, (steps + unmeasured) * batch_size)
+        run = functools.partial(_run_store, data, batch_size, steps, unmeasured)
         ways[form] = functools.partial(run, step_ms / 1000)
         ways[f"{form} alone"] = functools.partial(run, 0)
     ways["fit"] = lambda _: measure_fit(data_dir, batch_size, steps, step_ms / 1000)
@@ -143,15 +152,20 @@ def measure_feeding(
 
 
 def _run_store(
-    data: PatchData, batch_size: int, steps: int, step_s: float, turn: int
+    data: PatchData,
+    batch_size: int,
+    steps: int,
+    unmeasured: int,
+    step_s: float,
+    turn: int,
 ) -> dict[str, float]:
-    with _op_determinism():
-        batches = data.batches(batch_size, seed=0, epoch=turn)
-        return run_steps(iter(batches), steps, step_s)
+    with op_determinism():
+        batches = data.batches(Order(batch_size, seed=0, epoch=turn))
+        return run_steps(iter(batches), steps, step_s, unmeasured)
 
 
 @contextlib.contextmanager
-def _op_determinism() -> Iterator[None]:
+def op_determinism() -> Iterator[None]:
     """What baselines.train switches on, for a while."""
     import keras
     import tensorflow as tf

@@ -100,7 +100,7 @@ ROWS: tuple[Row, ...] = (
         OURS,
         "ours_build",
         "archive",
-        ("--formats=tfrecord",),
+        ("--formats=tfrecord", "--config=s2"),
         limit="limit-gunzip",
     ),
     Row(
@@ -110,7 +110,7 @@ ROWS: tuple[Row, ...] = (
         OURS,
         "ours_build",
         "archive",
-        ("--formats=tfrecord,parquet",),
+        ("--formats=tfrecord,parquet", "--config=s2"),
         limit="limit-gunzip",
     ),
     Row(
@@ -120,7 +120,7 @@ ROWS: tuple[Row, ...] = (
         OURS,
         "ours_build",
         "archive",
-        ("--formats=tfrecord,parquet,arrow",),
+        ("--formats=tfrecord,parquet,arrow", "--config=s2"),
         limit="limit-gunzip",
     ),
     Row(
@@ -161,7 +161,7 @@ ROWS: tuple[Row, ...] = (
         OURS,
         "ours_build",
         "folder",
-        ("--formats=tfrecord",),
+        ("--formats=tfrecord", "--config=s2"),
     ),
     Row(
         "folder-encoder",

@@ -15,7 +15,7 @@ from bigearthnet.formats import FORMATS
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from builder.build import build
-from builder.synthesize import write_archive
+from builder.synthesize import write_archive, write_archives
 
 _PROGRAMS = Path(__file__).parent / "programs"
 _TIMEOUT_S = 3600.0
@@ -61,6 +61,7 @@ class Sources:
         self._counts = {"": num_patches, "_few": num_few}
         self._makers: dict[str, Callable[[Path, str], None]] = {
             "archive": self._make_archive,
+            "paired": self._make_paired,
             "folder": self._make_folder,
             "data": self._make_data,
             "lmdb": self._make_lmdb,
@@ -71,10 +72,10 @@ class Sources:
         """Returns a source and how many patches it has, made if need be.
 
         Args:
-            name: `archive`, `folder` (extracted), `data` (our stores of the official
-                splits), `huggingface` and `arrow` (two of these stores), `lmdb_file`
-                or `builtin` (what these peers made); with `_few` at the end
-                of the small archive.
+            name: `archive`, `paired` (a folder of those of v2.0), `folder` (extracted),
+                `data` (our stores of the official splits), `huggingface` and `arrow`
+                (two of these stores), `lmdb_file` or `builtin` (what these peers made);
+                with `_few` at the end of the small archive.
 
         Raises:
             SetupError: If a peer's source cannot be made.
@@ -101,6 +102,9 @@ class Sources:
 
     def _make_archive(self, path: Path, few: str) -> None:
         write_archive(path, self._counts[few], seed=0)
+
+    def _make_paired(self, path: Path, few: str) -> None:
+        write_archives(path, self._counts[few], seed=0, quiet=True)
 
     def _make_folder(self, path: Path, few: str) -> None:
         archive, _ = self.get(f"archive{few}")

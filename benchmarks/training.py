@@ -1,6 +1,7 @@
 """Measures what the input pipeline costs a training, and how fast the head trains.
 
-How long a device waits for batches, from both stores; see `benchmarks.feeding`.
+How long a device waits for batches, from both stores; see `benchmarks.feeding`. On
+demand (--parts=graph), what a feed of tf.data alone costs: `benchmarks.graph_input`.
 
 S-CNN-All, float32, steps of SGD: processor time per patch with patches that are read
 from the store, against the same steps on one batch in memory, turn by turn. The head on
@@ -13,7 +14,6 @@ Example:
 
 from __future__ import annotations
 
-import functools
 import json
 import statistics
 import tempfile
@@ -26,22 +26,24 @@ import numpy as np
 from absl import flags
 
 from baselines.cluster import refuse_cluster
-from baselines.feature_data import FeatureData
+from baselines.input_pipeline import Order, ReadAhead
+from baselines.memory_data import MemoryData
 from baselines.models import build_trained_part
 from baselines.models.inception_v2 import NUM_FEATURES
 from baselines.models.preprocessing import choose_statistics
 from baselines.optimizers import choose_strategy, make_optimizer
 from baselines.settings import Settings
-from baselines.train import open_train_data
-from benchmarks import feeding
+from baselines.stored_rows import open_train_data
+from baselines.train import define_read_ahead
+from benchmarks import feeding, graph_input
 from bigearthnet.util import command
 from bigearthnet.util.files import write_json
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from baselines.input_pipeline import StoreData
     from baselines.steps import Steps
+    from baselines.stored_rows import StoreData
 
 ALTERNATIONS = 5
 # Bounds that the project has set itself.
@@ -68,15 +70,9 @@ def measure_input(data_dir: Path, batch_size: int) -> dict[str, Any]:
     data, _ = open_train_data(settings, data_dir)
     values = choose_statistics("stored", settings.bands, data.store.statistics)
     model = build_trained_part(settings, values)
-    make_batches = functools.partial(data.batches, batch_size, seed=None)
-    steps = Steps(
-        model,
-        make_optimizer(settings, 1),
-        choose_strategy(),
-        make_batches,
-        jit_compile=False,
-    )
-    batch = next(iter(make_batches()))
+    optimizer = make_optimizer(settings, 1)
+    steps = Steps(model, optimizer, choose_strategy(), data, jit_compile=False)
+    batch = next(iter(data.batches(Order(batch_size))))
     count = -(-data.num_patches // batch_size)
     _run(steps, [batch, batch])  # compiles
     turns: dict[str, list[float]] = {"store": [], "memory": []}
@@ -94,7 +90,7 @@ def measure_input(data_dir: Path, batch_size: int) -> dict[str, Any]:
 
 def _measure_epoch(steps: Steps, data: StoreData, batch_size: int, epoch: int) -> float:
     """Returns processor seconds per 1,000 patches, reading ahead included."""
-    batches = data.batches(batch_size, seed=0, epoch=epoch)
+    batches = data.batches(Order(batch_size, seed=0, epoch=epoch))
     return 1000 * _measure(lambda: _run(steps, batches)) / data.num_patches
 
 
@@ -128,7 +124,7 @@ def measure_head() -> float:
     settings = Settings(
         model="inception_v2", validation_split="none", epochs=_HEAD_EPOCHS
     )
-    data = FeatureData(
+    data = MemoryData(
         draws.random((_HEAD_PATCHES, NUM_FEATURES), np.float32),
         draws.integers(0, 2, (_HEAD_PATCHES, 43), np.uint8),
         [str(number) for number in range(_HEAD_PATCHES)],
@@ -162,6 +158,8 @@ def format_results(results: dict[str, Any]) -> str:
     tables = ["\n".join(lines)] if len(lines) > 2 else []
     if "feeding" in results:
         tables.append(feeding.format_results(results["feeding"]))
+    if "graph" in results:
+        tables.append(graph_input.format_results(results["graph"]))
     return "\n\n".join(tables)
 
 
@@ -170,7 +168,8 @@ def _define_flags() -> None:
     flags.DEFINE_list("parts", "input,head,feeding", "What to measure.")
     flags.DEFINE_list("batch_size", "128", "Patches of a batch; several are measured.")
     flags.DEFINE_list("step_ms", "1,2.2,8", "Lengths of a step, for `feeding`.")
-    flags.DEFINE_integer("patches", 8_192, "Patches of a turn, for `feeding`.")
+    flags.DEFINE_integer("patches", 8_192, "Patches of a turn, of `feeding`, `graph`.")
+    define_read_ahead()
     command.define_path("output", None, "JSON file to write.")
 
 
@@ -178,6 +177,7 @@ def _main() -> None:
     refuse_cluster("benchmarks.training")
     values = flags.FLAGS
     sizes = [int(size) for size in values.batch_size]
+    ahead = ReadAhead(values.parallel_reads, values.batches_ahead)
     results: dict[str, Any] = {}
     if "input" in values.parts:
         results["input"] = [measure_input(values.data_dir, size) for size in sizes]
@@ -191,9 +191,21 @@ def _main() -> None:
                 float(step_ms),
                 patches=values.patches,
                 turns=ALTERNATIONS,
+                ahead=ahead,
             )
             for size in sizes
             for step_ms in values.step_ms
+        ]
+    if "graph" in values.parts:
+        results["graph"] = [
+            graph_input.measure_graph(
+                values.data_dir,
+                size,
+                patches=values.patches,
+                turns=ALTERNATIONS,
+                ahead=ahead,
+            )
+            for size in sizes
         ]
     print(format_results(results))
     if values.output:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from bigearthnet.reading.arrow import ArrowReader
     from bigearthnet.reading.tfrecord import TFRecordReader
     from bigearthnet.release.crosswalk import crosswalk
+    from bigearthnet.report.plotting import plot, show
 
 __version__ = "0.1.0"
 
@@ -86,9 +87,11 @@ __all__ = [
     "multi_hot",
     "nomenclature",
     "open_reader",
+    "plot",
     "presets",
     "remap",
     "remap_ids",
+    "show",
     "to_tf",
     "torch_dataset",
 ]
@@ -100,6 +103,8 @@ _IMPORTED_LATER = {
     "crosswalk": "bigearthnet.release.crosswalk",
     "load_dataset": "bigearthnet.datasets_support",
     "open_reader": "bigearthnet.reading",
+    "plot": "bigearthnet.report.plotting",
+    "show": "bigearthnet.report.plotting",
     "to_tf": "bigearthnet.loading.to_tf",
     "torch_dataset": "bigearthnet.loading.to_torch",
 }

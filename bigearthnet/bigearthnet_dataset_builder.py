@@ -127,7 +127,7 @@ class Builder(  # type: ignore[call-arg]
             info = tfds.core.DatasetInfo(builder=self, **options)
         else:  # TFDS reads those of the first itself
             info = self.dataset_info_from_configs(**options)
-        info.download_size = sum(archive.nbytes for archive in self.config.archives)
+        info.download_size = sum(a.nbytes or 0 for a in self.config.archives)
         return info
 
     def _download_and_prepare(

@@ -70,8 +70,8 @@ def load_dataset(
         What `datasets.load_dataset` returns.
 
     Raises:
-        OptionError: If there is no such configuration, view or split, or an option has
-            no meaning.
+        OptionError: If there is no such configuration, view, split or folder, or an
+            option has no meaning.
         StoreError: If there is another store where the Parquet store should be.
         ShardError: If the store is damaged.
         ArchiveError, ChecksumError, DownloadError, DiskSpaceError, PatchError: If it
@@ -86,7 +86,7 @@ def load_dataset(
         )
     views = {**chosen.views, _PATCHES: ()}
     view = next(iter(views)) if name is None else name
-    look_up(views, view, "view")
+    look_up(views, view, f"view of config={chosen.name!r}")
     for option in _OURS:
         if option in options:
             raise OptionError(f"{option}: bigearthnet.load_dataset knows it.")
@@ -134,7 +134,13 @@ def _find_url(path: Any) -> str:
 def _locate(data_dir: Path | str | None) -> Path:
     if data_dir is None:
         return default_data_dir().absolute()
-    return local_path(data_dir, "data_dir").absolute()
+    root = local_path(data_dir, "data_dir").absolute()
+    if not root.is_dir():  # a slip of the pen must not begin a download of 70 GB
+        raise OptionError(
+            f"data_dir: there is no folder {root}. Name the one that holds the store "
+            "or the archive; or make it first, and the archive is downloaded there."
+        )
+    return root
 
 
 def _open_or_make(root: Path, config: Config) -> Store:

@@ -1,4 +1,4 @@
-"""Builds the shards of one configuration from an archive or a folder of patches.
+r"""Builds the shards of one configuration from an archive or a folder of patches.
 
 The source is read once and never extracted; every format that is asked for is written
 in the same pass:
@@ -10,9 +10,12 @@ in the same pass:
   arrow     DATA_DIR/arrow/, mapped into memory by
             `datasets.load_from_disk("DATA_DIR/arrow")`
 
-The folders of the config s2-random end in -random, those of v2-s2 in -v2-s2, and so on.
-What is made of several archives finds them in the folder SOURCE, or each by its name
-(--s2, --s1, --maps). DATA_DIR/patches.parquet
+The folders of the config s2-random end in -random; those of v2.0 are huggingface-v2/s2
+and /s1, arrow-v2/s2 and /s1. Tables of v2-s1s2 are this pair: v2-s2 and v2-s1, of the
+same patches in the same order. Either can be built later, beside the other, and then
+stores the patches of that one; if some are missing or bad in its archive, they are
+listed, and nothing is built. What is made of several archives finds them in the folder
+SOURCE, or each by its name (--s2, --s1, --maps). DATA_DIR/patches.parquet
 (patches-random.parquet) is the table of every patch that was read by the latest build;
 each store keeps its own, too. Nothing appears under its final name before the whole
 build is finished. A build that was interrupted, by Ctrl-C, a crash or a loss of power,
@@ -23,10 +26,13 @@ Example:
   python -m builder.build --source=BigEarthNet-v1.0 --data_dir=d --formats=parquet,arrow
   python -m builder.build --source=doubtful.tar --data_dir=data --on_error=quarantine
   python -m builder.build --source=downloads --data_dir=data --config=v2-s1s2
+  python -m builder.build --s2=BigEarthNet-S2.tar.zst --s1=BigEarthNet-S1.tar.zst \
+    --maps=Reference_Maps.tar.zst --data_dir=data --config=v2-s1s2 --formats=parquet
 """
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,25 +40,29 @@ from pathlib import Path
 
 from absl import flags
 
+from bigearthnet.engine.beside import find_beside
 from bigearthnet.engine.identity import identify_build
-from bigearthnet.engine.job import Job, JobSource
-from bigearthnet.engine.leftovers import PREFIX, remove_leftovers
+from bigearthnet.engine.job import Job, JobSource, list_parts
+from bigearthnet.engine.leftovers import remove_leftovers
 from bigearthnet.engine.options import BuildOptions, count_workers
 from bigearthnet.engine.pipeline import run
 from bigearthnet.engine.places import check_places
-from bigearthnet.engine.workspace import open_workspace, workspace_folder
+from bigearthnet.engine.workspace import (
+    Workspace,
+    open_workspace,
+    workspace_folder,
+)
 from bigearthnet.errors import OptionError, QuarantineError
-from bigearthnet.formats import FORMATS, get_format, tables_suffix
+from bigearthnet.formats import FORMATS, get_format
 from bigearthnet.release import RELEASES, Archive
 from bigearthnet.release.splits import COUNTRIES
 from bigearthnet.schema.configs import Config, get_config, list_configs
-from bigearthnet.store import PATCHES, read_store
 from bigearthnet.store.outputs import check_output
 from bigearthnet.store.result import BuildResult
 from bigearthnet.util import command
-from bigearthnet.util.files import sync_folder, write_bytes
 from bigearthnet.util.options import look_up
 from bigearthnet.util.paths import check_path
+from builder.completion import check_installed, complete_folders, complete_store
 from builder.sources import define_flags, find_sources, read_flags
 from builder.summary import summarize
 
@@ -60,42 +70,27 @@ from builder.summary import summarize
 def find_targets(
     data_dir: Path, config: Config, formats: Sequence[str]
 ) -> dict[str, Path]:
-    """Returns name of each format → the folder of the configuration's store in it.
+    """Returns name of each store that is made → its folder.
 
     Raises:
         OptionError: If a format is unknown, or cannot store the configuration.
     """
-    targets = {}
     for name in formats:
-        form = get_format(name)
-        if form.has_columns and not config.columns:
+        if get_format(name).has_columns and not config.parts:
+            others = list_configs([config.release]).values()
+            tables = next(other.name for other in others if other.columns)
             raise OptionError(
                 f"the config {config.name} cannot be built as {name}: expected "
-                f"tfrecord. {_suggest_tables(config)}"
+                f"tfrecord. The 8-bit pictures of the config {tables} are its column "
+                "preview."
             )
-        targets[name] = form.store_folder(data_dir, config)
-    if not targets:
+    if not formats:
         raise OptionError(f"no format: expected some of {', '.join(FORMATS)}.")
-    return targets
-
-
-def _suggest_tables(config: Config) -> str:
-    """Returns which tables hold what a configuration without tables does."""
-    release, wanted = config.release, set(config.choice.archives)
-    names = [
-        name
-        for name, other in list_configs([release]).items()
-        if other.columns and wanted & set(other.choice.archives)
-    ]
-    if config.choice.is_rgb:
-        return f"The 8-bit pictures of the config {names[0]} are its column preview."
-    return f"The configs {' and '.join(names)} have what it holds as tables."
-
-
-def patches_file(data_dir: Path, config: Config) -> Path:
-    """Returns the table of patches of a configuration's release and split scheme."""
-    name = Path(PATCHES)
-    return data_dir / f"{name.stem}{tables_suffix(config)}{name.suffix}"
+    return {
+        store: FORMATS[form].store_folder(data_dir, part.config)
+        for part in list_parts(config, formats)
+        for store, form in part.stores.items()
+    }
 
 
 def make_source(archive: Archive, path: Path) -> JobSource:
@@ -109,8 +104,8 @@ def make_source(archive: Archive, path: Path) -> JobSource:
         OptionError: If the path is a URL.
     """
     check_path(path, "source")
-    is_published = path.is_file() and path.name in archive.filenames
-    return JobSource(archive, path, archive.digest if is_published else None)
+    digest = archive.published_digest(path.name) if path.is_file() else None
+    return JobSource(archive, path, digest)
 
 
 def build(
@@ -171,65 +166,37 @@ def run_job(job: Job, data_dir: Path, *, restart: bool = False) -> BuildResult:
     config = job.config
     check_output(data_dir, "data_dir")
     targets = find_targets(data_dir, config, job.formats)
-    _check_installed(job.formats)
+    check_installed(job.formats)
     folder = workspace_folder(data_dir, config)
+    job = dataclasses.replace(job, beside=find_beside(data_dir, config))
     with open_workspace(folder, identify_build(job), restart=restart) as work:
         work.check_targets(targets)  # here, where no other build can finish
-        if work.is_continued and not job.options.quiet:
-            print(f"resuming the build in {folder}", file=sys.stderr)
+        if not job.options.quiet:
+            _tell(job, work)
         for target in targets.values():
             remove_leftovers(target)
         result = run(job, work)
-        for form in job.formats if not work.is_published else ():
-            _complete_store(form, work.output(form), result, data_dir)
+        for part in job.parts if not work.is_published else ():
+            chosen = result.choose(part.config, part.stores)
+            for store, form in part.stores.items():
+                complete_store(form, work.output(store), chosen, data_dir)
         work.publish(targets)
-        _copy_table(targets[job.formats[0]], patches_file(data_dir, config), config)
+        complete_folders(data_dir, config, targets)
         work.is_over = True
     return result
 
 
-def _copy_table(store: Path, copy: Path, config: Config) -> None:
-    """Copies a store's table of patches to the top of the data directory."""
-    # Another configuration, of the same table, may be finished at the same time.
-    unfinished = copy.with_name(f"{PREFIX}{config.name}-{copy.name}")
-    write_bytes((store / PATCHES).read_bytes(), unfinished)
-    unfinished.rename(copy)
-    sync_folder(copy.parent)
-
-
-def _check_installed(formats: Sequence[str]) -> None:
-    if "tfrecord" in formats:  # TFDS imports the second without declaring it
-        command.check_packages("tfds", "tensorflow_datasets", "importlib_resources")
-    if "parquet" in formats:
-        command.check_packages("hf", "yaml")  # of the card
-
-
-def _complete_store(
-    form: str, folder: Path, result: BuildResult, data_dir: Path
-) -> None:
-    """Writes what the readers of a format expect beside the shards."""
-    release = result.config.release
-    if form == "tfrecord":
-        from bigearthnet.bigearthnet_dataset_builder import Builder
-        from bigearthnet.tfds_support import set_splits
-
-        fields = {"RELEASES": (release,), "__module__": Builder.__module__}
-        builder = type("Builder", (Builder,), fields)
-        info = builder(data_dir=data_dir, config=result.config.name).info
-        info.download_size = 0  # of this build, as TFDS has it
-        set_splits(info, folder, result.shards)
-        info.write_to_directory(folder)
-    elif form == "parquet":
-        from builder.card import write_card
-        from builder.croissant import write_croissant
-
-        store = read_store(folder, [release])
-        write_card(store)
-        write_croissant(store)
-    else:
-        from bigearthnet.store.dataset_dict import write_dataset_dict
-
-        write_dataset_dict(read_store(folder, [release]))
+def _tell(job: Job, work: Workspace) -> None:
+    """Says what else decides what is done: an earlier run, and a store beside."""
+    if work.is_continued:
+        print(f"resuming the build in {work.folder}", file=sys.stderr)
+    if job.beside is not None and job.store is None:
+        count = job.beside.manifest["patches"]["stored"]
+        print(
+            f"stores the {count:,} patches of {job.beside.folder}, which it is read "
+            "together with, and no others",
+            file=sys.stderr,
+        )
 
 
 def _define_flags() -> None:
@@ -259,6 +226,12 @@ def _define_flags() -> None:
     )
     flags.DEFINE_bool("restart", False, "Discard an unfinished build, and start again.")
     flags.DEFINE_integer("workers", count_workers(), "Processes that write shards.")
+    flags.DEFINE_integer(
+        "decompressors",
+        1,
+        "Threads that decompress one .tar.gz; several need the extra [rapidgzip], and "
+        "several cores.",
+    )
 
 
 @contextmanager
@@ -293,6 +266,7 @@ def _main() -> None:
             for name in values.countries
         ),
         workers=values.workers,
+        decompressors=values.decompressors,
         max_bad=values.max_bad if values.on_error == "quarantine" else None,
     )
     formats = [get_format(name).name for name in values.formats]

@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 
 from bigearthnet.release.nomenclature import encode_mask
 from bigearthnet.store import PATCHES, QUARANTINE, STATISTICS
+from bigearthnet.store.compatibility import hash_lines
+from bigearthnet.store.order import hash_key
 from bigearthnet.store.quarantine import read_quarantine
 from builder.findings import Damaged, Finding, Skipped
 from builder.records import RecordIndex
@@ -27,7 +29,21 @@ def check_counts(records: RecordIndex) -> Iterator[Finding]:
         elif unread := records.unread.get(split):
             yield Skipped(tuple(unread))
         else:
-            yield None
+            yield _check_ids(records, split)
+
+
+def _check_ids(records: RecordIndex, split: str) -> Finding:
+    """Checks the checksum of the ids of a split, of which all shards were read."""
+    expected = records.store.manifest["splits"][split].get("ids_sha256")
+    if expected is None:
+        return None
+    patches = records.patches
+    of_split = patches.splits == patches.release.splits.index(split)
+    ids = patches.patch_ids(np.flatnonzero(records.found & of_split)).to_pylist()
+    found = hash_lines(sorted(ids, key=lambda name: hash_key(split, name)))
+    if found == expected:
+        return None
+    return f"{split}: expected ids of sha256 {expected}, as the manifest says: {found}"
 
 
 def check_statistics(records: RecordIndex) -> Iterator[Finding]:

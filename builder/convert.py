@@ -5,6 +5,8 @@ have made with the same packages. Any store that has the bands will do, in whate
 format; every part of it that is read is compared with its checksum. A conversion that
 was interrupted is resumed when the same command is run again.
 
+Tables of v2-s1s2 are made part by part, each of the store of that part.
+
 --drop names a file of patch ids, one a line. They are left out of all stores that are
 made, and listed in quarantine.jsonl, as a build does with bad patches: the other files
 are those of a build that had set the same patches aside. The stores of a data directory
@@ -25,7 +27,7 @@ from pathlib import Path
 
 from absl import flags
 
-from bigearthnet.engine.job import Job
+from bigearthnet.engine.job import Job, list_parts
 from bigearthnet.engine.options import BuildOptions, count_workers
 from bigearthnet.engine.workspace import workspace_folder
 from bigearthnet.errors import OptionError
@@ -96,7 +98,7 @@ def convert(
 
 
 def read_list(path: Path) -> list[str]:
-    """Reads patch ids, one a line; empty lines are passed over.
+    """Reads patch ids, one a line; empty lines, and what follows a #, are passed over.
 
     Raises:
         OptionError: If the file cannot be read, or has none.
@@ -105,7 +107,8 @@ def read_list(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as cause:
         raise OptionError(f"drop: {path} cannot be read: {cause}.") from None
-    if not (found := [line.strip() for line in lines if line.strip()]):
+    ids = [line.partition("#")[0].strip() for line in lines]
+    if not (found := [patch_id for patch_id in ids if patch_id]):
         raise OptionError(f"drop: {path} is empty: expected patch ids, one a line.")
     return found
 
@@ -129,17 +132,20 @@ def _main() -> None:
     config = get_config(values.config, RELEASES)
     target = values.output or values.data_dir
     drop = read_list(values.drop) if values.drop else []
-    with telling_how_to_resume(workspace_folder(target, config)):
-        result = convert(
-            values.data_dir,
-            config,
-            values.formats,
-            BuildOptions(workers=values.workers),
-            output=values.output,
-            drop=drop,
-            restart=values.restart,
-        )
-    print(summarize(result, find_targets(target, config, values.formats)))
+    find_targets(target, config, values.formats)
+    for part in list_parts(config, values.formats):
+        made, formats = part.config, [*part.stores.values()]
+        with telling_how_to_resume(workspace_folder(target, made)):
+            result = convert(
+                values.data_dir,
+                made,
+                formats,
+                BuildOptions(workers=values.workers),
+                output=values.output,
+                drop=drop,
+                restart=values.restart,
+            )
+        print(summarize(result, find_targets(target, made, formats)))
     print(f"next: python -m builder.verify --data_dir={target} --quick")
 
 

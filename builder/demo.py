@@ -1,7 +1,8 @@
 """Shows the whole way on the six real sample patches, and compares both ends of it.
 
 GeoTIFF → TFRecord, Parquet and Arrow shards → every line that loads them; every pixel
-of what comes back is compared with what rasterio reads, every field with the JSON.
+of what comes back is compared with what rasterio reads, every field with the JSON. Then
+the same patches in pairs with Sentinel-1.
 
 Example:
   python -m builder.demo --output=demo
@@ -22,11 +23,12 @@ from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.release import V1
 from bigearthnet.release.bands import BANDS, GROUPS
 from bigearthnet.release.nomenclature import CLC43
-from bigearthnet.report.plotting import Panel, write_picture
+from bigearthnet.report.plotting import show
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from builder import build, findings, sample, source_checks, summary, verify
+from builder.demo_pairs import show_pairs
 from builder.loaders import LOADERS, LoadedPatch, load_view
 from builder.table import format_table
 
@@ -83,9 +85,12 @@ def run(output: Path) -> bool:
     command.check_packages("demo", *needed)
     _silence_libraries()
     _clear(output)
-    print("1. Six real Sentinel-2 patches, as they were published")
+    print("1. Six real pairs of Sentinel-2 and Sentinel-1, as they were published")
     source = sample.write_sample(output / "sample")
-    print(f"   {source}\n\n2. Build: all formats in one pass")
+    radar = source.with_name(sample.S1_FOLDER)
+    print(
+        f"   {source}\n   {radar}\n\n2. Build: Sentinel-2 in all formats, in one pass"
+    )
     data_dir, config = output / "data", get_config("s2", [V1])
     options = BuildOptions(include_excluded=True)
     result = build.build(source, data_dir, config, options, formats=_FORMATS)
@@ -104,6 +109,8 @@ def run(output: Path) -> bool:
     _show_views(data_dir, output / "cache")
     _draw(data_dir, output)
     agree &= not any(result.num_differences for result in checked)
+    print("\n6. Pairs: both sensors, matched by the table and compared by place")
+    agree &= show_pairs({"s2": source, "s1": radar}, data_dir, output)
     print("everything agrees, to the last bit" if agree else "SOMETHING DIFFERS")
     print(f'next: bigearthnet.load("train", "{data_dir}") loads it')
     return agree
@@ -173,16 +180,12 @@ def _show_views(data_dir: Path, cache_dir: Path) -> None:
 
 
 def _draw(data_dir: Path, output: Path) -> None:
-    panels = []
-    for patch in LOADERS["tfds.load"](data_dir, output / "cache"):
-        labels = CLC43.decode(patch.fields["labels"])
-        title = f"{patch.patch_id}\n{patch.split} · {patch.fields['acquisition_date']}"
-        channels = [patch.bands[name] for name in V1.rgb]
-        panels.append(Panel(title, labels, channels))
+    loaded = LOADERS["tfds.load"](data_dir, output / "cache")
+    patches = [{**patch.bands, **patch.fields} for patch in loaded]
+    figure = show(patches, len(patches))
+    figure.suptitle("BigEarthNet: the real sample patches, loaded by TFDS")
     picture = output / "patches.png"
-    write_picture(
-        panels, picture, "BigEarthNet: the real sample patches, loaded by TFDS"
-    )
+    figure.savefig(picture, dpi=120)
     print(f"\npicture: {picture}")
 
 

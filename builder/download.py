@@ -1,9 +1,11 @@
-"""Downloads an archive of BigEarthNet, or published stores, and verifies them.
+"""Downloads archives of BigEarthNet, or published stores, and verifies them.
 
-The archive (v1: 70 GB) is received as OUTPUT/<name>.part and gets its name once its
-size and sha256 are right. If the download is interrupted, run the same command again:
-it resumes. Mirrors are tried before the official URL; all must give the same bytes. An
-archive that is there already is verified.
+An archive (Sentinel-2 of v1.0: 70 GB) is received as OUTPUT/<name>.part and gets its
+name once its size and checksum are right. If the download is interrupted, run the same
+command again: it resumes. Mirrors are tried before the official URL; all must give the
+same bytes. An archive that is there already is verified.
+
+--only says which archives of a release: s2, s1, maps. No byte of another is received.
 
 With --from, stores that somebody has published are mirrored into a data directory in
 place of that: each file is verified, an interrupted download resumes, and a store gets
@@ -11,6 +13,7 @@ its name when it is complete. The same command again downloads nothing.
 
 Example:
   python -m builder.download --output=downloads
+  python -m builder.download --release=v2.0 --only=s2,maps --output=downloads
   python -m builder.download --mirror=https://mirror.example/BigEarthNet-S2-v1.0.tar.gz
   python -m builder.download --from=hf://datasets/ORG/NAME --data_dir=DIR --splits=train
 """
@@ -28,14 +31,14 @@ from bigearthnet.download import RETRIES, fetch
 from bigearthnet.download.mirror import mirror
 from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS
-from bigearthnet.release import RELEASES, V1, Archive
+from bigearthnet.release import RELEASES, V1, Archive, Release
 from bigearthnet.schema.configs import list_configs
 from bigearthnet.source.candidates import list_candidates
 from bigearthnet.util import command
 from bigearthnet.util.remote import is_url
 
-# Name of the flag → release; `v1` is the one that people ask for by its first digit.
-_RELEASES = {"v1": V1}
+# Name of the flag → release; `v1` is what the first was called here.
+_RELEASES = {**{release.name: release for release in RELEASES}, "v1": V1}
 
 
 def download(
@@ -79,8 +82,41 @@ def _show_others(output: Path, archive: Archive) -> None:
         print(f"{found.path} is there: {state}", file=sys.stderr)
 
 
+def choose_archives(release: Release, only: Sequence[str]) -> list[Archive]:
+    """Returns the archives to download.
+
+    Args:
+        release: The release.
+        only: Names of archives; empty for all, of v1.0 for Sentinel-2 alone.
+
+    Raises:
+        OptionError: If the release has none of such a name.
+    """
+    names = [archive.name for archive in release.archives]
+    if not only and release.name == V1.name:
+        names = names[:1]
+    return [release.archive(name) for name in dict.fromkeys(only or names)]
+
+
+def _suggest(release: Release, archives: Sequence[Archive], output: Path) -> str:
+    """Returns the command that builds from archives; "" if they make nothing."""
+    names = {archive.name for archive in archives}
+    built = [c.name for c in release.choices if names.issuperset(c.archives)]
+    if not built:
+        return ""
+    config = "" if built[0] == "s2" else f" --config={built[0]}"
+    return f"next: python -m builder.build --data_dir=data --source={output}{config}"
+
+
 def _define_flags() -> None:
-    command.define_choice("release", "v1", list(_RELEASES), "What to download.")
+    command.define_choice("release", V1.name, list(_RELEASES), "What to download.")
+    names = dict.fromkeys(a.name for r in RELEASES for a in r.archives)
+    flags.DEFINE_list(
+        "only",
+        [],
+        f"Some of its archives: {', '.join(names)}. All if empty, of {V1.name} "
+        "Sentinel-2 alone.",
+    )
     flags.DEFINE_multi_string(
         "mirror", [], "URL of the same file, tried before the official one."
     )
@@ -96,7 +132,7 @@ def _define_flags() -> None:
 
 # Flags that mean something with --from alone, and those that mean nothing with it.
 _MIRROR_FLAGS = ("data_dir", "config", "stores", "splits")
-_ARCHIVE_FLAGS = ("release", "mirror", "output")
+_ARCHIVE_FLAGS = ("release", "only", "mirror", "output")
 
 
 def _check_flags(url: str | None) -> None:
@@ -147,19 +183,26 @@ def _main() -> None:
     _check_flags(url)
     if url is not None:
         return _mirror(url)
-    archive = _RELEASES[values.release].archives[0]
-    output = values.output
-    print(
-        f"{archive.filenames[0]}, {archive.nbytes / 1e9:.1f} GB, to {output}/ from "
-        f"{', else '.join((*values.mirror, archive.url))}",
-        flush=True,
-    )
-    path = download(archive, output, mirrors=values.mirror)
-    digest = archive.digest
-    print(
-        f"{path}: {archive.nbytes:,} bytes, {digest.algorithm} {digest.hexdigest}: "
-        f"verified\nnext: python -m builder.build --data_dir=data --source={path}"
-    )
+    release, output = _RELEASES[values.release], values.output
+    archives = choose_archives(release, values.only)
+    if values.mirror and len(archives) > 1:
+        raise OptionError("--mirror is the URL of one archive: choose it with --only.")
+    for archive in archives:
+        size = archive.nbytes
+        print(
+            f"{archive.filenames[0]}, "
+            f"{'size not known' if size is None else f'{size / 1e9:.1f} GB'}, to "
+            f"{output}/ from {', else '.join((*values.mirror, archive.url))}",
+            flush=True,
+        )
+        path = download(archive, output, mirrors=values.mirror)
+        digest = archive.digest
+        print(
+            f"{path}: {path.stat().st_size:,} bytes, {digest.algorithm} "
+            f"{digest.hexdigest}: verified",
+            flush=True,
+        )
+    print(_suggest(release, archives, path if len(archives) == 1 else output))
 
 
 if __name__ == "__main__":

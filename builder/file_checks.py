@@ -17,7 +17,7 @@ from builder.croissant import CROISSANT, make_croissant
 from builder.findings import Damaged, Finding, Skipped
 
 # What reading a small file raises that is damaged in any way.
-_UNREADABLE = (OSError, ValueError, LookupError, TypeError)
+UNREADABLE = (OSError, ValueError, LookupError, TypeError)
 
 
 def check_files(
@@ -132,8 +132,8 @@ def _check_card(store: Store, damaged: set[str]) -> Iterator[Finding]:
     try:
         header = yaml.safe_load(path.read_text(encoding="utf-8").split("---\n")[1])
         found = {key: header[key] for key in ("configs", "dataset_info")}
-    except (*_UNREADABLE, yaml.YAMLError) as cause:
-        yield _name_unreadable(path, CARD, cause)
+    except (*UNREADABLE, yaml.YAMLError) as cause:
+        yield name_unreadable(path, CARD, cause)
         return
     files = [*(file["name"] for file in store.manifest["files"]), PATCHES]
     if lost := tuple(name for name in files if name in damaged):
@@ -167,12 +167,13 @@ def _compare(store: Store, name: str, is_right: Callable[[Path], bool]) -> Findi
     path = store.folder / name
     try:
         good = is_right(path)
-    except _UNREADABLE as cause:
-        return _name_unreadable(path, name, cause)
+    except UNREADABLE as cause:
+        return name_unreadable(path, name, cause)
     return None if good else Damaged(path, f"{name} is of another build")
 
 
-def _name_unreadable(path: Path, name: str, cause: Exception) -> Damaged:
+def name_unreadable(path: Path, name: str, cause: Exception) -> Damaged:
+    """Returns what is found of a file that cannot be read."""
     if isinstance(cause, FileNotFoundError):
         return Damaged(path, f"{name} is missing")
     return Damaged(path, f"{name} cannot be read: {cause!r}")

@@ -9,8 +9,9 @@ were set aside is refused unless --allow names that. An interrupted command is r
   s3://BUCKET/FOLDER       an object store (extra [s3]; gs:// needs [gs])
   file:///FOLDER           a folder that others read
 
-The Parquet store becomes the root of the target, with its card; other stores keep their
-folders. provenance.json is published without names of private files, command and time.
+The Parquet store becomes the root of the target, with its card, or its parts do, with a
+card above them (--config=v2-s1s2 is both); other stores keep their folders.
+provenance.json is published without names of private files, command and time.
 Credentials come from the environment or the login of the hub (`hf auth login`).
 
 Example:
@@ -21,38 +22,25 @@ Example:
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from absl import flags
 
-from bigearthnet.errors import OptionError
-from bigearthnet.formats import FORMATS, get_format
+from bigearthnet.formats import FORMATS
 from bigearthnet.release import RELEASES, Release
 from bigearthnet.schema.configs import list_configs
 from bigearthnet.store import Store
-from bigearthnet.store.search import find_stores
 from bigearthnet.util import command
 from bigearthnet.util.options import look_up
 from bigearthnet.util.remote import is_url
-from builder.publishing.files import Changes, PublishedFile, list_files
+from builder.publishing.choice import REPO, check_target, choose_stores
+from builder.publishing.files import Changes, PublishedFile, list_files, make_parts_card
 from builder.publishing.hub import MAIN, HubPublisher, HubTarget
 from builder.publishing.object_store import FolderPublisher
 from builder.publishing.readiness import ALLOWED, check_ready
-
-# Scheme → the package that it needs, and the extra that installs it.
-_SCHEMES = {
-    "hf": ("huggingface_hub", "hub"),
-    "s3": ("s3fs", "s3"),
-    "gs": ("gcsfs", "gs"),
-    "file": ("fsspec", "hub"),
-}
-# Source: huggingface_hub's validate_repo_id; the organisation is not optional here.
-_REPO = re.compile(r"hf://datasets/([\w.-]+/[\w.-]+)/?")
 
 
 class Publisher(Protocol):
@@ -63,49 +51,6 @@ class Publisher(Protocol):
 
     def publish(self) -> str:
         """Publishes, compares, and returns what was done."""
-
-
-def choose_stores(
-    data_dir: Path,
-    formats: Sequence[str],
-    config: str | None,
-    releases: Sequence[Release] = RELEASES,
-) -> list[Store]:
-    """Returns the stores to publish, one of each format.
-
-    Args:
-        data_dir: The data directory.
-        formats: Names of formats.
-        config: Name of the configuration; None if there is only one.
-        releases: The releases that stores may be of.
-
-    Raises:
-        OptionError: If a format is unknown, or several configurations have one.
-        StoreError: If there is no such store.
-        ShardError: If the JSON files of one cannot be read.
-    """
-    found = [
-        store
-        for store in find_stores(data_dir, releases)
-        if config in (None, store.config.name)
-    ]
-    chosen = []
-    for form in dict.fromkeys(get_format(name) for name in formats):
-        stores = [store for store in found if store.format == form]
-        if not stores:
-            of = f" of {config}" if config else ""
-            raise OptionError(
-                f"{data_dir} has no {form.name} store{of}: build it, or choose among "
-                f"{', '.join(sorted({s.format.name for s in found}))} with --stores."
-            )
-        chosen += stores
-    names = sorted({store.config.name for store in chosen})
-    if len(names) != 1:
-        raise OptionError(
-            f"{data_dir} has stores of {', '.join(names) or 'nothing'}: choose one "
-            "with --config, and --stores."
-        )
-    return chosen
 
 
 def make_publisher(
@@ -133,40 +78,10 @@ def make_publisher(
     Raises:
         PublishError: If an object store cannot be opened.
     """
-    if found := _REPO.fullmatch(to):
+    if found := REPO.fullmatch(to):
         target = HubTarget(found[1], endpoint, revision or MAIN, create_pr)
         return HubPublisher(target, stores, files, quiet=quiet)
     return FolderPublisher(to, stores, files, endpoint=endpoint, quiet=quiet)
-
-
-def check_target(
-    to: str, endpoint: str | None, revision: str | None, create_pr: bool
-) -> None:
-    """Checks what `make_publisher` takes, before anything is verified.
-
-    Raises:
-        OptionError: If the address is none that can be published to, holds a user or
-            password, or the package that it needs is not installed.
-    """
-    for address in (to, endpoint or ""):
-        if "@" in urlsplit(address).netloc:  # not repeated: it may be a secret
-            raise OptionError(
-                "an address holds a user or a password: expected none. Credentials "
-                "come from the environment, or the login of the hub."
-            )
-    parts = urlsplit(to)
-    package, extra = look_up(_SCHEMES, parts.scheme, "scheme of --to")
-    if parts.query or parts.fragment or (parts.scheme != "file" and not parts.netloc):
-        raise OptionError(f"--to: expected {parts.scheme}://name/folder, got {to!r}.")
-    if parts.scheme == "file" and (parts.netloc or parts.path in ("", "/")):
-        raise OptionError(f"--to: expected file:///folder, got {to!r}.")
-    if parts.scheme == "file" and endpoint:
-        raise OptionError(f"--endpoint is for servers, got {to!r}.")
-    if parts.scheme == "hf" and not _REPO.fullmatch(to):
-        raise OptionError(f"--to: expected hf://datasets/ORG/NAME, got {to!r}.")
-    if parts.scheme != "hf" and (revision is not None or create_pr):
-        raise OptionError(f"--revision and --create_pr are for hf://, got {to!r}.")
-    command.check_packages(extra, package)
 
 
 def publish(
@@ -217,7 +132,10 @@ def publish(
     publisher = make_publisher(
         to,
         chosen,
-        [file for store in chosen for file in list_files(store)],
+        [
+            *(file for store in chosen for file in list_files(store)),
+            *make_parts_card(chosen),
+        ],
         endpoint=endpoint,
         revision=revision,
         create_pr=create_pr,

@@ -209,7 +209,13 @@ class RecordIndex:
 
 def _divide(config: Config) -> list[tuple[Feature, ...]]:
     """Divides the features of a configuration by the archive that decides them."""
-    others = [{g.name for g in archive.groups} for archive in config.archives[1:]]
+    known: set[str] = set()
+    parts = []
+    for archive in config.archives:
+        said = set(archive.metadata.fields) if archive.metadata else set()
+        parts.append({g.name for g in archive.groups} | (said - known))
+        known |= said
+    others = parts[1:]
     first = {f.name for f in config.schema}.difference(*others)
     return [
         tuple(f for f in config.schema if f.name in names) for names in (first, *others)

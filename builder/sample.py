@@ -1,4 +1,4 @@
-"""Writes the six real sample patches, and reads the official lists they come with.
+"""Writes the six real sample pairs, and reads the official lists they come with.
 
 Both are package data of the PyPI package `bigearthnet-common` (extra `[sample]`,
 Apache-2.0; the patches CDLA-Permissive-1.0). Its code is never imported.
@@ -24,7 +24,7 @@ PACKAGE = "bigearthnet-common"
 _ARCHIVE = "bigearthnet_common/BigEarthNet-S2-Example.tar.bz2"
 # Their twins of Sentinel-1.
 S1_ARCHIVE = "bigearthnet_common/BigEarthNet-S1-Example.tar.bz2"
-FOLDER = "BigEarthNet-S2-Example"
+FOLDER, S1_FOLDER = "BigEarthNet-S2-Example", "BigEarthNet-S1-Example"
 
 
 def package_file(name: str) -> Path:
@@ -46,13 +46,14 @@ def package_file(name: str) -> Path:
 
 
 def write_sample(output: Path) -> Path:
-    """Extracts the six real Sentinel-2 patches.
+    """Extracts the six real patches of Sentinel-2, and beside them those of Sentinel-1.
 
     Args:
         output: Folder to write to; made if missing.
 
     Returns:
-        The folder that holds the six patch folders.
+        The folder that holds the six patch folders of Sentinel-2; the other is beside
+        it, `S1_FOLDER`.
 
     Raises:
         OptionError: If the extra `[sample]` is not installed, or the output must not
@@ -60,8 +61,9 @@ def write_sample(output: Path) -> Path:
     """
     check_output(output, "output")
     output.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(package_file(_ARCHIVE)) as archive:
-        archive.extractall(output, filter="data")
+    for name in (_ARCHIVE, S1_ARCHIVE):
+        with tarfile.open(package_file(name)) as archive:
+            archive.extractall(output, filter="data")
     return output / FOLDER
 
 
@@ -74,7 +76,8 @@ def _define_flags() -> None:
 def _main() -> None:
     folder = write_sample(flags.FLAGS.output)
     print(
-        f"{len(list(folder.iterdir()))} real patches in {folder}\n"
+        f"{len(list(folder.iterdir()))} real patches in {folder}, and the same of "
+        f"Sentinel-1 in {folder.with_name(S1_FOLDER)}\n"
         f"next: python -m builder.build --data_dir=data --source={folder}"
     )
 

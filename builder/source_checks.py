@@ -68,7 +68,7 @@ def _check_source(
 ) -> Iterator[Finding]:
     nomenclature = records.patches.release.nomenclature
     missing = records.found.copy()
-    bad: list[PatchError] = []
+    bad: list[tuple[PatchError, int | None]] = []
     with (
         open_source(path, archive) as opened,
         Progress(
@@ -76,7 +76,7 @@ def _check_source(
         ) as progress,
     ):
         raws = opened.patches(
-            records.patches, on_bad=lambda error, *_: bad.append(error)
+            records.patches, on_bad=lambda error, row, _: bad.append((error, row))
         )
         for count, raw in enumerate(raws, start=1):
             progress.update(count, opened.members.position)
@@ -98,23 +98,30 @@ def _check_source(
         yield f"{records.patches.patch_id(int(row))} is not in the source {path}"
 
 
-def _check_aside(records: RecordIndex, bad: Sequence[PatchError]) -> Iterator[Finding]:
-    """Checks that what cannot be read was set aside."""
+def _check_aside(
+    records: RecordIndex, bad: Sequence[tuple[PatchError, int | None]]
+) -> Iterator[Finding]:
+    """Checks that what cannot be read was set aside, by its own name or its patch's."""
     if QUARANTINE in records.damaged:
         if bad:
             yield Skipped((QUARANTINE,), len(bad))
         return
     aside = {b.patch_id for b in read_quarantine(records.store.folder / QUARANTINE)}
-    for error in bad:
-        yield None if error.patch_id in aside else f"not set aside: {error}"
+    for error, row in bad:
+        names = {error.patch_id}
+        if row is not None:
+            names.add(records.patches.patch_id(row))
+        yield None if names & aside else f"not set aside: {error}"
 
 
 def _make_part(
     records: RecordIndex, number: int, row: int, archive: Archive, patch: Patch
 ) -> Example:
     """Makes that part of an example that one archive decides."""
-    if number:  # bands alone
-        return {**patch.groups(archive)}
+    if number:  # bands, and what no earlier archive says
+        names = {feature.name for feature in records.compared[number]}
+        own = {n: value for n, value in patch.fields.items() if n in names}
+        return {**patch.groups(archive), **own}
     schema = records.compared[0]
     make_example = get_make_example(records.store.config, schema)
     (facts,) = records.patches.describe([row])

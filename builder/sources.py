@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from absl import flags
@@ -57,13 +57,45 @@ def find_sources(
             f"{built_from}: got --source={source}; expected the folder that holds "
             f"them, or {flags_of}."
         )
-    found = {archive.name: _find_in(source, archive, config) for archive in others}
+    found = {archive.name: _find_in(source, archive) for archive in others}
     return {name: {**found, **named}[name] for name in names}
 
 
-def _find_in(source: Path, archive: Archive, config: Config) -> Path:
+def find_given(
+    archives: Iterable[Archive], source: Path | None, named: Mapping[str, Path]
+) -> dict[str, Path]:
+    """Returns name of each archive that is given → what it is read from.
+
+    Args:
+        archives: The archives that some stores were built from.
+        source: As of `find_sources`; None for none but those that are named.
+        named: Likewise.
+
+    Raises:
+        OptionError: If one is named that no store was built from, or nobody can know
+            which one is meant.
+        ArchiveError: If nobody can know which file or folder to read.
+    """
+    chosen = {archive.name: archive for archive in archives}
+    built_from = f"the stores were built from {', '.join(chosen)}"
+    for name in named:
+        if name not in chosen:
+            raise OptionError(f"{built_from}: got --{name}. Leave it out.")
+    others = [archive for name, archive in chosen.items() if name not in named]
+    if source is None:
+        return dict(named)
+    check_path(source, "source")
+    if len(others) > 1 and not source.is_dir():
+        flags_of = ", ".join(f"--{archive.name}=..." for archive in others)
+        raise OptionError(
+            f"{built_from}: use {flags_of} in place of --source={source}."
+        )
+    return {**{a.name: _find_in(source, a) for a in others}, **named}
+
+
+def _find_in(source: Path, archive: Archive) -> Path:
     """Returns what a folder holds of an archive; itself if it is that, or nothing."""
-    if len(config.release.archives) == 1 or not source.is_dir():
+    if not source.is_dir():
         return source
     try:
         return find_root(source, archive)
@@ -87,10 +119,34 @@ def define_flags() -> None:
 
 def read_flags(config: Config) -> dict[str, Path]:
     """Returns what the flags say; errors as of `find_sources`."""
-    values = flags.FLAGS
-    given = {name: values[name].value for name in _list_names()}
-    named = {name: path for name, path in given.items() if path is not None}
-    return find_sources(config, values.source, named)
+    return find_sources(config, flags.FLAGS.source, _read_named())
+
+
+def read_given_flags(configs: Iterable[Config]) -> dict[str, Path]:
+    """Returns what the flags say of the archives of stores; errors as of `find_given`.
+
+    Args:
+        configs: The configurations of the stores.
+
+    Raises:
+        OptionError: If they are of several releases, whose archives share names.
+    """
+    source, named = flags.FLAGS.source, _read_named()
+    if source is None and not named:
+        return {}
+    configs = list(configs)
+    if len({config.release.name for config in configs}) > 1:
+        raise OptionError(
+            "the stores are of several releases, whose archives have the same names: "
+            "pass the folder of one store as --data_dir."
+        )
+    archives = dict.fromkeys(a for config in configs for a in config.archives)
+    return find_given(archives, source, named)
+
+
+def _read_named() -> dict[str, Path]:
+    given = {name: flags.FLAGS[name].value for name in _list_names()}
+    return {name: path for name, path in given.items() if path is not None}
 
 
 # `--help` shows these flags as those of the command that defines them.

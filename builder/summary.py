@@ -20,7 +20,7 @@ def summarize(result: BuildResult, targets: Mapping[str, Path]) -> str:
 
     Args:
         result: What was read and written.
-        targets: Name of each format → the folder of its store.
+        targets: Name of each store → its folder.
     """
     release = result.config.release
     rows = []
@@ -32,14 +32,14 @@ def summarize(result: BuildResult, targets: Mapping[str, Path]) -> str:
                 nbytes = sum(shard.files[form].nbytes for shard in shards)
                 patches = sum(shard.num_patches for shard in shards)
                 rows.append((form, split, patches, len(shards), nbytes / 1e6))
-    lines = [format_table(("format", "split", "patches", "shards", "MB"), rows)]
+    lines = [format_table(("store", "split", "patches", "shards", "MB"), rows)]
     read, stored = int(result.read.sum()), int(result.stored.sum())
     lines.append(
         f"{read:,} of the {release.num_patches:,} patches of {release.name} read, "
         f"{stored:,} stored in {', '.join(str(path) for path in targets.values())}"
     )
-    if "parquet" in targets:
-        lines.append(_describe_columns(targets["parquet"], result))
+    if tables := {n: f for n, f in targets.items() if n.startswith("parquet")}:
+        lines.append(_describe_columns(tables, result))
     if result.num_synthetic:
         lines.append(f"{result.num_synthetic:,} of them are SYNTHETIC, not real")
     lines += _describe_left_out(result)
@@ -52,8 +52,8 @@ def summarize(result: BuildResult, targets: Mapping[str, Path]) -> str:
     for source in result.sources:
         if source.litter:
             lines.append(
-                f"{source.filename} holds what other programs left there, which was "
-                f"not read: {describe(source.litter)}"
+                f"{source.filename} holds more than was asked for, which was not "
+                f"read: {describe(source.litter)}"
             )
         lines += _describe_places(source.places)
         if source.nbytes is not None and source.sha256 is None:
@@ -94,11 +94,12 @@ def _describe_places(places: PlaceCounts) -> Iterator[str]:
         )
 
 
-def _describe_columns(folder: Path, result: BuildResult) -> str:
-    """Says what bands, preview and the rest take in a Parquet store."""
+def _describe_columns(tables: Mapping[str, Path], result: BuildResult) -> str:
+    """Says what bands, preview and the rest take in Parquet stores."""
     from bigearthnet.formats.parquet import column_sizes
 
-    sizes = column_sizes(folder / s.files["parquet"].name for s in result.shards)
+    paths = (f / s.files[n].name for s in result.shards for n, f in tables.items())
+    sizes = column_sizes(paths)
     num_patches = sum(shard.num_patches for shard in result.shards)
     total, preview = sum(sizes.values()), sizes.get("preview", 0)
     bands = sum(sizes[group.name] for group in result.config.groups)

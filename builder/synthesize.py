@@ -1,62 +1,62 @@
-"""Writes a SYNTHETIC archive that is laid out like BigEarthNet-S2-v1.0.tar.gz.
+"""Writes SYNTHETIC archives that are laid out like those of BigEarthNet.
 
-Patch ids, splits and file formats are the real ones; pixels and labels are made up
-(and so are processing baseline and orbit in `tile_source`, which says SYNTHETIC).
-For trying, testing and timing the whole path without the 70 GB download. Figures of
-a model trained on it say nothing about Sentinel-2.
+Patch ids, splits and file formats are the real ones, in v2.0 the labels, too; pixels
+are made up, and so are the labels of v1.0 (and processing baseline and orbit in its
+`tile_source`, which says SYNTHETIC). For trying, testing and timing the whole path
+without the download. Figures of a model trained on it say nothing about Sentinel-2.
 
 What it is made of: each patch is a mosaic of regions, one signature and one texture a
 class, so that labels can be learned from pixels. Eight pairs of classes share texture
 and visible bands and differ in the infrared alone (`builder/synthesis/classes.py`).
 
-The bytes depend on --num_patches and --seed (and on the versions of numpy, zlib and
-GDAL); those of a patch on the seed and its id.
+Of v1.0 the archive of Sentinel-2 is made. Of v2.0 all three are, in a folder, their
+files in the order of paths, which is another one in Sentinel-1. Its backscatter tells
+some classes apart; the reference maps make the labels of the official table. A file at
+the top says that they are synthetic.
+
+The bytes depend on --release, --num_patches and --seed (and on the versions of numpy,
+zlib or zstd, and GDAL); those of a patch on the seed and its id.
 
 Example:
   python -m builder.synthesize --output=synthetic.tar.gz --num_patches=1000
+  python -m builder.synthesize --release=v2.0 --output=synthetic --num_patches=1000
 """
 
 from __future__ import annotations
 
-import collections
-import hashlib
-import os
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 from absl import flags
 
 from bigearthnet.errors import OptionError
-from bigearthnet.release import V1, bands, splits
+from bigearthnet.release import RELEASES, V1, V2, Archive, bands, splits
 from bigearthnet.release.patch_ids import PatchId
+from bigearthnet.release.patch_index import PatchIndex, load_index
+from bigearthnet.source.litter import SYNTHETIC_FILE
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.progress import Progress
-from builder.synthesis import files, geotiff
+from builder.synthesis import archives, files, geotiff, paired
+from builder.synthesis.choice import choose_rows, make_rng
 from builder.synthesis.labels import draw_labels
 from builder.synthesis.pixels import draw_pixels
 
 _S2 = V1.archive("s2")
 
 SUFFIX = ".tar.gz"
-# Beside the output, until it is complete.
-INCOMPLETE_SUFFIX = ".incomplete"
 
-# As the real archive has it, judging by its size.
+# As the real archives have it; that of v1.0 judging by its size.
 _ZLIB_LEVEL = 6
+_ZSTD_LEVEL = 6
 # zlib: a window of 15 bits, and 16 for a gzip header (time 0, no name).
 _GZIP = 15 + 16
-# Patches that may wait for the compressor; bounds the memory.
-_MAX_WAITING = 4
 
 
 class PatchPlan(NamedTuple):
@@ -73,50 +73,6 @@ class PatchPlan(NamedTuple):
     has_ben19: bool
 
 
-def choose_patches(table: pa.Table, num_patches: int, seed: int) -> pa.Table:
-    """Chooses patches with the table's proportions of splits.
-
-    Args:
-        table: Table of the columns of `splits.load_table`.
-        num_patches: Number of patches to choose.
-        seed: Any integer.
-
-    Returns:
-        `num_patches` rows of the table, none twice, shuffled.
-
-    Raises:
-        OptionError: If the table does not have so many patches, or none is asked for.
-    """
-    if not 1 <= num_patches <= table.num_rows:
-        raise OptionError(
-            f"num_patches: expected 1 to {table.num_rows}, the patch ids of "
-            f"{V1.name}, got {num_patches}."
-        )
-    rng = _make_rng(seed, "order of patches")
-    split = pc.index_in(
-        table["split"].cast(pa.string()), value_set=pa.array(V1.splits)
-    ).to_numpy()
-    sizes = np.bincount(split, minlength=len(V1.splits))
-    chosen = [
-        rng.permutation(np.flatnonzero(split == code))[:share]
-        for code, share in enumerate(_apportion(num_patches, sizes))
-    ]
-    return table.take(pa.array(rng.permutation(np.concatenate(chosen))))
-
-
-def _apportion(total: int, sizes: npt.NDArray[np.int_]) -> npt.NDArray[np.int_]:
-    """Shares a total in proportion to sizes, by largest remainder."""
-    shares, remainders = np.divmod(total * sizes, sizes.sum())
-    missing = total - int(shares.sum())
-    shares[np.argsort(-remainders, kind="stable")[:missing]] += 1
-    return np.asarray(shares)
-
-
-def _make_rng(seed: int, purpose: str) -> np.random.Generator:
-    digest = hashlib.sha256(f"{seed}:{purpose}".encode()).digest()
-    return np.random.Generator(np.random.SFC64(int.from_bytes(digest, "big")))
-
-
 def make_patch(plan: PatchPlan, seed: int) -> dict[str, bytes]:
     """Makes all files of a synthetic patch.
 
@@ -128,9 +84,10 @@ def make_patch(plan: PatchPlan, seed: int) -> dict[str, bytes]:
         File name → content, 13 files, in an order drawn for the patch: archives hold
         the files of a folder in the order of its file system, which is none.
     """
-    rng = _make_rng(seed, plan.patch_id)
+    rng = make_rng(seed, plan.patch_id)
     patch = PatchId.parse(plan.patch_id)
-    place = files.find_place(patch, plan.s1_name)
+    tile = plan.s1_name.split("_")[5]
+    place = files.find_place(tile, patch.column, patch.row)
     labels = draw_labels(plan.has_ben19, rng)
     pixels = bands.split(draw_pixels(labels, rng))
     made = {
@@ -173,66 +130,99 @@ def write_archive(
             f"output: expected the name of a file that ends in {SUFFIX}, and not that "
             f"of the published archive, got {output}."
         )
-    chosen = choose_patches(splits.load_table(V1, "official"), num_patches, seed)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    incomplete = output.with_name(output.name + INCOMPLETE_SUFFIX)
-    try:
-        with incomplete.open("wb") as file:
-            _compress(_tar_parts(chosen, seed, progress), file)
-        os.replace(incomplete, output)
-    except BaseException:
-        incomplete.unlink(missing_ok=True)
-        raise
+    rows = choose_rows(load_index(V1, "official"), num_patches, seed)
+    first = files.encode_member(_S2.folder, None)
+    parts = archives.tar_patches(
+        first, _make_patches(rows, seed), progress, has_folders=True
+    )
+    with archives.incomplete([output]) as (unfinished,), unfinished.open("wb") as file:
+        compressor = zlib.compressobj(_ZLIB_LEVEL, zlib.DEFLATED, _GZIP)
+        archives.compress(parts, compressor, file)
     return output.stat().st_size
 
 
-def _tar_parts(
-    chosen: pa.Table, seed: int, progress: Callable[[int, int], None]
-) -> Iterator[bytes]:
-    """Yields the archive before compression, patch by patch."""
-    part = files.encode_member(_S2.folder, None)
-    nbytes = len(part)
-    yield part
-    for done, plan in enumerate(_plans(chosen), 1):
-        part = _encode_patch(plan, seed)
-        nbytes += len(part)
-        yield part
-        progress(done, nbytes)
-    yield files.encode_end(nbytes)
-
-
-def _plans(chosen: pa.Table) -> Iterator[PatchPlan]:
-    for batch in chosen.select(PatchPlan._fields).to_batches(max_chunksize=1000):
+def _make_patches(
+    rows: npt.NDArray[np.intp], seed: int
+) -> Iterator[tuple[str, dict[str, bytes]]]:
+    table = splits.load_table(V1, "official").select(PatchPlan._fields).take(rows)
+    for batch in table.to_batches(max_chunksize=1000):
         for row in batch.to_pylist():
-            yield PatchPlan(**row)
+            plan = PatchPlan(**row)
+            yield f"{_S2.folder}/{plan.patch_id}", make_patch(plan, seed)
 
 
-def _encode_patch(plan: PatchPlan, seed: int) -> bytes:
-    folder = f"{_S2.folder}/{plan.patch_id}"
-    members = [files.encode_member(folder, None)]
-    members += [
-        files.encode_member(f"{folder}/{name}", content)
-        for name, content in make_patch(plan, seed).items()
-    ]
-    return b"".join(members)
+def write_archives(
+    output: Path, num_patches: int, seed: int, *, quiet: bool = False
+) -> dict[str, Path]:
+    """Writes the synthetic archives of v2.0, each of one zstd frame.
+
+    They get their names when all are complete.
+
+    Args:
+        output: Folder to write them to; made if missing.
+        num_patches: Number of patches.
+        seed: Any integer.
+        quiet: Shows no progress.
+
+    Returns:
+        Name of each archive → its file, `synthetic-<name>.tar.zst`.
+
+    Raises:
+        OptionError: If the output is a file, or must not be there
+            (`store.outputs.check_output`), or v2.0 does not have so many patches.
+    """
+    check_output(output, "output")
+    if output.exists() and not output.is_dir():
+        raise OptionError(f"output: expected a folder for the archives, got {output}.")
+    index = load_index(V2, "official")
+    rows = choose_rows(index, num_patches, seed)
+    paths = {a.name: output / f"synthetic-{a.name}.tar.zst" for a in V2.archives}
+    with archives.incomplete(paths.values()) as unfinished:
+        for archive, path in zip(V2.archives, unfinished, strict=True):
+            title = f"SYNTHETIC {archive.name}"
+            with Progress(title, total_patches=num_patches, quiet=quiet) as progress:
+                _write_paired(path, archive, index, rows, seed, progress.update)
+    return paths
 
 
-def _compress(parts: Iterable[bytes], file: BinaryIO) -> None:
-    """Writes parts as one gzip member; compresses one while the next is made."""
-    compressor = zlib.compressobj(_ZLIB_LEVEL, zlib.DEFLATED, _GZIP)
-    waiting: collections.deque[Future[bytes]] = collections.deque()
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        for part in parts:
-            waiting.append(pool.submit(compressor.compress, part))
-            if len(waiting) > _MAX_WAITING:
-                file.write(waiting.popleft().result())
-        while waiting:
-            file.write(waiting.popleft().result())
-    file.write(compressor.flush())
+def _write_paired(
+    path: Path,
+    archive: Archive,
+    index: PatchIndex,
+    rows: npt.NDArray[np.intp],
+    seed: int,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Writes one archive of v2.0."""
+    try:
+        from compression import zstd  # of Python 3.14
+    except ImportError:
+        from backports import zstd
+
+    first = files.encode_member(
+        f"{archive.folder}/{SYNTHETIC_FILE}", b"made by builder.synthesize\n"
+    )
+    patches = (
+        (folder, paired.make_files(archive, index, row, seed))
+        for folder, row in paired.list_folders(archive, index, rows)
+    )
+    parts = archives.tar_patches(first, patches, progress, has_folders=False)
+    # The program zstd writes a checksum, too.
+    chosen = zstd.CompressionParameter
+    options = {chosen.compression_level: _ZSTD_LEVEL, chosen.checksum_flag: 1}
+    with path.open("wb") as file:
+        archives.compress(parts, zstd.ZstdCompressor(options=options), file)
 
 
 def _define_flags() -> None:
-    command.define_path("output", None, f"File *{SUFFIX} to write.", required=True)
+    names = [release.name for release in RELEASES]
+    command.define_choice("release", V1.name, names, "Release to make patches of.")
+    command.define_path(
+        "output",
+        None,
+        f"File *{SUFFIX} to write; of {V2.name} a folder for its archives.",
+        required=True,
+    )
     flags.DEFINE_integer(
         "num_patches", None, "Number of synthetic patches.", required=True
     )
@@ -241,19 +231,22 @@ def _define_flags() -> None:
 
 def _main() -> None:
     args = flags.FLAGS
-    output = args.output
+    output, count = args.output, args.num_patches
     start = time.monotonic()
-    print(
-        f"makes up {args.num_patches:,} patches, seed {args.seed}, in {output}",
-        file=sys.stderr,
-    )
-    with Progress("SYNTHETIC", total_patches=args.num_patches) as progress:
-        nbytes = write_archive(output, args.num_patches, args.seed, progress.update)
+    print(f"makes up {count:,} patches, seed {args.seed}, in {output}", file=sys.stderr)
+    if args.release == V2.name:
+        paths = write_archives(output, count, args.seed)
+        nbytes = sum(path.stat().st_size for path in paths.values())
+        config = f" --config={V2.choices[0].name}"
+    else:
+        with Progress("SYNTHETIC", total_patches=count) as progress:
+            nbytes = write_archive(output, count, args.seed, progress.update)
+        config = ""
     seconds = time.monotonic() - start
     print(
-        f"{args.num_patches} SYNTHETIC patches in {output}, {nbytes} bytes, "
-        f"{seconds:.1f} s, {args.num_patches / seconds:.0f} patches a second\n"
-        f"next: python -m builder.build --data_dir=data --source={output}"
+        f"{count} SYNTHETIC patches in {output}, {nbytes} bytes, "
+        f"{seconds:.1f} s, {count / seconds:.0f} patches a second\n"
+        f"next: python -m builder.build --data_dir=data --source={output}{config}"
     )
 
 

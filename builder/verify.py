@@ -3,7 +3,8 @@
 For each store: every file's size and checksum; every example's place in the order, its
 split, labels, facts and preview, and the checksum of its record; every count; the
 statistics; the table of patches; the card. Stores of one configuration are compared
-with each other, every pixel and field. With --source, so are they with the source; with
+with each other, every pixel and field, and parts of the same tables row by row. With
+--source, or --s2, --s1 and --maps, so are they with what they were built from; with
 --complete, also that no patch of the official lists is missing.
 
 With --release, manifests must be those that checksums/ of this clone lists.
@@ -16,6 +17,7 @@ names the file and what mends it. The exit status is 1 if anything differs.
 
 Example:
   python -m builder.verify --data_dir=data --source=BigEarthNet-S2-v1.0.tar.gz
+  python -m builder.verify --data_dir=data --source=FOLDER_OF_ALL_ARCHIVES
   python -m builder.verify --data_dir=copy --quick
 """
 
@@ -39,10 +41,11 @@ from bigearthnet.store import MANIFEST, STATISTICS, Store
 from bigearthnet.store.search import find_stores
 from bigearthnet.util import command
 from bigearthnet.util.paths import check_path
-from builder import checks, file_checks, source_checks
+from builder import checks, file_checks, pair_checks, source_checks
 from builder.checksums import STORES, check_released, find_table
 from builder.findings import CheckResult, Damaged, Finding, summarize
 from builder.records import RecordIndex
+from builder.sources import define_flags, read_given_flags
 
 
 def verify(
@@ -116,7 +119,9 @@ def verify(
         # Stores are compared with the one that has lost least.
         chosen.sort(key=lambda store: len(damaged[store.folder]))
         results += _check_records(chosen, damaged, sources, complete, decode, quiet)
+    results += pair_checks.check_pairs(chosen)
     if is_all:
+        results += pair_checks.check_cards(chosen, damaged)
         results.append(result := CheckResult("all", "all", "patch tables"))
         result.run(file_checks.check_shared_tables(data_dir, chosen, [*unread]))
     return results
@@ -164,7 +169,9 @@ def _check_records(
             todo.append(("official lists", checks.check_complete(records)))
         if reference is records and sources is not None:
             found = source_checks.check_sources(sources, records, decode, quiet=quiet)
-            names = ", ".join(path.name for path in sources.values())
+            names = ", ".join(
+                sources[name].name for name in config.choice.archives if name in sources
+            )
             todo.append((f"source {names}", found))
         yield from _run(store, todo)
 
@@ -210,7 +217,7 @@ def _define_flags() -> None:
     flags.DEFINE_bool(
         "release", False, "Stores must be releases that checksums/ of this clone lists."
     )
-    command.define_path("source", None, "Archive or folder that it was built from.")
+    define_flags()
     flags.DEFINE_bool(
         "complete", False, "No patch of the official lists may be missing."
     )
@@ -223,9 +230,10 @@ def _define_flags() -> None:
 
 def _main() -> int:
     values = flags.FLAGS
+    stores = find_stores(values.data_dir, RELEASES, {})
     results = verify(
         values.data_dir,
-        sources={"s2": values.source} if values.source else None,
+        sources=read_given_flags(store.config for store in stores),
         complete=values.complete,
         decode=source_checks.decode_with_rasterio if values.rasterio else decode_patch,
         quick=values.quick,
@@ -234,7 +242,9 @@ def _main() -> int:
     print(summarize(results))
     differs = any(result.num_differences or result.skipped for result in results)
     if not differs:
-        print(f'next: bigearthnet.load("train", "{values.data_dir}") loads it')
+        name = next(result.store for result in results if result.folder is not None)
+        option = f', config="{name}"' if name != RELEASES[0].choices[0].name else ""
+        print(f'next: bigearthnet.load("train", "{values.data_dir}"{option}) loads it')
     return int(differs)
 
 

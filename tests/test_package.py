@@ -44,11 +44,13 @@ def test_the_wheel_holds_code_and_data(tmp_path: Path) -> None:
         "bigearthnet/data/patches_v2.parquet",
         "bigearthnet/data/v2.0.bib",
         "bigearthnet/data/v2.0.md",
+        "bigearthnet/report/gallery.js",
         "bigearthnet/report/page.html",
         "builder/card/loading.md",
         "builder/card/releases/v1.0.md",
         "builder/card/releases/v2.0.md",
         "builder/card/traps.md",
+        "builder/reporting/outlines.json",
         "builder/synthesis/classes.csv",
     } <= names
     assert not [name for name in names if name.startswith("tests/")]

@@ -1,8 +1,8 @@
 """Runs → the entries of a comparison: one for each model, over all its seeds.
 
-Runs on the official and on the random split become groups of their own, which are never
-compared with each other. Within a group everything that a difference could come from,
-beside the model, must be the same.
+Runs on different releases, or on the official and on the random split, become groups of
+their own, which are never compared with each other. Within a group everything that a
+difference could come from, beside the model, must be the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from baselines.errors import ResultError
 from baselines.evaluations import Result, Subject
 from baselines.input_pipeline import hash_ids
 from baselines.metrics import Metrics
-from baselines.results import evaluation_folder, read_results
+from baselines.results import RESULTS, evaluation_folder, read_results
+from baselines.workdir import EVALUATIONS
+from bigearthnet.release import V1
 from bigearthnet.release.nomenclature import NOMENCLATURES
 from bigearthnet.util.options import look_up
 
@@ -119,7 +121,9 @@ class Group:
         return self.entries[0].runs[0].result
 
 
-def read_evaluation(workdir: Path, split: str, labels: str | None = None) -> Evaluation:
+def read_evaluation(
+    workdir: Path, split: str, labels: str | None = None, config: str | None = None
+) -> Evaluation:
     """Reads the evaluation of a workdir.
 
     Args:
@@ -127,18 +131,26 @@ def read_evaluation(workdir: Path, split: str, labels: str | None = None) -> Eva
         split: The split.
         labels: Name of the nomenclature; None for the one the model was trained on.
             Scores that were derived for it are taken where the model learnt another.
+        config: Configuration that was evaluated; None for that of the run.
 
     Raises:
         ResultError: If there is none, or it is damaged.
         OptionError: If there is no such nomenclature.
     """
-    folder = evaluation_folder(workdir, split)
+    other = config if (workdir / EVALUATIONS / (config or "")).is_dir() else None
+    folder = evaluation_folder(workdir, split, config=other)
     if labels is not None:
         wanted = look_up(NOMENCLATURES, labels, "nomenclature")
-        derived = evaluation_folder(workdir, split, wanted)
+        derived = evaluation_folder(workdir, split, wanted, other)
         if derived.is_dir():
             folder = derived
-    result = read_results(folder)
+    is_there = config is None or (folder / RESULTS).is_file()
+    result = read_results(folder) if is_there else None
+    if result is None or config not in (None, result.subject.config):
+        raise ResultError(
+            f"{workdir} has no evaluation of {split} of {config}: run python -m "
+            f"baselines.evaluate --workdir={workdir} --config={config} --split={split}."
+        )
     found = result.subject.nomenclature.name
     if labels is not None and found != labels:
         raise ResultError(
@@ -160,19 +172,24 @@ def group_evaluations(runs: Sequence[Evaluation]) -> list[Group]:
         runs: The runs, in any order.
 
     Returns:
-        A group for each split scheme, `official` first.
+        A group for each release and split scheme, `official` first.
 
     Raises:
-        ResultError: If runs of one scheme must not be compared, or a run comes twice.
+        ResultError: If runs of one group must not be compared, or a run comes twice.
     """
-    schemes = sorted({run.result.subject.split_scheme for run in runs})
     groups = []
-    for scheme in schemes:
-        members = [run for run in runs if run.result.subject.split_scheme == scheme]
+    for place in sorted({_find_scheme(run) for run in runs}):
+        members = [run for run in runs if _find_scheme(run) == place]
         for run in members[1:]:
             check_comparable(members[0], run)
         groups.append(Group(_make_entries(members)))
     return groups
+
+
+def _find_scheme(run: Evaluation) -> tuple[str, str]:
+    """Returns release and split scheme."""
+    subject = run.result.subject
+    return subject.release, subject.split_scheme
 
 
 def check_comparable(one: Evaluation, other: Evaluation) -> None:
@@ -257,6 +274,8 @@ def _check_seeds(runs: Sequence[Evaluation]) -> None:
 def _find_title(subject: Subject) -> str:
     row = TABLE_4.get(subject.model)
     title = row.title if row else subject.model
+    if subject.release != V1.name or "S1" in subject.sensors:
+        title = f"{title}, {subject.sensors}"
     return f"{title}, derived" if subject.derived_from else title
 
 

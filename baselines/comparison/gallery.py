@@ -17,7 +17,9 @@ from baselines.comparison.entries import Entry, Group
 from baselines.errors import ResultError
 from baselines.stored_rows import open_random_access, open_rows
 from bigearthnet.loading.labels import map_vectors
+from bigearthnet.release import RELEASES
 from bigearthnet.report.page import Answer, Card, Cards
+from bigearthnet.schema.configs import get_config
 from bigearthnet.schema.rgb import encode_png, to_rgb
 
 
@@ -93,14 +95,18 @@ def read_pictures(
         data_dir: The data directory.
 
     Returns:
-        Patch id → PNG in natural colours, 120 × 120 pixels; see `rgb.STRETCH`.
+        Patch id → PNG in natural colours, 120 × 120 pixels; see `rgb.STRETCH`. None if
+        no model takes a store of such bands.
 
     Raises:
         ResultError: If a patch is not there or has other labels.
         BigEarthNetError: If the store is missing or damaged.
     """
     result = group.result
-    store = open_random_access(data_dir, result.subject.config)
+    config = _find_config(group)
+    if config is None:
+        return {}
+    store = open_random_access(data_dir, config)
     wanted = {result.scores.patch_ids[row]: result.scores.y_true[row] for row in rows}
     pictures: dict[str, bytes] = {}
     reader, ids, _ = open_rows(store, result.subject.split)
@@ -121,6 +127,16 @@ def read_pictures(
             "expected the store that was evaluated."
         )
     return pictures
+
+
+def _find_config(group: Group) -> str | None:
+    """Returns one of the configurations evaluated that has natural colours."""
+    for name in dict.fromkeys(entry.subject.config for entry in group.entries):
+        config = get_config(name, RELEASES)
+        stored = [band.name for g in config.groups for band in g.bands]
+        if set(config.release.rgb) <= set(stored):
+            return name
+    return None
 
 
 def _check_labels(

@@ -10,10 +10,15 @@ from typing import Any
 import numpy as np
 
 from baselines.comparison import tables
-from baselines.comparison.chart import draw_bars
 from baselines.comparison.entries import Entry, Evaluation, Group
 from baselines.comparison.pairs import Pair
 from baselines.comparison.paper import SPLIT, TABLE_4, TITLE
+from baselines.comparison.reben import (
+    FIGURES,
+    PUBLISHED,
+    has_published_rows,
+    make_reben_table,
+)
 from baselines.decisions import METRICS
 from baselines.input_pipeline import hash_ids
 from baselines.remarks import Remark
@@ -24,6 +29,7 @@ from baselines.significance import (
     NUM_FLIPS,
     T_TEST_LABEL,
 )
+from bigearthnet.report.chart import draw_bars
 from bigearthnet.report.page import Block, Cards, Drawing, Heading, Text
 
 SCHEMA_VERSION = 1
@@ -51,8 +57,9 @@ def make_blocks(sections: Sequence[Section]) -> list[Block]:
     if len(sections) > 1:
         blocks.append(
             Text(
-                "The official and the random split hold different patches: figures "
-                "from one must not be set against figures from the other."
+                "Releases, and the official and the random split, hold different "
+                "patches: figures from one must not be set against figures from "
+                "another."
             )
         )
     for section in sections:
@@ -63,12 +70,12 @@ def make_blocks(sections: Sequence[Section]) -> list[Block]:
 def _make_section(section: Section) -> list[Block]:
     group, subject = section.group, section.group.result.subject
     blocks: list[Block] = [
-        Heading(f"{subject.split_scheme.capitalize()} split: {subject.split}"),
+        Heading(f"{subject.release}, {subject.split_scheme} split: {subject.split}"),
         *(Text(warning, is_warning=True) for warning in _find_warnings(group)),
         tables.make_headline_table(group),
     ]
-    tuned = tables.make_tuned_table(group)
-    blocks += [tuned] if tuned else []
+    others = (make_reben_table(group), tables.make_tuned_table(group))
+    blocks += [table for table in others if table]
     blocks.append(Heading("Are the differences real?", 3))
     if section.pairs:
         blocks.append(tables.make_pairs_table(section.pairs))
@@ -103,6 +110,8 @@ def _find_warnings(group: Group) -> list[str]:
     subject = group.result.subject
     if subject.synthetic_patches and tables.has_paper_rows(subject):
         warnings.append("The paper's rows show the form of the table alone.")
+    if subject.synthetic_patches and has_published_rows(subject):
+        warnings.append("Published rows show the form of the table alone.")
     return warnings
 
 
@@ -123,7 +132,9 @@ def _draw_classes(group: Group) -> Drawing:
             for entry in group.entries
         },
     )
-    return Drawing(f"classes-{group.result.subject.split_scheme}", caption, pieces)
+    subject = group.result.subject
+    name = f"classes-{subject.release}-{subject.split_scheme}"
+    return Drawing(name, caption, pieces)
 
 
 def make_json(sections: Sequence[Section]) -> dict[str, Any]:
@@ -145,6 +156,7 @@ def make_json(sections: Sequence[Section]) -> dict[str, Any]:
             "p_t_test": f"paired t-test over patches; {T_TEST_LABEL}",
             "min_products": MIN_PRODUCTS,
         },
+        "reben": {"figures": list(FIGURES), "rows": PUBLISHED},
         "groups": [_encode_section(section) for section in sections],
     }
 
@@ -153,6 +165,7 @@ def _encode_section(section: Section) -> dict[str, Any]:
     result = section.group.result
     metrics, subject = result.metrics, result.subject
     return {
+        "release": subject.release,
         "split_scheme": subject.split_scheme,
         "split": subject.split,
         "config": subject.config,
@@ -185,6 +198,8 @@ def _encode_entry(entry: Entry) -> dict[str, Any]:
         "name": entry.name,
         "model": subject.model,
         "settings_sha256": subject.settings_sha256,
+        "config": subject.config,
+        "bands": list(subject.bands),
         "weights_source": subject.weights_source,
         "train_split": subject.train_split,
         "derived_from": subject.derived_from,

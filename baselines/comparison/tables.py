@@ -12,6 +12,7 @@ from baselines.comparison.paper import SPLIT, TABLE_4, TITLE, PaperRow
 from baselines.evaluations import Subject
 from baselines.metrics import Averages
 from baselines.significance import MIN_PRODUCTS, NUM_FLIPS, T_TEST_LABEL
+from bigearthnet.release import V1
 from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.report.page import Table
 
@@ -60,8 +61,8 @@ def has_paper_rows(subject: Subject) -> bool:
 
 
 def describe_split(subject: Subject) -> str:
-    """Says which patches were evaluated: scheme and split."""
-    return f"{subject.split_scheme}, {subject.split}"
+    """Says which patches were evaluated: release, scheme and split."""
+    return f"{subject.release} {subject.split_scheme}, {subject.split}"
 
 
 def make_headline_table(group: Group) -> Table:
@@ -86,8 +87,10 @@ def make_headline_table(group: Group) -> Table:
                 " Its figures are on another split than this table's, and stand in the "
                 "table of the random split alone."
             )
+    # The paper's table is of v1.0.
+    title = "Table 4" if subject.release == V1.name else "Per patch"
     return Table(
-        f"Table 4: {describe_split(subject)} split, {subject.nomenclature.name}",
+        f"{title}: {describe_split(subject)} split, {subject.nomenclature.name}",
         ("Model", *_headline_titles(), "Source", "Patches", "Split", "Remarks"),
         tuple(rows),
         frozenset({1, 2, 3, 4, 6}),

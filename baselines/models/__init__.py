@@ -16,7 +16,8 @@ from baselines.models.preprocessing import Statistics
 from baselines.models.resnet import apply_resnet
 from baselines.models.s_cnn import apply_s_cnn
 from baselines.models.vgg import apply_vgg
-from baselines.settings import ResNet, Settings, Vgg
+from baselines.networks import ResNet, Vgg
+from baselines.settings import Settings
 
 if TYPE_CHECKING:
     import keras
@@ -39,7 +40,7 @@ def build_model(
 
     Returns:
         Model from a dict of the groups in `settings.groups`, shape (batch, band, y, x),
-        uint16, to logits, shape (batch, class), float32; classes in the order of
+        as stored, to logits, shape (batch, class), float32; classes in the order of
         `settings.nomenclature`. What is trained is the submodel `head` for
         inception_v2, else all of it.
 
@@ -52,13 +53,19 @@ def build_model(
         features = build_feature_model(settings, weights_path)
         logits = head.build_head(settings, NUM_FEATURES, policy)(features.output)
         return keras.Model(features.input, logits, name=settings.model)
-    inputs = preprocessing.make_inputs(settings.groups)
+    inputs = preprocessing.make_inputs(settings.band_groups)
     if settings.model == "k_branch":
-        groups = preprocessing.standardise_groups(inputs, settings.bands, statistics)
+        groups = preprocessing.standardise_groups(
+            inputs, settings.band_groups, settings.bands, statistics
+        )
         logits = apply_k_branch(groups, settings, policy)
     else:
         images = preprocessing.standardise(
-            inputs, settings.bands, statistics, settings.upsampling
+            inputs,
+            settings.band_groups,
+            settings.bands,
+            statistics,
+            settings.upsampling,
         )
         logits = _find_network(settings.model)(images, settings, policy)
     return keras.Model(inputs, logits, name=settings.model)
@@ -105,9 +112,13 @@ def build_feature_model(settings: Settings, weights_path: Path | None) -> keras.
     from baselines.models.inception_v2 import build_inception_v2
     from baselines.models.weights import load_weights
 
-    inputs = preprocessing.make_inputs(settings.groups)
+    inputs = preprocessing.make_inputs(settings.band_groups)
     pictures = preprocessing.scale_pictures(
-        inputs, settings.bands, settings.rgb_max, settings.inception_size
+        inputs,
+        settings.band_groups,
+        settings.bands,
+        settings.rgb_max,
+        settings.inception_size,
     )
     network = build_inception_v2(settings.inception_size)
     load_weights(network, settings.weights, weights_path, settings.seed)

@@ -67,7 +67,7 @@ def apply_symmetries(
     """Moves the pixels of patches.
 
     Args:
-        groups: Group → shape (batch, band, y, x), uint16; y and x have one length.
+        groups: Group → shape (batch, band, y, x), as stored; y and x have one length.
         symmetries: Shape (batch,), int32. Bit 0 mirrors x, bit 1 mirrors y, bit 2 then
             swaps them.
 

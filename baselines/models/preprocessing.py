@@ -20,7 +20,7 @@ from bigearthnet.release.bands import BANDS, GROUPS, IMAGE_SIZE, BandGroup
 if TYPE_CHECKING:
     import keras
 
-# Band → `mean` and `std` in digital numbers.
+# Band → `mean` and `std` in the unit of its pixels.
 Statistics: TypeAlias = "Mapping[str, Mapping[str, float]]"
 
 _DTYPE = "float32"
@@ -34,10 +34,10 @@ _TF1_A = -0.75
 def choose_statistics(
     source: str, bands: Sequence[str], stored: Mapping[str, object]
 ) -> dict[str, dict[str, float]]:
-    """Returns mean and population deviation of bands, in digital numbers.
+    """Returns mean and population deviation of bands, in the unit of their pixels.
 
     Args:
-        source: `stored` or `published`.
+        source: `stored`, or `published` for those of Sentinel-2 in v1.0.
         bands: Names of the bands.
         stored: A store's statistics.json.
 
@@ -63,27 +63,34 @@ def choose_statistics(
     return {name: found[name] for name in bands}
 
 
-def make_inputs(groups: Sequence[str]) -> dict[str, keras.KerasTensor]:
-    """Makes the inputs of a model: group → shape (batch, band, y, x), uint16."""
+def describe_scaling(groups: Sequence[BandGroup]) -> str:
+    """Returns the formula of `standardise`, for people."""
+    value = "DN" if all(group in GROUPS for group in groups) else "value"
+    return f"({value} - mean) / std"
+
+
+def make_inputs(groups: Sequence[BandGroup]) -> dict[str, keras.KerasTensor]:
+    """Makes the inputs of a model: group → shape (batch, band, y, x), as stored."""
     import keras
 
     return {
-        group.name: keras.Input(group.shape, dtype="uint16", name=group.name)
-        for group in GROUPS
-        if group.name in groups
+        group.name: keras.Input(group.shape, dtype=group.dtype, name=group.name)
+        for group in groups
     }
 
 
 def standardise(
     inputs: Mapping[str, keras.KerasTensor],
+    groups: Sequence[BandGroup],
     bands: Sequence[str],
     statistics: Statistics,
     upsampling: str,
 ) -> keras.KerasTensor:
-    """Makes images of one size, (DN - mean) / std of each band.
+    """Makes images of one size, (value - mean) / std of each band.
 
     Args:
         inputs: What `make_inputs` returned.
+        groups: What it was given.
         bands: Names of the bands, in the order of the channels; each of them is in one
             of the inputs.
         statistics: What `choose_statistics` returned.
@@ -92,19 +99,21 @@ def standardise(
     Returns:
         Shape (batch, y, x, channel) = (batch, 120, 120, len(bands)), float32.
     """
-    images = _make_images(inputs, bands, upsampling)
+    images = _make_images(inputs, groups, bands, upsampling)
     return _normalise(images, bands, statistics, "standardise")
 
 
 def standardise_groups(
     inputs: Mapping[str, keras.KerasTensor],
+    groups: Sequence[BandGroup],
     bands: Sequence[str],
     statistics: Statistics,
 ) -> dict[str, keras.KerasTensor]:
-    """Makes an image of each group at its own size, (DN - mean) / std of each band.
+    """Makes an image of each group at its own size, (value - mean) / std of each band.
 
     Args:
         inputs: What `make_inputs` returned.
+        groups: What it was given.
         bands: Names of the bands; those of a group in the order of its channels.
         statistics: What `choose_statistics` returned.
 
@@ -112,14 +121,13 @@ def standardise_groups(
         Group → shape (batch, y, x, channel), float32.
     """
     images = {}
-    for group in GROUPS:
-        if group.name in inputs:
-            stored = [band.name for band in group.bands]
-            chosen = [name for name in bands if name in stored]
-            x = _put_last(inputs[group.name], group.name)
-            x = _choose_bands(x, stored, chosen, f"{group.name}_choose")
-            name = f"{group.name}_standardise"
-            images[group.name] = _normalise(x, chosen, statistics, name)
+    for group in groups:
+        stored = [band.name for band in group.bands]
+        chosen = [name for name in bands if name in stored]
+        x = _put_last(inputs[group.name], group.name)
+        x = _choose_bands(x, stored, chosen, f"{group.name}_choose")
+        name = f"{group.name}_standardise"
+        images[group.name] = _normalise(x, chosen, statistics, name)
     return images
 
 
@@ -138,6 +146,7 @@ def _normalise(
 
 def scale_pictures(
     inputs: Mapping[str, keras.KerasTensor],
+    groups: Sequence[BandGroup],
     bands: Sequence[str],
     rgb_max: int,
     size: int,
@@ -146,6 +155,7 @@ def scale_pictures(
 
     Args:
         inputs: What `make_inputs` returned.
+        groups: What it was given.
         bands: Names of the bands of the channels.
         rgb_max: Digital number of full brightness.
         size: Rows and columns of the pictures, in pixels.
@@ -155,7 +165,7 @@ def scale_pictures(
     """
     from keras import layers
 
-    x = _make_images(inputs, bands, "bicubic")
+    x = _make_images(inputs, groups, bands, "bicubic")
     x = layers.Rescaling(1 / rgb_max, dtype=_DTYPE, name="brightness")(x)
     x = layers.ReLU(max_value=1, dtype=_DTYPE, name="clip")(x)
     if size != IMAGE_SIZE:
@@ -164,12 +174,14 @@ def scale_pictures(
 
 
 def _make_images(
-    inputs: Mapping[str, keras.KerasTensor], bands: Sequence[str], upsampling: str
+    inputs: Mapping[str, keras.KerasTensor],
+    groups: Sequence[BandGroup],
+    bands: Sequence[str],
+    upsampling: str,
 ) -> keras.KerasTensor:
-    """Makes images of digital numbers, shape (batch, 120, 120, len(bands))."""
+    """Makes images of stored values, shape (batch, 120, 120, len(bands))."""
     from keras import layers
 
-    groups = [group for group in GROUPS if group.name in inputs]
     images = [_resample(inputs[group.name], group, upsampling) for group in groups]
     joined = images[0]
     if len(images) > 1:
@@ -192,7 +204,7 @@ def _choose_bands(
 
 
 def _put_last(pixels: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    """Makes (batch, band, y, x), uint16, (batch, y, x, band), float32."""
+    """Makes (batch, band, y, x), as stored, (batch, y, x, band), float32."""
     from keras import layers
 
     # The type first: few converters know how to transpose uint16.
@@ -203,7 +215,7 @@ def _put_last(pixels: keras.KerasTensor, name: str) -> keras.KerasTensor:
 def _resample(
     pixels: keras.KerasTensor, group: BandGroup, upsampling: str
 ) -> keras.KerasTensor:
-    """Makes (batch, band, y, x), uint16, (batch, 120, 120, band), float32."""
+    """Makes (batch, band, y, x), as stored, (batch, 120, 120, band), float32."""
     from keras import layers
 
     name = group.name

@@ -48,13 +48,18 @@ class Origin:
     ignored: re.Pattern[str]
 
 
-_INCEPTION = Origin(
-    "Inception-v2", "the inception_v2.ckpt of TF-Slim", _CURE, re.compile(".*")
+# Its classifier, what its training left beside the network (a count of steps, the mean
+# of pictures), and what optimizers keep of a variable. Others within the network, like
+# a gamma, would change what it computes.
+_BESIDE = re.compile(
+    r"(?!InceptionV2/).+|InceptionV2/Logits/.+"
+    r"|.+/(RMSProp(_1)?|Momentum|Adam(_1)?|ExponentialMovingAverage)"
 )
+_INCEPTION = Origin("Inception-v2", "the inception_v2.ckpt of TF-Slim", _CURE, _BESIDE)
 
 
 def load_slim_checkpoint(model: keras.Model, path: Path) -> None:
-    """Sets the weights of a model; variables that it does not have are ignored.
+    """Sets the weights of a model; its classifier and optimizer are ignored.
 
     Args:
         model: What `inception_v2.build_inception_v2` returned.
@@ -63,7 +68,8 @@ def load_slim_checkpoint(model: keras.Model, path: Path) -> None:
 
     Raises:
         WeightsError: If there is no such checkpoint, it cannot be read, or a variable
-            is missing, has another shape or type, or a value that cannot be.
+            is missing, has another shape or type, a value that cannot be, or is one
+            more of the network than the model has.
     """
     load_checkpoint(map_slim_variables(model), path, _INCEPTION)
 

@@ -28,7 +28,8 @@ from benchmarks.faults import builds
 from bigearthnet.util import command
 from bigearthnet.util.secrets import clients_silent
 from builder.card import CARD
-from builder.publish import choose_stores, make_publisher
+from builder.publish import make_publisher
+from builder.publishing.choice import choose_stores
 from builder.publishing.files import list_files
 from builder.synthesize import write_archive
 

@@ -11,6 +11,7 @@ from benchmarks.fuzzing import Finding, expect_equal
 from benchmarks.fuzzing.sample import read_sample
 from bigearthnet.errors import PatchError
 from bigearthnet.release.nomenclature import CLC43
+from bigearthnet.release.v1 import S2_KEYS
 from bigearthnet.source.metadata import parse_metadata
 
 TOKENS = [
@@ -29,7 +30,7 @@ def check(data: bytes) -> bool:
     """
     try:
         labels, fields = parse_metadata(
-            data, patch_id="P", file="F.json", nomenclature=CLC43
+            data, S2_KEYS, patch_id="P", file="F.json", nomenclature=CLC43
         )
     except PatchError:
         return False

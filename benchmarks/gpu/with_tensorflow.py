@@ -9,16 +9,15 @@ from __future__ import annotations
 import functools
 import gc
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from baselines.backend import check_keras, set_precision
 from baselines.cluster import refuse_cluster
-from baselines.input_pipeline import MakeBatches, PatchData
+from baselines.input_pipeline import ChosenPatches, Order, PatchData
 from baselines.models import build_feature_model, build_trained_part
 from baselines.models.preprocessing import choose_statistics
 from baselines.optimizers import (
@@ -29,7 +28,7 @@ from baselines.optimizers import (
 )
 from baselines.settings import Settings
 from baselines.steps import Steps, compute_outputs
-from benchmarks.feeding import FORMATS, TRAIN_SPLITS, open_data
+from benchmarks.feeding import FORMATS, TRAIN_SPLITS, open_data, repeat_patches
 from benchmarks.gpu.results import (
     HELD,
     PRECISIONS,
@@ -41,6 +40,9 @@ from benchmarks.gpu.results import (
 from benchmarks.sources import make_stores
 from benchmarks.training import take_steps
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 # Most important first.
 _MODELS = (
     *("s_cnn_all", "resnet50", "inception_v2", "s_cnn_rgb", "vgg16", "k_branch"),
@@ -50,30 +52,13 @@ _MODELS = (
 CASES = [c for c in list_cases(_MODELS) if c != Case("inception_v2", "bf16")]
 
 
-class HeldBatch(PatchData):
-    """One batch, on the device already, as often as there are batches."""
+class HeldBatch(ChosenPatches):
+    """The first batch, on the device already, as often as there are batches."""
 
-    def __init__(self, data: PatchData) -> None:
-        """Takes patches, of which the first batch is kept."""
-        super().__init__(data.patch_ids, data.ahead)
-        self._data = data
-
-    def read(self, rows: npt.NDArray[np.int64]) -> tuple[Any, npt.NDArray[np.uint8]]:
-        """Reads some patches from where they come from; see `PatchData.read`."""
-        return self._data.read(rows)
-
-    def feed(
-        self,
-        distribute: Callable[[MakeBatches], Iterable[Any]],
-        batch_size: int,
-        *,
-        seed: int | None,
-        epoch: int = 0,
-        start_batch: int = 0,
-    ) -> Iterator[Any]:
-        """Yields the first batch again and again."""
-        batches = self._data.feed(distribute, batch_size, seed=seed, epoch=epoch)
-        count = self.num_patches // batch_size - start_batch
+    def feed(self, strategy: tf.distribute.Strategy, order: Order) -> Iterator[Any]:
+        """Yields it again and again."""
+        batches = super().feed(strategy, order)
+        count = self.num_patches // order.batch_size
         return itertools.repeat(next(iter(batches)), count)
 
 
@@ -130,11 +115,12 @@ def _measure(data_dir: Path, batch_size: int, case: Case) -> Result:
     )
     set_precision(settings)
     open_format = functools.partial(open_data, data_dir, settings)
-    take = _build(settings, open_format("arrow", batch_size))
+    take = _build(settings, open_format("arrow"))
 
     def start(form: str, held: bool, steps: int) -> Iterator[Any]:
-        data = open_format(form, steps * batch_size)
-        return take(HeldBatch(data) if held else data)
+        data = repeat_patches(open_format(form), steps * batch_size)
+        every = np.arange(data.num_patches)
+        return take(HeldBatch(data, every) if held else data)
 
     step_s = {HELD: time_feed(functools.partial(start, "arrow", True))}
     for form in FORMATS:
@@ -159,11 +145,11 @@ def _build(settings: Settings, data: PatchData) -> Callable[[PatchData], Iterato
         build_trained_part(settings, statistics, policy=choose_policy(settings)),
         make_optimizer(settings, 1),
         strategy,
-        functools.partial(data.batches, batch_size, seed=None),
+        data,
         jit_compile=choose_jit(settings, strategy),
     )
 
     def train(data: PatchData) -> Iterator[Any]:
-        return take_steps(steps, data.feed(steps.distribute, batch_size, seed=0))
+        return take_steps(steps, data.feed(strategy, Order(batch_size, seed=0)))
 
     return train

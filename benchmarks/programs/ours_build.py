@@ -11,14 +11,14 @@ from builder.build import build
 
 
 def main() -> None:
-    """Builds the config s2 with every patch, in the formats of `--formats`."""
-    arguments, clock = parse_arguments(formats=str), Clock()
+    """Builds `--config` with every patch, in the formats of `--formats`."""
+    arguments, clock = parse_arguments(formats=str, config=str), Clock()
     options = BuildOptions(include_excluded=True, quiet=True)
     with clock.running():
         result = build(
             arguments.source,
             arguments.work / "data",
-            get_config("s2", RELEASES),
+            get_config(arguments.config, RELEASES),
             options,
             formats=arguments.formats.split(","),
         )

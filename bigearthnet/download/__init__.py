@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError, InvalidHeader, ProtocolError
 
-from bigearthnet.download.http import TemporaryError, check_url, open_rest
+from bigearthnet.download.http import TemporaryError, check_url, find_size, open_rest
 from bigearthnet.download.part import PIECE_NBYTES, PartFile, check_digest, check_file
 from bigearthnet.errors import ChecksumError, DownloadError, OptionError
 from bigearthnet.release import Digest
@@ -31,7 +31,7 @@ RETRIES = Retry(8, backoff_factor=1, backoff_max=120, retry_after_max=120)
 def fetch(
     urls: Sequence[str],
     path: Path,
-    nbytes: int,
+    nbytes: int | None,
     digest: Digest,
     *,
     retries: Retry = RETRIES,
@@ -45,7 +45,7 @@ def fetch(
     Args:
         urls: Where the file is (http or https), the best first.
         path: The file to make; its folder is made if missing.
-        nbytes: Size of the file in bytes.
+        nbytes: Size of the file in bytes; None to ask the servers.
         digest: Its digest, of an algorithm that hashlib has.
         retries: How often and after which waits a failed request is repeated; counted
             from zero again whenever the server has sent further bytes of the file.
@@ -69,6 +69,7 @@ def fetch(
     if not urls:
         raise OptionError(f"no URL to download {path.name} from.")
     if not path.exists():
+        nbytes = nbytes or _find_size(urls, path, timeout_s)
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(PartFile(path, nbytes, digest)) as part:
             if not path.exists():  # else another download has just finished
@@ -77,6 +78,17 @@ def fetch(
                     _fetch_from_any(urls, part, retries, timeout_s)
                 return
     check_file(path, digest, quiet)
+
+
+def _find_size(urls: Sequence[str], path: Path, timeout_s: float) -> int:
+    """Asks one server after another for the size of a file."""
+    problems = []
+    for url in urls:
+        try:
+            return find_size(url, timeout_s)
+        except (DownloadError, HTTPError) as problem:
+            problems.append(f"{url}: {problem!s:.300}.")
+    raise DownloadError(f"{path} was not downloaded. {' '.join(problems)}")
 
 
 def _fetch_from_any(

@@ -42,6 +42,19 @@ def check_url(url: str) -> None:
     raise OptionError(f"{url!r} cannot be downloaded: expected https://host/file.")
 
 
+def find_size(url: str, timeout_s: float) -> int:
+    """Asks a server for the size of a file in bytes.
+
+    Raises:
+        DownloadError: If the server does not have the file, or does not say its size.
+        HTTPError: If the same request may succeed later.
+    """
+    with contextlib.closing(_send(url, 0, timeout_s)) as response:
+        if response.status == 200 and response.length_remaining:
+            return int(response.length_remaining)
+        raise DownloadError(f"{response.status}, and no size of the file")
+
+
 def open_rest(url: str, start: int, total: int, timeout_s: float) -> BaseHTTPResponse:
     """Asks a server for a file from a position on.
 

@@ -62,8 +62,8 @@ class Found:
 
     @property
     def missing_nbytes(self) -> int:
-        """Bytes that are to be downloaded."""
-        if self.is_here:
+        """Bytes that are to be downloaded; 0 if nobody knows."""
+        if self.is_here or self.archive.nbytes is None:
             return 0
         part = self.path.with_name(unfinished_name(self.archive))
         received = part.stat().st_size if part.is_file() else 0
@@ -151,7 +151,9 @@ def _describe_choice(found: Found, num_patches: int) -> Iterator[str]:
 def _describe_download(found: Found, data_dir: Path, config: str) -> Iterator[str]:
     archive, missing = found.archive, found.missing_nbytes
     size = f"{missing / 1e9:.1f} GB"
-    if missing < archive.nbytes:
+    if archive.nbytes is None:
+        size = "of unknown size"
+    elif missing < archive.nbytes:
         size = f"the last {size} of {archive.nbytes / 1e9:.1f}"
     yield (
         f"found no archive in {found.manual}/: downloads {archive.filenames[0]}, "

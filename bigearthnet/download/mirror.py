@@ -27,7 +27,7 @@ from bigearthnet.formats import Format, get_format
 from bigearthnet.release import Digest
 from bigearthnet.schema.configs import Config
 from bigearthnet.store import MANIFEST, PATCHES, PROVENANCE, QUARANTINE, STATISTICS
-from bigearthnet.store.remote import RemoteStore, read_remote_store
+from bigearthnet.store.remote import RemoteStore, part_place, read_remote_store
 from bigearthnet.util.files import make_folder, sync_folder, sync_tree, write_bytes
 from bigearthnet.util.remote import RemotePath, parse_url
 
@@ -72,7 +72,7 @@ def mirror(
         url: Where they are published; see `util.remote.parse_url`. The Parquet store is
             at this address, others are below it, as in a data directory.
         data_dir: The data directory; made if missing.
-        config: The configuration.
+        config: The configuration; where its tables are those of parts, all of these.
         formats: Names of the formats.
         splits: Splits whose shards are downloaded; empty for all. The others can be
             downloaded later; until then, they cannot be read.
@@ -91,16 +91,28 @@ def mirror(
     place = parse_url(url)
     done = []
     for form in [get_format(name) for name in formats]:
-        remote = _find_store(place, form, config)
-        target = form.store_folder(data_dir.absolute(), config)
-        done.append(_mirror_store(remote, target, splits, quiet))
+        for part in (form.has_columns and config.parts) or (config,):
+            remote = _find_store(place, form, part)
+            target = form.store_folder(data_dir.absolute(), part)
+            done.append(_mirror_store(remote, target, splits, quiet))
+            if form.name == "parquet" and target.name == part.choice.part:
+                _fetch_parts_card(place, remote, target)
     return done
+
+
+def _fetch_parts_card(place: RemotePath, remote: RemoteStore, target: Path) -> None:
+    """Downloads the card above a part, unless the address is that of the part."""
+    if remote.folder != place:
+        with contextlib.suppress(StoreError):  # there is none
+            write_bytes((place / _CARD).read_bytes(), target.with_name(_CARD))
 
 
 def _find_store(place: RemotePath, form: Format, config: Config) -> RemoteStore:
     """Returns the store of a format."""
     if form.name != "parquet":
         place = place / form.store_folder(Path(), config).as_posix()
+    else:
+        place = part_place(place, config)
     store = read_remote_store(place, config.release)
     if (store.config, store.format) != (config, form):
         raise StoreError(

@@ -14,23 +14,21 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.engine import disk
+from bigearthnet.engine.beside import read_aside, read_rows
 from bigearthnet.engine.job import Job
 from bigearthnet.engine.keys import hash_key, shard_bounds
-from bigearthnet.engine.shards import ShardPlan
+from bigearthnet.engine.shards import ShardPlan, hash_ids
 from bigearthnet.engine.spool_index import PLACE_DTYPE
 from bigearthnet.engine.stage_two import write_shards
 from bigearthnet.engine.workers import WorkerPool
 from bigearthnet.engine.workspace import Workspace
-from bigearthnet.errors import OptionError, ShardError, StoreError
-from bigearthnet.formats import FORMATS
-from bigearthnet.release.nomenclature import encode_mask
+from bigearthnet.errors import OptionError, StoreError
 from bigearthnet.release.patch_index import PatchIndex, load_index
 from bigearthnet.schema.examples import get_make_example
-from bigearthnet.store import PATCHES, QUARANTINE, read_patches
-from bigearthnet.store.quarantine import BadPatch, read_quarantine
+from bigearthnet.store import PATCHES
+from bigearthnet.store.quarantine import BadPatch
 from bigearthnet.store.remote import AnyStore, describe_origin
 from bigearthnet.store.result import BuildResult, ShardInfo, SourceInfo
-from bigearthnet.store.scenes import SCENE_DTYPE, read_scenes
 from bigearthnet.store.statistics import STATISTICS_SPLIT, BandSums
 
 # Why a patch that was dropped is set aside.
@@ -56,73 +54,55 @@ def convert(job: Job, work: Workspace) -> BuildResult:
     """
     store, config = job.store, job.config
     assert store is not None
-    get_make_example(config, job.schema)  # fails now if it lacks a package
+    for part in job.parts:
+        get_make_example(part.config, part.schema)  # fails now if it lacks a package
     patches = load_index(config.release, config.choice.scheme)
     with WorkerPool(job.options.workers, pass_fds=(work.lock,)) as pool:
-        read, stored, labels, scenes = _read_table(store, patches)
-        dropped = _find_dropped(job, store, patches, read)
-        plans = plan_stored(store, stored, ~dropped, patches)
-        each = sum(FORMATS[name].patch_nbytes(config) for name in job.formats)
+        rows = read_rows(store, patches)
+        dropped = _find_dropped(job, store, patches, rows.read)
+        stored = rows.stored & ~dropped
+        plans = plan_stored(store, rows.stored, ~dropped, patches)
+        ids_sha256 = hash_ids(plans, patches)
+        _check_beside(job, stored, patches)
         if not work.is_continued:
-            disk.check_free(work.folder, each * int((stored & ~dropped).sum()))
+            disk.check_free(work.folder, job.patch_nbytes * int(stored.sum()))
         shards = write_shards(plans, pool, work, job, patches)
-    has_bad = bool(store.manifest["patches"]["quarantined"])
-    aside = read_quarantine(store.place / QUARANTINE) if has_bad else ()
     return BuildResult(
         config=config,
         patches=patches,
-        read=read & ~dropped,
-        stored=stored & ~dropped,
-        labels=labels,
-        scenes=scenes,
+        read=rows.read & ~dropped,
+        stored=stored,
+        labels=rows.labels,
+        scenes=rows.scenes,
         num_synthetic=_count_synthetic(store, int(dropped.sum())),
         shards=shards,
         sums=_add_sums(shards, store, job),
         sources=(SourceInfo("store", str(store.place), None, None),),
         quarantine=(
-            *aside,
+            *read_aside(store),
             *(
                 BadPatch(patches.patch_id(row), None, DROPPED, None)
                 for row in np.flatnonzero(dropped).tolist()
             ),
         ),
         origin=describe_origin(store),
+        ids_sha256=ids_sha256,
     )
 
 
-def _read_table(
-    store: AnyStore, patches: PatchIndex
-) -> tuple[
-    npt.NDArray[np.bool_],
-    npt.NDArray[np.bool_],
-    npt.NDArray[np.uint64],
-    npt.NDArray[np.void],
-]:
-    """Returns what a store's table of patches says of each row of the release's.
-
-    Returns:
-        Whether it was read, whether it is stored, its labels as a bit mask, and when
-        and where it was taken; shape (patch,).
-
-    Raises:
-        StoreError: If an older version wrote the table, which lacks the last.
-    """
-    table = read_patches(store)
-    found = [patches.find(patch_id) for patch_id in table["patch_id"].to_pylist()]
-    rows = [row for row in found if row is not None]
-    if len(rows) < len(found):
-        raise ShardError(
-            f"{store.place / PATCHES} has a patch that is not part of the release. "
-            "Build or publish it again."
+def _check_beside(job: Job, stored: npt.NDArray[np.bool_], patches: PatchIndex) -> None:
+    """Refuses to make a part of a pair whose other part has other patches."""
+    if job.beside is None or job.store is None:
+        return
+    other = read_rows(job.beside, patches).stored
+    if count := int((other != stored).sum()):
+        row = int(np.flatnonzero(other != stored)[0])
+        raise OptionError(
+            f"{job.beside.folder} has other patches than would be made of "
+            f"{job.store.place}: {count:,} are in one alone, {patches.patch_id(row)} "
+            "among them. Stores of one data directory are read as pairs: name another "
+            "one for what is made with --output."
         )
-    read, stored = np.zeros((2, len(patches)), np.bool_)
-    labels = np.zeros(len(patches), np.uint64)
-    read[rows] = True
-    stored[rows] = table["stored"].to_numpy()
-    labels[rows] = [encode_mask(ids) for ids in table["labels"].to_pylist()]
-    scenes = np.zeros(len(patches), SCENE_DTYPE)
-    scenes[rows] = read_scenes(table, patches.release)
-    return read, stored, labels, scenes
 
 
 def _find_dropped(

@@ -10,9 +10,9 @@ from pathlib import Path
 from bigearthnet.engine.job import Job
 from bigearthnet.engine.keys import MAX_PATCHES_PER_SHARD
 from bigearthnet.errors import DiskSpaceError
-from bigearthnet.formats import FORMATS
 from bigearthnet.release import Archive
 from bigearthnet.source import Source
+from bigearthnet.source.folder import find_levels
 
 # Bytes that the metadata of a patch take in the spool, at most.
 _METADATA_NBYTES = 1_500
@@ -20,6 +20,10 @@ _METADATA_NBYTES = 1_500
 # The least bytes that a patch takes in a plain tar file, for each byte of its pixels:
 # in v1, 164,448 of TIFF, the JSON, and 14 headers, each file padded to 512.
 _TAR_SHARE = 1.1
+
+# Likewise in a compressed one whose published size is not known; in Sentinel-1 of v2.0
+# it is 0.86.
+_PACKED_SHARE = 0.8
 
 
 def estimate_patches(source: Source, num_patches: int) -> int:
@@ -31,8 +35,13 @@ def estimate_patches(source: Source, num_patches: int) -> int:
     """
     archive = source.archive
     if source.members.nbytes is None:
-        return _count_folders(source.path, archive, archive.levels)
-    if source.members.is_compressed:
+        assert isinstance(source.path, Path)
+        return _count_folders(
+            source.path, archive, find_levels(source.path, archive) or 0
+        )
+    if source.members.is_compressed and archive.nbytes is None:
+        return int(source.members.nbytes // (archive.pixel_nbytes * _PACKED_SHARE)) + 1
+    if source.members.is_compressed and archive.nbytes is not None:
         return int(source.members.nbytes * num_patches / archive.nbytes) + 1
     return int(source.members.nbytes // (archive.pixel_nbytes * _TAR_SHARE)) + 1
 
@@ -67,7 +76,7 @@ def check_space(
     """
     estimate = estimate_patches(source, job.config.release.num_patches)
     count = min(estimate, most_patches, job.options.limit or most_patches)
-    stored = sum(FORMATS[name].patch_nbytes(job.config) for name in job.formats)
+    stored = job.patch_nbytes
     spooled = sum(archive.pixel_nbytes + _METADATA_NBYTES for archive in archives)
     # A bucket is deleted once its shards are written, so that patches take space twice
     # only while they are being written: for each worker a shard and its bucket, which

@@ -27,8 +27,10 @@ def identify_build(job: Job) -> dict[str, Any]:
     sources = {s.archive.name: identify_source(s.path, s.archive) for s in job.sources}
     if job.store is not None:
         sources = {"store": describe_origin(job.store)}
+    beside = {"beside": describe_origin(job.beside)} if job.beside else {}
     return {
         "sources": sources,
+        **beside,
         "release": release.name,
         "config": job.config.name,
         "version": release.data_version,

@@ -29,6 +29,8 @@ class BuildOptions:
         limit: Stops after as many stored patches; None for all.
         countries: Stores patches of these countries only; empty for all.
         workers: Processes of stage two; see `count_workers` for the default.
+        decompressors: Threads that decompress one source file in stage one; see
+            `source.open_source`.
         max_bad: The most bad patches that are set aside; None to end with the first.
         quiet: Shows no progress.
     """
@@ -37,6 +39,7 @@ class BuildOptions:
     limit: int | None = None
     countries: tuple[str, ...] = ()
     workers: int = field(default_factory=lambda: count_workers())
+    decompressors: int = 1
     max_bad: int | None = None
     quiet: bool = False
 
@@ -46,7 +49,7 @@ class BuildOptions:
         Raises:
             OptionError: If a value is invalid.
         """
-        for name in ("limit", "max_bad", "workers"):
+        for name in ("limit", "max_bad", "workers", "decompressors"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise OptionError(f"{name}: expected at least 1, got {value}.")

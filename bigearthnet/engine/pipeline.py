@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import numpy as np
 import numpy.typing as npt
 
+from bigearthnet.engine.beside import StoredRows, read_aside, read_rows, refuse_rows
 from bigearthnet.engine.convert import convert
 from bigearthnet.engine.job import Job
-from bigearthnet.engine.shards import plan_shards
+from bigearthnet.engine.shards import hash_ids, plan_shards
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.spooled import SpooledSource, load_spooled
 from bigearthnet.engine.stage_one import choose_rows, fill_spool
@@ -33,8 +35,8 @@ def run(job: Job, work: Workspace) -> BuildResult:
 
     Args:
         job: What to build.
-        work: The workspace. The store of each format is in `work.output(format)`
-            afterwards: shards, manifest, statistics, provenance, table of patches.
+        work: The workspace. Each of `job.stores` is in `work.output(store)` afterwards:
+            shards, manifest, statistics, provenance, table of patches.
 
     Returns:
         What was read and written.
@@ -47,7 +49,8 @@ def run(job: Job, work: Workspace) -> BuildResult:
             of the release, and `options.max_bad` is None.
         QuarantineError: If there are more such patches than `options.max_bad`, or it is
             None and an earlier run has set some aside; or if no other is left to store.
-            Their list is left in `work.quarantine`.
+            Their list is left in `work.quarantine`. Or if the store beside has patches
+            that cannot be stored; their list is left in `work.drop_list`.
         DiskSpaceError: If the result would not fit on the disk.
         JournalError: If the index or a bucket of the spool is damaged or missing.
         OptionError: If no patch is left to store.
@@ -56,35 +59,42 @@ def run(job: Job, work: Workspace) -> BuildResult:
     """
     start = time.monotonic()
     result = (encode if job.store is None else convert)(job, work)
-    if not work.is_published:
-        for form in job.formats:
+    for part in job.parts if not work.is_published else ():
+        chosen = result.choose(part.config, part.stores)
+        for store, form in part.stores.items():
             seconds = time.monotonic() - start
-            write_descriptions(work.output(form), result, form, seconds)
+            write_descriptions(work.output(store), chosen, form, seconds)
     return result
 
 
 def encode(job: Job, work: Workspace) -> BuildResult:
     """Runs both stages; arguments and errors as in `run`."""
-    get_make_example(job.config, job.schema)  # fails now if it lacks a package
-    release, scheme = job.config.release, job.config.choice.scheme
-    patches = load_index(release, scheme)
+    for part in job.parts:
+        get_make_example(part.config, part.schema)  # fails now if it lacks a package
+    patches = load_index(job.config.release, job.config.choice.scheme)
+    beside = None if job.beside is None else read_rows(job.beside, patches)
     with WorkerPool(job.options.workers, pass_fds=(work.lock,)) as pool:
-        indices, spooled = _fill_spools(job, work, patches)
+        indices, spooled = _fill_spools(job, work, patches, beside)
         bad = tuple(patch for source in spooled for patch in source.quarantine)
-        _check_quarantine(bad, job, work)
         # A patch is stored only if all sources have it, and counts as read only then.
         stored = np.logical_and.reduce([index.stored for index in indices])
         read = indices[0].read & (stored | ~indices[0].stored)
+        if beside is None:
+            _check_quarantine(bad, job, work)
+        elif bad:
+            missing = beside.stored & ~stored
+            raise refuse_rows(missing, bad, job, work, patches)
         plans = plan_shards(indices, stored, patches)
         if not plans:
             work.is_over = True
             raise _refuse_nothing(int(read.sum()), bad, job, work)
         shards = write_shards(plans, pool, work, job, patches)
-    work.quarantine.unlink(missing_ok=True)  # of an earlier build, which stored nothing
+    for path in (work.quarantine, work.drop_list):  # of an earlier build, which failed
+        path.unlink(missing_ok=True)
     sums = BandSums(job.config.groups)
     for shard in shards:
         sums.add(shard.sums)
-    return BuildResult(
+    result = BuildResult(
         config=job.config,
         patches=patches,
         read=read,
@@ -106,23 +116,38 @@ def encode(job: Job, work: Workspace) -> BuildResult:
             for source, found in zip(job.sources, spooled, strict=True)
         ),
         quarantine=bad,
+        ids_sha256=hash_ids(plans, patches),
+    )
+    if job.beside is None or beside is None:
+        return result
+    return dataclasses.replace(
+        result,
+        read=beside.read,
+        labels=beside.labels,
+        scenes=beside.scenes,
+        num_synthetic=int(job.beside.manifest["patches"].get("synthetic", 0)),
+        quarantine=read_aside(job.beside),
     )
 
 
 def _fill_spools(
-    job: Job, work: Workspace, patches: PatchIndex
+    job: Job, work: Workspace, patches: PatchIndex, beside: StoredRows | None
 ) -> tuple[list[SpoolIndex], list[SpooledSource]]:
     """Runs stage one of every source that an earlier run has not spooled."""
     indices: list[SpoolIndex] = []
     spooled: list[SpooledSource] = []
     bad: list[BadPatch] = []
     wanted: npt.NDArray[np.bool_] = choose_rows(patches, job.options)
+    first = None
+    if beside is not None:
+        wanted, first = beside.stored, SpoolIndex(len(patches))
+        first.load_scenes(beside.read, beside.scenes)
     for number, source in enumerate(job.sources):
         index = SpoolIndex(len(patches))
         found = load_spooled(work, index, source.archive.name)
         if found is None:
-            first = indices[0] if indices else None
             found = fill_spool(job, number, work, index, patches, wanted, bad, first)
+        first = first or index
         indices.append(index)
         spooled.append(found)
         bad += found.quarantine

@@ -6,6 +6,7 @@ record, so that they can be written in any order and in parallel.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,17 +16,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.engine.job import Job
+from bigearthnet.engine.job import Job, Part
 from bigearthnet.engine.keys import shard_bounds
 from bigearthnet.engine.records import decode_record
 from bigearthnet.engine.spool import bucket_path
 from bigearthnet.engine.spool_index import PLACE_DTYPE, SpoolIndex
 from bigearthnet.engine.stored import read_stored
-from bigearthnet.engine.writers import make_writers
+from bigearthnet.engine.writers import TableWriter, TFRecordWriter, make_writers
 from bigearthnet.formats import FORMATS
 from bigearthnet.release.patch_index import PatchDescriptions, PatchIndex
 from bigearthnet.schema.examples import PatchContent, assemble, get_make_example
 from bigearthnet.source.patch import Patch
+from bigearthnet.store.compatibility import hash_lines
 from bigearthnet.store.result import ShardInfo
 from bigearthnet.store.statistics import STATISTICS_SPLIT, BandSums
 from bigearthnet.util.files import DurableFile
@@ -98,7 +100,7 @@ class ShardTask:
         plan: The shard.
         facts: What the release's table says of each of its patches.
         spools: Folder of the spool of each source.
-        outputs: Name of each format → existing folder of its store.
+        outputs: Name of each store → its existing folder.
     """
 
     job: Job
@@ -132,21 +134,30 @@ def read_spools(task: ShardTask) -> Iterator[list[Patch]]:
             ]
 
 
-def _read_patches(task: ShardTask) -> Iterator[PatchContent]:
-    """Yields every patch of a shard, in order."""
-    if task.job.store is not None:
-        plan = task.plan
-        yield from read_stored(
-            task.job.store,
+def _read_patches(task: ShardTask) -> Iterator[list[PatchContent]]:
+    """Yields every patch of a shard, in order: what each part of the job has of it."""
+    plan, job = task.plan, task.job
+    if job.store is not None:
+        for patch in read_stored(
+            job.store,
             plan.split,
             plan.places[0],
             task.facts.patch_ids,
-            is_checked=bool(task.job.drop),
-        )
+            is_checked=bool(job.drop),
+        ):
+            yield [patch] * len(job.parts)
         return
-    archives = task.job.config.archives
-    for facts, parts in zip(task.facts, read_spools(task), strict=True):
-        yield assemble(facts, zip(archives, parts, strict=True))
+    archives = job.config.archives
+    names = [archive.name for archive in archives]
+    wanted = [
+        [names.index(name) for name in part.config.choice.archives]
+        for part in job.parts
+    ]
+    for facts, found in zip(task.facts, read_spools(task), strict=True):
+        yield [
+            assemble(facts, [(archives[number], found[number]) for number in numbers])
+            for numbers in wanted
+        ]
 
 
 def write_shard(
@@ -162,27 +173,70 @@ def write_shard(
         OSError: If a file cannot be read or written.
         ShardError: If the shard of a store that it is made of is damaged.
     """
-    plan, config = task.plan, task.job.config
-    make_example = get_make_example(config, task.job.schema)
+    plan, config, parts = task.plan, task.job.config, task.job.parts
     sums = BandSums(config.groups)
     nbytes = sum(archive.pixel_nbytes for archive in config.archives)
+    makers = [get_make_example(part.config, part.schema) for part in parts]
     with ExitStack() as stack:
-        files = {}
-        for form, folder in task.outputs.items():
-            shard_file = FORMATS[form].shard_file
-            name = shard_file(config, plan.split, plan.number, plan.count)
-            files[form] = stack.enter_context(DurableFile(folder, name))
-        writers = make_writers(files, config)
-        for writer in writers:
-            stack.callback(writer.abandon)
-        for patch in _read_patches(task):
-            example = make_example(patch)
-            for writer in writers:
-                writer.add(example)
+        files: dict[str, DurableFile] = {}
+        writers = [_open_writers(task, part, files, stack) for part in parts]
+        for patches in _read_patches(task):
+            for patch, make_example, of_part in zip(
+                patches, makers, writers, strict=True
+            ):
+                example = make_example(patch)
+                for writer in of_part:
+                    writer.add(example)
             if plan.split == STATISTICS_SPLIT:
-                sums.add_pixels(patch.groups)
+                groups = [patch.groups.items() for patch in patches]
+                sums.add_pixels(dict(itertools.chain(*groups)))
             on_patch(nbytes)
-        for writer in writers:
+        for writer in itertools.chain(*writers):
             writer.close()
-        infos = {form: file.finish() for form, file in files.items()}
+        infos = {store: file.finish() for store, file in files.items()}
     return ShardInfo(plan.split, len(plan.rows), infos, sums)
+
+
+def _open_writers(
+    task: ShardTask, part: Part, files: dict[str, DurableFile], stack: ExitStack
+) -> list[TFRecordWriter | TableWriter]:
+    """Opens the files of a shard in the stores of a part of the job, and their writers.
+
+    Args:
+        task: The shard.
+        part: The part.
+        files: Gets name of each store → its file.
+        stack: Closes the files; those that are not finished disappear.
+    """
+    plan = task.plan
+    opened = {}
+    for store, form in part.stores.items():
+        name = FORMATS[form].shard_file(
+            part.config, plan.split, plan.number, plan.count
+        )
+        file = stack.enter_context(DurableFile(task.outputs[store], name))
+        files[store] = opened[form] = file
+    writers = make_writers(opened, part.config)
+    for writer in writers:
+        stack.callback(writer.abandon)
+    return writers
+
+
+def hash_ids(plans: Sequence[ShardPlan], patches: PatchIndex) -> dict[str, str]:
+    """Returns split → sha256 of the ids of its patches, in stored order.
+
+    Args:
+        plans: All shards, in order.
+        patches: The release's patches.
+
+    Returns:
+        The checksum of the ids joined by line feeds; empty for a release whose
+        manifests have none.
+    """
+    rows: dict[str, list[npt.NDArray[np.intp]]] = {}
+    for plan in plans if patches.release.has_ids_digest else ():
+        rows.setdefault(plan.split, []).append(plan.rows)
+    return {
+        split: hash_lines(patches.patch_ids(np.concatenate(chosen)).to_pylist())
+        for split, chosen in rows.items()
+    }

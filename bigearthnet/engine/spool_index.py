@@ -119,6 +119,18 @@ class SpoolIndex:
         saved = np.frombuffer(content, _SAVED_DTYPE)
         self._entries[saved["row"]] = saved["entry"]
 
+    def load_scenes(
+        self, read: npt.NDArray[np.bool_], scenes: npt.NDArray[np.void]
+    ) -> None:
+        """Fills an empty index with what a finished store says of patches.
+
+        Args:
+            read: True for each patch that its build read, shape (patch,).
+            scenes: When and where each was taken, shape (patch,), SCENE_DTYPE.
+        """
+        self._entries["state"][read] = _NOT_STORED
+        self._entries["scene"] = scenes
+
     def sort(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Returns rows of stored patches in the order of their keys."""
         keys = self._entries["key"][rows]

@@ -19,6 +19,7 @@ from bigearthnet.release import Archive
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.release.splits import COUNTRIES
 from bigearthnet.source import Source, open_source
+from bigearthnet.source.litter import SYNTHETIC_FILE
 from bigearthnet.source.metadata import SYNTHETIC
 from bigearthnet.source.pairing import check_pair
 from bigearthnet.source.patch import Patch, PlaceCounts, RawPatch, decode_patch
@@ -48,14 +49,17 @@ def fill_spool(
         patches: The release's patches in the wanted split scheme.
         wanted: True for each row of the table that is to be stored, shape (patch,).
         bad: What was set aside of earlier sources.
-        first: The index of the first source; None if it is read.
+        first: The index of the first source, or of the store beside; None if the first
+            source is read.
     """
     source, options = job.sources[number], job.options
     quarantine = None
-    if options.max_bad is not None:
-        quarantine = Quarantine(options.max_bad, work.quarantine, bad)
+    # What lacks beside a finished store is found whole, and ends the build afterwards.
+    max_bad = options.max_bad if job.beside is None else len(patches)
+    if max_bad is not None:
+        quarantine = Quarantine(max_bad, work.quarantine, bad)
     with (
-        open_source(source.path, source.archive) as opened,
+        open_source(source.path, source.archive, options.decompressors) as opened,
         SpoolWriter(work.begin_spool(source.archive.name), index, patches) as writer,
     ):
         disk.check_space(
@@ -84,9 +88,10 @@ def spool_patches(
         wanted: True for each row of the table that is to be stored, shape (patch,).
         options: How many patches to store, and whether to show progress.
         quarantine: Takes the bad patches; None to end with the first.
-        first: What the first source holds, which says which patches there are, and
-            where they lie; None if this one is it. Of another one, all that are wanted
-            must be there, and others are left alone, good or bad.
+        first: What the first source holds, or a finished store, which says which
+            patches there are, and where they lie; None if this one is it. Of another
+            one, all that are wanted must be there, and others are left alone, good or
+            bad.
 
     Returns:
         How well the good patches agree about where they lie.
@@ -132,7 +137,9 @@ def spool_patches(
             except PatchError as error:
                 set_aside(error, raw.row, raw.offset)
                 continue
-            is_synthetic = SYNTHETIC in str(patch.fields.get("tile_source"))
+            is_synthetic = SYNTHETIC_FILE in source.members.litter.counts or (
+                SYNTHETIC in str(patch.fields.get("tile_source"))
+            )
             scene = encode_scene(patches.add_times(raw.row, patch.fields))
             index.add_read(raw.row, patch.labels, is_synthetic, scene)
             places.add(patch)
@@ -158,7 +165,8 @@ def _check_pair(
     """Compares a patch with the table, and with the first source; see `check_pair`."""
     labels = None if patches.labels is None else int(patches.labels[raw.row])
     place = None if first is None else first.place(raw.row)
-    return check_pair(raw.name, patch, archive, labels, place)
+    patch_id = patches.patch_id(raw.row)
+    return check_pair(raw.name, patch, archive, labels, place, patch_id)
 
 
 def _lacking(source: Source, patches: PatchIndex, row: int) -> PatchError:

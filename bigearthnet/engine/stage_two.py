@@ -50,7 +50,7 @@ def write_shards(
     todo = [plan for plan in plans if plan.name not in written]
     if not work.is_published:
         _remove_others(work.folder, job, written.values())
-    outputs = {name: work.output(name) for name in job.formats} if todo else {}
+    outputs = {name: work.output(name) for name in job.stores} if todo else {}
     spools = [work.spool(source.archive.name) for source in job.sources]
     buckets = Buckets(todo, spools)
     buckets.check()
@@ -74,8 +74,8 @@ def _remove_others(folder: Path, job: Job, written: Iterable[ShardInfo]) -> None
     them, which would be published with the store.
     """
     files = {path for shard in written for path in _find_files(shard, folder)}
-    for form in job.formats:
-        for path in (folder / form).rglob("*"):
+    for store in job.stores:
+        for path in (folder / store).rglob("*"):
             if path.is_file() and path not in files:
                 path.unlink()
 
@@ -107,7 +107,7 @@ def _is_there(shard: ShardInfo, work: Workspace) -> bool:
 def _find_files(shard: ShardInfo, folder: Path) -> dict[Path, int]:
     """Returns path → bytes of the files of a shard."""
     return {
-        folder / form / file.name: file.nbytes for form, file in shard.files.items()
+        folder / store / file.name: file.nbytes for store, file in shard.files.items()
     }
 
 
@@ -118,14 +118,14 @@ def encode_entry(plan: ShardPlan, shard: ShardInfo) -> dict[str, Any]:
         "name": plan.name,
         "split": shard.split,
         "num_patches": shard.num_patches,
-        "files": {form: asdict(file) for form, file in shard.files.items()},
+        "files": {store: asdict(file) for store, file in shard.files.items()},
         "sums": shard.sums.encode(),
     }
 
 
 def decode_entry(entry: Mapping[str, Any], groups: Sequence[BandGroup]) -> ShardInfo:
     """Returns the shard of an entry; see `encode_entry`."""
-    files = {form: FileInfo(**file) for form, file in entry["files"].items()}
+    files = {store: FileInfo(**file) for store, file in entry["files"].items()}
     sums = BandSums.decode(entry["sums"], groups)
     return ShardInfo(entry["split"], entry["num_patches"], files, sums)
 

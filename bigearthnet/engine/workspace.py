@@ -4,9 +4,10 @@
                       lock            held by the processes of the build
                       journal.jsonl   what is done; see `journal`
                       spool-<lane>/   the spool of a source; see `spool`, `spooled`
-                      <format>/       the stores, until they are published
+                      <store>/        the stores, until they are published
 
     quarantine.<name>.jsonl          the bad patches of a build that stored nothing
+    drop.<name>.txt                  the patches of the store beside that it lacked
 
 An interrupted build is resumed by opening its workspace again. Work that has an entry
 in the journal is not repeated; everything else is.
@@ -84,17 +85,25 @@ class Workspace:
         make_folder(folder)
         return folder
 
-    def output(self, form: str) -> Path:
+    def output(self, store: str) -> Path:
         """Returns the folder of an unfinished store, made if missing."""
-        folder = self.folder / form
+        folder = self.folder / store
         make_folder(folder)
         return folder
 
     @property
     def quarantine(self) -> Path:
         """Where a build that ends without a store leaves the list of bad patches."""
-        name = self.folder.name.removeprefix(PREFIX)
-        return self.folder.with_name(f"quarantine.{name}.jsonl")
+        return self.folder.with_name(f"quarantine.{self._name}.jsonl")
+
+    @property
+    def drop_list(self) -> Path:
+        """Where it leaves the list of patches that the store beside it would lack."""
+        return self.folder.with_name(f"drop.{self._name}.txt")
+
+    @property
+    def _name(self) -> str:
+        return self.folder.name.removeprefix(PREFIX)
 
     @property
     def is_published(self) -> bool:
@@ -105,13 +114,13 @@ class Workspace:
         """Checks that no store of another build stands where those of this one go.
 
         Args:
-            targets: Name of each format → its final folder.
+            targets: Name of each store → its final folder.
 
         Raises:
             OptionError: If one of these exists and is not of this build.
         """
-        for form, target in targets.items():
-            is_ours = self.is_published and not (self.folder / form).exists()
+        for store, target in targets.items():
+            is_ours = self.is_published and not (self.folder / store).exists()
             if target.exists() and not is_ours:
                 raise OptionError(
                     f"{target} is there already. Delete it to build it again, or "
@@ -122,7 +131,7 @@ class Workspace:
         """Renames the finished stores to their final folders, or resumes doing so.
 
         Args:
-            targets: Name of each format → its final folder, on the same disk.
+            targets: Name of each store → its final folder, on the same disk.
 
         Raises:
             OptionError: See `check_targets`.
@@ -132,10 +141,10 @@ class Workspace:
         if not self.is_published:
             sync_tree(self.folder)
             self.journal.append({"kind": "publish"})
-        for form, target in targets.items():
+        for store, target in targets.items():
             if not target.exists():
                 make_folder(target.parent)
-                (self.folder / form).rename(target)
+                (self.folder / store).rename(target)
         for target in targets.values():
             sync_folder(target.parent)
 

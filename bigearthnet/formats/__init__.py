@@ -40,11 +40,13 @@ class Format:
 
     def store_folder(self, data_dir: Path, config: Config) -> Path:
         """Returns the folder of a configuration's store."""
-        return data_dir / self.folder.format(
+        folder = self.folder.format(
             config=config.name,
             version=config.release.data_version,
             suffix=tables_suffix(config),
         )
+        part = config.choice.part if self.has_columns else ""
+        return data_dir / folder / part
 
     def features(self, config: Config) -> tuple[Feature, ...]:
         """Returns the features that a store of a configuration has in this format."""
@@ -112,6 +114,6 @@ def tables_suffix(config: Config) -> str:
     """Returns what the folders of a configuration's tables end in.
 
     Configurations of one suffix and split scheme share these folders, and the table of
-    patches; only one of each has columns.
+    patches; only one of each, or each part of them, has columns.
     """
     return f"{config.choice.suffix}{scheme_suffix(config.choice.scheme)}"

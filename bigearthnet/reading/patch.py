@@ -43,6 +43,11 @@ class Patch(dict[str, Any]):
         super().__init__(values)
         self._features, self._rgb = features, rgb
 
+    @property
+    def features(self) -> Mapping[str, Feature]:
+        """Column → its feature."""
+        return self._features
+
     def describe(self) -> dict[str, Any]:
         """Returns what is not pixels, classes by name; no text of many lines (WKT)."""
         described: dict[str, Any] = {}

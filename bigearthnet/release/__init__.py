@@ -11,6 +11,7 @@ from bigearthnet.release.model import (
     Choice,
     Digest,
     LabelSet,
+    MetadataKeys,
     Release,
     find_release,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Digest",
     "IdCodec",
     "LabelSet",
+    "MetadataKeys",
     "Release",
     "find_release",
 ]

@@ -130,6 +130,15 @@ GROUPS: tuple[BandGroup, ...] = tuple(
 )
 
 
+# In the order of names that is said everywhere; files come in another order, VH first.
+RADAR = BandGroup(
+    "bands_s1",
+    (Band("VV", 10), Band("VH", 10)),
+    dtype="float32",
+    unit="backscatter in dB",
+)
+
+
 def order_bands(groups: Iterable[BandGroup]) -> tuple[Band, ...]:
     """Returns the bands of groups by ascending wavelength, those without one last."""
     bands = [band for group in groups for band in group.bands]

@@ -31,6 +31,36 @@ class Digest:
 
 
 @dataclass(frozen=True)
+class MetadataKeys:
+    """What the JSON of patches is called, and the keys in which it differs.
+
+    Attributes:
+        suffix: What the name of a patch's JSON ends in.
+        south: Of its coordinates, that of the south edge.
+        product: The product that the patch was cut of; its field has the same name.
+        time: The sensing time.
+        time_field: The field that this is stored as.
+        separator: What stands between day and time.
+        patch: The patch id, where the archive names patches otherwise; None if it is
+            not said.
+    """
+
+    suffix: str
+    south: str
+    product: str
+    time: str
+    time_field: str
+    separator: str
+    patch: str | None = None
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of a release that the JSON says."""
+        both = ("projection", "epsg", "coordinates")
+        return frozenset({*both, self.product, self.time_field})
+
+
+@dataclass(frozen=True)
 class Archive:
     """One published file of a release, and the layout of what it holds.
 
@@ -40,13 +70,17 @@ class Archive:
         filenames: Names the same bytes were published under; the first is current.
         folder: Folder at its top.
         levels: Folders between the one at the top and that of a patch.
-        nbytes: Size in bytes.
+        nbytes: Size in bytes; None if nobody has published it.
         digest: Checksum as published.
         ids: How patches are named in it.
         groups: The bands it holds: each a file `<id>_<band>.tif`.
-        metadata_suffix: What the name of the patch's JSON ends in; None without JSON.
+        metadata: What its JSON of each patch is like; None without JSON.
         has_place: Whether the bands alone say where a patch lies: each must, and it is
             stored.
+        spare_suffix: What the name of a file ends in that patches may have besides, and
+            that is not read; patches that the release does not have are then counted
+            as litter is. None if there must be neither.
+        wider: Archives of other releases that hold all its files, and more.
     """
 
     name: str
@@ -54,31 +88,43 @@ class Archive:
     filenames: tuple[str, ...]
     folder: str
     levels: int
-    nbytes: int
+    nbytes: int | None
     digest: Digest
     ids: IdCodec
     groups: tuple[BandGroup, ...]
-    metadata_suffix: str | None
+    metadata: MetadataKeys | None = None
     has_place: bool = False
+    spare_suffix: str | None = None
+    wider: tuple[Archive, ...] = ()
 
     def band_file(self, name: str, band: Band) -> str:
         """Returns the name of the file that holds a band of a patch."""
         return f"{name}_{band.name}.tif"
 
+    @property
+    def metadata_suffix(self) -> str | None:
+        """What the name of the patch's JSON ends in; None without JSON."""
+        return None if self.metadata is None else self.metadata.suffix
+
     def metadata_file(self, name: str) -> str | None:
         """Returns the name of the file that holds the metadata of a patch, if any."""
-        return None if self.metadata_suffix is None else name + self.metadata_suffix
+        return None if self.metadata is None else name + self.metadata.suffix
 
     def file_names(self, name: str) -> tuple[str, ...]:
         """Returns the names of all files of a patch: its bands and its JSON."""
         return tuple([name + suffix for suffix in self._suffixes])
+
+    def published_digest(self, filename: str) -> Digest | None:
+        """Returns the checksum that a file must have; None if nobody published it."""
+        forms = (self, *self.wider)
+        return next((f.digest for f in forms if filename in f.filenames), None)
 
     @functools.cached_property
     def _suffixes(self) -> tuple[str, ...]:
         bands = [
             self.band_file("", band) for group in self.groups for band in group.bands
         ]
-        return (*bands, *([self.metadata_suffix] if self.metadata_suffix else []))
+        return (*bands, *([self.metadata.suffix] if self.metadata else []))
 
     @functools.cached_property
     def resolution_m(self) -> int:
@@ -118,8 +164,11 @@ class Choice:
         is_rgb: Whether it stores 8-bit pictures in place of bands, and no tables.
         suffix: What folders of its tables, and the table of its patches, end in before
             the split scheme; "" for the first release.
-        has_tables: Whether it can be stored as tables. One configuration of each suffix
-            and split scheme can be, since they share a folder.
+        has_tables: Whether it can be stored as tables of its own. One configuration of
+            each suffix, part and split scheme can be, since they share a folder. The
+            tables of one that cannot are those of its `Config.parts`.
+        part: Folder of its tables within that of several configurations, whose rows are
+            then the same; "" for a folder of its own.
     """
 
     base: str
@@ -129,6 +178,7 @@ class Choice:
     is_rgb: bool = False
     suffix: str = ""
     has_tables: bool = True
+    part: str = ""
 
     @property
     def name(self) -> str:
@@ -163,6 +213,8 @@ class Release:
             such as `coordinates` stands for all its fields. See `schema.features`.
         rgb: Bands of a picture: red, green, blue; empty if it has none.
         choices: Its configurations; the first is the default.
+        has_ids_digest: Whether manifests have the checksum of the ids of each split.
+            Those of the first release had none, and do not change.
     """
 
     name: str
@@ -177,6 +229,7 @@ class Release:
     fields: tuple[str, ...]
     rgb: tuple[str, ...]
     choices: tuple[Choice, ...]
+    has_ids_digest: bool = False
 
     @property
     def ids(self) -> IdCodec:

@@ -73,6 +73,16 @@ NAME_FIELDS: Mapping[str, IdCodec] = {
 }
 
 
+_DAY = re.compile(r"_(\d{4})(\d\d)(\d\d)T", re.A)
+
+
+def find_day(name: str) -> str:
+    """Returns the day in a name, which is always right, as `YYYY-MM-DD`."""
+    match = _DAY.search(name)
+    assert match is not None, name
+    return "-".join(match.groups())
+
+
 _TIME = re.compile(r"_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(?!\d)", re.A)
 
 

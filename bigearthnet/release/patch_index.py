@@ -16,7 +16,13 @@ import numpy.typing as npt
 
 from bigearthnet.release.model import Release
 from bigearthnet.release.nomenclature import decode_mask
-from bigearthnet.release.patch_ids import NAME_FIELDS, S1_IDS, IdCodec, find_time
+from bigearthnet.release.patch_ids import (
+    NAME_FIELDS,
+    S1_IDS,
+    IdCodec,
+    find_day,
+    find_time,
+)
 from bigearthnet.release.splits import get_split, join_ids, read_table
 
 if TYPE_CHECKING:
@@ -169,6 +175,7 @@ class PatchIndex:
         self._time_fields = {
             name: ids for name, ids in codecs.items() if name in fields and not is_told
         }
+        self._is_told = is_told
 
     def __len__(self) -> int:
         return len(self.splits)
@@ -211,7 +218,12 @@ class PatchIndex:
     def add_times(
         self, row: int, fields: Mapping[str, str | int]
     ) -> Mapping[str, str | int]:
-        """Returns the fields of a patch, if it has any, with the times in its names."""
+        """Returns the fields of a patch, if it has any, with the times in its names.
+
+        Where the JSON of another archive says the time, the day in the patch id.
+        """
+        if fields and self._is_told and "acquisition_date" not in fields:
+            return {**fields, "acquisition_date": find_day(self.patch_id(row))}
         if not fields or not self._time_fields:
             return fields
         rows = np.array([row])

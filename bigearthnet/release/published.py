@@ -21,7 +21,7 @@ _TAR = r"(\.tar(\.gz|\.zst)?)?"
 _BUILDS = "which the config {} is built from"
 _S2 = _BUILDS.format("v2-s2")
 _S1 = _BUILDS.format("v2-s1")
-_NOT_YET = "which cannot be read yet"
+_S1_V1 = _BUILDS.format("s1")
 
 # Regular expression of files, folders and patch ids → what they are, and what can be
 # made of them. The first line that fits one of some names counts.
@@ -29,7 +29,7 @@ _PUBLISHED = {
     rf"BigEarthNet-S2{_TAR}": ("BigEarthNet v2.0", _S2),
     rf".*_reference_map\.tif|Reference_Maps{_TAR}": ("a map of BigEarthNet v2.0", _S2),
     rf"{_V2_TILE}(_.*)?": ("BigEarthNet v2.0", _S2),
-    rf"BigEarthNet-S1-v1\.0{_TAR}": ("Sentinel-1 of BigEarthNet v1.0", _NOT_YET),
+    rf"BigEarthNet-S1-v1\.0{_TAR}": ("Sentinel-1 of BigEarthNet v1.0", _S1_V1),
     rf"BigEarthNet-S1{_TAR}": ("Sentinel-1 of BigEarthNet v2.0", _S1),
     r"S1[AB]_IW_GRDH_1SDV_\d{8}T\d{6}(_.*)?": ("Sentinel-1 of BigEarthNet", _S1),
     r"metadata(_for_patches_with_snow_cloud_or_shadow)?\.parquet": (

@@ -1,11 +1,30 @@
-"""The first release, of 2019: Sentinel-2 patches with CLC43 labels in their JSON."""
+"""The first release, of 2019, with CLC43 labels in the JSON of patches.
+
+Sentinel-1 was published for the same patches in 2021 (BigEarthNet-MM).
+"""
 
 from __future__ import annotations
 
-from bigearthnet.release.bands import GROUPS, RGB
-from bigearthnet.release.model import Archive, Choice, Digest, LabelSet, Release
+from bigearthnet.release.bands import GROUPS, RADAR, RGB
+from bigearthnet.release.model import (
+    Archive,
+    Choice,
+    Digest,
+    LabelSet,
+    MetadataKeys,
+    Release,
+)
 from bigearthnet.release.nomenclature import BEN19, CLC43
-from bigearthnet.release.patch_ids import S2_PATTERN, IdCodec
+from bigearthnet.release.patch_ids import S1_IDS, S2_PATTERN, IdCodec
+
+S2_KEYS = MetadataKeys(
+    suffix="_labels_metadata.json",
+    south="lry",
+    product="tile_source",
+    time="acquisition_date",
+    time_field="acquisition_date",
+    separator=" ",
+)
 
 # Zenodo record 12687186; the older file on bigearth.net has the same bytes.
 # `checksums/sources.tsv` and `bigearthnet/checksums.tsv` say the same (tested).
@@ -21,7 +40,34 @@ _S2 = Archive(
     ),
     ids=IdCodec(S2_PATTERN, "S2B_MSIL2A_20170924T93020_69_24", "prefix"),
     groups=GROUPS,
-    metadata_suffix="_labels_metadata.json",
+    metadata=S2_KEYS,
+)
+
+# No checksum but the MD5 is published, and no size.
+V1_S1 = Archive(
+    name="s1",
+    url="https://zenodo.org/records/12687186/files/BigEarthNet-S1-v1.0.tar.gz",
+    filenames=("BigEarthNet-S1-v1.0.tar.gz",),
+    folder="BigEarthNet-S1-v1.0",
+    levels=0,
+    nbytes=None,
+    digest=Digest("md5", "94ced73440dea8c7b9645ee738c5a172"),
+    ids=S1_IDS,
+    groups=(RADAR,),
+    metadata=MetadataKeys(
+        suffix="_labels_metadata.json",
+        south="lly",
+        product="scene_source",
+        time="acquisition_time",
+        time_field="s1_acquisition_date",
+        separator="T",
+        patch="corresponding_s2_patch",
+    ),
+)
+
+_SCHEMES = (
+    ("official", "official splits"),
+    ("random", "a seeded random 60/20/20 split, as of s2-random"),
 )
 
 V1 = Release(
@@ -29,7 +75,7 @@ V1 = Release(
     # Begins with 2 so that nobody takes it for TFDS's built-in 1.0.0.
     data_version="2.0.0",
     num_patches=590_326,
-    archives=(_S2,),
+    archives=(_S2, V1_S1),
     table="patches_v1.parquet",
     label_sets=(
         LabelSet(CLC43, "labels", "multi_hot_43"),
@@ -41,7 +87,9 @@ V1 = Release(
     fields=(
         "s1_name",
         "tile_source",
+        "scene_source",
         "acquisition_date",
+        "s1_acquisition_date",
         "projection",
         "epsg",
         "coordinates",
@@ -71,6 +119,27 @@ V1 = Release(
             ("s2",),
             "8-bit RGB images (B04, B03, B02), official splits.",
             is_rgb=True,
+        ),
+        *(
+            Choice(
+                "s1",
+                scheme,
+                ("s1",),
+                f"Sentinel-1 backscatter, VV and VH, {splits}.",
+                suffix="-s1",
+            )
+            for scheme, splits in _SCHEMES
+        ),
+        *(
+            Choice(
+                "s1s2",
+                scheme,
+                ("s2", "s1"),
+                f"Sentinel-2 and Sentinel-1, {splits}.",
+                suffix="-s1s2",
+                has_tables=False,
+            )
+            for scheme, splits in _SCHEMES
         ),
     ),
 )

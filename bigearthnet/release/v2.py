@@ -10,20 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from bigearthnet.release.bands import GROUPS, RGB, Band, BandGroup
+from bigearthnet.release.bands import GROUPS, RADAR, RGB, Band, BandGroup
 from bigearthnet.release.model import Archive, Choice, Digest, LabelSet, Release
 from bigearthnet.release.nomenclature import BEN19, MAP_CODES
 from bigearthnet.release.patch_ids import S1_IDS, S2_V2_IDS
+from bigearthnet.release.v1 import V1_S1
 
 _RECORD = "https://zenodo.org/records/10891137/files"
-
-# In the order of names that is said everywhere; files come in another order, VH first.
-_RADAR = BandGroup(
-    "bands_s1",
-    (Band("VV", 10), Band("VH", 10)),
-    dtype="float32",
-    unit="backscatter in dB",
-)
 
 _MAP = BandGroup(
     "reference_map",
@@ -46,7 +39,6 @@ _S2 = Archive(
     digest=Digest("md5", "2245ed2d1a93f6ce637d839bc856396e"),
     ids=S2_V2_IDS,
     groups=GROUPS,
-    metadata_suffix=None,
     has_place=True,
 )
 _S1 = dataclasses.replace(
@@ -58,7 +50,18 @@ _S1 = dataclasses.replace(
     nbytes=54_439_153_171,
     digest=Digest("md5", "a55eaa2cdf6a917e296bd6601ec1e348"),
     ids=S1_IDS,
-    groups=(_RADAR,),
+    groups=(RADAR,),
+    # v1.0's has the same files of these patches, those of others, and JSON, which says
+    # labels of another nomenclature. Whoever has it needs no other download.
+    spare_suffix=V1_S1.metadata_suffix,
+    wider=(
+        dataclasses.replace(
+            V1_S1,
+            metadata=None,
+            has_place=True,
+            spare_suffix=V1_S1.metadata_suffix,
+        ),
+    ),
 )
 _MAPS = dataclasses.replace(
     _S2,
@@ -106,14 +109,16 @@ V2 = Release(
             ("s2", "maps"),
             "v2.0 (reBEN): 12 Sentinel-2 bands at native resolution and the reference "
             "map, official splits.",
-            suffix="-v2-s2",
+            suffix="-v2",
+            part="s2",
         ),
         Choice(
             "v2-s1",
             "official",
             ("s1",),
             "v2.0 (reBEN): Sentinel-1 backscatter, VV and VH, official splits.",
-            suffix="-v2-s1",
+            suffix="-v2",
+            part="s1",
         ),
         Choice(
             "v2-s1s2",
@@ -121,7 +126,7 @@ V2 = Release(
             ("s2", "s1", "maps"),
             "v2.0 (reBEN): Sentinel-2, Sentinel-1 and the reference map, official "
             "splits.",
-            suffix="-v2-s1s2",
+            suffix="-v2",
             has_tables=False,
         ),
         Choice(
@@ -130,7 +135,8 @@ V2 = Release(
             ("s2",),
             "v2.0 (reBEN): 8-bit RGB images (B04, B03, B02), official splits.",
             is_rgb=True,
-            suffix="-v2-s2",
+            suffix="-v2",
         ),
     ),
+    has_ids_digest=True,
 )

@@ -1,4 +1,6 @@
-"""Self-contained HTML pages: no script, no link, no font or picture from elsewhere.
+"""Self-contained HTML pages: no link, no font, script or picture from elsewhere.
+
+A page has no script, unless it has a gallery, which is filtered by ours.
 
 A page is a title and blocks, one under the other; reports say what they say once, as
 blocks, and have it rendered here or elsewhere (as Markdown, say).
@@ -7,8 +9,10 @@ blocks, and have it rendered here or elsewhere (as Markdown, say).
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -69,11 +73,13 @@ class Drawing:
         caption: What it shows.
         pieces: Its parts, from first to last, each no longer than a sheet of paper:
             files of SVG.
+        is_wide: Whether a piece takes all the width of a page.
     """
 
     name: str
     caption: str
     pieces: tuple[bytes, ...]
+    is_wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,10 +128,56 @@ class Cards:
     cards: tuple[Card, ...]
 
 
+@dataclass(frozen=True)
+class Exhibit:
+    """A patch of a gallery.
+
+    Attributes:
+        title: What it is.
+        pictures: Name of each picture → its file, JPEG or PNG; the first is shown.
+        lines: Pairs of a term and a text.
+        values: Name of each filter → what the patch has of it.
+        legend: Name of a picture → what its colours mean: colour (CSS) and meaning.
+    """
+
+    title: str
+    pictures: Mapping[str, bytes]
+    lines: tuple[tuple[str, str], ...]
+    values: Mapping[str, tuple[str, ...]]
+    legend: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Patches side by side, which a reader chooses from.
+
+    Attributes:
+        caption: What they are.
+        exhibits: The patches.
+        filters: Name of each filter → the values that it offers.
+        pictures: Name of each picture → how people are told what it shows.
+    """
+
+    caption: str
+    exhibits: tuple[Exhibit, ...]
+    filters: Mapping[str, tuple[str, ...]]
+    pictures: Mapping[str, str]
+
+
 Block = Heading | Text | Table | Drawing | Cards
 
 
-def render_page(title: str, blocks: Sequence[Block], language: str = "en") -> str:
+# What filters a gallery.
+_GALLERY = Path(__file__).with_name("gallery.js")
+
+
+def _find_type(picture: bytes) -> str:
+    return "png" if picture.startswith(b"\x89PNG") else "jpeg"
+
+
+def render_page(
+    title: str, blocks: Sequence[Block | Gallery], language: str = "en"
+) -> str:
     """Renders a page as one HTML document, readable on a phone, at night, on paper.
 
     Args:
@@ -133,12 +185,20 @@ def render_page(title: str, blocks: Sequence[Block], language: str = "en") -> st
         blocks: What it shows, from top to bottom.
         language: Language of the texts, as in the attribute `lang`.
     """
+    script = _GALLERY.read_text(encoding="utf-8")
+    if not any(isinstance(block, Gallery) for block in blocks):
+        script = ""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page = render_template(
         Path(__file__).with_suffix(".html"),
         title=title,
+        script=script,
+        script_digest=digest,
         blocks=[(type(block).__name__, block) for block in blocks],
         language=language,
         b64encode=base64.b64encode,
+        find_type=_find_type,
+        dumps=json.dumps,
         zip=zip,
     )
     return f"{page}\n"

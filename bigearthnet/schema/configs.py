@@ -49,18 +49,54 @@ class Config:
         return tuple(group for archive in self.archives for group in archive.groups)
 
     @functools.cached_property
+    def fields(self) -> frozenset[str]:
+        """Fields of the release, without those that only other archives say."""
+
+        def said(archives: Iterable[Archive]) -> set[str]:
+            return {f for a in archives if a.metadata for f in a.metadata.fields}
+
+        others = said(self.release.archives) - said(self.archives)
+        return frozenset(self.release.fields) - others
+
+    @functools.cached_property
     def schema(self) -> tuple[Feature, ...]:
         """The features of an example."""
         if self.choice.is_rgb:
-            return make_rgb_schema(self.release)
-        return make_schema(self.release, self.groups)
+            return make_rgb_schema(self.release, self.fields)
+        return make_schema(self.release, self.groups, self.fields)
 
     @functools.cached_property
     def columns(self) -> tuple[Feature, ...]:
         """The features of the stores that are tables; empty if there are none."""
         if self.choice.is_rgb or not self.choice.has_tables:
             return ()
-        return make_columns(self.release, self.groups)
+        return make_columns(self.release, self.groups, self.fields)
+
+    @functools.cached_property
+    def parts(self) -> tuple[Config, ...]:
+        """The configurations that its tables are of: itself, if it has tables.
+
+        The tables of one of several sensors are those of its sensors, which have the
+        same patches in the same order. Empty if there are no tables.
+        """
+        if self.columns or self.choice.is_rgb:
+            return (self,) if self.columns else ()
+        wanted = set(self.choice.archives)
+        return tuple(
+            other
+            for other in list_configs([self.release]).values()
+            if other.columns
+            and other.choice.scheme == self.choice.scheme
+            and wanted.issuperset(other.choice.archives)
+        )
+
+    @property
+    def siblings(self) -> tuple[Config, ...]:
+        """The other parts of the configuration that it is a part of, if any."""
+        for other in list_configs([self.release]).values():
+            if other != self and self in other.parts:
+                return tuple(part for part in other.parts if part != self)
+        return ()
 
     @property
     def supervised_keys(self) -> tuple[str, str] | None:
@@ -79,16 +115,20 @@ class Config:
         sets, base = self.release.label_sets, self.choice.base
         names = {chosen: {chosen.ids, chosen.vector} for chosen in sets}
         all_labels = {name for pair in names.values() for name in pair}
-        views = {
-            f"{base}-{len(chosen.nomenclature)}": self._columns_without(
-                all_labels - own
-            )
-            for chosen, own in names.items()
-        }
-        small = ("patch_id", sets[0].ids, sets[0].vector, "bands_10m")
         stored = self._columns_without(())
+        if self.archives[0] == self.release.archives[0]:
+            views = {
+                f"{base}-{len(chosen.nomenclature)}": self._columns_without(
+                    all_labels - own
+                )
+                for chosen, own in names.items()
+            }
+        else:  # whose labels are those of the first
+            views = {base: stored}
+        small = ("patch_id", sets[0].ids, sets[0].vector, "bands_10m")
         if set(small) <= set(stored):
-            views[f"{base}-10m"] = small
+            # Views of parts stand side by side in the card of their folder.
+            views[f"{self.choice.suffix.lstrip('-') or base}-10m"] = small
         if "preview" in stored:
             views["preview"] = self._columns_without(g.name for g in self.groups)
         return views

@@ -53,7 +53,7 @@ def assemble(facts: PatchFacts, parts: Iterable[tuple[Archive, Patch]]) -> Patch
     groups: dict[str, npt.NDArray[Any]] = {}
     for archive, patch in parts:
         labels = labels or patch.labels
-        fields = {**fields, **patch.fields}
+        fields = {**patch.fields, **fields}
         groups |= patch.groups(archive)
     return PatchContent(facts.patch_id, labels, fields, groups)
 

@@ -5,7 +5,7 @@ A change of names, types, shapes or class orders is a new major version of the d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -49,6 +49,7 @@ _FIELDS = (
     Feature("s1_name", "text", "the Sentinel-1 patch of the same place"),
     Feature("s2v1_name", "text", "the same patch in v1.0"),
     Feature("tile_source", "text", "name of the Level-1C product"),
+    Feature("scene_source", "text", "name of the Sentinel-1 product"),
     Feature("acquisition_date", "text", "sensing time, YYYY-MM-DD HH:MM:SS, UTC"),
     Feature(
         "s1_acquisition_date",
@@ -68,35 +69,41 @@ _FIELDS = (
 )
 
 
-def make_schema(release: Release, groups: Iterable[BandGroup]) -> tuple[Feature, ...]:
+def make_schema(
+    release: Release, groups: Iterable[BandGroup], fields: Collection[str]
+) -> tuple[Feature, ...]:
     """Returns the features of an example that stores bands.
 
     Args:
-        release: The release; says fields and labels.
+        release: The release; says labels.
         groups: The bands.
+        fields: Those of its fields that are stored.
     """
-    return (*_band_features(groups), *_id_and_fields(release), *_labels(release))
+    bands = _band_features(groups)
+    return (*bands, *_id_and_fields(release, fields), *_labels(release))
 
 
-def make_columns(release: Release, groups: Iterable[BandGroup]) -> tuple[Feature, ...]:
+def make_columns(
+    release: Release, groups: Iterable[BandGroup], fields: Collection[str]
+) -> tuple[Feature, ...]:
     """Returns the features of the stores that are tables (Parquet, Arrow).
 
     A picture more than `make_schema`, where the bands have one, and first what people
     look at, since viewers show columns in this order.
     """
     groups = tuple(groups)
-    patch_id, *fields = _id_and_fields(release)
+    patch_id, *facts = _id_and_fields(release, fields)
     names = {band.name for group in groups for band in group.bands}
     has_picture = bool(release.rgb) and names.issuperset(release.rgb)
     preview = [_picture(release, "preview", "JPEG")] if has_picture else []
     bands = _band_features(groups)
-    return (patch_id, *preview, *_labels(release), *fields, *bands)
+    return (patch_id, *preview, *_labels(release), *facts, *bands)
 
 
-def make_rgb_schema(release: Release) -> tuple[Feature, ...]:
+def make_rgb_schema(release: Release, fields: Collection[str]) -> tuple[Feature, ...]:
     """Returns the features of an example that stores a picture in place of bands."""
     picture = _picture(release, "image", "PNG")
-    return (picture, *_id_and_fields(release), *_labels(release))
+    return (picture, *_id_and_fields(release, fields), *_labels(release))
 
 
 def _band_features(groups: Iterable[BandGroup]) -> tuple[Feature, ...]:
@@ -114,10 +121,10 @@ def _band_features(groups: Iterable[BandGroup]) -> tuple[Feature, ...]:
     )
 
 
-def _id_and_fields(release: Release) -> tuple[Feature, ...]:
+def _id_and_fields(release: Release, fields: Collection[str]) -> tuple[Feature, ...]:
     text = f"patch id, for example {release.ids.example}"
-    fields = (f for f in _FIELDS if f.name.partition("/")[0] in release.fields)
-    return (Feature("patch_id", "text", text), *fields)
+    chosen = (f for f in _FIELDS if f.name.partition("/")[0] in fields)
+    return (Feature("patch_id", "text", text), *chosen)
 
 
 def _labels(release: Release) -> tuple[Feature, ...]:

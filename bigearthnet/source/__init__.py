@@ -8,7 +8,7 @@ patch and file.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from bigearthnet.source.groups import Member, Members, find_problem, group_files
 from bigearthnet.source.litter import find_folder
 from bigearthnet.source.patch import RawPatch
 from bigearthnet.source.tar import TarMembers
+from bigearthnet.util.remote import RemotePath
 
 __all__ = ["Member", "Members", "OnBad", "Source", "open_source"]
 
@@ -37,10 +38,19 @@ class Source(contextlib.AbstractContextManager["Source"]):
         path: The file or folder.
         archive: The published archive that it is, or is laid out like.
         members: Its files; they know its size, position and checksums.
+        empty: Rows of the patches whose folders are empty, if it is part of a source
+            of which that is known; None to find out.
     """
 
-    def __init__(self, path: Path, archive: Archive, members: Members) -> None:
+    def __init__(
+        self,
+        path: Path | RemotePath,
+        archive: Archive,
+        members: Members,
+        empty: Sequence[int] | None = None,
+    ) -> None:
         self.path, self.archive, self.members = path, archive, members
+        self._empty = empty
 
     def patches(
         self,
@@ -69,18 +79,26 @@ class Source(contextlib.AbstractContextManager["Source"]):
             if row is not None and find_folder(folder) is None:
                 listed[row] = 1
 
+        archive = self.archive
         for group in group_files(self.members, note_folder):
             name = group.folder.rpartition("/")[2]
             row = names.find(name)
-            error = find_problem(group, self.archive, name or str(self.path), row, seen)
+            if row is None and archive.spare_suffix and archive.ids.matches(name):
+                kind = f"patches that {index.release.name} does not have"
+                self.members.litter.counts[kind] += 1
+                continue
+            error = find_problem(group, archive, name or str(self.path), row, seen)
             if row is not None:
                 seen[row] = 1
             if error is not None:
                 _report(error, on_bad, row, group.offset)
             elif row is not None:
                 yield RawPatch(row, name, group.files, group.offset)
-        empty = np.frombuffer(listed, np.uint8) > np.frombuffer(seen, np.uint8)
-        for row in map(int, np.flatnonzero(empty)):
+        empty: Iterable[int] = self._empty or ()
+        if self._empty is None:
+            unseen = np.frombuffer(listed, np.uint8) > np.frombuffer(seen, np.uint8)
+            empty = map(int, np.flatnonzero(unseen))
+        for row in empty:
             error = PatchError("the patch folder is empty.", patch_id=names.name(row))
             _report(error, on_bad, row, None)
 
@@ -92,19 +110,22 @@ class Source(contextlib.AbstractContextManager["Source"]):
         self.close()
 
 
-def open_source(path: Path | str, archive: Archive) -> Source:
+def open_source(path: Path | str, archive: Archive, decompressors: int = 1) -> Source:
     """Opens an archive or a folder of patches.
 
     Args:
         path: A tar file, plain or compressed by gzip or zstd, or a folder that holds
             patch folders, or the parent of one.
         archive: The published archive that it is, or is laid out like.
+        decompressors: Threads that decompress a file compressed by gzip, with the
+            extra [rapidgzip]; others are decompressed by one.
 
     Returns:
         A context manager that yields patches.
 
     Raises:
         ArchiveError: If there is nothing to read, or it is of another kind.
+        OptionError: If there are several decompressors, and the extra is not installed.
     """
     path = Path(path)
     if path.is_dir():
@@ -114,7 +135,7 @@ def open_source(path: Path | str, archive: Archive) -> Source:
             raise ArchiveError(f"{cause}{suggest(path, archive)}") from None
         return Source(members.root, archive, members)
     if path.is_file():
-        return Source(path, archive, TarMembers(path, archive))
+        return Source(path, archive, TarMembers(path, archive, decompressors))
     raise ArchiveError(
         f"no source at {path}: expected a tar archive or a folder."
         f"{suggest(path, archive)}"

@@ -45,18 +45,23 @@ class BlockReader:
             before.
     """
 
-    def __init__(self, path: Path, algorithm: str = "sha256") -> None:
+    def __init__(
+        self, path: Path, algorithm: str = "sha256", decompressors: int = 1
+    ) -> None:
         """Starts to read.
 
         Args:
             path: The file.
             algorithm: Checksum to compute beside sha256, as hashlib names it.
+            decompressors: Threads that decompress a gzip file.
 
         Raises:
+            OptionError: If the package for several of them is not installed.
             ArchiveError: If the file cannot be read or is not a tar file, plain or
                 compressed, or the package that decompresses it is not installed.
         """
         self._path = path
+        self._hint = ""
         try:
             self.nbytes = path.stat().st_size
             self.codec = choose_codec(path)
@@ -64,6 +69,12 @@ class BlockReader:
             if isinstance(cause, ArchiveError):
                 raise
             raise ArchiveError(f"cannot read {path}: {cause}") from None
+        if self.codec == "gzip" and decompressors > 1:
+            from bigearthnet.util.command import check_packages
+
+            check_packages("rapidgzip", "rapidgzip")
+            # One thing it does not read: zeros after the end, as tapes have them.
+            self._hint = " If its checksum is right, read it with --decompressors=1."
         self.position = 0
         self._algorithms = tuple(dict.fromkeys(("sha256", algorithm)))
         self.digests: dict[str, str] = {}
@@ -76,6 +87,7 @@ class BlockReader:
             self.codec,
             path,
             ",".join(self._algorithms),
+            decompressors,
             self._ring_file,
             _SLOT_NBYTES,
             _NUM_SLOTS,
@@ -134,7 +146,7 @@ class BlockReader:
         if count < 0:
             reason = self._receive(-count).decode()
             advice = (
-                "The file is truncated or damaged; download it again."
+                f"The file is truncated or damaged; download it again.{self._hint}"
                 if position
                 else "The file itself may be good: correct the cause and build again."
             )

@@ -21,7 +21,7 @@ from bigearthnet.errors import ArchiveError
 from bigearthnet.release import Archive
 from bigearthnet.release.published import explain
 from bigearthnet.source.blocks import choose_codec
-from bigearthnet.source.folder import holds_patches
+from bigearthnet.source.folder import find_levels
 from bigearthnet.source.headers import TarDamage, parse_header
 from bigearthnet.source.tar import TarMembers
 
@@ -65,7 +65,7 @@ def list_candidates(folder: Path, archive: Archive, depth: int) -> list[Candidat
         In the order of names.
     """
     try:
-        if holds_patches(folder, archive, archive.levels):
+        if find_levels(folder, archive) is not None:
             return [Candidate(folder)]
         if not depth:
             return []
@@ -98,7 +98,7 @@ def _find_problem(path: Path, archive: Archive) -> str | None:
     """Returns why a file is not an archive; None if it is one."""
     if not path.is_file():
         return "it is no file (a link that leads nowhere?)"
-    if path.name in archive.filenames:
+    if path.name in archive.filenames and archive.nbytes is not None:
         nbytes = path.stat().st_size
         if nbytes == archive.nbytes:
             return None
@@ -192,9 +192,10 @@ def choose(candidates: Sequence[Candidate], archive: Archive) -> Candidate | Non
 def _refuse_unreadable(candidates: Sequence[Candidate], archive: Archive) -> None:
     named = [c for c in candidates if is_named_like(c.path, archive)]
     if named:
+        size = "" if archive.nbytes is None else f" ({archive.nbytes:,} bytes)"
         found = "; ".join(f"{c.path} cannot be used: {c.problem}" for c in named)
         raise ArchiveError(
-            f"{found}. Expected {archive.filenames[0]} ({archive.nbytes:,} bytes), a "
+            f"{found}. Expected {archive.filenames[0]}{size}, a "
             "tar file of the same content, plain or compressed by gzip or zstd, or "
             "the folder that it was extracted to. Replace it, or move it away to have "
             "the archive downloaded."

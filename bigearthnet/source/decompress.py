@@ -14,12 +14,14 @@ It reads one byte from standard input for each slot that may be filled again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import mmap
 import os
 import queue
+import re
 import struct
 import sys
 import threading
@@ -80,8 +82,65 @@ class HashingFile(io.RawIOBase):
         return b"".join(hash_.digest() for hash_ in self._hashes)
 
 
-def open_stream(codec: str, file: HashingFile) -> Any:
-    """Opens the decompressed stream of a file; it has `readinto`."""
+class ParallelGzip(io.RawIOBase):
+    """The decompressed stream of a gzip file that several threads read.
+
+    They read ahead of what is asked for, each somewhere else, so that the hash follows
+    through a second descriptor.
+    """
+
+    def __init__(self, path: str, file: HashingFile, threads: int) -> None:
+        """Opens the file.
+
+        Args:
+            path: The file.
+            file: The same, which is read as far as was decompressed.
+            threads: How many decompress.
+        """
+        import rapidgzip
+
+        super().__init__()
+        self._nbytes = os.stat(path).st_size
+        self._file = file
+        self._stream = rapidgzip.open(path, parallelization=threads)
+
+    _stream: Any = None
+
+    def readable(self) -> bool:
+        """The file is there to be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Reads into the buffer; 0 at the end."""
+        try:
+            count: int = self._stream.readinto(buffer)
+        except (RuntimeError, ValueError) as cause:  # which name threads and offsets
+            reason = re.sub(r"\[.*?\]", "", str(cause)).partition("!")[0].strip()
+            raise ValueError(f"rapidgzip: {reason}") from None
+        end = self._stream.tell_compressed() // 8
+        while self._file.position < end and self._file.read(_READ_NBYTES):
+            pass
+        if not count and end < self._nbytes:  # which it does not mind
+            raise EOFError("the compressed data ends within a block")
+        return count
+
+    def export_index(self) -> bytes:
+        """Returns where it can be entered, once all was read; see `gzip_index`."""
+        content = io.BytesIO()
+        self._stream.export_index(content)
+        return content.getvalue()
+
+    def close(self) -> None:
+        """Ends the threads, which must not be running when the process ends."""
+        if self._stream is not None:
+            self._stream.close()
+        super().close()
+
+
+def open_stream(codec: str, path: str, file: HashingFile, threads: int) -> Any:
+    """Opens the decompressed stream of a file; it has `readinto` and `close`."""
+    if codec == "gzip" and threads > 1:
+        return ParallelGzip(path, file, threads)
     if codec == "gzip":
         try:
             # isal's igzip is about three times as fast as zlib.
@@ -119,6 +178,7 @@ def main(
     codec: str,
     path: str,
     algorithms: Iterable[str],
+    threads: int,
     ring: int,
     slot_nbytes: int,
     num_slots: int,
@@ -127,17 +187,18 @@ def main(
     file = HashingFile(path, algorithms)
     memory = memoryview(mmap.mmap(ring, slot_nbytes * num_slots))
     slots = [memory[i * slot_nbytes : (i + 1) * slot_nbytes] for i in range(num_slots)]
-    stream, filled = open_stream(codec, file), 0
-    while True:
-        if filled >= num_slots and not os.read(0, 1):
-            return
-        count = fill(stream, slots[filled % num_slots])
-        if count == 0:
-            break
-        filled += 1
-        _send(MESSAGE.pack(count, file.position))
-    while _rest := file.read(_READ_NBYTES):
-        pass  # a decompressor may stop before the end; the hash covers the file
+    filled = 0
+    with contextlib.closing(open_stream(codec, path, file, threads)) as stream:
+        while True:
+            if filled >= num_slots and not os.read(0, 1):
+                return
+            count = fill(stream, slots[filled % num_slots])
+            if count == 0:
+                break
+            filled += 1
+            _send(MESSAGE.pack(count, file.position))
+        while _rest := file.read(_READ_NBYTES):
+            pass  # a decompressor may stop before the end; the hash covers the file
     _send(MESSAGE.pack(0, file.position) + file.digest())
 
 

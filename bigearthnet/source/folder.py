@@ -37,10 +37,13 @@ class FolderMembers:
         Raises:
             ArchiveError: If neither the folder nor one of its folders holds patches.
         """
+        self._start(find_root(path, archive), archive)
+        self._levels = find_levels(self.root, archive) or 0
+
+    def _start(self, root: Path, archive: Archive) -> None:
         self.position = 0
         self.litter = Litter(archive)
-        self.root = find_root(path, archive)
-        self._archive = archive
+        self.root, self._archive = root, archive
 
     def __iter__(self) -> Iterator[tuple[str, str, bytes | PatchError]]:
         """Yields folder, file name and content of every file.
@@ -53,11 +56,14 @@ class FolderMembers:
             ArchiveError: If the operating system cannot read a file.
         """
         try:
-            yield from self._read_level("", self._archive.levels)
+            yield from self._read_all()
         except OSError as cause:
             if isinstance(cause, ArchiveError):
                 raise
             raise ArchiveError(f"cannot read {cause.filename}: {cause}") from None
+
+    def _read_all(self) -> Iterator[tuple[str, str, bytes | PatchError]]:
+        return self._read_level("", self._levels)
 
     def _read_level(
         self, above: str, levels: int
@@ -174,10 +180,10 @@ def find_root(path: Path, archive: Archive) -> Path:
         ArchiveError: If neither holds patches, or several folders in it do.
     """
     try:
-        if holds_patches(path, archive, archive.levels):
+        if find_levels(path, archive) is not None:
             return path
         roots = [child for child in sorted(path.iterdir()) if _may_hold(child)]
-        roots = [r for r in roots if holds_patches(r, archive, archive.levels)]
+        roots = [r for r in roots if find_levels(r, archive) is not None]
     except OSError as cause:
         raise ArchiveError(f"cannot read {cause.filename}: {cause}") from None
     if len(roots) != 1:
@@ -199,18 +205,32 @@ def _describe_files(archive: Archive) -> str:
     return f" with files like {archive.file_names(archive.ids.example)[0]}"
 
 
-def holds_patches(path: Path, archive: Archive, levels: int) -> bool:
-    """Whether some levels below a folder there is one named like a patch.
+def find_levels(path: Path, archive: Archive) -> int | None:
+    """Returns how many levels below a folder those of an archive's patches are.
+
+    Returns:
+        None if there are none where the archive, or one that holds all its files, has
+        them.
 
     Raises:
         OSError: If the operating system cannot list it.
     """
+    for levels in dict.fromkeys(form.levels for form in (archive, *archive.wider)):
+        if _holds_patches(path, archive, levels):
+            return levels
+    return None
+
+
+def _holds_patches(path: Path, archive: Archive, levels: int) -> bool:
+    """Whether some levels below a folder there is one named like a patch."""
     with os.scandir(path) as entries:
         folders = (entry for entry in entries if entry.is_dir())
         if levels == 0:
             return any(_may_be_of(folder, archive) for folder in folders)
         paths = (Path(folder.path) for folder in folders)
-        return any(holds_patches(p, archive, levels - 1) for p in paths if _may_hold(p))
+        return any(
+            _holds_patches(p, archive, levels - 1) for p in paths if _may_hold(p)
+        )
 
 
 def _may_be_of(folder: os.DirEntry[str], archive: Archive) -> bool:

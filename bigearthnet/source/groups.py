@@ -181,6 +181,8 @@ def _find_missing(
     archive: Archive, patch_id: str, files: dict[str, bytes]
 ) -> PatchError | None:
     expected = archive.file_names(patch_id)
+    if archive.spare_suffix and f"{patch_id}{archive.spare_suffix}" in files:
+        expected = (*expected, f"{patch_id}{archive.spare_suffix}")
     if len(files) == len(expected) and all(name in files for name in expected):
         return None
     for name in files:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bigearthnet.errors import ArchiveError
-from bigearthnet.release import Archive
+from bigearthnet.errors import ArchiveError, ChecksumError
+from bigearthnet.release import Archive, Digest
 from bigearthnet.source.candidates import suggest
 from bigearthnet.source.folder import find_root
+from bigearthnet.util.remote import RemotePath
 
 # Bytes that are read at each end of a file.
 _END_NBYTES = 2**20
@@ -48,16 +50,51 @@ def identify_source(path: Path, archive: Archive) -> dict[str, Any]:
 
 
 def _identify_file(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        status = os.fstat(file.fileno())
-        digest = hashlib.sha256(file.read(_END_NBYTES))
-        file.seek(max(0, status.st_size - _END_NBYTES))
-        digest.update(file.read(_END_NBYTES))
+    status = path.stat()
     return {
         "bytes": status.st_size,
         "mtime_ns": status.st_mtime_ns,
-        "ends": digest.hexdigest(),
+        "ends": hash_ends(path, status.st_size),
     }
+
+
+def check_digest(
+    path: Path, digests: Mapping[str, str], expected: Digest | None
+) -> None:
+    """Compares the checksum of a file that was read with the one it must have.
+
+    Args:
+        path: The file.
+        digests: Its checksums by algorithm.
+        expected: What it must have; None for any.
+
+    Raises:
+        ChecksumError: If it has another one.
+    """
+    if expected is not None and digests[expected.algorithm] != expected.hexdigest:
+        raise ChecksumError(
+            f"{path} is not the published file: expected {expected.algorithm} "
+            f"{expected.hexdigest}, got {digests[expected.algorithm]}. Download it "
+            "again, or give it another name."
+        )
+
+
+def hash_ends(path: Path | RemotePath, nbytes: int) -> str:
+    """Returns the sha256 of the first and last MiB of a file, here or at a URL.
+
+    Args:
+        path: The file.
+        nbytes: Its size.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") if isinstance(path, Path) else path.open() as file:
+        for start in (0, max(0, nbytes - _END_NBYTES)):
+            file.seek(start)
+            digest.update(file.read(min(_END_NBYTES, nbytes)))
+    return digest.hexdigest()
 
 
 def _identify_folder(path: Path, archive: Archive) -> dict[str, Any]:

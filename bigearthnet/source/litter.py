@@ -13,8 +13,13 @@ from collections.abc import Mapping
 
 from bigearthnet.release import Archive
 
+# What says, at the top of archives without JSON, that `builder.synthesize` made them;
+# its name comes before all folders.
+SYNTHETIC_FILE = "00-SYNTHETIC.txt"
+
 # Files, wherever they lie. Patterns are those of `fnmatch`; case does not matter.
 _FILES = (
+    SYNTHETIC_FILE,
     "._*",  # macOS, on disks and in archives that cannot hold attributes (AppleDouble)
     ".DS_Store",  # macOS: how the Finder shows a folder
     "Thumbs.db",  # Windows: small pictures of a folder
@@ -58,6 +63,7 @@ class Litter:
     def __init__(self, archive: Archive) -> None:
         """Takes the archive whose patches lie around."""
         files = archive.file_names("")
+        files = (*files, *([archive.spare_suffix] if archive.spare_suffix else []))
         self.endings = tuple({name[name.rfind(".") :] for name in files})
         self.counts: collections.Counter[str] = collections.Counter()
         self._ids = archive.ids

@@ -9,9 +9,13 @@ import re
 import reprlib
 
 from bigearthnet.errors import LabelError, PatchError
+from bigearthnet.release import MetadataKeys
 from bigearthnet.release.nomenclature import Nomenclature
 
-_ACQUISITION_DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.A)
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d", re.A)
+
+# Among the fields of a patch the id that its JSON says: compared, and not stored.
+TWIN = "corresponding patch"
 
 # Code of the whole projected system: the last authority of the WKT.
 _EPSG = re.compile(r'AUTHORITY\["EPSG","([1-9]\d{3,4})"\]\]\s*\Z', re.A)
@@ -28,16 +32,20 @@ _MAX_LABEL = 200
 # Largest JSON that is parsed, in bytes; those of the real sample have about 1,000.
 _MAX_NBYTES = 2**18
 
-_COORDINATES = ("ulx", "uly", "lrx", "lry")
-
 
 def parse_metadata(
-    content: bytes, *, patch_id: str, file: str, nomenclature: Nomenclature
+    content: bytes,
+    keys: MetadataKeys,
+    *,
+    patch_id: str,
+    file: str,
+    nomenclature: Nomenclature,
 ) -> tuple[tuple[int, ...], dict[str, str | int]]:
     """Parses and checks the JSON of a patch.
 
     Args:
-        content: Bytes of `<patch id>_labels_metadata.json`.
+        content: Bytes of `<patch>_labels_metadata.json`.
+        keys: The keys in which archives differ.
         patch_id: The patch, for error messages.
         file: The file's name, for error messages.
         nomenclature: The vocabulary that the labels must come from.
@@ -46,14 +54,15 @@ def parse_metadata(
         The labels: ascending class ids of the nomenclature, never empty. The fields,
         each checked for type and form: `coordinates/ulx`, `/uly`, `/lrx` and `/lry` in
         metres of the UTM zone, `projection` (WKT), `epsg` (its EPSG code, for example
-        32633), `tile_source` (the Level-1C product) and `acquisition_date` (sensing
-        time, `YYYY-MM-DD HH:MM:SS`, UTC).
+        32633), and by the names that `keys` has the product (of Sentinel-2 at Level
+        1C) and the sensing time (`YYYY-MM-DD HH:MM:SS`, UTC); and TWIN, if it is said.
 
     Raises:
         PatchError: If the JSON is broken, gives a key twice or is not UTF-8, a key is
             missing or of the wrong type or form, or a label is unknown or missing.
 
-    Source: format of `BigEarthNet-S2-v1.0.tar.gz` (bigearth.net, manual of v1.0).
+    Source: format of `BigEarthNet-S2-v1.0.tar.gz` and `BigEarthNet-S1-v1.0.tar.gz`
+    (bigearth.net, manuals of v1.0).
     """
 
     def error(problem: str) -> PatchError:
@@ -72,19 +81,23 @@ def parse_metadata(
         raise error(f"wrong JSON: expected an object, got {type(raw).__name__}.")
     try:
         labels = _parse_labels(raw["labels"], nomenclature)
-        coordinates = _parse_coordinates(raw["coordinates"])
+        coordinates = _parse_coordinates(raw["coordinates"], keys.south)
         projection = _parse_text(raw["projection"], "projection")
         return labels, {
             **coordinates,
             "projection": projection,
             "epsg": _parse_epsg(projection),
-            "tile_source": _parse_text(raw["tile_source"], "tile_source"),
-            "acquisition_date": _parse_acquisition_date(raw["acquisition_date"]),
+            keys.product: _parse_text(raw[keys.product], keys.product),
+            keys.time_field: _parse_time(raw[keys.time], keys.time, keys.separator),
+            **({TWIN: _parse_text(raw[keys.patch], keys.patch)} if keys.patch else {}),
         }
     except KeyError as cause:
         raise error(f"missing key {cause}; the JSON has {_list_keys(raw)}.") from None
     except ValueError as cause:
         raise error(str(cause)) from None
+
+
+_COORDINATES = ("ulx", "uly", "lrx", "lry")
 
 
 def _make_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -131,11 +144,11 @@ def _parse_labels(value: object, nomenclature: Nomenclature) -> tuple[int, ...]:
     return nomenclature.encode(value)
 
 
-def _parse_coordinates(value: object) -> dict[str, int]:
+def _parse_coordinates(value: object, south: str) -> dict[str, int]:
     if not isinstance(value, dict):
         raise ValueError(f"coordinates: expected an object, got {_shorten(value)!r}.")
     numbers = {}
-    for key in _COORDINATES:
+    for key, name in zip(("ulx", "uly", "lrx", south), _COORDINATES, strict=True):
         if key not in value:
             raise ValueError(
                 f"missing key 'coordinates.{key}'; there are {_list_keys(value)}."
@@ -147,7 +160,7 @@ def _parse_coordinates(value: object) -> dict[str, int]:
             raise ValueError(
                 f"coordinates.{key}: expected whole metres, got {_shorten(number)!r}."
             )
-        numbers[f"coordinates/{key}"] = number
+        numbers[f"coordinates/{name}"] = number
     return numbers
 
 
@@ -175,14 +188,14 @@ def _parse_epsg(projection: str) -> int:
     return int(match.group(1))
 
 
-def _parse_acquisition_date(value: object) -> str:
-    text = _parse_text(value, "acquisition_date")
+def _parse_time(value: object, key: str, separator: str) -> str:
+    text = _parse_text(value, key)
     try:
-        if _ACQUISITION_DATE.fullmatch(text) is None:
+        if _TIME.fullmatch(text) is None or text[10] != separator:
             raise ValueError
         datetime.datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            f"acquisition_date: expected YYYY-MM-DD HH:MM:SS, got {_shorten(text)!r}."
+            f"{key}: expected YYYY-MM-DD{separator}HH:MM:SS, got {_shorten(text)!r}."
         ) from None
-    return text
+    return text.replace("T", " ")

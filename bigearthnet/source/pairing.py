@@ -8,6 +8,7 @@ from bigearthnet.errors import PatchError
 from bigearthnet.release import Archive
 from bigearthnet.release.nomenclature import decode_mask, encode_mask
 from bigearthnet.source.georeference import Georeference
+from bigearthnet.source.metadata import TWIN
 from bigearthnet.source.patch import Patch
 from bigearthnet.source.placement import check_places
 
@@ -18,6 +19,7 @@ def check_pair(
     archive: Archive,
     labels: int | None,
     place: Georeference | None,
+    patch_id: str,
 ) -> Patch:
     """Checks that what an archive holds of a patch belongs to what others say of it.
 
@@ -28,13 +30,23 @@ def check_pair(
         labels: Class ids that the release's table says, as a bit mask; None if it does
             not say labels.
         place: Where another archive says that the patch lies; None if it does not.
+        patch_id: Its patch id, as the table of the release has it.
 
     Returns:
         The patch, which knows how far it is from there.
 
     Raises:
-        PatchError: If its map makes other labels, or it lies a pixel away, or more.
+        PatchError: If its map makes other labels, its JSON names another patch, or it
+            lies a pixel away, or more.
     """
+    said = patch.fields.get(TWIN, patch_id)
+    if said != patch_id:
+        raise PatchError(
+            f"its JSON says that it belongs to {said}: expected {patch_id}, as the "
+            "table of the release has it. Extract or download the patch again.",
+            patch_id=name,
+            file=archive.metadata_file(name),
+        )
     if labels is not None and patch.labels and encode_mask(patch.labels) != labels:
         raise PatchError(
             f"the map makes other labels than the table of the release has: expected "

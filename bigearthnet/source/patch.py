@@ -156,9 +156,13 @@ def decode_patch(
     places = [place for _, place in bands]
     unplaced = places.count(None)
     file = archive.metadata_file(raw.name)
-    if file is not None:
+    if archive.metadata is not None and file is not None:
         labels, fields = parse_metadata(
-            raw.files[file], patch_id=raw.name, file=file, nomenclature=nomenclature
+            raw.files[file],
+            archive.metadata,
+            patch_id=raw.name,
+            file=file,
+            nomenclature=nomenclature,
         )
         place = find_place(fields)
         shift = check_places(raw.name, archive, places, place, "the JSON says")

@@ -51,15 +51,18 @@ class TarParser:
         litter: The files of other programs that were left out.
     """
 
-    def __init__(self, blocks: Blocks, name: str, archive: Archive) -> None:
+    def __init__(
+        self, blocks: Blocks, name: str, archive: Archive, start: int = 0
+    ) -> None:
         """Takes a stream.
 
         Args:
             blocks: The stream.
             name: What to call it in error messages.
             archive: The archive that it is laid out like.
+            start: Bytes of the tar file before the stream, if it is a section of it.
         """
-        self.offset = 0
+        self.offset = self._start = start
         self.litter = Litter(archive)
         self._blocks = blocks
         self._name = name
@@ -92,7 +95,7 @@ class TarParser:
     def _read_members(self) -> Iterator[tuple[str, str, bytes]]:
         read, max_nbytes = self._blocks.read, limits.MAX_FILE_NBYTES
         endings = self.litter.endings
-        end, checked = 0, None
+        end, checked = self._start, None
         while (header := read(_BLOCK)) != _END:
             name, size, kind = parse_header(header)
             self.offset = end
@@ -227,18 +230,20 @@ class TarMembers(TarParser):
         digests: Checksums of the file by algorithm, once it was read to its end.
     """
 
-    def __init__(self, path: Path, archive: Archive) -> None:
+    def __init__(self, path: Path, archive: Archive, decompressors: int = 1) -> None:
         """Opens the file.
 
         Args:
             path: The file.
             archive: The archive that it is laid out like; the algorithm of its
                 checksum is used beside sha256.
+            decompressors: Threads that decompress a gzip file.
 
         Raises:
+            OptionError: If the package for several of them is not installed.
             ArchiveError: If the file is not a tar file, or cannot be decompressed.
         """
-        self._file = BlockReader(path, archive.digest.algorithm)
+        self._file = BlockReader(path, archive.digest.algorithm, decompressors)
         super().__init__(self._file, str(path), archive)
         self.nbytes, self.is_compressed = self._file.nbytes, self._file.codec != "none"
         self.digests: Mapping[str, str] = self._file.digests  # filled at its end

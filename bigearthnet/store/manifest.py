@@ -12,6 +12,7 @@ import sys
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +103,7 @@ def make_manifest(
         form: Name of the store's format.
         patches_file: The written `patches.parquet`.
     """
-    splits: dict[str, dict[str, int]] = {}
+    splits: dict[str, dict[str, Any]] = {}
     files = []
     for shard in result.shards:
         file = shard.files[form]
@@ -120,6 +121,8 @@ def make_manifest(
                 "sha256": file.sha256,
             }
         )
+    for name, digest in result.ids_sha256.items():
+        splits[name]["ids_sha256"] = digest
     config = result.config
     return {
         "dataset": "bigearthnet",

@@ -94,7 +94,7 @@ def open_anywhere(
             f'TFRecord of it: tfds.load("bigearthnet/{config.name}", '
             'builder_kwargs={"source": URL}).'
         )
-    store = read_remote_store(parse_url(str(place)), config.release)
+    store = read_remote_store(part_place(parse_url(str(place)), config), config.release)
     if store.config != config or store.format.name != "parquet":
         raise StoreError(
             f"{place} is a store of config {store.config.name} in the format "
@@ -103,6 +103,17 @@ def open_anywhere(
             "first)."
         )
     return store
+
+
+def part_place(place: RemotePath, config: Config) -> RemotePath:
+    """Returns where the tables of a configuration are in what is published at a URL.
+
+    Args:
+        place: The root of what is published; or the folder of the part itself.
+        config: The configuration.
+    """
+    part = config.choice.part
+    return place if not part or place.url.endswith(f"/{part}") else place / part
 
 
 AnyStore: TypeAlias = Store | RemoteStore
@@ -120,15 +131,18 @@ def open_origin(place: Path | str, config: Config) -> AnyStore:
         OptionError, StoreError, ShardError, DownloadError: As in `open_anywhere`.
     """
     if is_url(place):
-        return read_remote_store(parse_url(str(place)), config.release)
-    folder = local_path(place, "source").absolute()
-    if (folder / MANIFEST).is_file():
-        return read_store(folder, [config.release])
+        folder = part_place(parse_url(str(place)), config)
+        return read_remote_store(folder, config.release)
+    root = local_path(place, "source").absolute()
+    if (root / MANIFEST).is_file():
+        return read_store(root, [config.release])
     choices = list_configs([config.release]).values()
-    fitting = [one for one in choices if one.columns and _is_same(one, config)]
+    fitting = [
+        one for one in choices if not one.choice.is_rgb and _is_same(one, config)
+    ]
     if not fitting:
         raise OptionError(f"config {config.name} cannot be made of a store.")
-    return open_store(folder, fitting[0])
+    return open_store(root, fitting[0])
 
 
 def check_origin(store: AnyStore, config: Config) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,8 @@ class ShardInfo:
     Attributes:
         split: Name of its split.
         num_patches: Examples in it.
-        files: Name of each format → the file that was written.
+        files: Name of each store, which is its format's unless a build makes several of
+            one format → the file that was written.
         sums: Sums over its pixels; empty where they were not asked for.
     """
 
@@ -74,6 +75,8 @@ class BuildResult:
         sources: What was read.
         quarantine: The bad patches that were set aside.
         origin: Of a build from a finished store, what `describe_origin` says of it.
+        ids_sha256: Split → checksum of the ids of its patches, in stored order; see
+            `engine.shards.hash_ids`.
     """
 
     config: Config
@@ -88,3 +91,28 @@ class BuildResult:
     sources: tuple[SourceInfo, ...]
     quarantine: tuple[BadPatch, ...] = ()
     origin: Mapping[str, str | None] = field(default_factory=dict)
+    ids_sha256: Mapping[str, str] = field(default_factory=dict)
+
+    def choose(self, config: Config, stores: Mapping[str, str]) -> BuildResult:
+        """Returns what a build read and wrote of one of its configurations.
+
+        Args:
+            config: The configuration.
+            stores: Name of each of its stores → name of the format, by which files are
+                known in what is returned.
+        """
+        shards = tuple(
+            replace(
+                shard,
+                files={form: shard.files[name] for name, form in stores.items()},
+            )
+            for shard in self.shards
+        )
+        names = config.choice.archives
+        return replace(
+            self,
+            config=config,
+            shards=shards,
+            sums=self.sums.choose(config.groups),
+            sources=tuple(s for s in self.sources if self.origin or s.archive in names),
+        )

@@ -79,6 +79,15 @@ class BandSums:
         )
         return list(map(int, sums)), list(map(int, squares))
 
+    def choose(self, groups: Sequence[BandGroup]) -> BandSums:
+        """Returns the sums of some of the groups."""
+        chosen = BandSums(groups)
+        chosen.num_patches = self.num_patches
+        names = [band.name for group in self._groups for band in group.bands]
+        wanted = [band.name for group in chosen._groups for band in group.bands]
+        chosen._sums = self._sums[:, list(map(names.index, wanted))]
+        return chosen
+
     def add(self, other: BandSums) -> None:
         """Adds the sums of other patches."""
         self.num_patches += other.num_patches

@@ -12,14 +12,14 @@ import io
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from bigearthnet.errors import BigEarthNetError, DownloadError, OptionError
 from bigearthnet.util.extras import advise_install
-from bigearthnet.util.remote_errors import explain, wrong_size
+from bigearthnet.util.remote_errors import explain, is_beyond_end, wrong_size
 
 # Scheme of a URL → the package that reads it, and the extra that installs it.
 _PACKAGES = {
@@ -81,6 +81,24 @@ class RemotePath:
             DownloadError: If it cannot be had.
         """
         return _repeat(lambda: _read_all(self.target), self)
+
+    def read_files(self, names: Sequence[str], most_nbytes: int) -> dict[str, bytes]:
+        """Reads some small files below a folder at once; those not there are left out.
+
+        Args:
+            names: Their paths below it.
+            most_nbytes: How much is read of each.
+
+        Raises:
+            DownloadError: If one cannot be had.
+        """
+        targets = [f"{self.target}/{name}" for name in names]
+        found = _repeat(lambda: _read_files(targets, most_nbytes), self)
+        return {
+            name: content
+            for name, content in zip(names, found, strict=True)
+            if content is not None
+        }
 
     def read_text(self, encoding: str = "utf-8") -> str:
         """Reads a text file; see `read_bytes`."""
@@ -258,6 +276,25 @@ def _read_all(url: str) -> bytes:
     system, path = _connect(url)
     content: bytes = system.cat_file(path)
     return content
+
+
+def _read_files(urls: Sequence[str], most_nbytes: int) -> list[bytes | None]:
+    """Reads some files at once; None for those that are not there."""
+    system, _ = _connect(urls[0])
+    paths = [system._strip_protocol(url) for url in urls]
+    found = system.cat_ranges(
+        paths, [0] * len(paths), [most_nbytes] * len(paths), on_error="return"
+    )
+    contents: list[bytes | None] = []
+    for content in found:
+        if isinstance(content, FileNotFoundError):
+            content = None
+        elif isinstance(content, Exception) and is_beyond_end(content):
+            content = b""
+        elif isinstance(content, Exception):
+            raise content
+        contents.append(content)
+    return contents
 
 
 def _read_range(url: str, start: int, stop: int, nbytes: int | None) -> bytes:

@@ -53,6 +53,14 @@ def explain(
     ), status in _TEMPORARY or (not status and any(map(_is_broken, reasons)))
 
 
+def is_beyond_end(error: Exception) -> bool:
+    """Whether a range was asked for of which a file has nothing, as one without bytes.
+
+    Status 416 of RFC 9110, 15.5.17.
+    """
+    return any(_find_status(reason) == 416 for reason in _list_reasons(error))
+
+
 def _explain_end(
     place: str, nbytes: int | None, find_nbytes: Callable[[], int]
 ) -> tuple[BigEarthNetError, bool]:

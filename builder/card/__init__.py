@@ -9,7 +9,7 @@ from __future__ import annotations
 from bigearthnet.store import Store
 from bigearthnet.util.files import write_text
 from builder.card.gallery import write_pictures
-from builder.card.header import make_header
+from builder.card.header import format_header, make_header
 from builder.card.patches import read_patch_table
 from builder.card.text import make_text
 
@@ -20,12 +20,8 @@ CARD = "README.md"
 
 def write_card(store: Store) -> None:
     """Writes the card of a finished Parquet store and its pictures into its folder."""
-    import yaml
-
     patches = read_patch_table(store)
     pictures = write_pictures(store, patches)
-    header = yaml.safe_dump(
-        make_header(store), sort_keys=False, allow_unicode=True, width=88
-    )
-    text = f"---\n{header}---\n\n{make_text(store, patches, pictures)}"
+    header = format_header(make_header(store))
+    text = f"{header}\n{make_text(store, patches, pictures)}"
     write_text(text, store.folder / CARD)

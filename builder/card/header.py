@@ -31,17 +31,25 @@ def find_sensors(config: Config) -> list[str]:
     return [f"Sentinel-{a.name[1]}" for a in config.archives if a.name in ("s1", "s2")]
 
 
-def make_header(store: Store) -> dict[str, Any]:
+def make_header(*stores: Store, is_above: bool = False) -> dict[str, Any]:
     """Returns the YAML of a card: how the hub files it, and how it is loaded.
 
     Args:
-        store: A Parquet store.
+        *stores: A Parquet store; or several, of which the first is the default.
+        is_above: Whether the card stands above folders of parts, and not in one.
 
     Source: Hugging Face hub documentation, "Dataset Cards", and the form that
     `datasets.Features` and `datasets.SplitDict` have in YAML (tested).
     """
-    num_patches = sum(store.num_patches(split) for split in store.splits)
-    sizes = column_sizes(store.folder / f["name"] for f in store.manifest["files"])
+    first = stores[0]
+    num_patches = sum(first.num_patches(split) for split in first.splits)
+    sensors = [sensor for store in stores for sensor in find_sensors(store.config)]
+    views = [(store, view) for store in stores for view in store.config.views]
+    sizes = {
+        store.folder: column_sizes(store.folder / f["name"] for f in files)
+        for store in stores
+        for files in [store.manifest["files"]]
+    }
     return {
         "pretty_name": TITLE,
         "language": ["en"],
@@ -51,31 +59,50 @@ def make_header(store: Store) -> dict[str, Any]:
         "size_categories": [next(n for most, n in _SIZES if num_patches < most)],
         "tags": [
             *("geospatial", "remote-sensing"),
-            *(sensor.lower() for sensor in find_sensors(store.config)),
+            *(sensor.lower() for sensor in sensors),
             *("land-cover", "corine"),
         ],
         "configs": [
-            *(_make_config(store, view) for view in store.config.views),
-            _make_patch_config(),
+            *(
+                _make_config(store, view, is_above, is_default=not number)
+                for number, (store, view) in enumerate(views)
+            ),
+            _make_patch_config(first, is_above),
         ],
         "dataset_info": [
-            *(_make_info(store, view, sizes) for view in store.config.views),
-            _make_patch_info(store),
+            *(_make_info(store, view, sizes[store.folder]) for store, view in views),
+            _make_patch_info(first),
         ],
     }
 
 
-def _make_config(store: Store, view: str) -> dict[str, Any]:
+def format_header(header: Mapping[str, Any]) -> str:
+    """Returns the YAML of a card as it stands at its beginning."""
+    import yaml
+
+    text = yaml.safe_dump(header, sort_keys=False, allow_unicode=True, width=88)
+    return f"---\n{text}---\n"
+
+
+def _find_place(store: Store, is_above: bool) -> str:
+    """Returns what paths of a store begin with in a card."""
+    return f"{store.config.choice.part}/" if is_above else ""
+
+
+def _make_config(
+    store: Store, view: str, is_above: bool, *, is_default: bool
+) -> dict[str, Any]:
     base, views = store.config.choice.base, store.config.views
+    place = _find_place(store, is_above)
     files = [
         {
             "split": split,
-            "path": f"{base}/{split}-*-of-{len(store.files(split)):05d}.parquet",
+            "path": f"{place}{base}/{split}-*-of-{len(store.files(split)):05d}.parquet",
         }
         for split in store.splits
     ]
     config: dict[str, Any] = {"config_name": view}
-    if view == next(iter(views)):
+    if is_default:
         config["default"] = True
     return {**config, "columns": list(views[view]), "data_files": files}
 
@@ -102,8 +129,9 @@ def _make_info(store: Store, view: str, sizes: Mapping[str, int]) -> dict[str, A
     }
 
 
-def _make_patch_config() -> dict[str, Any]:
-    files = [{"split": PATCH_VIEW, "path": PATCHES}]
+def _make_patch_config(store: Store, is_above: bool) -> dict[str, Any]:
+    path = f"{_find_place(store, is_above)}{PATCHES}"
+    files = [{"split": PATCH_VIEW, "path": path}]
     return {"config_name": PATCH_VIEW, "data_files": files}
 
 

@@ -43,16 +43,28 @@ def read_patch_table(store: Store) -> PatchTable:
     """
     with open_file(store.folder / PATCHES) as file:
         table = file.read()
-    lists = table["labels"].combine_chunks()
-    bits = np.left_shift(np.uint64(1), lists.flatten().to_numpy().astype(np.uint64))
-    masks = np.zeros(len(lists), np.uint64)
-    np.bitwise_or.at(masks, lists.value_parent_indices().to_numpy(), bits)
     return PatchTable(
         table["patch_id"],
         table["split"].to_numpy(),
         table["stored"].to_numpy(),
-        masks,
+        make_masks(table["labels"]),
     )
+
+
+def make_masks(labels: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
+    """Packs the class ids of patches into bits.
+
+    Args:
+        labels: Class ids under 64 of each patch, shape (patch,), lists.
+
+    Returns:
+        Shape (patch,), uint64.
+    """
+    lists = labels.combine_chunks()
+    bits = np.left_shift(np.uint64(1), lists.flatten().to_numpy().astype(np.uint64))
+    masks = np.zeros(len(lists), np.uint64)
+    np.bitwise_or.at(masks, lists.value_parent_indices().to_numpy(), bits)
+    return masks
 
 
 def count_classes(

@@ -9,6 +9,7 @@ from string import Template
 from typing import Final
 
 from bigearthnet.formats.parquet import read_footer
+from bigearthnet.release import Release
 from bigearthnet.release.texts import read_citation, read_description
 from bigearthnet.store import PATCHES, QUARANTINE, Store
 from builder.card.gallery import Picture, make_gallery
@@ -40,7 +41,7 @@ def make_text(store: Store, patches: PatchTable, pictures: Sequence[Picture]) ->
     release = store.config.release
     sections = [
         f"# {TITLE}",
-        *_make_warnings(store),
+        *make_warnings(store),
         *([make_gallery(pictures)] if pictures else []),
         read_description(release),
         "## Load it",
@@ -61,7 +62,7 @@ def make_text(store: Store, patches: PatchTable, pictures: Sequence[Picture]) ->
         make_band_table(store),
         "## Where it comes from",
         describe_provenance(store),
-        *_read_release(store),
+        *read_release(release),
         "## Cite",
         f"```bibtex\n{read_citation(release)}\n```",
     ]
@@ -77,10 +78,10 @@ def _read(name: str) -> str:
     return (resources.files(__package__) / name).read_text(encoding="utf-8").strip()
 
 
-def _read_release(store: Store) -> Iterator[str]:
+def read_release(release: Release) -> Iterator[str]:
     """Yields what is to be said of a release: traps, versions, licence."""
     with contextlib.suppress(FileNotFoundError):
-        yield _read(f"releases/{store.config.release.name}.md")
+        yield _read(f"releases/{release.name}.md")
 
 
 def _describe_loading(store: Store) -> str:
@@ -89,7 +90,7 @@ def _describe_loading(store: Store) -> str:
     pixels = sum(stored.nbytes for stored in config.groups)
     return Template(_read("loading.md")).substitute(
         view=next(iter(config.views)),
-        views=_make_view_table(store),
+        views=make_view_table(store),
         config=config.name,
         base=config.choice.base,
         ids=labels.ids,
@@ -101,7 +102,8 @@ def _describe_loading(store: Store) -> str:
     )
 
 
-def _make_view_table(store: Store) -> str:
+def make_view_table(store: Store) -> str:
+    """Returns the columns of each view of a store."""
     views = store.config.views
     everything = dict.fromkeys(f.name.partition("/")[0] for f in store.config.columns)
     rows: list[tuple[str, str]] = []
@@ -141,7 +143,8 @@ def _quote(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _make_warnings(store: Store) -> Iterator[str]:
+def make_warnings(store: Store) -> Iterator[str]:
+    """Yields what is to be known before anything else of the patches of a store."""
     synthetic = store.manifest["patches"]["synthetic"]
     if synthetic:
         yield (

@@ -1,7 +1,8 @@
 """What of a store is published, under which names, and how that differs from a remote.
 
 The Parquet store of a build is the root of what is published, so that a hub finds its
-card there; other stores keep the folders that they have in a data directory.
+card there; of parts, the folder of these is. Other stores keep the folders that they
+have in a data directory.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from bigearthnet.store import (
     Store,
 )
 from builder.card import CARD
+from builder.card import parts as parts_card
 from builder.card.gallery import PICTURES
 from builder.croissant import CROISSANT
 
@@ -79,7 +81,8 @@ class PublishedFile:
 def target_folder(store: Store) -> str:
     """Returns the folder of a store below the target; `` for the target itself."""
     if store.format.name == "parquet":
-        return ""
+        part = store.config.choice.part
+        return f"{part}/" if part else ""
     return store.format.store_folder(Path(), store.config).as_posix() + "/"
 
 
@@ -135,6 +138,19 @@ def list_files(store: Store) -> list[PublishedFile]:
         for f in files
     )
     return sorted(moved, key=lambda file: (file.rank, file.path))
+
+
+def make_parts_card(stores: Sequence[Store]) -> list[PublishedFile]:
+    """Returns the card at the top of what is published of some parts, if there are any.
+
+    Args:
+        stores: The stores; of parts, it is their Parquet stores that have a card.
+    """
+    parts = [s for s in stores if s.format.name == "parquet" and s.config.choice.part]
+    if not parts:
+        return []
+    content = parts_card.make_parts_card(parts).encode()
+    return [_make_file(CARD, content, _LOADABLE_RANK)]
 
 
 def _list_names(store: Store) -> Iterator[str]:

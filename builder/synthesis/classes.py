@@ -109,8 +109,12 @@ def _signature(label: str) -> npt.NDArray[np.float64]:
     return np.array(BASES[row["base"]]) * factors
 
 
+def _find_row(label: str) -> dict[str, str]:
+    return _CLASSES[PAIRS[label][0] if label in PAIRS else label]
+
+
 def _texture(label: str) -> Texture:
-    row = _CLASSES[PAIRS[label][0] if label in PAIRS else label]
+    row = _find_row(label)
     return Texture(*(float(row[name]) for name in Texture._fields))
 
 
@@ -120,3 +124,6 @@ SIGNATURES: npt.NDArray[np.float64] = np.stack([_signature(x) for x in CLC43.lab
 
 # Texture of each class, in CLC43 order.
 TEXTURES: tuple[Texture, ...] = tuple(map(_texture, CLC43.labels))
+
+# Key of BASES of each class, in CLC43 order.
+BASE_NAMES: tuple[str, ...] = tuple(_find_row(x)["base"] for x in CLC43.labels)

@@ -56,23 +56,23 @@ class Place:
     uly: int
 
 
-def find_place(patch: PatchId, s1_name: str) -> Place:
+def find_place(tile: str, column: int, row: int) -> Place:
     """Works out where a patch lies from its tile and its place in the tile.
 
     Args:
-        patch: The patch id; says column and row in the tile.
-        s1_name: The Sentinel-1 patch of the same place; names the tile.
+        tile: MGRS cell, for example `33UUP`.
+        column: Horizontal order of the patch in the tile.
+        row: Vertical order.
 
     Returns:
-        The place; exact for the six real sample patches.
+        The place; exact for the real patches of both releases that were tried.
     """
-    tile = s1_name.split("_")[5]
     zone = int(tile[:2])
     first_letter = (zone - 1) % 3 * 8
     easting = (_EASTINGS.index(tile[3]) - first_letter + 1) * _SQUARE_M
     # Rows are lettered from A in odd zones and from F in even ones.
-    row = _NORTHINGS.index(tile[4]) - (5 if zone % 2 == 0 else 0)
-    northing = row % len(_NORTHINGS) * _SQUARE_M
+    letter = _NORTHINGS.index(tile[4]) - (5 if zone % 2 == 0 else 0)
+    northing = letter % len(_NORTHINGS) * _SQUARE_M
     south = (_LATITUDE_BANDS.index(tile[2]) * 8 - 80) * _DEGREE_M - _SQUARE_M
     northing += -((northing - south) // _CYCLE_M) * _CYCLE_M
     left = easting // _TILE_GRID_M * _TILE_GRID_M
@@ -80,8 +80,8 @@ def find_place(patch: PatchId, s1_name: str) -> Place:
     return Place(
         tile=tile,
         zone=zone,
-        ulx=left + patch.column * PATCH_SIZE_M,
-        uly=top - patch.row * PATCH_SIZE_M,
+        ulx=left + column * PATCH_SIZE_M,
+        uly=top - row * PATCH_SIZE_M,
     )
 
 

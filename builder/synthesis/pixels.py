@@ -163,7 +163,26 @@ def draw_pixels(
         (reflectance = DN / 10000), one per band group. All groups see one mosaic: a
         pixel of 20 m or 60 m is the mean of the mosaic under it, before noise.
     """
-    mosaic, log_brightness = draw_mosaic(len(labels), rng)
+    return observe(labels, *draw_mosaic(len(labels), rng), rng)
+
+
+def observe(
+    labels: tuple[int, ...],
+    mosaic: npt.NDArray[np.intp],
+    log_brightness: Floats,
+    rng: np.random.Generator,
+) -> dict[str, npt.NDArray[np.uint16]]:
+    """Draws what the 12 bands see of a mosaic.
+
+    Args:
+        labels: Class ids of CLC43; 1 to 12.
+        mosaic: Index of the label of each pixel, shape (y, x); see `draw_mosaic`.
+        log_brightness: Logarithm of the brightness of its cell, likewise.
+        rng: Source of randomness.
+
+    Returns:
+        As `draw_pixels`.
+    """
     textures = draw_textures(labels, rng)
     texture = np.take_along_axis(textures, mosaic[None], axis=0)[0]
     gain = np.exp(rng.uniform(*np.log(_GAIN)))

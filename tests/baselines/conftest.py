@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from baselines import workdir
+from baselines.claims import start_run
 from baselines.evaluations import Subject
 from baselines.results import evaluation_folder, write_results
 from baselines.scores import Scores
 from baselines.settings import Settings
-from baselines.train import describe_run, open_train_data
+from baselines.stored_rows import open_train_data
 from bigearthnet.release.nomenclature import CLC43
-from bigearthnet.util.files import write_json
 
 MakeSubject = Callable[..., Subject]
 MakeScores = Callable[..., Scores]
@@ -133,13 +133,12 @@ def make_run(all_stores: Path, tmp_path: Path) -> MakeRun:
         folder = tmp_path / name
         folder.mkdir()
         data = open_train_data(settings, data_dir)
-        run = describe_run(settings, *data, weights_path=None)
-        workdir.start_run(folder, run, restart=False)
+        run = workdir.describe_run(settings, *data, weights_path=None)
+        start_run(folder, run, restart=False)
         from baselines.models import build_trained_part
 
         model = build_trained_part(settings, run.statistics)
-        digest = workdir.save_weights(model, folder)
-        write_json({"weights_sha256": digest}, folder / workdir.TRAINING)
+        workdir.save_training(model, folder)
         return folder
 
     return make

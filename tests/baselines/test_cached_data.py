@@ -12,9 +12,10 @@ from tensorflow.python.framework import kernels
 
 from baselines import cached_data
 from baselines.cached_data import DeviceData, Place, cache_patches, check_memory
-from baselines.input_pipeline import PatchData, StoreData
+from baselines.input_pipeline import Order, PatchData
+from baselines.memory_data import MemoryData
 from baselines.settings import Settings
-from baselines.stored_rows import open_random_access
+from baselines.stored_rows import StoreData, open_random_access
 from bigearthnet.errors import OptionError
 
 PLACES: tuple[Place, ...] = ("host", "device")
@@ -30,13 +31,13 @@ def data(many_shards: Path) -> StoreData:
 
 def feed(data: PatchData, **order: Any) -> list[Any]:
     """Batches of up to four patches as arrays."""
-    batches = data.feed(lambda make: make(part=(0, 1)), 4, **order)
+    batches = data.feed(tf.distribute.get_strategy(), Order(4, **order))
     return [tf.nest.map_structure(np.asarray, batch) for batch in batches]
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(
-    "order", [{"seed": None}, {"seed": 1, "epoch": 2}, {"seed": 1, "start_batch": 1}]
+    "order", [{}, {"seed": 1, "epoch": 2}, {"seed": 1, "start_batch": 1}]
 )
 def test_kept_patches_come_as_those_of_the_store(
     data: StoreData, place: Place, order: dict[str, Any]
@@ -54,11 +55,22 @@ def test_kept_patches_come_as_those_of_the_store(
         )
 
 
+def test_radar_is_kept_as_it_is() -> None:
+    """Backscatter, float32, comes back from a device to the last bit."""
+    pixels = np.linspace(-60, 5, 6 * 8, dtype=np.float32).reshape(6, 2, 2, 2)
+    labels = np.eye(6, 19, dtype=np.uint8)
+    data = MemoryData({"bands_s1": pixels}, labels, [*"abcdef"])
+    kept = cache_patches(data, "device", tf.distribute.get_strategy())
+
+    for one, other in zip(feed(data, seed=1), feed(kept, seed=1), strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, one, other)
+
+
 @pytest.mark.skipif(not tf.test.is_built_with_cuda(), reason="knows no GPU")
 def test_a_gpu_looks_up_what_it_keeps(data: StoreData) -> None:
     """TensorFlow has kernels for it on GPUs, so that it stays there."""
-    (held,) = DeviceData(data, tf.distribute.get_strategy())._held.values()
-    names = {"GatherV2": "Tparams", "Cast": "SrcT"}
+    (held,) = DeviceData(data, tf.distribute.get_strategy())._held
+    names = {"GatherV2": "Tparams", "Cast": "SrcT", "ConcatV2": "T"}
     for operation, name in names.items():
         on_gpu = {
             kind
@@ -121,25 +133,32 @@ import tensorflow as tf
 two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(cpu, two)
 from baselines.cached_data import DeviceData
-from baselines.feature_data import FeatureData
+from baselines.input_pipeline import Order, PatchData
+
+class Numbers(PatchData):
+    def read(self, rows):
+        column = rows[:, None]
+        return {"x": 9_999 * column.astype(np.uint16)}, column.astype(np.uint8)
 
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-rows = np.arange(5)
-data = FeatureData(rows[:, None], rows[:, None], list("abcde"))
+data = Numbers(list("abcde"))
 kept = DeviceData(data, strategy)
-
-def distribute(make):
-    return strategy.experimental_distribute_dataset(make(part=(0, 1)))
-
-for features, _ in kept.feed(distribute, 4, seed=None):
-    for part in features.values:
-        print(part.device[-1], *part.numpy()[:, 0].astype(int), end=";")
+print(*[len(labels) for _, labels in kept._held], end=";")
+for order in (Order(4), Order(4, seed=1, epoch=2), Order(3, seed=1, start_batch=1)):
+    feeds = data.feed(strategy, order), kept.feed(strategy, order)
+    for batches in zip(*feeds, strict=True):
+        for pair in zip(*map(tf.nest.flatten, batches), strict=True):
+            parts = map(strategy.experimental_local_results, pair)
+            for before, after in zip(*parts, strict=True):
+                np.testing.assert_array_equal(before, after)
+                print(before.dtype == after.dtype, after.device[-1], end=";")
 """
 
 
-def test_each_device_has_the_patches_of_its_part() -> None:
-    """Parts of a batch are looked up where they are needed, a short one too."""
+def test_each_device_keeps_a_slice_and_has_its_part() -> None:
+    """Parts are where they are needed, and those of patches that are read."""
     line = [sys.executable, "-c", TWO_DEVICES]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
 
-    assert "0 0 1;1 2 3;0 4;1;" == done.stdout, done.stderr[-2000:]
+    # Two tensors of each batch, on two devices.
+    assert "3 2;" + 10 * "True 0;True 1;" == done.stdout, done.stderr[-2000:]

@@ -14,8 +14,9 @@ import pytest
 
 from baselines import compare, export, fetch_weights, predict, workdir
 from baselines.cluster import Cluster, read_cluster
-from baselines.evaluate import Data, evaluate
+from baselines.evaluate import evaluate
 from baselines.results import evaluation_folder, read_results
+from baselines.scoring import Data
 from baselines.settings import Settings
 from baselines.train import train
 from bigearthnet.errors import OptionError

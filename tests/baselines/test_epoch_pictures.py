@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,10 @@ import pytest
 import tensorflow as tf
 
 from baselines.epoch_pictures import draw_patches
-from baselines.feature_data import FeatureData
-from baselines.logs import open_logs
+from baselines.logs import Logs
+from baselines.memory_data import MemoryData
 from baselines.settings import Settings
-from baselines.train import open_train_data
+from baselines.stored_rows import open_train_data
 from bigearthnet.release.nomenclature import CLC43
 
 SETTINGS = Settings(train_split="train+test", validation_split="none")
@@ -22,7 +23,7 @@ def test_pictures_of_patches_are_logged(all_stores: Path, tmp_path: Path) -> Non
     scores = np.zeros((data.num_patches, len(CLC43)), np.float32)
     found = dict(draw_patches(data, scores, CLC43))
     png = next(iter(found.values()))
-    with open_logs(tmp_path) as logs:
+    with contextlib.closing(Logs(tmp_path)) as logs:
         logs.write_picture("validation", "patch", png, 7)
     [path] = (tmp_path / "validation").iterdir()
     events = [
@@ -45,7 +46,7 @@ def test_nothing_is_drawn_without_pixels_or_matplotlib(
     """Features have no picture, and a missing package is no error."""
     data, _ = open_train_data(SETTINGS, all_stores)
     scores = np.zeros((data.num_patches, len(CLC43)), np.float32)
-    features = FeatureData(scores, scores.astype(np.uint8), data.patch_ids)
+    features = MemoryData(scores, scores.astype(np.uint8), data.patch_ids)
 
     assert [] == list(draw_patches(features, scores, CLC43))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -11,14 +11,15 @@ import keras
 import numpy as np
 import pytest
 
-from baselines import evaluate as module
+from baselines import scoring
 from baselines.decisions import tune_threshold
 from baselines.errors import WeightsError
-from baselines.evaluate import Data, evaluate, find_tuning_split
-from baselines.input_pipeline import StoreData
+from baselines.evaluate import evaluate
+from baselines.input_pipeline import Order
 from baselines.levels import derive_level
 from baselines.results import RESULTS, evaluation_folder, read_results
-from baselines.stored_rows import open_random_access
+from baselines.scoring import Data, find_tuning_split
+from baselines.stored_rows import StoreData, open_random_access
 from baselines.trained import load_trained_model
 from baselines.workdir import LOGS, read_run
 from bigearthnet.errors import OptionError
@@ -48,7 +49,7 @@ def score_directly(
             keras.ops.convert_to_numpy(trained.model(inputs))[0],
         )
         for patch_id, (inputs, labels) in zip(
-            data.patch_ids, data.batches(1, seed=None), strict=True
+            data.patch_ids, data.batches(Order(1)), strict=True
         )
     }
 
@@ -62,7 +63,7 @@ def test_every_patch_is_scored_once(
 ) -> None:
     """Joined splits come whole, short batch included, each patch with its own score."""
     folder = make_run(model=model)
-    monkeypatch.setattr(module, "_BATCH_SIZE", 4)
+    monkeypatch.setattr(scoring, "_BATCH_SIZE", 4)
     result = evaluate(folder, Data(all_stores), split=SPLITS, quiet=True)[0]
     expected = score_directly(folder, all_stores, SPLITS)
 

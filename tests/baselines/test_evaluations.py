@@ -70,7 +70,7 @@ def test_seeds_share_the_digest_of_their_settings() -> None:
 
 def test_coarser_scores_say_what_they_come_from() -> None:
     """Scores of a level that was not learnt are derived."""
-    derived = describe(Settings(), nomenclature=CLC_LEVEL1)
+    derived = describe(Settings()).derive(CLC_LEVEL1)
     learnt = describe(Settings(labels="clc_level1"))
 
     assert (CLC_LEVEL1, "clc43") == (derived.nomenclature, derived.derived_from)

@@ -19,16 +19,16 @@ import tensorflow as tf
 
 from baselines import feature_cache, frozen_features
 from baselines.errors import CacheError, WeightsError
-from baselines.feature_data import FeatureData
-from baselines.input_pipeline import StoreData
+from baselines.input_pipeline import Order
+from baselines.memory_data import MemoryData
 from baselines.models import build_feature_model, build_trained_part
 from baselines.settings import Settings
 from baselines.steps import compute_outputs
-from baselines.stored_rows import open_random_access
+from baselines.stored_rows import StoreData, open_random_access
 from baselines.training import Outputs, Trainer
 
 Array = npt.NDArray[Any]
-Load = Callable[..., FeatureData]
+Load = Callable[..., MemoryData]
 
 SPLITS = "train+test+excluded"
 SETTINGS = Settings(
@@ -75,7 +75,7 @@ def open_data(
 def load_real(all_stores: Path, tmp_path: Path) -> Load:
     """Loads features of the six real patches, from or into a folder of the test."""
 
-    def load_features(settings: Settings = SETTINGS, **options: Any) -> FeatureData:
+    def load_features(settings: Settings = SETTINGS, **options: Any) -> MemoryData:
         data_dir = options.pop("data_dir", all_stores)
         data = open_data(settings, data_dir, options.pop("split", None))
         values = {
@@ -112,15 +112,15 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return starts
 
 
-def values(data: FeatureData) -> Array:
+def values(data: MemoryData) -> Array:
     """Features in stored order, shape (patch, feature)."""
-    batches = data.batches(4, seed=None)
+    batches = data.batches(Order(4))
     return np.concatenate([inputs.numpy() for inputs, _ in batches])
 
 
 def labels(data: Any) -> Array:
     """Labels in stored order, shape (patch, class)."""
-    return np.concatenate([y.numpy() for _, y in data.batches(4, seed=None)])
+    return np.concatenate([y.numpy() for _, y in data.batches(Order(4))])
 
 
 def find_folders(cache: Path) -> list[Path]:
@@ -140,7 +140,7 @@ def test_features_are_those_of_the_model(load_real: Load, all_stores: Path) -> N
 
     stored = open_data(SETTINGS, all_stores, SPLITS)
     model = build_feature_model(SETTINGS, None)
-    inputs, expected = next(iter(stored.batches(6, seed=None)))
+    inputs, expected = next(iter(stored.batches(Order(6))))
     expected_values = model(inputs).numpy()
     np.testing.assert_allclose(expected_values, values(data), rtol=0, atol=1e-5)
     np.testing.assert_array_equal(values(data), values(load_real()))
@@ -453,7 +453,7 @@ def test_a_head_trained_from_cached_features_is_the_same(
     """Features that were computed and features that were kept give equal weights."""
     settings = dataclasses.replace(SETTINGS, epochs=3, batch_size=4)
 
-    def train(data: FeatureData, folder: str) -> list[Array]:
+    def train(data: MemoryData, folder: str) -> list[Array]:
         trainer = Trainer(
             settings,
             lambda: build_trained_part(settings, {}),

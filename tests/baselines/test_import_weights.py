@@ -10,13 +10,15 @@ import tensorflow as tf
 
 from baselines import workdir
 from baselines.errors import WeightsError
-from baselines.evaluate import Data, evaluate
+from baselines.evaluate import evaluate
 from baselines.import_weights import import_weights
 from baselines.model_card import make_card
 from baselines.models import build_model
 from baselines.models.released import map_released_variables
+from baselines.scoring import Data
 from baselines.settings import Settings
-from baselines.train import describe_run, open_train_data, train
+from baselines.stored_rows import open_train_data
+from baselines.train import train
 from baselines.trained import load_trained_model
 from bigearthnet.errors import OptionError
 
@@ -34,7 +36,7 @@ SETTINGS = Settings(
 def checkpoint(all_stores: Path, tmp_path: Path) -> Path:
     """A checkpoint of the weights that a small K-Branch CNN of another seed has."""
     settings = dataclasses.replace(SETTINGS, seed=5)
-    run = describe_run(
+    run = workdir.describe_run(
         settings, *open_train_data(settings, all_stores), weights_path=None
     )
     variables = map_released_variables(build_model(settings, run.statistics))

@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines import input_pipeline
+from baselines import stored_rows
 from baselines.input_pipeline import (
+    Order,
     ReadAhead,
-    StoreData,
-    draw_order,
     hash_ids,
     unwrap_errors,
 )
 from baselines.settings import Settings
-from baselines.stored_rows import open_random_access
+from baselines.stored_rows import StoreData, open_random_access
 from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.loading import load
 from bigearthnet.schema.examples import Example
@@ -53,7 +52,7 @@ def read_ids(data: StoreData, **options: Any) -> list[int]:
     """Which fake patch each is, in order: 5000 · number is its first pixel."""
     return [
         int(pixel) // 5000
-        for inputs, _ in data.batches(2, **options)
+        for inputs, _ in data.batches(Order(2, **options))
         for pixel in inputs["bands_10m"][:, 0, 0, 0]
     ]
 
@@ -63,7 +62,7 @@ def test_training_takes_the_patches_that_meet_conditions(data_dir: Path) -> None
     where = "labels=Bare rock; date=..2017-06-13"
     data = open_splits(data_dir, None, where=where)
 
-    assert [1, 3, 5] == sorted(read_ids(data, seed=None))
+    assert [1, 3, 5] == sorted(read_ids(data))
     assert 6 == open_splits(data_dir, where=where).num_patches
 
 
@@ -74,7 +73,7 @@ def test_pixels_labels_and_ids_belong_together(
     data = open_splits(data_dir)
     rows = {row["patch_id"]: row for row in fake_rows}
     seen = []
-    for inputs, labels in data.batches(4, seed=None):
+    for inputs, labels in data.batches(Order(4)):
         for number in range(len(labels)):
             row = rows[data.patch_ids[len(seen)]]
             seen.append(row["patch_id"])
@@ -95,7 +94,7 @@ def test_the_stored_order_is_that_of_load(data_dir: Path) -> None:
         for split in ("train", "excluded")
         for _, labels in load(split, data_dir, keep_empty=True)
     ]
-    found = [labels for _, labels in data.batches(4, seed=None)]
+    found = [labels for _, labels in data.batches(Order(4))]
 
     np.testing.assert_array_equal(np.concatenate(expected), np.concatenate(found))
 
@@ -137,7 +136,7 @@ def test_left_out_batches_are_not_read(
     monkeypatch.setattr(reader, "gather", note)
     read_ids(data, seed=5, start_batch=2)
 
-    assert draw_order(6, 5, 0)[4:].tolist() == read
+    assert Order(4, 5).draw(6)[4:].tolist() == read
 
 
 def test_parts_of_batches_make_up_the_whole(data_dir: Path) -> None:
@@ -145,7 +144,7 @@ def test_parts_of_batches_make_up_the_whole(data_dir: Path) -> None:
     data = open_splits(data_dir)
 
     def read_batches(part: tuple[int, int]) -> list[np.ndarray]:
-        batches = data.batches(4, seed=3, part=part)
+        batches = data.batches(Order(4, seed=3), part=part)
         return [inputs["bands_10m"][:, 0, 0, 0].numpy() for inputs, _ in batches]
 
     parts = [read_batches((index, 3)) for index in range(3)]
@@ -176,8 +175,8 @@ def test_shuffled_labels_are_those_of_other_patches(data_dir: Path) -> None:
     """Pixels stay where they are; labels are the same ones in another order."""
     plain = open_splits(data_dir)
     mixed = open_splits(data_dir, None, shuffle_labels=True)
-    before = np.concatenate([labels for _, labels in plain.batches(4, seed=None)])
-    after = np.concatenate([labels for _, labels in mixed.batches(4, seed=None)])
+    before = np.concatenate([labels for _, labels in plain.batches(Order(4))])
+    after = np.concatenate([labels for _, labels in mixed.batches(Order(4))])
 
     assert read_ids(plain, seed=None) == read_ids(mixed, seed=None)
     assert not np.array_equal(before, after)
@@ -187,7 +186,7 @@ def test_shuffled_labels_are_those_of_other_patches(data_dir: Path) -> None:
 def test_labels_are_mapped(data_dir: Path) -> None:
     """Patches without a label in the nomenclature stay, with a vector of zeros."""
     data = open_splits(data_dir, labels="ben19")
-    labels = np.concatenate([labels for _, labels in data.batches(4, seed=None)])
+    labels = np.concatenate([labels for _, labels in data.batches(Order(4))])
 
     assert (6, 19) == labels.shape
     assert [0, 2] == sorted(set(labels.sum(axis=1).tolist()))
@@ -204,7 +203,7 @@ def test_settings_choose_what_is_read(data_dir: Path) -> None:
     """RGB models read the 10 m bands alone; only training takes a fraction."""
     options = {"model": "s_cnn_rgb", "fraction": 0.5}
     train = open_splits(data_dir, None, **options)
-    inputs, _ = next(iter(train.batches(2, seed=None)))
+    inputs, _ = next(iter(train.batches(Order(2))))
 
     assert ["bands_10m"] == list(inputs)
     assert (3, 6) == (train.num_patches, open_splits(data_dir, **options).num_patches)
@@ -215,7 +214,9 @@ def test_arrow_and_tfrecord_give_the_same(many_shards: Path, tmp_path: Path) -> 
     batches = []
     for form in ("arrow", "tfrecord"):
         data = open_splits(keep_format(many_shards, tmp_path / form, form))
-        batches.append([b["bands_20m"].numpy() for b, _ in data.batches(4, seed=2)])
+        batches.append(
+            [b["bands_20m"].numpy() for b, _ in data.batches(Order(4, seed=2))]
+        )
 
     np.testing.assert_array_equal(
         np.concatenate(batches[0]), np.concatenate(batches[1])
@@ -237,7 +238,7 @@ def test_damage_found_while_reading_is_an_error_of_ours(
         pytest.raises(ShardError, match=f"{path.name}.*wrong checksum"),
         unwrap_errors(),
     ):
-        read_ids(data, seed=None)
+        read_ids(data)
 
 
 @pytest.mark.parametrize("form", ["arrow", "tfrecord"])
@@ -254,6 +255,6 @@ def test_synthetic_patches_are_those_of_the_split(
 
     facts["synthetic"] = 1
     assert 0 == data.synthetic_patches
-    monkeypatch.setattr(input_pipeline, "SYNTHETIC", "S2A_")
+    monkeypatch.setattr(stored_rows, "SYNTHETIC", "S2A_")
     expected = sum(patch.startswith("S2A_") for patch in data.patch_ids)
     assert 0 < expected == data.synthetic_patches < data.num_patches

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from baselines.errors import ResultError
-from baselines.evaluate import Data, evaluate
+from baselines.evaluate import evaluate
 from baselines.model_card import find_warnings, make_card, read_evaluations
+from baselines.scoring import Data
 from baselines.trained import load_trained_part
 from baselines.workdir import read_run
 from bigearthnet.release.nomenclature import CLC43
@@ -52,7 +53,7 @@ def test_nothing_is_claimed_that_was_not_evaluated(
     card = make(folder)
 
     assert "not evaluated" not in card
-    assert "| official, test | clc43 | 0.5 | 1 |" in card
+    assert "| v1.0 official, test | clc43 | 0.5 | 1 |" in card
     assert f"| {result.metrics.per_patch.f1:.4f} |" in card
     assert "derived from clc43" in card
     assert "`bands_20m`" not in card

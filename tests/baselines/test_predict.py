@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from baselines import predict as module
-from baselines.evaluate import Data, evaluate
+from baselines.evaluate import evaluate
 from baselines.predict import encode_prediction, predict
+from baselines.scoring import Data
 from baselines.trained import load_trained_model
 from bigearthnet.release.nomenclature import CLC43
 

@@ -12,9 +12,10 @@ from huggingface_hub import ModelCard
 
 import baselines
 from baselines.errors import WeightsError
-from baselines.evaluate import Data, evaluate
+from baselines.evaluate import evaluate
 from baselines.export import export, make_patches
 from baselines.publish import publish
+from baselines.scoring import Data
 from baselines.trained import load_trained_model
 from bigearthnet.errors import DownloadError, OptionError, PublishError
 from bigearthnet.release.nomenclature import CLC43

@@ -9,9 +9,12 @@ import pytest
 from absl import flags
 
 import baselines
-from baselines import settings
-from baselines.settings import RELEASED_MODELS, Settings, split_names
+from baselines import settings_flags
+from baselines.networks import RELEASED_MODELS
+from baselines.settings import Settings
+from baselines.splits import split_names
 from bigearthnet.errors import OptionError
+from bigearthnet.release import V1
 
 GROUPS = ("bands_10m", "bands_20m", "bands_60m")
 RELEASED = ("B04", "B03", "B02", "B08", "B05", "B06", "B07", "B8A", "B11", "B12")
@@ -30,7 +33,7 @@ def absl_flags(monkeypatch: pytest.MonkeyPatch) -> flags.FlagValues:
             define(*args, flag_values=values, **options)
 
         monkeypatch.setattr(flags, f"DEFINE_{kind}", defined)
-    settings.define_flags()
+    settings_flags.define_flags()
     flags.DEFINE_string("flagfile", None, "Insert flags from a file.")
     return values
 
@@ -110,6 +113,7 @@ LATER = {
     "class_weights",
     "early_stopping_metric",
     "frozen_epochs",
+    "sensors",
     "tf32",
     "weight_decay",
     "where",
@@ -143,21 +147,26 @@ def test_settings_of_another_version_are_refused(change: str) -> None:
 
 def test_splits_are_joined_by_plus() -> None:
     """`a+b` are two splits in that order."""
-    assert ("train", "test", "excluded") == split_names("train+test+excluded")
+    assert ("train", "test", "excluded") == split_names(
+        "train+test+excluded", V1.splits
+    )
 
 
 def test_flags_are_the_fields(absl_flags: flags.FlagValues) -> None:
     """Each field is a flag with the same default, and its value arrives."""
     absl_flags(["program", "--model=s_cnn_rgb", "--third_pool", "--l2=0.5"])
 
-    assert Settings(model="s_cnn_rgb", third_pool=True, l2=0.5) == settings.from_flags()
+    assert (
+        Settings(model="s_cnn_rgb", third_pool=True, l2=0.5)
+        == settings_flags.from_flags()
+    )
 
 
 @pytest.mark.parametrize("path", FLAGFILES, ids=lambda path: path.stem)
 def test_flagfiles_make_settings(absl_flags: flags.FlagValues, path: Path) -> None:
     """Every flagfile has a meaning, and is named after its model or `sample`."""
     absl_flags(["program", f"--flagfile={path}"])
-    made = settings.from_flags()
+    made = settings_flags.from_flags()
 
     assert path.stem.startswith(made.model) or path.stem == "sample"
     assert 0 == made.early_stopping_patience
@@ -169,7 +178,7 @@ def test_flagfiles_make_settings(absl_flags: flags.FlagValues, path: Path) -> No
 def test_recipes_of_the_later_code(absl_flags: flags.FlagValues, path: Path) -> None:
     """Official split, Adam, no penalty; rates and batches by network."""
     absl_flags(["program", f"--flagfile={path}"])
-    made = settings.from_flags()
+    made = settings_flags.from_flags()
     rate = 1e-4 if made.model.startswith("vgg") else 1e-3
     sizes = {"resnet152": 256, "vgg16": 1000, "vgg19": 1000, "k_branch": 1000}
 
@@ -186,7 +195,9 @@ def test_paper_flagfiles_differ_in_the_model_alone(
     for name in ("s_cnn_rgb", "s_cnn_all", "inception_v2"):
         path = next(path for path in FLAGFILES if path.stem == name)
         absl_flags(["program", f"--flagfile={path}"])
-        found.append(dataclasses.replace(settings.from_flags(), model="s_cnn_all"))
+        found.append(
+            dataclasses.replace(settings_flags.from_flags(), model="s_cnn_all")
+        )
 
     assert found[0] == found[1] == found[2]
     assert ("sgd", 0.01, 0.9, 100, 128, "s2-random") == (

@@ -13,7 +13,7 @@ import pytest
 from absl import flags
 
 import baselines
-from baselines import settings, workdir
+from baselines import settings_flags, workdir
 from baselines.errors import CheckpointError, WeightsError
 from baselines.input_pipeline import ReadAhead
 from baselines.models import build_trained_part
@@ -57,7 +57,7 @@ def parse_flagfile(path: Path) -> Settings:
                 f"DEFINE_{kind}",
                 functools.partial(define, flag_values=values),
             )
-        settings.define_flags()
+        settings_flags.define_flags()
     flags.DEFINE_string("flagfile", None, "File.", flag_values=values)
     values(["program", f"--flagfile={path}"])
     return Settings(**{name: values[name].value for name in names})

@@ -13,9 +13,11 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import config
 
-from baselines.feature_data import FeatureData
+from baselines.input_pipeline import Order
+from baselines.memory_data import MemoryData
 from baselines.metrics import compute_epoch_metrics, compute_metrics
 from baselines.models.head import build_head
+from baselines.preparation import check_options
 from baselines.settings import Settings
 from baselines.training import Outputs, Trainer
 from bigearthnet.errors import OptionError
@@ -32,19 +34,19 @@ def deterministic() -> Iterator[None]:
     config.disable_op_determinism()
 
 
-def make_data(seed: int = 0, patches: int = PATCHES) -> FeatureData:
+def make_data(seed: int = 0, patches: int = PATCHES) -> MemoryData:
     """Features and labels of which the first depends on the first feature."""
     draws = np.random.default_rng(seed)
     features = draws.standard_normal((patches, FEATURES)).astype(np.float32)
     labels = (draws.random((patches, 43)) < 0.1).astype(np.uint8)
     labels[:, 0] = features[:, 0] > 0
-    return FeatureData(features, labels, [f"patch-{i}" for i in range(patches)])
+    return MemoryData(features, labels, [f"patch-{i}" for i in range(patches)])
 
 
 def make_trainer(
-    validation: FeatureData | None = None,
+    validation: MemoryData | None = None,
     *,
-    data: FeatureData | None = None,
+    data: MemoryData | None = None,
     strategy: tf.distribute.Strategy | None = None,
     class_weights: np.ndarray | None = None,
     **changes: Any,
@@ -76,14 +78,19 @@ def run(trainer: Trainer, folder: Path, **options: Any) -> Trainer:
     return trainer
 
 
+def score(trainer: Trainer, data: MemoryData) -> tuple[float, Any, Any]:
+    """Loss, labels and probabilities of patches."""
+    return trainer._phase.steps.score(data, 8)
+
+
 def weights(trainer: Trainer) -> list[np.ndarray]:
     """All variables of the model."""
     return [v.numpy() for v in trainer.model.variables]
 
 
-def compute_loss(model: keras.Model, data: FeatureData) -> float:
+def compute_loss(model: keras.Model, data: MemoryData) -> float:
     """Mean binary cross entropy over patches and classes, by its definition."""
-    inputs, labels = next(iter(data.batches(PATCHES, seed=None)))
+    inputs, labels = next(iter(data.batches(Order(PATCHES))))
     p = 1 / (1 + np.exp(-model(inputs).numpy().astype(float)))
     y = labels.numpy()
     return float(-np.mean(y * np.log(p) + (1 - y) * np.log(1 - p)))
@@ -93,10 +100,10 @@ def test_batches_copied_ahead_to_one_device_are_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What a single GPU is given ahead of its steps has order and content of before."""
-    steps, data = make_trainer()._phase.steps, make_data()
+    strategy, data = tf.distribute.get_strategy(), make_data()
 
     def read() -> list[list[bytes]]:
-        batches = data.feed(steps.distribute, 8, seed=1)
+        batches = data.feed(strategy, Order(8, seed=1))
         return [[tensor.numpy().tobytes() for tensor in batch] for batch in batches]
 
     before = read()
@@ -115,7 +122,7 @@ def test_the_loss_is_that_of_its_definition(tmp_path: Path) -> None:
     found = trainer.state.history[-1]["validation_loss"]
 
     assert pytest.approx(compute_loss(trainer.model, validation), rel=1e-5) == found
-    assert pytest.approx(found, rel=1e-12) == trainer.score(validation)[0]
+    assert pytest.approx(found, rel=1e-12) == score(trainer, validation)[0]
 
 
 def test_a_step_is_plain_gradient_descent(tmp_path: Path) -> None:
@@ -123,7 +130,7 @@ def test_a_step_is_plain_gradient_descent(tmp_path: Path) -> None:
     changes = {"batch_size": PATCHES, "epochs": 1, "momentum": 0.0, "l2": 0.3}
     trainer = make_trainer(learning_rate=0.5, **changes)
     before = weights(trainer)
-    inputs, labels = next(iter(make_data().batches(PATCHES, seed=0)))
+    inputs, labels = next(iter(make_data().batches(Order(PATCHES, seed=0))))
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(
             keras.losses.binary_crossentropy(
@@ -148,7 +155,7 @@ def test_class_weights_weigh_the_labels_that_patches_have(tmp_path: Path) -> Non
     validation = make_data(seed=5)
     weights = np.linspace(0.5, 9, 43).astype(np.float32)
     trainer = run(make_trainer(validation, class_weights=weights), tmp_path / "run")
-    inputs, labels = next(iter(validation.batches(PATCHES, seed=None)))
+    inputs, labels = next(iter(validation.batches(Order(PATCHES))))
     p = 1 / (1 + np.exp(-trainer.model(inputs).numpy().astype(float)))
     y = labels.numpy()
     expected = -np.mean(weights * y * np.log(p) + (1 - y) * np.log(1 - p))
@@ -284,14 +291,14 @@ def test_early_stopping_on_a_metric_keeps_its_best_epoch(
 
     assert int(np.argmax(values)) + 1 == trainer.to_json()["weights_of_epoch"]
     assert min(60, int(np.argmax(values)) + 5) == len(values)
-    found = compute_epoch_metrics(*trainer.score(make_data(seed=5))[1:])
+    found = compute_epoch_metrics(*score(trainer, make_data(seed=5))[1:])
     assert pytest.approx(max(values)) == found[metric]
 
 
 def test_a_metric_without_meaning_stops_nothing_early(tmp_path: Path) -> None:
     """Without a label on the validation patches, average precision is refused."""
     inputs, labels = make_data(5).read(np.arange(PATCHES))
-    unlabelled = FeatureData(inputs, 0 * labels, [str(i) for i in range(PATCHES)])
+    unlabelled = MemoryData(inputs, 0 * labels, [str(i) for i in range(PATCHES)])
     changes = {"early_stopping_patience": 1, "early_stopping_metric": "ap_micro"}
 
     with pytest.raises(OptionError, match="early_stopping_metric: ap_micro"):
@@ -356,7 +363,7 @@ def test_a_device_without_patches_is_refused() -> None:
         num_replicas_in_sync = 2
 
     with pytest.raises(OptionError, match=r"last batch of 21 patches has 1, fewer"):
-        Trainer(settings, lambda: None, make_data(), None, Two())
+        check_options(settings, make_data(), Two())
 
 
 _TWO_DEVICES = """

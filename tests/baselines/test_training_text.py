@@ -5,9 +5,9 @@ from pathlib import Path
 import keras
 import pytest
 
+from baselines.pace import Pace
 from baselines.settings import Settings
 from baselines.training_text import (
-    Pace,
     describe_end,
     describe_epoch,
     describe_start,

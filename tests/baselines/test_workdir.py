@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from baselines import workdir
+from baselines.claims import lock_workdir, start_run
 from baselines.errors import WeightsError
 from baselines.models import build_trained_part
 from baselines.schemas import load_schema
@@ -41,15 +42,13 @@ def change(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
 
 def finish(folder: Path) -> str:
     """Leaves the weights of a head, as a finished training does."""
-    digest = workdir.save_weights(build_trained_part(HEAD, {}), folder)
-    write_json({"weights_sha256": digest}, folder / workdir.TRAINING)
-    return digest
+    return workdir.save_training(build_trained_part(HEAD, {}), folder)
 
 
 def test_a_run_comes_back(tmp_path: Path) -> None:
     """What was written is of the schema, and is read again with every flag and band."""
     run = make_run(model="s_cnn_rgb", seed=5)
-    workdir.start_run(tmp_path, run, restart=False)
+    start_run(tmp_path, run, restart=False)
     content = json.loads((tmp_path / workdir.SETTINGS).read_text(encoding="utf-8"))
 
     jsonschema.Draft202012Validator.check_schema(load_schema("settings"))
@@ -63,65 +62,65 @@ def test_a_run_comes_back(tmp_path: Path) -> None:
 
 def test_the_same_run_goes_on(tmp_path: Path) -> None:
     """The same settings are accepted again, with another version of ours, too."""
-    workdir.start_run(tmp_path, make_run(), restart=False)
+    start_run(tmp_path, make_run(), restart=False)
     change(tmp_path, lambda content: content["packages"].update(bigearthnet="0"))
 
-    workdir.start_run(tmp_path, make_run(), restart=False)
+    start_run(tmp_path, make_run(), restart=False)
 
 
 def test_a_run_of_the_first_version_goes_on(tmp_path: Path) -> None:
     """A run whose file lacks a setting that came later is the same at its default."""
-    workdir.start_run(tmp_path, make_run(), restart=False)
+    start_run(tmp_path, make_run(), restart=False)
     change(tmp_path, lambda content: content["settings"].pop("weight_decay"))
 
-    workdir.start_run(tmp_path, make_run(), restart=False)
+    start_run(tmp_path, make_run(), restart=False)
     assert make_run() == workdir.read_run(tmp_path)
     with pytest.raises(OptionError, match=r"weight_decay is 0.01 there, 0.5 here"):
-        workdir.start_run(tmp_path, make_run(weight_decay=0.5), restart=False)
+        start_run(tmp_path, make_run(weight_decay=0.5), restart=False)
 
 
 @pytest.mark.parametrize("package", ["keras", "numpy", "tensorflow"])
 def test_other_packages_do_not_go_on(tmp_path: Path, package: str) -> None:
     """An unfinished run stays with its versions; a finished one is left alone."""
-    workdir.start_run(tmp_path, make_run(), restart=False)
+    start_run(tmp_path, make_run(), restart=False)
     change(tmp_path, lambda content: content["packages"].update({package: "0"}))
 
     with pytest.raises(
         OptionError, match=f"packages.{package} is '0' there.*--restart"
     ):
-        workdir.start_run(tmp_path, make_run(), restart=False)
+        start_run(tmp_path, make_run(), restart=False)
     (tmp_path / workdir.TRAINING).write_text("{}")
-    workdir.start_run(tmp_path, make_run(), restart=False)
+    start_run(tmp_path, make_run(), restart=False)
 
 
 def test_another_run_is_refused_by_name(tmp_path: Path) -> None:
     """Each setting and fact that differs is named, with both values."""
-    workdir.start_run(tmp_path, make_run(), restart=False)
+    start_run(tmp_path, make_run(), restart=False)
     other = make_run(l2=0.5, seed=3)
     other = Run(other.settings, {"train": {}}, other.scaling, None)
 
     with pytest.raises(OptionError, match="--restart") as caught:
-        workdir.start_run(tmp_path, other, restart=False)
+        start_run(tmp_path, other, restart=False)
     for text in ("l2 is 0.0 there, 0.5 here", "seed is 0 there", "train.ids_sha256"):
         assert text in str(caught.value)
 
 
 def test_a_run_can_have_more_epochs(tmp_path: Path) -> None:
     """A longer run is no longer finished; what was evaluated keeps its own folder."""
-    workdir.start_run(tmp_path, make_run(epochs=2), restart=False)
+    start_run(tmp_path, make_run(epochs=2), restart=False)
     finish(tmp_path)
     for name in ("checkpoints", "evaluations"):
         (tmp_path / name).mkdir()
     (tmp_path / "checkpoints" / "step-0000000002.npz").touch()
 
-    workdir.start_run(tmp_path, make_run(epochs=3), restart=False)
+    start_run(tmp_path, make_run(epochs=3), restart=False)
 
     assert 3 == workdir.read_run(tmp_path).settings.epochs
     assert not (tmp_path / workdir.TRAINING).exists()
     assert (tmp_path / "evaluations_after_2_epochs").is_dir()
     with pytest.raises(OptionError, match="epochs is 3 there, 2 here"):
-        workdir.start_run(tmp_path, make_run(epochs=2), restart=False)
-    workdir.start_run(tmp_path, make_run(), restart=True)
+        start_run(tmp_path, make_run(epochs=2), restart=False)
+    start_run(tmp_path, make_run(), restart=True)
     assert [tmp_path / workdir.SETTINGS] == list(tmp_path.iterdir())
 
 
@@ -138,23 +137,23 @@ def test_a_run_that_cannot_have_more_epochs_stays(
 ) -> None:
     """A schedule that has ended, a lost state or another flag is refused by name."""
     first = {**changes, "l2": 0.0, "epochs": 2}
-    workdir.start_run(tmp_path, make_run(**first), restart=False)
+    start_run(tmp_path, make_run(**first), restart=False)
     finish(tmp_path)
     before = (tmp_path / workdir.SETTINGS).read_bytes()
 
     with pytest.raises(OptionError, match=problem):
-        workdir.start_run(tmp_path, make_run(**{**changes, "epochs": 3}), restart=False)
+        start_run(tmp_path, make_run(**{**changes, "epochs": 3}), restart=False)
     assert before == (tmp_path / workdir.SETTINGS).read_bytes()
     assert (tmp_path / workdir.TRAINING).is_file()
 
 
 def test_restart_deletes_what_runs_write(tmp_path: Path) -> None:
     """Restarting leaves the new settings, kept features and what is not ours."""
-    workdir.start_run(tmp_path, make_run(), restart=False)
+    start_run(tmp_path, make_run(), restart=False)
     finish(tmp_path)
     for name in ("checkpoints", "logs", "evaluations", "features", "notes"):
         (tmp_path / name).mkdir()
-    workdir.start_run(tmp_path, make_run(seed=1), restart=True)
+    start_run(tmp_path, make_run(seed=1), restart=True)
 
     assert ["features", "notes", "settings.json"] == sorted(
         path.name for path in tmp_path.iterdir()
@@ -165,12 +164,12 @@ def test_restart_deletes_what_runs_write(tmp_path: Path) -> None:
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     """A folder that is trained in is refused to others, and free afterwards."""
     with (
-        workdir.lock_workdir(tmp_path),
+        lock_workdir(tmp_path),
         pytest.raises(OptionError, match="in use"),
-        workdir.lock_workdir(tmp_path),
+        lock_workdir(tmp_path),
     ):
         pass
-    with workdir.lock_workdir(tmp_path):
+    with lock_workdir(tmp_path):
         pass
 
 
@@ -187,7 +186,7 @@ def test_weights_come_back(tmp_path: Path) -> None:
 
 def test_weights_of_other_classes_are_refused(tmp_path: Path) -> None:
     """Weights whose file names the classes in another order are one clear error."""
-    workdir.start_run(tmp_path, make_run(), restart=False)
+    start_run(tmp_path, make_run(), restart=False)
     change(tmp_path, lambda content: content["classes"].reverse())
 
     with pytest.raises(WeightsError, match="the classes of these weights are not in"):
@@ -254,7 +253,7 @@ def test_settings_of_other_types_are_damaged(
     tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     """A value of another type in settings.json is one clear error."""
-    workdir.start_run(tmp_path, make_run(), restart=False)
+    start_run(tmp_path, make_run(), restart=False)
     change(tmp_path, lambda content: content.update(changes))
 
     with pytest.raises(WeightsError, match=r"settings\.json is damaged"):

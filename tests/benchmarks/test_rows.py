@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import benchmarks
-from benchmarks import remote
+from benchmarks import paired, remote
 from benchmarks.environments import ENVIRONMENTS, OURS, Environment, SetupError
 from benchmarks.rows import ROWS
 from benchmarks.run import choose_rows
@@ -16,7 +16,9 @@ PROGRAMS = Path(benchmarks.__file__).parent / "programs"
 def test_rows_fit_together() -> None:
     """Names and titles are unique; programs, environments, limits, our rows exist."""
     names = [row.name for row in ROWS]
+    limits = {row.limit for row in paired.ROWS}
 
+    assert limits <= {None, *(row.name for row in paired.ROWS)}
     assert len(names) == len(set(names))
     # A picture has one bar for each title.
     assert len(names) == len({(row.group, row.title) for row in ROWS})
@@ -34,7 +36,8 @@ def test_every_program_is_measured() -> None:
     scripts = {path.stem for path in PROGRAMS.glob("*.py")} - helpers
 
     streaming = {Path(program).stem for program in remote.WAYS.values()}
-    assert scripts == {row.program for row in ROWS} | streaming
+    rows = (*ROWS, *paired.ROWS)
+    assert scripts == {row.program for row in rows} | streaming
 
 
 def test_chosen_rows_bring_what_they_are_compared_with() -> None:

@@ -123,12 +123,13 @@ for view in {VIEWS}:
 @pytest.mark.parametrize(
     ("options", "kind", "text"),
     [
-        ({"name": "s3"}, OptionError, "unknown view: expected one of s2-43, s2-19"),
+        ({"name": "s3"}, OptionError, "of config='s2': expected one of s2-43, s2"),
         ({"name": "s2-43", "split": "tran"}, OptionError, "tran"),
         ({"name": "s2-43", "colums": ["a"]}, OptionError, "colums"),
         ({"name": "s2-43", "data_files": "x"}, OptionError, "data_files"),
         ({"name": "s2-43", "config": "s2-rgb"}, OptionError, "has no Parquet store"),
         ({"name": "s2-43", "config": "s4"}, OptionError, "unknown config"),
+        ({"data_dir": "data/bigerthnet"}, OptionError, "no folder .*data/bigerthnet"),
     ],
 )
 def test_what_has_no_meaning_is_refused(
@@ -139,7 +140,7 @@ def test_what_has_no_meaning_is_refused(
 ) -> None:
     """Errors are of this package, and name what was given."""
     with pytest.raises(kind, match=text):
-        bigearthnet.load_dataset(data_dir=all_stores, **options)
+        bigearthnet.load_dataset(**{"data_dir": all_stores, **options})
 
 
 def test_a_damaged_store_is_named(all_stores: Path, tmp_path: Path) -> None:

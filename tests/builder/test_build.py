@@ -298,7 +298,9 @@ def test_litter_is_shown(
     source = write_archive(tmp_path, patches, kind="folder")
     result = build(source, tmp_path / "data", S2, QUIET)
 
-    assert "not read: 12 ._*, 6 .DS_Store" in summarize(result, {"tfrecord": tmp_path})
+    assert "was not read: 12 ._*, 6 .DS_Store" in summarize(
+        result, {"tfrecord": tmp_path}
+    )
     assert 6 == result.read.sum()
 
 

@@ -30,15 +30,20 @@ def test_the_demonstration_compares_both_ends(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    picture = matplotlib.image.imread(tmp_path / "patches.png")
+    pictures = [
+        matplotlib.image.imread(tmp_path / name)
+        for name in ("patches.png", "radar.png")
+    ]
 
     assert 0 == done.returncode, done.stderr
     assert "everything agrees, to the last bit" in done.stdout
     assert 8 == done.stdout.count("72 of 72")
     lines = done.stderr.splitlines()
     assert ["spool", "shards"] == [line.partition(":")[0] for line in lines]
-    assert picture.shape[0] > 500
-    assert picture[..., :3].std() > 0.1
+    assert "bands=['VH', 'B04', 'VV', 'B03']): images (4, 120, 120, 4)" in done.stdout
+    for picture in pictures:
+        assert picture.shape[0] > 500
+        assert picture[..., :3].std() > 0.1
 
 
 def read_with_rasterio(folder: Path) -> dict[str, np.ndarray]:

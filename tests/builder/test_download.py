@@ -20,7 +20,7 @@ from urllib3 import Retry
 import bigearthnet
 from bigearthnet.download import DownloadError
 from bigearthnet.errors import ChecksumError
-from bigearthnet.release import V1, Archive, Digest
+from bigearthnet.release import V1, V2, Archive, Digest, Release
 from builder import download as command
 from builder.download import download
 from tests.hub import Hub
@@ -31,12 +31,19 @@ NAME = V1.archive("s2").filenames[0]
 
 
 @contextlib.contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """Serves a folder on the loopback interface and yields its address."""
+def serve(folder: Path, asked: list[str] | None = None) -> Iterator[str]:
+    """Serves a folder on the loopback interface and yields its address.
+
+    Args:
+        folder: The folder.
+        asked: Gets the path of each request.
+    """
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:
             """Keeps quiet."""
+            if asked is not None:
+                asked.append(self.path)
 
     handler = functools.partial(Handler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -164,7 +171,7 @@ def run_command(
             f"archive = dataclasses.replace(V1.archive('s2'), **{fields},\n"
             f"    digest=Digest('sha256', {archive.digest.hexdigest!r}))\n"
             "release = dataclasses.replace(V1, archives=(archive,))\n"
-            "download._RELEASES['v1'] = release\n"
+            "download._RELEASES['v1.0'] = release\n"
         )
     code += "command.run(download._main, download._define_flags)"
     return subprocess.run(
@@ -173,6 +180,84 @@ def run_command(
         text=True,
         check=False,
     )
+
+
+PAIRED = """
+import dataclasses, hashlib, pathlib, sys
+from bigearthnet.release import V1, V2, Digest
+from bigearthnet.util import command
+from builder import download
+
+def replace(archive):
+    content = (pathlib.Path({folder!r}) / archive.filenames[0]).read_bytes()
+    return dataclasses.replace(
+        archive,
+        url="{address}/" + archive.filenames[0],
+        nbytes=archive.nbytes and len(content),
+        digest=Digest("md5", hashlib.md5(content).hexdigest()),
+    )
+
+for release in (V1, V2):
+    archives = tuple(map(replace, release.archives))
+    changed = dataclasses.replace(release, archives=archives)
+    download._RELEASES[release.name] = changed
+command.run(download._main, download._define_flags)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected", "config"),
+    [
+        (["--release=v2.0", "--only=s2,maps"], (V2, "s2", "maps"), " --config=v2-s2"),
+        (["--release=v2.0", "--only=s1"], (V2, "s1"), " --config=v2-s1"),
+        (["--release=v2.0"], (V2, "s2", "s1", "maps"), " --config=v2-s2"),
+        (["--only=s1"], (V1, "s1"), " --config=s1"),
+        ([], (V1, "s2"), ""),
+    ],
+)
+def test_no_byte_of_another_archive_is_received(
+    arguments: list[str],
+    expected: tuple[Release, str],
+    config: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is asked for is verified by its MD5, also if its size is not published."""
+    monkeypatch.setenv("no_proxy", "*")
+    folder, output = tmp_path / "server", tmp_path / "out"
+    folder.mkdir()
+    for release in (V1, V2):
+        for archive in release.archives:
+            (folder / archive.filenames[0]).write_bytes(archive.url.encode() * 1_000)
+    release, *names = expected
+    files = [release.archive(name).filenames[0] for name in names]
+    asked: list[str] = []
+    with serve(folder, asked) as address:
+        code = PAIRED.format(folder=str(folder), address=address)
+        done = subprocess.run(
+            [sys.executable, "-c", code, f"--output={output}", *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    source = output / files[0] if len(files) == 1 else output
+
+    assert {f"/{name}" for name in files} == set(asked)
+    assert sorted(files) == sorted(os.listdir(output))
+    for name in files:
+        digest = hashlib.md5((output / name).read_bytes()).hexdigest()
+        assert f"md5 {digest}: verified" in done.stdout
+    assert f"--source={source}{config}\n" in done.stdout
+
+
+def test_a_mirror_is_of_one_archive(tmp_path: Path) -> None:
+    """Nobody can know which one it is of; and names of archives are checked."""
+    done = run_command("--release=v2.0", f"--output={tmp_path}", "--mirror=http://x/y")
+    other = run_command("--release=v2.0", f"--output={tmp_path}", "--only=s3")
+
+    assert "error: --mirror is the URL of one archive: choose it with" in done.stderr
+    assert "s2, s1, maps, got 's3'" in other.stderr
+    assert [] == os.listdir(tmp_path)
 
 
 def test_the_command_says_what_it_fetches(archive: Archive, tmp_path: Path) -> None:
@@ -220,14 +305,14 @@ def test_help_has_an_example() -> None:
         check=False,
     )
 
-    assert "Downloads an archive of BigEarthNet" in done.stdout
+    assert "Downloads archives of BigEarthNet" in done.stdout
     assert "python -m builder.download --output=downloads" in done.stdout
     assert "--mirror" in done.stdout
 
 
 def test_the_first_release_is_the_published_one() -> None:
-    """`--release=v1` is `release.V1`; no other can be downloaded so yet."""
-    assert {"v1": V1} == command._RELEASES
+    """Releases have their names, and the first the one it had before, too."""
+    assert {"v1.0": V1, "v1": V1, "v2.0": V2} == command._RELEASES
 
 
 def run_mirror(hub: Hub, home: Path, *arguments: str) -> subprocess.CompletedProcess:

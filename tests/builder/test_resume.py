@@ -87,9 +87,9 @@ def hash_files(folder: Path) -> dict[str, str]:
         (stage_one, "decode_patch", 5),
         (workers, "write_shard", 2),
         (pipeline, "write_descriptions", 2),
-        (build_module, "_complete_store", 3),
+        (build_module, "complete_store", 3),
         (Path, "rename", 30),
-        (build_module, "_copy_table", 1),
+        (build_module, "complete_folders", 1),
         (workspace, "clear_folder", 2),
     ],
 )

@@ -20,11 +20,13 @@ from bigearthnet.release import V1, bands, splits
 from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.release.patch_ids import PatchId
 from bigearthnet.release.patch_index import load_index
+from bigearthnet.release.v1 import S2_KEYS
 from bigearthnet.source import geotiff as source_geotiff
 from bigearthnet.source.layout import find_layout
 from bigearthnet.source.metadata import parse_metadata
 from builder import sample, synthesize
 from builder.synthesis import files, geotiff
+from builder.synthesis.choice import choose_rows
 
 NUM_PATCHES = 60
 OFFICIAL_COUNTS = {
@@ -66,6 +68,11 @@ def _read_tiff(content: bytes) -> np.ndarray:
         return dataset.read(1)
 
 
+def find_place(patch: PatchId, s1_name: str) -> files.Place:
+    """Where a patch of v1.0 lies."""
+    return files.find_place(s1_name.split("_")[5], patch.column, patch.row)
+
+
 def test_archive_has_the_layout_of_the_real_one(archive: Path) -> None:
     """Members are the root, then each patch's folder followed by its 13 files."""
     with tarfile.open(archive) as tar:
@@ -100,7 +107,7 @@ def test_tiff_has_the_pixels_place_and_layout_of_the_real_one(tmp_path: Path) ->
     assert len(folders) == 6
     for folder in folders:
         facts = index.facts(index.find(folder.name))
-        place = files.find_place(PatchId.parse(folder.name), facts["s1_name"])
+        place = find_place(PatchId.parse(folder.name), facts["s1_name"])
         for band in bands.BANDS:
             real = (folder / f"{folder.name}_{band.name}.tif").read_bytes()
             pixels = _read_tiff(real)
@@ -127,7 +134,7 @@ def test_json_is_the_real_one_but_for_the_made_up_parts(tmp_path: Path) -> None:
         expected = json.loads(real)
         patch = PatchId.parse(folder.name)
         facts = index.facts(index.find(folder.name))
-        place = files.find_place(patch, facts["s1_name"])
+        place = find_place(patch, facts["s1_name"])
         ids = CLC43.encode(expected["labels"])
         made = json.loads(files.encode_metadata(ids, patch, place))
         assert expected["acquisition_date"][:16] == made["acquisition_date"][:16]
@@ -156,7 +163,7 @@ def test_every_json_parses_and_says_synthetic(contents: dict) -> None:
     for patch_id, made in contents.items():
         file = f"{patch_id}_labels_metadata.json"
         _, fields = parse_metadata(
-            made[file], patch_id=patch_id, file=file, nomenclature=CLC43
+            made[file], S2_KEYS, patch_id=patch_id, file=file, nomenclature=CLC43
         )
         assert f"{PatchId.parse(patch_id).date}" == fields["acquisition_date"][:10]
         assert files.SYNTHETIC in fields["tile_source"]
@@ -203,7 +210,7 @@ def test_splits_have_the_official_proportions(
     table: pa.Table, num_patches: int
 ) -> None:
     """Each split has its share to the nearest patch, and no patch comes twice."""
-    chosen = synthesize.choose_patches(table, num_patches, seed=3)
+    chosen = table.take(choose_rows(load_index(V1, "official"), num_patches, seed=3))
     assert num_patches == len(set(chosen["patch_id"].to_pylist()))
     counts = collections.Counter(chosen["split"].to_pylist())
     for name, official in OFFICIAL_COUNTS.items():
@@ -213,7 +220,7 @@ def test_splits_have_the_official_proportions(
 def test_all_patches_can_be_chosen_in_shuffled_order(table: pa.Table) -> None:
     """Asked for as many as there are, it gives each patch once, not in table order."""
     ids = table["patch_id"].to_pylist()
-    chosen = synthesize.choose_patches(table, table.num_rows, seed=0)
+    chosen = table.take(choose_rows(load_index(V1, "official"), len(ids), seed=0))
     assert ids != chosen["patch_id"].to_pylist()
     assert ids == sorted(chosen["patch_id"].to_pylist())
 

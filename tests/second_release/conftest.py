@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
-import random
-import tarfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +12,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from backports import zstd
 
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.formats import FORMATS
@@ -32,6 +27,7 @@ from bigearthnet.release.bands import GROUPS, Band, BandGroup
 from bigearthnet.release.nomenclature import Nomenclature
 from bigearthnet.schema.configs import get_config
 from builder.build import build
+from tests.archives import MAP_OPTIONS, encode_tiff, write_folder, write_tar_zst
 
 LABELS = ("Moss", "Rock", "Water", "Ice", "Sand")
 SPLITS = (
@@ -95,18 +91,8 @@ def pixels(group: BandGroup, number: int) -> npt.NDArray[Any]:
 
 
 def write_tiff(image: npt.NDArray[Any]) -> bytes:
-    """Writes one band as rasterio does; maps compressed, as they are published."""
-    from rasterio.io import MemoryFile
-
-    height, width = image.shape
-    shape = {"count": 1, "height": height, "width": width, "dtype": image.dtype.name}
-    is_map = image.dtype == np.uint8
-    options = {"compress": "deflate", "predictor": 2} if is_map else {}
-    with MemoryFile() as memory:
-        with memory.open(driver="GTiff", **shape, **options) as dataset:
-            dataset.write(image, 1)
-        content: bytes = memory.read()
-        return content
+    """Writes one band; maps compressed, as they are published."""
+    return encode_tiff(image, **(MAP_OPTIONS if image.dtype == np.uint8 else {}))
 
 
 def make_archives() -> tuple[Archive, Archive]:
@@ -121,7 +107,6 @@ def make_archives() -> tuple[Archive, Archive]:
         digest=Digest("md5", ""),
         ids=IdCodec(r"M\d_\d{8}_\d\d_\d\d", "M1_20200101_03_12", "prefix", digits=2),
         groups=(*GROUPS, LAND),
-        metadata_suffix=None,
     )
     radar = dataclasses.replace(
         optical,
@@ -170,32 +155,6 @@ def write_table(path: Path) -> Path:
     return path
 
 
-def write_archive(
-    path: Path, archive: Archive, files: Mapping[str, Mapping[str, bytes]], seed: int
-) -> Path:
-    """Writes a `.tar.zst` without folders, patches in an order of its own."""
-    folders = sorted(files)
-    random.Random(seed).shuffle(folders)
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for folder in folders:
-            for name, content in files[folder].items():
-                info = tarfile.TarInfo(f"{archive.folder}/{folder}/{name}")
-                info.size = len(content)
-                tar.addfile(info, io.BytesIO(content))
-    path.write_bytes(zstd.compress(buffer.getvalue(), 1))
-    return path
-
-
-def write_folder(path: Path, files: Mapping[str, Mapping[str, bytes]]) -> Path:
-    """Writes the folder that an archive would be extracted to."""
-    for folder, contents in files.items():
-        (path / folder).mkdir(parents=True)
-        for name, content in contents.items():
-            (path / folder / name).write_bytes(content)
-    return path
-
-
 @pytest.fixture(scope="session")
 def second(tmp_path_factory: pytest.TempPathFactory) -> SecondRelease:
     """The release and its archives; not to be changed."""
@@ -203,7 +162,7 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> SecondRelease:
     archives, tars, folders = [], {}, {}
     for seed, archive in enumerate(make_archives()):
         files = make_files(archive)
-        path = write_archive(folder / archive.filenames[0], archive, files, seed)
+        path = write_tar_zst(folder / archive.filenames[0], archive.folder, files, seed)
         content = path.read_bytes()
         digest = Digest("md5", hashlib.md5(content).hexdigest())
         archives.append(

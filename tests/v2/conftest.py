@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
+from backports import zstd
 
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.release import V2, Digest, Release
 from bigearthnet.schema.configs import get_config
 from builder.build import build
-from tests.v2.made import make_files, make_patches, write_folder, write_tar_zst
+from builder.synthesize import write_archives
+from tests.v2.made import NUM_PATCHES, SEED, make_patches
 
 QUIET = BuildOptions(include_excluded=True, quiet=True, workers=1)
 
@@ -21,18 +25,19 @@ QUIET = BuildOptions(include_excluded=True, quiet=True, workers=1)
 def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of the three archives under their published names; not to be changed."""
     folder = tmp_path_factory.mktemp("downloads")
-    for seed, archive in enumerate(V2.archives):
-        path = folder / archive.filenames[0]
-        write_tar_zst(path, archive, make_files(archive), seed)
+    for name, path in write_archives(folder, NUM_PATCHES, SEED, quiet=True).items():
+        path.rename(folder / V2.archive(name).filenames[0])
     return folder
 
 
 @pytest.fixture(scope="session")
-def extracted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def extracted(downloads: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the three archives would be extracted in; likewise."""
     folder = tmp_path_factory.mktemp("extracted")
-    for archive in V2.archives:
-        write_folder(folder / archive.folder, make_files(archive))
+    for path in downloads.iterdir():
+        content = io.BytesIO(zstd.decompress(path.read_bytes()))
+        with tarfile.open(fileobj=content) as tar:
+            tar.extractall(folder, filter="data")
     return folder
 
 

@@ -1,36 +1,28 @@
-"""Made-up patches of v2.0 under official ids, laid out as they are published."""
+"""Synthetic patches of v2.0 under official ids, and what stores must give back."""
 
 from __future__ import annotations
 
 import functools
-import io
-import random
-import tarfile
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from backports import zstd
 
 from bigearthnet.release import V2, Archive
 from bigearthnet.release.bands import BandGroup
-from bigearthnet.release.nomenclature import (
-    BEN19,
-    CLC43,
-    MAP_CODES,
-    decode_mask,
-    remap,
-)
-from bigearthnet.release.patch_index import PatchIndex, load_index
+from bigearthnet.release.nomenclature import MAP_CODES, decode_mask
+from bigearthnet.release.patch_index import load_index
+from builder.synthesis import paired
+from builder.synthesis.choice import choose_rows
+from builder.synthesis.files import find_place
+from tests.archives import MAP_OPTIONS, encode_tiff
 
-# Folder of a patch below its archive's → file name → content.
-Files = dict[str, dict[str, bytes]]
-
-# Patches of each split.
-PER_SPLIT = {"train": 3, "validation": 1, "test": 2, "excluded_train": 1}
+# The fewest patches with some in each of these splits: train, validation, test and
+# excluded_train.
+NUM_PATCHES = 10
+SEED = 0
 CODES = {stored: code for code, stored in MAP_CODES}
+_STORED = dict(MAP_CODES)
 
 
 class Made(NamedTuple):
@@ -55,60 +47,34 @@ class Made(NamedTuple):
 def make_patches() -> dict[str, Made]:
     """Patch id → what it holds; in the order of the table."""
     index = load_index(V2, "official")
-    assert index.labels is not None
-    rows: list[int] = []
-    for split, count in PER_SPLIT.items():
-        of_split = np.flatnonzero(index.splits == V2.splits.index(split))
-        rows += of_split[:: len(of_split) // count][:count].tolist()
-    return {
-        index.patch_id(row): _make_patch(index, row, number)
-        for number, row in enumerate(sorted(rows))
-    }
+    rows = sorted(choose_rows(index, NUM_PATCHES, SEED).tolist())
+    return {index.patch_id(row): _make_patch(row) for row in rows}
 
 
-def _make_patch(index: PatchIndex, row: int, number: int) -> Made:
+def _make_patch(row: int) -> Made:
+    index = load_index(V2, "official")
     assert index.labels is not None
+    groups: dict[str, npt.NDArray[Any]] = {}
+    for archive in V2.archives:
+        groups |= paired.draw_groups(archive, index, row, SEED)
+    codes = groups["reference_map"]
+    groups["reference_map"] = np.vectorize(_STORED.__getitem__)(codes).astype(np.uint8)
+    *_, tile, column, number = index.patch_id(row).split("_")
+    place = find_place(tile[1:], int(column), int(number))
     labels = decode_mask(int(index.labels[row]))
-    groups = {g.name: _make_pixels(g, number) for a in V2.archives for g in a.groups}
-    groups["reference_map"] = make_map(labels)
-    place = (32633 + number % 2, 300_000 + 1_200 * number, 6_200_000)
-    return Made(row, index.split(row), labels, groups, place)
+    where = (32_600 + place.zone, place.ulx, place.uly)
+    return Made(row, index.split(row), labels, groups, where)
 
 
-def _make_pixels(group: BandGroup, number: int) -> npt.NDArray[Any]:
-    """Pixels that tell patch, group, band, row and column."""
-    band, y, x = np.indices(group.shape)
-    ramp = 5_000 * number + 400 * band + 2 * y + x + group.size_px
-    return ramp.astype("<u2") if group.dtype == "uint16" else _to_db(ramp)
-
-
-def _to_db(ramp: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return (-40 + (ramp % 30_011) / 1_001).astype("<f4")
-
-
-def make_map(labels: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """A map of labels, of classes that are in none, and of unlabelled pixels."""
-    target = remap(CLC43, BEN19)
-    ids = [i for i, label in enumerate(target) if label in labels]
-    ids += [target.index(None), len(CLC43), 255]
-    _, y, x = np.indices((1, 120, 120))
-    return np.array(ids, np.uint8)[(y // 7 + x // 11) % len(ids)]
-
-
-def make_files(archive: Archive) -> Files:
-    """The files of all made-up patches in one archive."""
+@functools.cache
+def make_files(archive: Archive) -> dict[str, dict[str, bytes]]:
+    """The files of all patches in one archive, in the order of `make_patches`."""
     index = load_index(V2, "official")
     made = {}
     for patch in make_patches().values():
-        name = index.names(archive.ids).name(patch.row)
-        product = name.rsplit("_", 2)[0]
-        made[f"{product}/{name}"] = {
-            archive.band_file(name, band): write_tiff(image, group, patch.place)
-            for group in reversed(archive.groups)
-            for band, image in reversed(
-                [*zip(group.bands, patch.groups[group.name], strict=True)]
-            )
-        }
+        ((folder, row),) = paired.list_folders(archive, index, np.array([patch.row]))
+        folder = folder.removeprefix(f"{archive.folder}/")
+        made[folder] = paired.make_files(archive, index, row, SEED)
     return made
 
 
@@ -119,50 +85,14 @@ def write_tiff(
 ) -> bytes:
     """Writes one band as rasterio does, laid out as it is published."""
     from affine import Affine
-    from rasterio.io import MemoryFile
 
     options: dict[str, Any] = {"nodata": 0} if group.file_dtype == "uint16" else {}
     if group.codes:
-        options |= {"compress": "deflate", "predictor": 2}
+        options |= MAP_OPTIONS
         image = np.vectorize(CODES.__getitem__)(image).astype("<u2")
     if place is not None:
         epsg, west, north = place
         size = 1200 // len(image)
         options["transform"] = Affine(size, 0, west, 0, -size, north)
         options["crs"] = f"EPSG:{epsg}"
-    with MemoryFile() as memory:
-        with memory.open(
-            driver="GTiff",
-            count=1,
-            height=len(image),
-            width=len(image),
-            dtype=image.dtype.name,
-            **options,
-        ) as dataset:
-            dataset.write(image, 1)
-        content: bytes = memory.read()
-        return content
-
-
-def write_tar_zst(path: Path, archive: Archive, files: Files, seed: int = 0) -> Path:
-    """Writes a `.tar.zst` without folders, patches in an order of its own."""
-    folders = sorted(files)
-    random.Random(seed).shuffle(folders)
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for folder in folders:
-            for name, content in files[folder].items():
-                info = tarfile.TarInfo(f"{archive.folder}/{folder}/{name}")
-                info.size = len(content)
-                tar.addfile(info, io.BytesIO(content))
-    path.write_bytes(zstd.compress(buffer.getvalue(), 1))
-    return path
-
-
-def write_folder(path: Path, files: Mapping[str, Mapping[str, bytes]]) -> Path:
-    """Writes the folder that an archive would be extracted to."""
-    for folder, contents in files.items():
-        (path / folder).mkdir(parents=True)
-        for name, content in contents.items():
-            (path / folder / name).write_bytes(content)
-    return path
+    return encode_tiff(image, **options)

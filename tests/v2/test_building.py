@@ -26,11 +26,12 @@ from bigearthnet.release import RELEASES, V2, Release
 from bigearthnet.schema.configs import Config, get_config
 from bigearthnet.store import read_store
 from bigearthnet.store.search import open_store
-from builder.build import build
+from builder.build import build, find_targets
 from builder.source_checks import decode_with_rasterio
 from builder.verify import verify
+from tests.archives import write_folder
 from tests.v2.conftest import QUIET
-from tests.v2.made import Made, make_patches, write_folder, write_tiff
+from tests.v2.made import Made, make_patches, write_tiff
 
 TABLES = ("tfrecord", "parquet", "arrow")
 S1_ONLY = {"bands_s1"}
@@ -75,7 +76,7 @@ def test_names_and_versions_are_those_of_the_release(stores: Path) -> None:
     tfrecord = {f"bigearthnet/{choice.name}/1.0.0" for choice in V2.choices}
 
     assert found == tfrecord | {
-        *("huggingface-v2-s2", "huggingface-v2-s1", "arrow-v2-s2", "arrow-v2-s1")
+        *("huggingface-v2/s2", "huggingface-v2/s1", "arrow-v2/s2", "arrow-v2/s1")
     }
     assert ["v2-s2", "v2-s1", "v2-s1s2", "v2-s2-rgb"] == [c.name for c in V2.choices]
 
@@ -103,7 +104,8 @@ def test_datasets_loads_tables(
 
     parquet = open_store(stores, config_of(config, release), "parquet").folder
     loaded = datasets.load_dataset(str(parquet), cache_dir=str(tmp_path))
-    assert f"{config}-19" == datasets.get_dataset_config_names(str(parquet))[0]
+    view = {"v2-s2": "v2-s2-19"}.get(config, config)
+    assert view == datasets.get_dataset_config_names(str(parquet))[0]
     mapped = datasets.load_from_disk(
         str(open_store(stores, config_of(config, release), "arrow").folder)
     )
@@ -316,8 +318,34 @@ def cut_radar(folder: Path) -> str:
     return "_VV.tif: "
 
 
+def rewrite_radar(folder: Path, dtype: str, shift_m: int) -> None:
+    """Writes a file of a patch in another type, or at another place."""
+    path, made = find_patch(folder, "s1", 0)
+    (group,) = V2.archive("s1").groups
+    epsg, west, north = made.place
+    image = made.groups["bands_s1"][0].astype(dtype)
+    tiff = write_tiff(image, group, (epsg, west + shift_m, north))
+    next(path.glob("*_VV.tif")).write_bytes(tiff)
+
+
+def truncate_radar(folder: Path) -> str:
+    """Writes a file as integers."""
+    rewrite_radar(folder, "<i2", 0)
+    return "_VV.tif: .*expected one float32 band"
+
+
+def shift_radar(folder: Path) -> str:
+    """Moves a file by one pixel."""
+    rewrite_radar(folder, "<f4", 10)
+    return "_V[VH].tif: the band lies elsewhere"
+
+
 @pytest.mark.parametrize(
-    "damage", [damage_map, move_radar, remove_radar, lose_radar, cut_radar]
+    "damage",
+    [
+        *(damage_map, move_radar, remove_radar, lose_radar, cut_radar),
+        *(truncate_radar, shift_radar),
+    ],
 )
 def test_what_does_not_belong_together_is_in_no_store(
     damage: Any, changed: Path, release: Release, tmp_path: Path
@@ -469,13 +497,13 @@ def test_another_release_is_called_by_its_name(
 def test_only_what_was_asked_for_is_stored(
     release: Release, downloads: Path, tmp_path: Path
 ) -> None:
-    """Patches with snow are to be asked for; tables of both sensors there are none."""
+    """Patches with snow are to be asked for; tables of pictures there are none."""
     config = config_of("v2-s1s2", release)
     build(downloads, tmp_path, config, BuildOptions(quiet=True, workers=1))
 
     assert ["train", "validation", "test"] == list(open_store(tmp_path, config).splits)
-    with pytest.raises(OptionError, match="The configs v2-s2 and v2-s1 have what it"):
-        build(downloads, tmp_path / "x", config, QUIET, formats=["parquet"])
+    with pytest.raises(OptionError, match="of the config v2-s2 are its column preview"):
+        find_targets(tmp_path, config_of("v2-s2-rgb"), ["parquet"])
 
 
 @pytest.mark.parametrize(("config", "other"), [("v2-s2", "s1"), ("v2-s1", "s2")])

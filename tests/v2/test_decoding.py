@@ -228,13 +228,13 @@ def test_pairs_must_agree(files: dict[str, Patches]) -> None:
     assert place is not None
     near = Georeference(place.epsg, *(value + 9.5 for value in place[1:]))
     far = Georeference(place.epsg, *(value + 10 for value in place[1:]))
-    other = place._replace(epsg=32635)
+    other = place._replace(epsg=32601)
 
-    assert patch is pairing.check_pair(name, patch, MAPS, labels, place)
-    assert patch is pairing.check_pair(name, patch, MAPS, None, None)
-    assert 9.5 == pairing.check_pair(name, patch, MAPS, labels, near).shift_m
+    assert patch is pairing.check_pair(name, patch, MAPS, labels, place, "")
+    assert patch is pairing.check_pair(name, patch, MAPS, None, None, "")
+    assert 9.5 == pairing.check_pair(name, patch, MAPS, labels, near, "").shift_m
     with pytest.raises(PatchError, match=f"{file}: the map makes other labels"):
-        pairing.check_pair(name, patch, MAPS, labels ^ 1, place)
+        pairing.check_pair(name, patch, MAPS, labels ^ 1, place, "")
     for wrong in (far, other):
         with pytest.raises(PatchError, match=f"{file}: the band lies elsewhere than"):
-            pairing.check_pair(name, patch, MAPS, labels, wrong)
+            pairing.check_pair(name, patch, MAPS, labels, wrong, "")

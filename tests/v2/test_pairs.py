@@ -1,361 +1,541 @@
-"""Stores of two sensors are read as one, if they hold the same patches."""
+"""Tables of both sensors are a pair: the same patches, in the same order, or none."""
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
+import errno
+import hashlib
 import json
-import pickle
 import shutil
-from collections.abc import Callable, Iterator
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
+from backports import zstd
 
-import bigearthnet
-from bigearthnet.engine import keys
-from bigearthnet.errors import OptionError, StoreError
-from bigearthnet.reading.arrow import ArrowReader
-from bigearthnet.reading.paired import PairedReader
-from bigearthnet.release import Release
-from bigearthnet.schema.configs import get_config
-from bigearthnet.store.pairs import check_pairs, find_parts, open_parts
-from bigearthnet.store.search import open_store
-from builder.build import build
-from builder.convert import convert
+from bigearthnet.engine import stage_one, workers
+from bigearthnet.engine.spool import SpoolWriter
+from bigearthnet.engine.workspace import workspace_folder
+from bigearthnet.errors import OptionError, QuarantineError, StoreError
+from bigearthnet.release import V2, Release
+from bigearthnet.schema.configs import Config, get_config
+from bigearthnet.store import read_store
+from bigearthnet.store.order import check_same_order
+from bigearthnet.store.remote import open_anywhere
+from bigearthnet.store.search import find_stores, open_store
+from builder.build import build, find_targets
+from builder.convert import convert, read_list
+from builder.publish import publish
+from builder.summary import summarize
+from builder.verify import verify
 from tests.v2.conftest import QUIET
-from tests.v2.made import Made, make_patches
+from tests.v2.made import make_files, make_patches, write_tar_zst
+from tests.v2.test_building import config_of, cut_radar, lose_radar
 
-CONFIG = "v2-s1s2"
-FORMS = ("tfrecord", "arrow", "parquet")
-# A band of each stored group, and both of the radar.
-BANDS = ("VV", "B04", "VH", "B8A", "B09")
-# Decibels, or digital numbers.
-TOLERANCE = 0.01
+FORMATS = ("parquet", "arrow")
+FOLDERS = ("huggingface-v2", "arrow-v2")
+PARTS = ("v2-s2", "v2-s1")
 
 
-@pytest.fixture(scope="module", params=["whole", *FORMS])
-def pair(
-    request: pytest.FixtureRequest,
-    stores: Path,
-    release: Release,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[..., Any]:
-    """Opens both sensors: of one TFRecord store, or of a pair of each format."""
-    form, place = request.param, stores
-    if form == "whole":
-        form = "tfrecord"
-    elif form == "tfrecord":
-        place = tmp_path_factory.mktemp("pair")
-        for name in ("v2-s2", "v2-s1"):
-            store = open_store(stores, get_config(name, [release]), form)
-            shutil.copytree(store.folder, place / "bigearthnet" / name / "1.0.0")
-    options = {"config": CONFIG, "store": form, "release": release}
-
-    def open_both(function: Callable[..., Any], split: str, **others: Any) -> Any:
-        return function(split, place, **options, **others)
-
-    return open_both
-
-
-def made_of(ids: Any) -> list[Made]:
-    """What some patches were made of."""
-    return [make_patches()[patch_id] for patch_id in ids]
-
-
-def stored(made: Made, band: str, release: Release) -> npt.NDArray[Any]:
-    """The pixels of a band as they were published."""
-    for group in get_config(CONFIG, [release]).groups:
-        names = [one.name for one in group.bands]
-        if band in names:
-            return made.groups[group.name][names.index(band)]
-    raise AssertionError(band)
-
-
-def reference(pixels: npt.NDArray[Any], resampling: str) -> npt.NDArray[Any]:
-    """Resamples a band slowly and obviously."""
-    from PIL import Image
-
-    method = Image.Resampling[resampling.upper()]
-    image = Image.fromarray(pixels.astype(np.float32))
-    return np.asarray(image.resize((120, 120), method))
-
-
-def subsets() -> Iterator[tuple[str, ...]]:
-    """Every choice of the bands, in every order."""
-    for count in range(1, len(BANDS) + 1):
-        yield from itertools.permutations(BANDS, count)
-
-
-def test_readers_give_every_choice_of_bands_in_the_order_asked(
-    pair: Callable[..., Any], release: Release
-) -> None:
-    """Images of all choices of bands, in all orders, are those of a slow reference."""
-    reader = pair(bigearthnet.open_reader, "train")
-    patches = made_of(reader.gather(range(3), "patch_id")["patch_id"])
-    expected = {
-        band: np.stack(
-            [reference(stored(p, band, release), "bicubic") for p in patches]
-        )
-        for band in BANDS
+def hash_files(data_dir: Path) -> dict[str, str]:
+    """Path → sha256 of what a pair consists of, but for time and command."""
+    return {
+        str(path.relative_to(data_dir)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in FOLDERS
+        for path in sorted((data_dir / folder).rglob("*"))
+        if path.is_file() and path.name != "provenance.json"
     }
 
-    for asked in subsets():
-        images = reader.images(range(3), asked)
-        assert np.float32 == images.dtype
-        for channel, band in enumerate(asked):
-            found = images[..., channel]
-            np.testing.assert_allclose(expected[band], found, rtol=0, atol=TOLERANCE)
-            if band.startswith("V"):
-                np.testing.assert_array_equal(expected[band], found)
+
+def hash_manifests(data_dir: Path) -> dict[str, str]:
+    """The same of the manifests, which have the checksum of each shard."""
+    files = hash_files(data_dir).items()
+    return {path: sha256 for path, sha256 in files if path.endswith("manifest.json")}
 
 
-@pytest.mark.parametrize("image_size", [120, None])
-def test_load_gives_both_sensors_exactly(
-    image_size: int | None, pair: Callable[..., Any], release: Release
+@pytest.fixture
+def both(release: Release) -> Config:
+    """The configuration of both sensors."""
+    return config_of("v2-s1s2", release)
+
+
+def build_later(
+    source: Path, data_dir: Path, release: Release, *names: str, **changes: Any
 ) -> None:
-    """`load` gives bands of both sensors by name, float32 decibels bit for bit."""
-    ids = pair(bigearthnet.open_reader, "train").gather(range(3), "patch_id")
-    patches = made_of(ids["patch_id"])
-    choices = [BANDS[:count] for count in range(1, 6)]
-    choices += [BANDS[::-1], ("VH", "B12", "VV"), ("VH",), ("B03", "VV")]
-    for asked in choices:
-        loaded = pair(bigearthnet.load, "train", bands=asked, image_size=image_size)
-        ((images, labels),) = loaded.as_numpy_iterator()
-        assert [list(made.labels) for made in patches] == [
-            np.flatnonzero(vector).tolist() for vector in labels
-        ]
-        for channel, band in enumerate(asked):
-            found = images[..., channel] if image_size else images[band]
-            pixels = [stored(made, band, release) for made in patches]
-            if image_size is None or pixels[0].shape == (120, 120):
-                assert np.stack(pixels).astype(found.dtype).tobytes() == found.tobytes()
-            else:
-                expected = [reference(image, "bicubic") for image in pixels]
-                np.testing.assert_allclose(expected, found, rtol=0, atol=TOLERANCE)
+    """Builds tables of configurations one after the other."""
+    options = dataclasses.replace(QUIET, **changes)
+    for name in names:
+        build(source, data_dir, config_of(name, release), options, formats=FORMATS)
 
 
-def test_groups_of_both_sensors_come_as_stored(pair: Callable[..., Any]) -> None:
-    """Without an image size, all bands are the stored groups of both."""
-    loaded = pair(bigearthnet.load, "test", image_size=None)
-    ((groups, _),) = loaded.as_numpy_iterator()
-    ids = pair(bigearthnet.open_reader, "test").gather(range(2), "patch_id")
-    for name in ("bands_10m", "bands_20m", "bands_60m", "bands_s1"):
-        for made, pixels in zip(
-            made_of(ids["patch_id"]), groups.pop(name), strict=True
-        ):
-            assert made.groups[name].tobytes() == pixels.tobytes()
-
-    assert not groups
-
-
-@pytest.fixture(scope="module")
-def cut(
-    downloads: Path, release: Release, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """Both sensors in all formats, a patch in each shard, and one shard empty."""
-    data_dir = tmp_path_factory.mktemp("cut")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keys, "MAX_PATCHES_PER_SHARD", 1)
-        for name in ("v2-s2", "v2-s1"):
-            config = get_config(name, [release])
-            build(downloads, data_dir, config, QUIET, formats=FORMS)
-    return data_dir
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("seed", [None, 3])
-def test_pairs_stay_pairs_in_every_order(
-    seed: int | None, form: str, cut: Path, release: Release
+def test_one_pass_makes_what_two_builds_make(
+    stores: Path, downloads: Path, both: Config, tmp_path: Path
 ) -> None:
-    """Shuffled, with or without a seed, radar and bands are of the same patch."""
-    reader = bigearthnet.open_reader(
-        "all", cut, config=CONFIG, store=form, release=release
-    )
-    assert isinstance(reader, PairedReader)
-    orders = set()
-    for epoch in range(4):
-        columns = ["patch_id", "bands_s1", "bands_60m"]
-        options = {"shuffle": True, "seed": seed, "epoch": epoch}
-        batches = list(reader.batches(2, columns, **options))
-        ids = [patch_id for batch in batches for patch_id in batch["patch_id"]]
-        orders.add(tuple(ids))
-        for batch in batches:
-            for row, made in enumerate(made_of(batch["patch_id"])):
-                for name in columns[1:]:
-                    np.testing.assert_array_equal(made.groups[name], batch[name][row])
-        assert sorted(make_patches()) == sorted(ids)
-        if seed is not None:
-            rest = reader.batches(2, columns, **options, skip=3)
-            assert ids[3:] == [i for batch in rest for i in batch["patch_id"]]
+    """Every file of both parts, and the card above them, is the same."""
+    result = build(downloads, tmp_path, both, QUIET, formats=("tfrecord", *FORMATS))
+    text = summarize(result, find_targets(tmp_path, both, FORMATS))
 
-    assert 1 < len(orders)
+    assert hash_files(stores) == hash_files(tmp_path)
+    assert (stores / "patches-v2.parquet").read_bytes() == (
+        tmp_path / "patches-v2.parquet"
+    ).read_bytes()
+    assert open_store(stores, both).manifest == open_store(tmp_path, both).manifest
+    assert "parquet-v2-s2" in text
+    assert "parquet-v2-s1" in text
 
 
-def test_only_what_is_asked_for_is_read(stores: Path, release: Release) -> None:
-    """Radar and labels need no file of Sentinel-2, and the other way round."""
-    reader = bigearthnet.open_reader(
-        "train", stores, config=CONFIG, store="arrow", release=release
-    )
-    assert isinstance(reader, PairedReader)
-    s2, s1 = reader._readers
-
-    assert {s1: ["VH", "labels_19", "patch_id"]} == reader._share(
-        ["VH", "labels_19", "patch_id"]
-    )
-    assert {s2: ["labels_19", "B04"]} == reader._share(["labels_19", "B04"])
-    assert {s2: ["labels_19"]} == reader._share(["labels_19"])
-    assert {s2: ["country", "B04"], s1: ["VV"]} == reader._share(
-        ["VV", "country", "B04"]
-    )
+def write_other_orders(folder: Path, kind: str) -> Path:
+    """The archives in an order of their own, as plain or compressed tar files."""
+    folder.mkdir()
+    for seed, archive in enumerate(V2.archives, start=7):
+        path = folder / f"other-{archive.filenames[0]}"
+        write_tar_zst(path, archive, make_files(archive), seed)
+        if kind == "tar":
+            path.with_suffix("").write_bytes(zstd.decompress(path.read_bytes()))
+            path.unlink()
+    return folder
 
 
-def test_a_paired_reader_is_a_reader(pair: Callable[..., Any]) -> None:
-    """Numbers, slices, patches, text and pickling are those of any reader."""
-    reader = pair(bigearthnet.open_reader, "train")
-    again = pickle.loads(pickle.dumps(reader))
-    first, *_, last = reader
-
-    assert f"of {CONFIG}: 3 patches of " in repr(again)
-    assert last["patch_id"] == again[-1]["patch_id"] != first["patch_id"]
-    assert {"bands_s1", "bands_10m", "reference_map", "multi_hot_19"} <= set(again[0])
-    for name, value in again[2].items():
-        np.testing.assert_array_equal(last[name], value)
-    with pytest.raises(OptionError, match=r"no column 'VX'.*VV, VH"):
-        reader.gather([0], "VX")
-    with pytest.raises(IndexError):
-        reader.gather([3], "VV")
-
-
-def test_conditions_choose_from_both(pair: Callable[..., Any]) -> None:
-    """`where` and parts of splits are of the pair."""
-    whole = pair(bigearthnet.open_reader, "train+test")
-    wanted = whole[1]["patch_id"]
-    one = pair(bigearthnet.open_reader, "train+test", where={"patch_id": wanted})
-    (batch,) = one.batches(5, ["patch_id", "VV", "B02"])
-
-    assert [wanted] == batch["patch_id"].tolist()
-    np.testing.assert_array_equal(whole[1]["bands_s1"][0], batch["VV"][0])
-    np.testing.assert_array_equal(whole[1]["bands_10m"][0], batch["B02"][0])
-
-
-def test_to_tf_takes_a_pair(pair: Callable[..., Any]) -> None:
-    """Columns of both sensors are tensors of their stored types."""
-    reader = pair(bigearthnet.open_reader, "test")
-    (batch,) = bigearthnet.to_tf(reader, 4, ["VH", "B11", "multi_hot_19"])
-
-    assert {"VH": "float32", "B11": "uint16", "multi_hot_19": "uint8"} == {
-        name: values.dtype.name for name, values in batch.items()
+@pytest.mark.parametrize(("kind", "workers"), [("tar", 2), ("tar.zst", 1)])
+def test_order_and_kind_of_the_archives_do_not_matter(
+    kind: str, workers: int, stores: Path, both: Config, tmp_path: Path
+) -> None:
+    """Archives sorted otherwise, compressed or not, give the same manifests."""
+    folder = write_other_orders(tmp_path / "archives", kind)
+    sources = {
+        archive.name: next(folder.glob(f"*{end}*"))
+        for archive, end in zip(V2.archives, ("S2", "S1", "Maps"), strict=True)
     }
-    np.testing.assert_array_equal(reader.gather([0, 1], "VH")["VH"], batch["VH"])
+    options = dataclasses.replace(QUIET, workers=workers)
+    build(sources, tmp_path / "data", both, options, formats=FORMATS)
+
+    assert hash_manifests(stores) == hash_manifests(tmp_path / "data")
 
 
-def test_joined_data_sets_are_read(stores: Path, release: Release) -> None:
-    """What `datasets` joins by columns is read as a configuration of both."""
+@pytest.mark.parametrize("names", [PARTS, PARTS[::-1]])
+def test_a_part_stores_what_the_other_has(
+    names: tuple[str, str], downloads: Path, release: Release, tmp_path: Path
+) -> None:
+    """Whatever else was asked for, the second one has the patches of the first."""
+    build_later(downloads, tmp_path, release, names[0], include_excluded=False)
+    build_later(downloads, tmp_path, release, names[1], limit=1)
+    first, second = (open_store(tmp_path, config_of(n, release)) for n in names)
+
+    check_same_order(first, second)
+    assert first.manifest["patches"] == second.manifest["patches"]
+    assert ("train", "validation", "test") == second.splits
+
+
+def test_manifests_have_the_checksum_of_the_ids(stores: Path, release: Release) -> None:
+    """It is that of the ids in stored order, joined by line feeds."""
+    from bigearthnet.reading.arrow import ArrowReader
+
+    for name in PARTS:
+        store = open_store(stores, config_of(name, release), "arrow")
+        for split in store.splits:
+            reader = ArrowReader.open(split, stores, name, release)
+            (batch,) = reader.batches(len(reader), ["patch_id"])
+            found = hashlib.sha256("\n".join(batch["patch_id"]).encode()).hexdigest()
+
+            assert found == store.manifest["splits"][split]["ids_sha256"]
+
+
+def test_the_card_above_loads_both_parts(
+    stores: Path, release: Release, tmp_path: Path
+) -> None:
+    """Unmodified `datasets` finds all views there, and those of a part in the part."""
     import datasets
 
-    parts = [
-        datasets.load_from_disk(
-            str(open_store(stores, get_config(name, [release]), "arrow").folder)
-        )["train"]
-        for name in ("v2-s2", "v2-s1")
-    ]
-    joined = datasets.concatenate_datasets(
-        [parts[0], parts[1].select_columns("bands_s1")], axis=1
-    )
-    reader = ArrowReader.from_dataset(joined, CONFIG, release)
-    (batch,) = reader.batches(3, ["patch_id", "VH", "B04"])
-    for row, made in enumerate(made_of(batch["patch_id"])):
-        np.testing.assert_array_equal(made.groups["bands_s1"][1], batch["VH"][row])
-        np.testing.assert_array_equal(made.groups["bands_10m"][2], batch["B04"][row])
+    top, cache = stores / "huggingface-v2", str(tmp_path)
+    names = datasets.get_dataset_config_names(str(top))
+    loaded = {
+        name: datasets.load_dataset(str(top), name, split="train", cache_dir=cache)
+        for name in ("v2-s2-19", "v2-s1")
+    }
+    radar = loaded["v2-s1"].select_columns(["bands_s1"])
+    pair = datasets.concatenate_datasets([loaded["v2-s2-19"], radar], axis=1)
+
+    assert ["v2-s2-19", "v2-10m", "preview", "v2-s1", "patches"] == names
+    assert loaded["v2-s2-19"]["patch_id"] == loaded["v2-s1"]["patch_id"]
+    for row in pair.with_format("numpy"):
+        made = make_patches()[str(row["patch_id"])].groups
+        for group in ("bands_s1", "bands_10m", "reference_map"):
+            assert (made[group] == row[group]).all()
+    for part, view in (("s2", "v2-10m"), ("s1", "v2-s1")):
+        assert view in datasets.get_dataset_config_names(str(top / part))
+    table = datasets.load_dataset(str(top), "patches", cache_dir=cache)["patches"]
+    assert len(make_patches()) == len(table)
 
 
-def copy_parts(stores: Path, release: Release, target: Path, form: str) -> None:
-    """Copies the stores of both sensors in one format."""
-    for name in ("v2-s2", "v2-s1"):
-        folder = open_store(stores, get_config(name, [release]), form).folder
-        shutil.copytree(folder, target / folder.relative_to(stores))
+def test_programs_of_the_card_run(stores: Path, tmp_path: Path) -> None:
+    """What the card above the parts tells people to run, runs."""
+    top = stores / "huggingface-v2"
+    blocks = (top / "README.md").read_text().split("```python\n")[1:]
+
+    assert 2 == len(blocks)
+    for block in blocks:
+        program = block.partition("```")[0].replace('"..."', f'"{top}"')
+        environment = {"HF_DATASETS_CACHE": str(tmp_path), "PATH": ""}
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert 0 == done.returncode, done.stderr
+        assert "patch_id" in done.stdout or "S2" in done.stdout
 
 
-@pytest.mark.parametrize("has_checksums", [False, True])
-def test_stores_of_other_patches_are_no_pair(
-    has_checksums: bool, stores: Path, release: Release, tmp_path: Path
+@pytest.fixture
+def changed(extracted: Path, tmp_path: Path) -> Path:
+    """A copy of the extracted archives, to be damaged."""
+    return shutil.copytree(extracted, tmp_path / "changed")
+
+
+@pytest.mark.parametrize("damage", [lose_radar, cut_radar])
+def test_a_part_that_lacks_patches_names_them(
+    damage: Any, changed: Path, both: Config, release: Release, tmp_path: Path
 ) -> None:
-    """A patch that one store lacks is named, with or without checksums of ids."""
-    dropped = next(i for i, made in make_patches().items() if made.split == "train")
-    configs = [get_config(name, [release]) for name in ("v2-s2", "v2-s1")]
-    convert(stores, configs[1], ["arrow"], QUIET, output=tmp_path, drop=[dropped])
-    s2 = open_store(stores, configs[0], "arrow").folder
-    shutil.copytree(s2, tmp_path / s2.relative_to(stores))
-    for number, config in enumerate(configs):
-        path = open_store(tmp_path, config, "arrow").folder / "manifest.json"
-        manifest = json.loads(path.read_text())
+    """S2 without them, made without its archive, is that of one build of both."""
+    damage(changed)
+    s2, s1 = (config_of(name, release) for name in PARTS)
+    data, rest = tmp_path / "data", tmp_path / "rest"
+    build_later(changed, data, release, "v2-s2")
+    bad = next(iter(make_patches()))
+
+    with pytest.raises(QuarantineError, match=r"1 of the 7 patches of .*/s2 .* --drop"):
+        build(changed, data, s1, QUIET, formats=FORMATS)
+    path = data / "drop.bigearthnet-v2-s1.txt"
+    assert [bad] == read_list(path)
+    assert not (data / "huggingface-v2/s1").exists()
+    assert not workspace_folder(data, s1).exists()
+
+    convert(data, s2, FORMATS, QUIET, output=rest, drop=read_list(path))
+    build_later(changed, rest, release, "v2-s1")
+    options = dataclasses.replace(QUIET, max_bad=1)
+    build(changed, tmp_path / "once", both, options, formats=FORMATS)
+    assert hash_manifests(tmp_path / "once") == hash_manifests(rest)
+    sources = {archive.name: changed / archive.folder for archive in V2.archives}
+    results = verify(rest, sources=sources, releases=[release], quiet=True)
+    assert [] == [line for result in results for line in result.shown]
+
+
+def test_a_list_that_is_mended_goes(
+    changed: Path, extracted: Path, release: Release, tmp_path: Path
+) -> None:
+    """The list of what lacked disappears with the build that lacks nothing."""
+    lose_radar(changed)
+    build_later(changed, tmp_path / "data", release, "v2-s2")
+    with pytest.raises(QuarantineError):
+        build_later(changed, tmp_path / "data", release, "v2-s1")
+    build_later(extracted, tmp_path / "data", release, "v2-s1")
+
+    assert [] == list((tmp_path / "data").glob("drop.*"))
+
+
+def test_a_conversion_makes_the_pair(
+    stores: Path, release: Release, tmp_path: Path
+) -> None:
+    """Each part is made of its store, and the parts of one directory fit."""
+    first = next(iter(make_patches()))
+    for name in PARTS:
+        convert(
+            stores, config_of(name, release), FORMATS, QUIET, output=tmp_path / "all"
+        )
+    s2, s1 = (config_of(name, release) for name in PARTS)
+    convert(stores, s2, FORMATS, QUIET, output=tmp_path / "less", drop=[first])
+
+    assert hash_manifests(stores) == hash_manifests(tmp_path / "all")
+    with pytest.raises(OptionError, match=f"1 are in one alone, {first}"):
+        convert(stores, s1, FORMATS, QUIET, output=tmp_path / "less")
+
+
+def make_unequal(stores: Path, release: Release, data_dir: Path) -> None:
+    """A pair whose parts have other patches."""
+    shutil.copytree(stores / "huggingface-v2", data_dir / "huggingface-v2")
+    shutil.rmtree(data_dir / "huggingface-v2/s1")
+    first = next(iter(make_patches()))
+    s1 = config_of("v2-s1", release)
+    convert(
+        stores, s1, ["parquet"], QUIET, output=data_dir.with_name("o"), drop=[first]
+    )
+    (data_dir.with_name("o") / "huggingface-v2/s1").rename(
+        data_dir / "huggingface-v2/s1"
+    )
+
+
+def test_parts_that_differ_are_found_and_not_published(
+    stores: Path, release: Release, tmp_path: Path
+) -> None:
+    """Verification names them, and nothing is published."""
+    data_dir = tmp_path / "data"
+    make_unequal(stores, release, data_dir)
+    s2, s1 = (open_store(data_dir, config_of(name, release)) for name in PARTS)
+
+    with pytest.raises(StoreError, match="do not have the same patches"):
+        check_same_order(s2, s1)
+    results = verify(data_dir, releases=[release], quick=True, quiet=True)
+    (found,) = [r.shown for r in results if r.check == "pair"]
+    assert "do not have the same patches in the same order" in found[0]
+    with pytest.raises(Exception, match="damaged, or not as it was built"):
+        publish(
+            data_dir,
+            f"file://{tmp_path}/to",
+            config="v2-s1s2",
+            allow=["incomplete", "quarantined", "unverified"],
+            releases=[release],
+            quiet=True,
+        )
+
+
+def test_without_checksums_the_ids_are_compared(stores: Path, release: Release) -> None:
+    """Stores whose manifests have none are compared by their tables of patches."""
+
+    def forget(store: Any) -> Any:
+        manifest = json.loads(json.dumps(store.manifest))
         for split in manifest["splits"].values():
-            split.pop("ids_sha256", None)
-            if has_checksums:
-                split["ids_sha256"] = str(number)
-        path.write_text(json.dumps(manifest))
-    options: dict[str, Any] = {"config": CONFIG, "release": release}
+            del split["ids_sha256"]
+        return dataclasses.replace(store, manifest=manifest)
 
-    for function in (bigearthnet.open_reader, bigearthnet.load):
-        with pytest.raises(StoreError, match=f"are no pair: in split train.*{dropped}"):
-            function("train", tmp_path, **options)
-    if not has_checksums:
-        assert 2 == len(bigearthnet.open_reader("test", tmp_path, **options))
+    s2, s1 = (forget(open_store(stores, config_of(name, release))) for name in PARTS)
+    check_same_order(s2, s1)
 
 
-def test_checksums_of_ids_are_believed(
+def change_card(data_dir: Path) -> str:
+    """Lets the card above the parts name other files."""
+    path = data_dir / "huggingface-v2/README.md"
+    path.write_text(path.read_text().replace("s1/v2-s1/train", "s2/v2-s1/train"))
+    return "huggingface-v2/README.md: v2-s1 is of another build"
+
+
+def remove_card(data_dir: Path) -> str:
+    """Deletes it."""
+    (data_dir / "huggingface-v2/README.md").unlink()
+    return "huggingface-v2/README.md is missing"
+
+
+def change_ids(data_dir: Path) -> str:
+    """Gives a manifest the checksum of other ids."""
+    path = data_dir / "huggingface-v2/s1/manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["splits"]["train"]["ids_sha256"] = "0" * 64
+    path.write_text(json.dumps(manifest))
+    return f"train: expected ids of sha256 {'0' * 64}"
+
+
+@pytest.mark.parametrize("change", [change_card, remove_card, change_ids])
+def test_verification_reads_what_makes_a_pair(
+    change: Callable[[Path], str], stores: Path, release: Release, tmp_path: Path
+) -> None:
+    """The card above the parts, and the checksums of ids, are compared."""
+    shutil.copytree(stores / "huggingface-v2", tmp_path / "huggingface-v2")
+    message = change(tmp_path)
+    results = verify(tmp_path, releases=[release], quiet=True)
+
+    assert any(message in line for result in results for line in result.shown)
+
+
+def test_a_pair_is_published_with_its_card(
+    stores: Path, release: Release, tmp_path: Path
+) -> None:
+    """Parts lie below the card, as in a data directory, and are loaded by it."""
+    import datasets
+
+    to, options = tmp_path / "to", {"allow": ["incomplete"], "releases": [release]}
+    publish(stores, f"file://{to}", config="v2-s1s2", quiet=True, **options)  # type: ignore[arg-type]
+    names = {path.name for path in to.iterdir()}
+    loaded = datasets.load_dataset(
+        str(to), "v2-s1", split="test", cache_dir=str(tmp_path / "cache")
+    )
+
+    assert {"README.md", "s1", "s2"} == names
+    assert (stores / "huggingface-v2/README.md").read_bytes() == (
+        to / "README.md"
+    ).read_bytes()
+    assert 2 == len(loaded)
+    assert PARTS[::-1] == tuple(
+        read_store(path, [release]).config.name for path in sorted(to.glob("s?"))
+    )
+
+
+def test_a_part_is_read_at_a_url(
     stores: Path, release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where manifests have the same checksum of ids, no table of patches is read."""
-    opened = open_parts(stores, get_config(CONFIG, [release]), "parquet")
-    for store in opened:
-        store.manifest["splits"]["train"]["ids_sha256"] = "same"
-    monkeypatch.setattr("bigearthnet.store.pairs.read_patches", None)
+    """The configuration says which folder of what is published is read."""
+    from bigearthnet.store import remote
 
-    check_pairs(opened, ["train"])
-    opened[1].manifest["splits"]["train"]["ids_sha256"] = "other"
-    with pytest.raises(TypeError):
-        check_pairs(opened, ["train"])
+    seen: list[str] = []
+
+    def read(place: Any, release: Release) -> Any:
+        seen.append(str(place))
+        raise StoreError("seen")
+
+    monkeypatch.setattr(remote, "read_remote_store", read)
+    for url in ("https://a/b", "https://a/b/s1"):
+        with pytest.raises(StoreError, match="seen"):
+            open_anywhere(url, config_of("v2-s1", release))
+
+    assert 2 * ["https://a/b/s1"] == seen
 
 
-@pytest.mark.parametrize(
-    ("form", "message"),
-    [
-        (None, "there is v2-s2 in arrow.*--config=v2-s1 --formats=arrow"),
-        ("parquet", "in parquet: there is none of them.*--config=v2-s1s2 --formats=pa"),
-    ],
-)
-def test_a_missing_part_is_named(
-    form: str | None, message: str, stores: Path, release: Release, tmp_path: Path
+def test_a_pair_without_one_part_is_not_published(
+    stores: Path, release: Release, tmp_path: Path
 ) -> None:
-    """The error says which store is there, and the command that builds the other."""
-    copy_parts(stores, release, tmp_path, "arrow")
-    folder = open_store(tmp_path, get_config("v2-s1", [release]), "arrow").folder
-    shutil.rmtree(folder)
-    with pytest.raises(StoreError, match=message):
-        bigearthnet.load("train", tmp_path, config=CONFIG, store=form, release=release)
+    """The part that is missing is named; the other can be published alone."""
+    shutil.copytree(stores / "huggingface-v2/s2", tmp_path / "d/huggingface-v2/s2")
+    options: dict[str, Any] = {"releases": [release], "allow": ["incomplete"]}
+    with pytest.raises(OptionError, match="no parquet store of v2-s1: build it"):
+        publish(tmp_path / "d", f"file://{tmp_path}/a", config="v2-s1s2", **options)
+    publish(tmp_path / "d", f"file://{tmp_path}/a", quiet=True, **options)
+
+    assert "v2-s1" not in (tmp_path / "a/README.md").read_text().split("---")[1]
 
 
-def test_without_any_store_the_nearby_are_named(tmp_path: Path, stores: Path) -> None:
-    """A wrong data directory is told as for any configuration."""
-    with pytest.raises(StoreError, match=r"no store of config v2-s1s2 in .*Build it"):
-        bigearthnet.load("train", tmp_path, config=CONFIG)
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from bigearthnet.engine import stage_one
+from bigearthnet.engine.options import BuildOptions
+from bigearthnet.release import V2
+from bigearthnet.schema.configs import get_config
+from builder.build import build
+
+decode, seen = stage_one.decode_patch, []
+
+def kill(raw, archive, nomenclature):
+    seen.append(archive.name)
+    if seen.count(sys.argv[3]) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return decode(raw, archive, nomenclature)
+
+stage_one.decode_patch = kill
+options = BuildOptions(include_excluded=True, quiet=True, workers=1)
+config, formats = get_config("v2-s1s2", [V2]), ("parquet", "arrow")
+build(Path(sys.argv[1]), Path(sys.argv[2]), config, options, formats=formats)
+"""
 
 
-def test_a_reader_of_one_store_refuses_a_pair(stores: Path, release: Release) -> None:
-    """The error names the function that reads both."""
-    with pytest.raises(OptionError, match=r'open_reader\(.*store="arrow"'):
-        ArrowReader.open("train", stores, CONFIG, release)
+def count_decoded(
+    monkeypatch: pytest.MonkeyPatch, end: Callable[[str, int], None] = lambda *_: None
+) -> Counter[str]:
+    """Counts the patches of each archive that are decoded in this process."""
+    seen: Counter[str] = Counter()
+    decode = stage_one.decode_patch
+
+    def count(raw: Any, archive: Any, nomenclature: Any) -> Any:
+        seen[archive.name] += 1
+        end(archive.name, seen[archive.name])
+        return decode(raw, archive, nomenclature)
+
+    monkeypatch.setattr(stage_one, "decode_patch", count)
+    return seen
 
 
-def test_parts_are_those_of_the_release(release: Release) -> None:
-    """A configuration with tables, or of pictures, has none."""
-    names = {
-        choice.name: [p.name for p in find_parts(get_config(choice.name, [release]))]
-        for choice in release.choices
-    }
+@pytest.mark.parametrize("lane", ["s2", "s1", "maps"])
+def test_a_build_killed_in_any_lane_goes_on(
+    lane: str,
+    stores: Path,
+    extracted: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After kill -9, lanes that were read to their end are not read again."""
+    arguments = [str(extracted), str(tmp_path), lane]
+    program = [sys.executable, "-c", _KILLED, *arguments]
+    assert -signal.SIGKILL == subprocess.run(program, check=False).returncode
 
-    assert {"v2-s1s2": ["v2-s2", "v2-s1"]} == {n: p for n, p in names.items() if p}
+    seen = count_decoded(monkeypatch)
+    build(extracted, tmp_path, get_config("v2-s1s2", [V2]), QUIET, formats=FORMATS)
+    lanes = [archive.name for archive in V2.archives]
+    count = len(make_patches())
+    assert {name: count for name in lanes[lanes.index(lane) :]} == seen
+    assert hash_manifests(stores) == hash_manifests(tmp_path)
+
+
+def test_a_full_disk_in_the_second_lane_leaves_the_first(
+    stores: Path,
+    extracted: Path,
+    both: Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """ENOSPC ends the build; the next reads the second archive, not the first."""
+    append = SpoolWriter.append
+
+    def fail(self: SpoolWriter, row: int, patch: Any) -> None:
+        if seen["s1"] == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        append(self, row, patch)
+
+    seen = count_decoded(monkeypatch)
+    with monkeypatch.context() as full:
+        full.setattr(SpoolWriter, "append", fail)
+        with pytest.raises(OSError, match="No space left"):
+            build(extracted, tmp_path, both, QUIET, formats=FORMATS)
+    seen.clear()
+    build(extracted, tmp_path, both, QUIET, formats=FORMATS)
+
+    assert {"s1": len(make_patches()), "maps": len(make_patches())} == seen
+    assert hash_manifests(stores) == hash_manifests(tmp_path)
+
+
+def begin_radar(
+    source: Path, data_dir: Path, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupts a build of v2-s1 when it writes the first shard."""
+
+    def end(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "write_shard", end)
+        with pytest.raises(KeyboardInterrupt):
+            build_later(source, data_dir, release, "v2-s1")
+
+
+def test_a_part_that_was_interrupted_goes_on_beside_the_other(
+    stores: Path,
+    extracted: Path,
+    release: Release,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S1 that is built later, and interrupted, ends with the same bytes."""
+    build_later(extracted, tmp_path, release, "v2-s2")
+    begin_radar(extracted, tmp_path, release, monkeypatch)
+    seen = count_decoded(monkeypatch)
+    build_later(extracted, tmp_path, release, "v2-s1")
+
+    assert not seen
+    assert hash_manifests(stores) == hash_manifests(tmp_path)
+
+
+def test_a_store_that_is_replaced_beside_is_noticed(
+    stores: Path,
+    extracted: Path,
+    release: Release,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An interrupted part is not resumed beside another store than it was begun."""
+    build_later(extracted, tmp_path, release, "v2-s2")
+    begin_radar(extracted, tmp_path, release, monkeypatch)
+    for folder in FOLDERS:
+        shutil.rmtree(tmp_path / folder)
+    build_later(extracted, tmp_path, release, "v2-s2", include_excluded=False)
+
+    with pytest.raises(OptionError, match=r"something else .*beside: was"):
+        build_later(extracted, tmp_path, release, "v2-s1")
+
+
+def test_all_stores_of_a_pair_are_found(stores: Path, release: Release) -> None:
+    """The search goes into the parts, wherever they are named."""
+    found = find_stores(stores / "huggingface-v2/s1", [release])
+
+    assert ["v2-s1"] == [store.config.name for store in found]

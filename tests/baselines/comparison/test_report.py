@@ -46,13 +46,15 @@ def test_each_scheme_has_a_section_of_its_own(make_sections: MakeSections) -> No
     random = {"split_scheme": "random", "config": "s2-random"}
     blocks = make_blocks(make_sections({}, random, {**random, "seed": 1}))
 
-    assert ["Official split: test", "Random split: test"] == [
+    assert ["v1.0, official split: test", "v1.0, random split: test"] == [
         b.text for b in blocks if isinstance(b, Heading) and b.level == 2
     ]
     tables = [b for b in blocks if isinstance(b, Table) and "Table 4" in b.caption]
     assert all(("F1", "F2") == table.header[1:3] for table in tables)
     ours = [[r for r in t.rows if r[5].startswith("ours")] for t in tables]
-    assert [["official, test"], ["random, test"]] == [[r[7] for r in t] for t in ours]
+    assert [["v1.0 official, test"], ["v1.0 random, test"]] == [
+        [r[7] for r in t] for t in ours
+    ]
     assert "must not be set against" in texts(blocks, warnings=False)
 
 

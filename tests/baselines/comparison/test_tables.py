@@ -54,7 +54,7 @@ def test_our_row_stands_below_the_papers(make_group: MakeGroup) -> None:
         paper[name] for name in ("P %", "R %", "F1", "F2")
     )
     assert ("paper", "random, the paper's own") == (paper["Source"], paper["Split"])
-    assert ("ours, seed 0", "random, test", "120") == (
+    assert ("ours, seed 0", "v1.0 random, test", "120") == (
         ours["Source"],
         ours["Split"],
         ours["Patches"],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from baselines.input_pipeline import StoreData
+from baselines.input_pipeline import Order
 from baselines.models import build_feature_model, build_model
 from baselines.models.preprocessing import (
     choose_statistics,
@@ -17,7 +17,7 @@ from baselines.models.preprocessing import (
     upsampling_matrix,
 )
 from baselines.settings import Settings
-from baselines.stored_rows import open_random_access
+from baselines.stored_rows import StoreData, open_random_access
 from bigearthnet.errors import OptionError
 from bigearthnet.loading import load
 from bigearthnet.release.bands import BANDS, GROUPS, RGB
@@ -38,15 +38,16 @@ MEAN, STD = (
 def groups(all_stores: Path) -> dict[str, tf.Tensor]:
     """The stored groups of the four real train patches."""
     data = StoreData(open_random_access(all_stores, "s2"), Settings(), "train")
-    inputs, _ = next(iter(data.batches(4, seed=None)))
+    inputs, _ = next(iter(data.batches(Order(4))))
     return dict(inputs)
 
 
 def make_standardise(bands: tuple[str, ...], upsampling: str) -> keras.Model:
     """A model of the preprocessing of S-CNN alone."""
-    names = GROUP_NAMES if len(bands) > 3 else GROUP_NAMES[:1]
-    inputs = make_inputs(names)
-    return keras.Model(inputs, standardise(inputs, bands, STATISTICS, upsampling))
+    groups = GROUPS if len(bands) > 3 else GROUPS[:1]
+    inputs = make_inputs(groups)
+    images = standardise(inputs, groups, bands, STATISTICS, upsampling)
+    return keras.Model(inputs, images)
 
 
 @pytest.mark.parametrize("bands", [ALL, RGB], ids=["all", "rgb"])
@@ -95,8 +96,8 @@ def test_upsampling_weights_sum_to_one() -> None:
 
 def test_pictures_are_clipped_and_centred(groups: dict[str, tf.Tensor]) -> None:
     """Pictures are red, green, blue in [-1, 1]: 2 · clip(DN / rgb_max, 0, 1) - 1."""
-    inputs = make_inputs(GROUP_NAMES[:1])
-    model = keras.Model(inputs, scale_pictures(inputs, RGB, 1500, 120))
+    inputs = make_inputs(GROUPS[:1])
+    model = keras.Model(inputs, scale_pictures(inputs, GROUPS[:1], RGB, 1500, 120))
     small = {"bands_10m": groups["bands_10m"]}
     rgb = groups["bands_10m"].numpy()[:, [2, 1, 0]].transpose(0, 2, 3, 1)
 
@@ -108,9 +109,9 @@ def test_pictures_are_clipped_and_centred(groups: dict[str, tf.Tensor]) -> None:
 
 def test_pictures_are_resized_bilinearly(groups: dict[str, tf.Tensor]) -> None:
     """Another size is TensorFlow's bilinear one, after clipping."""
-    inputs = make_inputs(GROUP_NAMES[:1])
+    inputs = make_inputs(GROUPS[:1])
     made = {
-        size: keras.Model(inputs, scale_pictures(inputs, RGB, 2000, size))
+        size: keras.Model(inputs, scale_pictures(inputs, GROUPS[:1], RGB, 2000, size))
         for size in (120, 224)
     }
     small = {"bands_10m": groups["bands_10m"]}

@@ -81,8 +81,11 @@ def check_refused(
 def test_every_variable_is_loaded(
     version: int, checkpoint: Path, golden_weights: dict[str, Array]
 ) -> None:
-    """A checkpoint of either kind fills the model; what it has beside is ignored."""
-    extra = {"global_step": np.array(7, np.int64)}
+    """A checkpoint of either kind fills the model; what training left is ignored."""
+    extra = {
+        "global_step": np.array(7, np.int64),
+        f"{KERNEL}/RMSProp_1": np.zeros(3, np.float32),
+    }
     write_checkpoint(checkpoint, golden_weights | extra, version)
     model = inception_v2.build_inception_v2(32)
 
@@ -110,6 +113,20 @@ def test_the_index_stands_for_its_checkpoint(
         slim_checkpoint.hash_checkpoint(tmp_path / "model.ckpt-7.index")
     )
     np.testing.assert_array_equal(arrays[KERNEL], variables[KERNEL].numpy())
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_variable_more_of_the_network_is_named(
+    version: int,
+    tmp_path: Path,
+    arrays: dict[str, Array],
+    variables: dict[str, keras.Variable],
+) -> None:
+    """A gamma, which the model would leave out, is of another network."""
+    gamma = MEAN.replace("moving_mean", "gamma")
+    write_checkpoint(tmp_path / "c", arrays | {gamma: np.ones(6, "f4")}, version)
+
+    check_refused(tmp_path / "c", variables, f"has 1 more than the 3 .*: {gamma}")
 
 
 @pytest.mark.parametrize("version", [1, 2])

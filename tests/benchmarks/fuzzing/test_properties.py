@@ -23,6 +23,7 @@ from bigearthnet.errors import ArchiveError, PatchError
 from bigearthnet.release import V1
 from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.release.patch_ids import PatchId
+from bigearthnet.release.v1 import S2_KEYS
 from bigearthnet.source.blocks import BlockReader
 from bigearthnet.source.metadata import parse_metadata
 from bigearthnet.source.tar import TarParser
@@ -149,7 +150,7 @@ def test_every_json_of_the_right_form_is_read(
     content = json.dumps(GOOD | own | more).encode()
 
     found, fields = parse_metadata(
-        content, patch_id="P", file="F.json", nomenclature=CLC43
+        content, S2_KEYS, patch_id="P", file="F.json", nomenclature=CLC43
     )
 
     assert set(labels) == set(CLC43.decode(found))
@@ -171,7 +172,9 @@ def test_any_value_in_place_of_another_is_read_or_refused(
 
     if not metadata.check(content):
         with pytest.raises(PatchError) as caught:
-            parse_metadata(content, patch_id="P", file="F.json", nomenclature=CLC43)
+            parse_metadata(
+                content, S2_KEYS, patch_id="P", file="F.json", nomenclature=CLC43
+            )
         assert len(str(caught.value)) < 600
         assert str(caught.value).isprintable()
 

@@ -778,3 +778,19 @@ def test_what_happens_is_told(
     assert "; retrying in 0 s." in loud
     assert "download loud: 0.3 MB of 0.3 MB" in loud
     assert ("", "") == tuple(capsys.readouterr())
+
+
+def test_a_size_that_nobody_published_is_asked_for(
+    server: Server, tmp_path: Path
+) -> None:
+    """The second server knows it; the digest alone decides, also after an error."""
+    server.acts["/down"] = [give(status=503)]
+    server.acts["/file"] = [give(headers={"Content-Length": None}), give(), give(cut=9)]
+    with pytest.raises(DownloadError, match=r"503, and no size.*200, and no size"):
+        get(server, tmp_path / "file", "/down", "/file", nbytes=None)
+    assert [] == os.listdir(tmp_path)
+    get(server, tmp_path / "file", "/file", nbytes=None)
+
+    assert server.content == (tmp_path / "file").read_bytes()
+    with pytest.raises(ChecksumError, match="exists: expected sha256"):
+        get(server, tmp_path / "file", "/file", nbytes=None, digest="0" * 64)

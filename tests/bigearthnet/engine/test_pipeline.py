@@ -217,6 +217,7 @@ def test_another_file_than_the_published_one_is_an_error(
     [
         ({"limit": 0}, "limit: expected at least 1, got 0"),
         ({"workers": 0}, "workers: expected at least 1, got 0"),
+        ({"decompressors": 0}, "decompressors: expected at least 1, got 0"),
         ({"countries": ("Atlantis",)}, "'Atlantis'"),
     ],
 )

@@ -27,7 +27,7 @@ def test_a_patch_has_13_files() -> None:
 
 def test_an_archive_without_json_has_bands_alone() -> None:
     """Without a suffix there is no file of metadata."""
-    archive = dataclasses.replace(ARCHIVE, metadata_suffix=None)
+    archive = dataclasses.replace(ARCHIVE, metadata=None)
 
     assert archive.metadata_file(PATCH_ID) is None
     assert ARCHIVE.file_names(PATCH_ID)[:-1] == archive.file_names(PATCH_ID)
@@ -48,7 +48,9 @@ def test_split_names_are_in_stored_order() -> None:
 def test_the_official_scheme_has_no_suffix() -> None:
     """Names say the scheme unless it is the official one."""
     assert ("", "-random") == tuple(map(scheme_suffix, ("official", "random")))
-    assert ["s2", "s2-random", "s2-rgb"] == [choice.name for choice in V1.choices]
+    assert ["s2", "s2-random", "s2-rgb", "s1", "s1-random", "s1s2", "s1s2-random"] == [
+        choice.name for choice in V1.choices
+    ]
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda r: r.name)
@@ -100,5 +102,5 @@ def test_an_unknown_release_is_refused(name: object) -> None:
 
 def test_an_unknown_archive_is_refused() -> None:
     """A name that the release's archives do not have is an error that shows it."""
-    with pytest.raises(OptionError, match="s2, got 's1'"):
-        V1.archive("s1")
+    with pytest.raises(OptionError, match="s2, s1, got 'maps'"):
+        V1.archive("maps")

@@ -32,7 +32,7 @@ S1_USE = "which the config v2-s1 is built from"
         ("BigEarthNet-S1.tar.zst", f"Sentinel-1 of BigEarthNet v2.0, {S1_USE}"),
         (
             "BigEarthNet-S1-v1.0.tar.gz",
-            "Sentinel-1 of BigEarthNet v1.0, which cannot be read yet",
+            "Sentinel-1 of BigEarthNet v1.0, which the config s1 is built from",
         ),
         (S1_IDS.example, f"Sentinel-1 of BigEarthNet, {S1_USE}"),
         (f"{S1_IDS.example}_VV.tif", f"Sentinel-1 of BigEarthNet, {S1_USE}"),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import re
 from html.parser import HTMLParser
 
@@ -12,6 +14,8 @@ from bigearthnet.report.page import (
     Card,
     Cards,
     Drawing,
+    Exhibit,
+    Gallery,
     Heading,
     Table,
     Text,
@@ -51,7 +55,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Keeps a text."""
-        if data.strip() and "style" not in self._open:
+        if data.strip() and {"style", "script"}.isdisjoint(self._open):
             self.texts.append(data.strip())
 
     def find(self, tag: str) -> list[dict[str, str | None]]:
@@ -151,3 +155,53 @@ def test_a_page_is_dark_where_its_reader_is() -> None:
     )
 
     assert light == dark
+
+
+EXHIBIT = Exhibit(
+    HOSTILE,
+    {"a": b"\x89PNG", "b": b"jpeg"},
+    ((HOSTILE, HOSTILE),),
+    {HOSTILE: ("x", HOSTILE)},
+    {"b": (("rgb(1 2 3)", HOSTILE),)},
+)
+GALLERY = Gallery(
+    HOSTILE, (EXHIBIT,), {HOSTILE: ("x", HOSTILE)}, dict(a="A", b=HOSTILE)
+)
+
+
+def test_a_gallery_is_filtered_by_a_known_script() -> None:
+    """The only script is ours: its sha256 is the only one that browsers may run."""
+    html = render_page("t", [GALLERY])
+    page = Page(html)
+
+    assert 1 == len(page.find("script"))
+    script = html.partition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = {m.get("http-equiv"): m.get("content") for m in page.find("meta")}
+    assert f"script-src 'sha256-{digest}'" in str(policy["Content-Security-Policy"])
+    assert "unsafe-inline'; script" in str(policy["Content-Security-Policy"])
+
+
+def test_a_gallery_is_whole_without_its_script() -> None:
+    """The first picture of each is shown; controls that would do nothing are not."""
+    page = Page(render_page("t", [GALLERY]))
+
+    first, second = page.find("img")
+    assert ("a", "b") == (first["data-picture"], second["data-picture"])
+    assert "hidden" not in first
+    assert "hidden" in second
+    assert str(first["src"]).startswith("data:image/png")
+    assert str(second["src"]).startswith("data:image/jpeg")
+    assert "hidden" in page.find("form")[0]
+    assert "hidden" in page.find("ul")[0]
+    (card,) = page.find("section")
+    assert {HOSTILE: ["x", HOSTILE]} == json.loads(str(card["data-values"]))
+    assert HOSTILE in [option["value"] for option in page.find("option")]
+
+
+def test_a_wide_drawing_scrolls_on_its_own() -> None:
+    """It can be reached by the keyboard, and a line says that it goes on."""
+    page = Page(render_page("t", [Drawing("d", "c", (b"<svg/>",), is_wide=True)]))
+
+    assert {"class": "scroll wide", "tabindex": "0"} in page.find("div")
+    assert "scroll sideways →" in page.texts

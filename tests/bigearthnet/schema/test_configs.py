@@ -7,13 +7,17 @@ import pytest
 from bigearthnet.errors import OptionError
 from bigearthnet.formats import tables_suffix
 from bigearthnet.release import RELEASES, V1, V2
-from bigearthnet.release.bands import GROUPS
+from bigearthnet.release.bands import GROUPS, RADAR
 from bigearthnet.release.splits import get_split, read_table
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.schema.features import make_columns, make_rgb_schema, make_schema
 
 CONFIGS = list_configs(RELEASES)
-S2_SCHEMA, S2_COLUMNS = make_schema(V1, GROUPS), make_columns(V1, GROUPS)
+S2_FIELDS = set(V1.fields) - {"scene_source", "s1_acquisition_date"}
+S1_FIELDS = set(V1.fields) - {"tile_source", "acquisition_date"}
+S2_SCHEMA = make_schema(V1, GROUPS, S2_FIELDS)
+S2_COLUMNS = make_columns(V1, GROUPS, S2_FIELDS)
+S1_COLUMNS = make_columns(V1, (RADAR,), S1_FIELDS)
 
 
 def test_configs_are_the_published_ones() -> None:
@@ -24,11 +28,15 @@ def test_configs_are_the_published_ones() -> None:
     assert {
         "s2": ("official", S2_SCHEMA),
         "s2-random": ("random", S2_SCHEMA),
-        "s2-rgb": ("official", make_rgb_schema(V1)),
-        "v2-s2": ("official", make_schema(V2, s2 + maps)),
-        "v2-s1": ("official", make_schema(V2, s1)),
-        "v2-s1s2": ("official", make_schema(V2, s2 + s1 + maps)),
-        "v2-s2-rgb": ("official", make_rgb_schema(V2)),
+        "s2-rgb": ("official", make_rgb_schema(V1, S2_FIELDS)),
+        "s1": ("official", radar := make_schema(V1, (RADAR,), S1_FIELDS)),
+        "s1-random": ("random", radar),
+        "s1s2": ("official", both := make_schema(V1, (*GROUPS, RADAR), V1.fields)),
+        "s1s2-random": ("random", both),
+        "v2-s2": ("official", make_schema(V2, s2 + maps, V2.fields)),
+        "v2-s1": ("official", make_schema(V2, s1, V2.fields)),
+        "v2-s1s2": ("official", make_schema(V2, s2 + s1 + maps, V2.fields)),
+        "v2-s2-rgb": ("official", make_rgb_schema(V2, V2.fields)),
     } == actual
     assert list(actual) == list(CONFIGS)
     assert not {"rgb", "all"} & set(actual)
@@ -84,27 +92,34 @@ def test_configs_are_those_of_the_releases_given() -> None:
 
 def test_a_config_has_the_bands_of_its_archives() -> None:
     """Also that of pictures, which are made of them."""
-    for chosen in list_configs([V1]).values():
-        assert V1.archives == chosen.archives
-        assert GROUPS == chosen.groups
-    for chosen in list_configs([V2]).values():
-        assert set(chosen.archives) <= set(V2.archives)
+    for release in RELEASES:
+        for chosen in list_configs([release]).values():
+            assert set(chosen.archives) <= set(release.archives)
+    for name in ("s2", "s2-random", "s2-rgb"):
+        assert V1.archives[:1] == get_config(name, [V1]).archives
+        assert GROUPS == get_config(name, [V1]).groups
     assert GROUPS == get_config("v2-s2-rgb", [V2]).groups
 
 
 def test_only_bands_are_stored_as_columns() -> None:
     """The configurations of one sensor have columns, those of pictures have none."""
-    assert {"s2": S2_COLUMNS, "s2-random": S2_COLUMNS, "s2-rgb": ()} == {
-        name: chosen.columns for name, chosen in list_configs([V1]).items()
-    }
+    found = {name: chosen.columns for name, chosen in list_configs([V1]).items()}
+    assert {
+        **{"s2": S2_COLUMNS, "s2-random": S2_COLUMNS, "s2-rgb": ()},
+        **{"s1": S1_COLUMNS, "s1-random": S1_COLUMNS, "s1s2": (), "s1s2-random": ()},
+    } == found
     assert ["v2-s2", "v2-s1"] == [
         c.name for c in list_configs([V2]).values() if c.columns
     ]
 
 
 def test_folders_of_tables_have_one_config() -> None:
-    """No two configurations claim the same folder of tables."""
-    names = [tables_suffix(config) for config in CONFIGS.values() if config.columns]
+    """No two configurations claim the same folder of tables, or part of one."""
+    names = [
+        (tables_suffix(config), config.choice.part)
+        for config in CONFIGS.values()
+        if config.columns
+    ]
 
     assert len(names) == len(set(names))
 

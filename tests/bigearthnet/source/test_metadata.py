@@ -9,7 +9,8 @@ from bigearthnet.errors import PatchError
 from bigearthnet.release import V1
 from bigearthnet.release.bands import BY_NAME
 from bigearthnet.release.nomenclature import BEN19, CLC43, Nomenclature
-from bigearthnet.source.metadata import parse_metadata
+from bigearthnet.release.v1 import S2_KEYS
+from bigearthnet.source.metadata import TWIN, parse_metadata
 
 Patches = dict[str, dict[str, bytes]]
 # Labels and fields.
@@ -36,7 +37,7 @@ def parse(
 ) -> Metadata:
     """Parses a JSON, that of PATCH_ID if not said otherwise."""
     return parse_metadata(
-        content, patch_id=patch_id, file=file, nomenclature=nomenclature
+        content, S2_KEYS, patch_id=patch_id, file=file, nomenclature=nomenclature
     )
 
 
@@ -73,6 +74,30 @@ def test_metadata_of_real_patches_equals_their_json(sample_patches: Patches) -> 
             "tile_source": raw["tile_source"],
             "acquisition_date": raw["acquisition_date"],
         } == fields
+
+
+def test_metadata_of_real_radar_equals_its_json(s1_patches: Patches) -> None:
+    """Its own keys become the fields of the release, and the patch that it names."""
+    keys = V1.archive("s1").metadata
+    for name, files in s1_patches.items():
+        file = f"{name}_labels_metadata.json"
+        raw = json.loads(files[file])
+        options = {"patch_id": name, "file": file, "nomenclature": CLC43}
+        labels, fields = parse_metadata(files[file], keys, **options)
+        corners, values = ("ulx", "uly", "lrx", "lry"), raw["coordinates"].values()
+        place = dict(zip(corners, values, strict=True))
+
+        assert set(raw["labels"]) == set(CLC43.decode(labels))
+        assert {
+            **{f"coordinates/{key}": value for key, value in place.items()},
+            "projection": raw["projection"],
+            "epsg": fields["epsg"],
+            "scene_source": raw["scene_source"],
+            "s1_acquisition_date": raw["acquisition_time"].replace("T", " "),
+            TWIN: raw["corresponding_s2_patch"],
+        } == fields
+        with pytest.raises(PatchError, match=r"missing key 'coordinates\.lry'"):
+            parse_metadata(files[file], S2_KEYS, **options)
 
 
 def test_epsg_of_real_patches_equals_rasterio(sample_patches: Patches) -> None:

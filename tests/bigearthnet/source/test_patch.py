@@ -84,7 +84,7 @@ def test_a_patch_knows_labels_and_fields_of_its_json(fake_patches: Patches) -> N
 
 def test_an_archive_without_json_has_pixels_alone(fake_patches: Patches) -> None:
     """Then neither labels nor fields are known, and no JSON is looked for."""
-    archive = dataclasses.replace(ARCHIVE, metadata_suffix=None)
+    archive = dataclasses.replace(ARCHIVE, metadata=None)
     files = fake_patches[PATCH_ID]
     tiffs = {name: data for name, data in files.items() if name.endswith(".tif")}
 
@@ -155,7 +155,7 @@ def test_without_a_json_bands_are_compared_with_each_other(
     sample_patches: Patches,
 ) -> None:
     """In an archive without JSON, all bands lie where the first one does."""
-    archive = dataclasses.replace(ARCHIVE, metadata_suffix=None)
+    archive = dataclasses.replace(ARCHIVE, metadata=None)
     patch_id, files = real_patch(sample_patches, 0)
     name = f"{patch_id}_B01.tif"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
-from bigearthnet.errors import ArchiveError
+from bigearthnet.errors import ArchiveError, OptionError
 from bigearthnet.release import V1, Digest
 from bigearthnet.source import limits
 from bigearthnet.source.blocks import BlockReader, choose_codec
@@ -90,6 +90,39 @@ def test_the_checksums_are_those_of_the_file(
         for name in {"sha256", algorithm}
     } == members.digests
     assert path.stat().st_size == members.nbytes == members.position
+
+
+def test_several_decompressors_read_the_same(
+    fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """Threads beside each other give the bytes, places and checksums of one."""
+    pytest.importorskip("rapidgzip")
+    path = write_archive(tmp_path, fake_patches, kind="tar.gz")
+    one, two = TarMembers(path, ARCHIVE), TarMembers(path, ARCHIVE, decompressors=2)
+    expected = [(*found, one.offset) for found in one]
+    assert expected == [(*found, two.offset) for found in two]
+    one.close()
+    two.close()
+
+    assert one.digests == two.digests != {}
+    assert one.position == two.position == path.stat().st_size
+
+
+def test_several_decompressors_need_their_package(
+    fake_patches: Patches,
+    write_archive: WriteArchive,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without it a .tar.gz is refused with the extra to install; others are read."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    for kind in ("tar", "tar.zst"):
+        path = write_archive(tmp_path, fake_patches, kind=kind)
+        TarMembers(path, ARCHIVE, decompressors=2).close()
+
+    path = write_archive(tmp_path, fake_patches, kind="tar.gz")
+    with pytest.raises(OptionError, match=r"rapidgzip not installed: .*\[rapidgzip\]"):
+        TarMembers(path, ARCHIVE, decompressors=2)
 
 
 def test_members_longer_than_the_ring_are_read_whole(

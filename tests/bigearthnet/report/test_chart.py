@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from baselines.comparison.chart import draw_bars
+from bigearthnet.report.chart import draw_bars
 
 
 def read_texts(svg: bytes) -> list[str]:

@@ -1,0 +1,92 @@
+"""Writes what the readers of each format expect beside the shards of a build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bigearthnet.engine.leftovers import PREFIX
+from bigearthnet.formats import tables_suffix
+from bigearthnet.schema.configs import Config
+from bigearthnet.store import PATCHES, read_store
+from bigearthnet.store.result import BuildResult
+from bigearthnet.util import command
+from bigearthnet.util.files import sync_folder, write_bytes
+
+
+def check_installed(formats: Sequence[str]) -> None:
+    """Checks that the packages are there that stores of some formats need.
+
+    Raises:
+        OptionError: If one is missing.
+    """
+    if "tfrecord" in formats:  # TFDS imports the second without declaring it
+        command.check_packages("tfds", "tensorflow_datasets", "importlib_resources")
+    if "parquet" in formats:
+        command.check_packages("hf", "yaml")  # of the card
+
+
+def complete_store(
+    form: str, folder: Path, result: BuildResult, data_dir: Path
+) -> None:
+    """Writes what the readers of a format expect beside the shards.
+
+    Args:
+        form: Name of the format.
+        folder: The shards, with their manifest.
+        result: What was written of their configuration.
+        data_dir: Where the store goes.
+    """
+    release = result.config.release
+    if form == "tfrecord":
+        from bigearthnet.bigearthnet_dataset_builder import Builder
+        from bigearthnet.tfds_support import set_splits
+
+        fields = {"RELEASES": (release,), "__module__": Builder.__module__}
+        builder = type("Builder", (Builder,), fields)
+        info = builder(data_dir=data_dir, config=result.config.name).info
+        info.download_size = 0  # of this build, as TFDS has it
+        set_splits(info, folder, result.shards)
+        info.write_to_directory(folder)
+    elif form == "parquet":
+        from builder.card import write_card
+        from builder.croissant import write_croissant
+
+        store = read_store(folder, [release])
+        write_card(store)
+        write_croissant(store)
+    else:
+        from bigearthnet.store.dataset_dict import write_dataset_dict
+
+        write_dataset_dict(read_store(folder, [release]))
+
+
+def complete_folders(
+    data_dir: Path, config: Config, targets: Mapping[str, Path]
+) -> None:
+    """Writes what stands above finished stores: table of patches, and card of parts.
+
+    Args:
+        data_dir: The data directory.
+        config: What was built.
+        targets: Name of each store → its final folder.
+    """
+    name = Path(PATCHES)
+    copy = data_dir / f"{name.stem}{tables_suffix(config)}{name.suffix}"
+    content = (next(iter(targets.values())) / PATCHES).read_bytes()
+    _replace(content, copy, config)
+    for store, folder in targets.items():
+        if store.startswith("parquet") and any(p.choice.part for p in config.parts):
+            from builder.card import CARD
+            from builder.card.parts import find_parts, make_parts_card
+
+            card = make_parts_card(find_parts(folder.parent, config.release))
+            _replace(card.encode(), folder.parent / CARD, config)
+
+
+def _replace(content: bytes, path: Path, config: Config) -> None:
+    """Writes a file that another configuration may be replacing at the same time."""
+    unfinished = path.with_name(f"{PREFIX}{config.name}-{path.name}")
+    write_bytes(content, unfinished)
+    unfinished.rename(path)
+    sync_folder(path.parent)

@@ -1,0 +1,1 @@
+"""What a table of patches counts, and whether that is what was published."""

@@ -1,0 +1,231 @@
+"""The S-CNN on v2.0: over Sentinel-2, Sentinel-1, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from baselines.compare import compare
+from baselines.errors import ResultError
+from baselines.evaluate import evaluate
+from baselines.export import export
+from baselines.models.preprocessing import (
+    choose_statistics,
+    describe_scaling,
+    make_inputs,
+    standardise,
+)
+from baselines.results import evaluation_folder, read_results
+from baselines.scoring import Data
+from baselines.settings import Settings
+from baselines.stored_rows import open_random_access
+from baselines.train import train
+from baselines.trained import load_trained_model
+from baselines.workdir import read_run
+from bigearthnet.errors import OptionError
+from bigearthnet.reading import open_reader
+from bigearthnet.release.bands import BANDS, RGB
+from tests.baselines.conftest import MakeRun, make_run
+
+S2 = tuple(band.name for band in BANDS)
+FIXTURES = (make_run,)
+SMALL: dict[str, Any] = {
+    "labels": "ben19",
+    "fc_units": 4,
+    "epochs": 3,
+    "batch_size": 2,
+    "optimizer": "adam",
+    "deterministic": False,  # it would hold for the tests that follow, too
+}
+Train = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def trained(stores: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Configuration → a run of three epochs on all of its bands, evaluated."""
+    runs = {}
+    for config in ("v2-s2", "v2-s1", "v2-s1s2"):
+        runs[config] = tmp_path_factory.mktemp("runs") / config
+        train(Settings(config=config, **SMALL), stores, runs[config], quiet=True)
+        evaluate(runs[config], Data(stores), quiet=True)
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("config", "sensors", "bands", "groups"),
+    [
+        ("v2-s2", "all", S2, ("bands_10m", "bands_20m", "bands_60m")),
+        ("v2-s1", "all", ("VV", "VH"), ("bands_s1",)),
+        ("v2-s1s2", "s1", ("VV", "VH"), ("bands_s1",)),
+        ("v2-s1s2", "s2", S2, ("bands_10m", "bands_20m", "bands_60m")),
+        (
+            "v2-s1s2",
+            "all",
+            (*S2, "VV", "VH"),
+            ("bands_10m", "bands_20m", "bands_60m", "bands_s1"),
+        ),
+    ],
+)
+def test_bands_are_those_of_the_satellites(
+    config: str, sensors: Any, bands: tuple[str, ...], groups: tuple[str, ...]
+) -> None:
+    """Sentinel-2 by wavelength, then VV and VH; the reference map is no band."""
+    settings = Settings(config=config, sensors=sensors, labels="ben19")
+
+    assert (bands, groups) == (settings.bands, settings.groups)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": "clc43"}, "labels: .* expected ben19, got clc43"),
+        ({"config": "v2-s1", "model": "s_cnn_rgb"}, "takes B04, B03, B02, which v2-s1"),
+        ({"sensors": "s1"}, "takes bands of s1, which v2-s2 does not store"),
+        ({"model": "resnet50", "sensors": "s2"}, "sensors: expected all for resnet50"),
+        ({"statistics": "published"}, "statistics: .* Expected stored"),
+        ({"train_split": "excluded"}, "expected some of .*excluded_train"),
+    ],
+)
+def test_what_v2_does_not_have_is_refused(
+    changes: dict[str, Any], message: str
+) -> None:
+    """One clear error says what the release has in its place."""
+    with pytest.raises(OptionError, match=message):
+        Settings(**{"config": "v2-s2", "labels": "ben19", **changes})
+
+
+def test_backscatter_is_scaled_as_it_is_stored(stores: Path) -> None:
+    """(dB - mean) / std of the train split in float32, VV and VH in the order asked."""
+    store = open_random_access(stores, "v2-s1s2")
+    groups = Settings(config="v2-s1s2", labels="ben19").band_groups
+    reader = open_reader("train", stores, config="v2-s1s2")
+    batch = reader.gather([0, 1, 2], [group.name for group in groups])
+    for bands in (("VV", "VH"), ("VH", "B04", "VV")):
+        statistics = choose_statistics("stored", bands, store.statistics)
+        inputs = make_inputs(groups)
+        images = standardise(inputs, groups, bands, statistics, "bicubic")
+        found = keras.Model(inputs, images)(batch).numpy()
+
+        for channel, values in enumerate(reader.gather([0, 1, 2], bands).values()):
+            exact = values.astype(float)
+            expected = (exact - exact.mean()) / exact.std()
+            np.testing.assert_allclose(found[..., channel], expected, 0, 1e-4)
+    assert "(value - mean) / std" == describe_scaling(groups)
+
+
+@pytest.mark.slow
+def test_runs_of_either_satellite_and_both_are_compared(
+    stores: Path, trained: dict[str, Path], tmp_path: Path
+) -> None:
+    """One table has all three, and what is published of others' models, as that."""
+    compare([*trained.values()], tmp_path / "out", data_dir=stores, num_examples=2)
+
+    page = (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
+    assert "## v2.0, official split: test" in page
+    assert "| 0.7033 | 0.8607 | 0.6442 | 0.7666 | published, other model |" in page
+    for satellites in ("S1", "S2", "S1 and S2"):
+        assert f"| S-CNN-All, {satellites} | " in page
+    assert "Table 4" not in page
+    assert 2 == len([*(tmp_path / "out" / "pictures").glob("S2*.png")])
+
+
+@pytest.mark.slow
+def test_releases_are_never_in_one_table(
+    all_stores: Path,
+    make_run: MakeRun,
+    trained: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    """Each has a section of its own; what is published of one stands there alone."""
+    first = make_run("first", model="s_cnn_rgb", labels="ben19")
+    evaluate(first, Data(all_stores), quiet=True)
+    compare([trained["v2-s2"], first], tmp_path / "out", num_examples=0)
+
+    page = (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
+    one, other = page.split("## v2.0, official split")
+    assert "## v1.0, official split" in one
+    assert "S-CNN-All" not in one
+    assert "S-CNN-RGB" not in other
+    assert "published, other model" not in one
+
+
+def test_patches_seen_under_the_other_release_make_no_result(
+    stores: Path, make_run: MakeRun, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """One of the two test patches of v2.0 is a train patch of v1.0; it says so."""
+    run = make_run("first", model="s_cnn_rgb", labels="ben19")
+    (result,) = evaluate(run, Data(stores, config="v2-s2"))
+    remark = "not a result: 1 of these patches seen in training"
+
+    folder = evaluation_folder(run, "test", config="v2-s2")
+    subject = read_results(folder).subject
+    assert (remark,) == subject.remarks == result.subject.remarks
+    assert ("s2", "v2-s2", "v2.0") == (
+        subject.train_config,
+        subject.config,
+        subject.release,
+    )
+    assert remark in capsys.readouterr().err
+    assert result.tuned is None
+    compare([run], tmp_path / "out", config="v2-s2", num_examples=0)
+    page = (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
+    assert remark in page
+    with pytest.raises(ResultError, match=r"evaluate --workdir=.* --config=v2-s1"):
+        compare([run], tmp_path / "none", config="v2-s1")
+
+
+@pytest.mark.slow
+def test_fine_tuning_counts_what_the_weights_had_seen(
+    stores: Path, make_run: MakeRun, tmp_path: Path
+) -> None:
+    """Weights of v1.0, directly or by an export, bring their train split with them."""
+    first = make_run("first", model="s_cnn_rgb", labels="ben19")
+    export(first, tmp_path / "exported")
+    changes = {**SMALL, "epochs": 1}
+    settings = Settings(model="s_cnn_rgb", config="v2-s2", **changes)
+    for number, source in enumerate((first, tmp_path / "exported")):
+        run = tmp_path / f"tuned_{number}"
+        train(settings, stores, run, init_from=source, quiet=True)
+        (result,) = evaluate(run, Data(stores), tune=False, quiet=True)
+
+        assert 1 == result.subject.seen_elsewhere
+        assert "fine-tuned" == result.subject.weights_source
+        assert "train" == result.subject.train_split
+
+
+@pytest.mark.parametrize(
+    ("changes", "config", "message"),
+    [
+        ({"model": "s_cnn_rgb"}, "v2-s2", "labels: .* expected ben19, got clc43"),
+        ({"model": "s_cnn_rgb", "labels": "ben19"}, "v2-s1", "which v2-s1 does not st"),
+        ({"model": "s_cnn_rgb", "labels": "ben19"}, "v3", "unknown config"),
+    ],
+)
+def test_what_a_model_cannot_take_is_refused(
+    stores: Path, make_run: MakeRun, changes: dict[str, Any], config: str, message: str
+) -> None:
+    """Other bands or classes than the model's are one clear error."""
+    run = make_run("first", **changes)
+
+    with pytest.raises(OptionError, match=message):
+        evaluate(run, Data(stores, config=config), quiet=True)
+
+
+@pytest.mark.slow
+def test_a_model_of_both_satellites_is_exported(
+    trained: dict[str, Path], tmp_path: Path
+) -> None:
+    """What is exported takes uint16 and float32, and its card says which is what."""
+    assert export(trained["v2-s1s2"], tmp_path / "exported") < 1e-4
+
+    card = (tmp_path / "exported" / "README.md").read_text(encoding="utf-8")
+    assert "| `bands_s1`, float32 | VV VH | (batch, 2, 120, 120) | backscatter" in card
+    assert "3 patches of v2.0, official split `train`" in card
+    model = load_trained_model(trained["v2-s1s2"]).model
+    assert "float32" == model.input["bands_s1"].dtype
+    assert set(RGB) < set(read_run(trained["v2-s1s2"]).settings.bands)
