@@ -21,7 +21,8 @@ from bigearthnet.reading.images import plan_images
 from bigearthnet.release import RELEASES, V2
 from bigearthnet.release.nomenclature import NOMENCLATURES
 from bigearthnet.schema.configs import get_config
-from tests.v2.made import make_files, make_patches, write_folder
+from tests.archives import write_folder
+from tests.v2.made import make_files, make_patches
 
 S2 = "B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B11 B12"
 # Preset → its channels, and the order of classes, as the packages have them.
