@@ -182,11 +182,11 @@ def _list_configilm() -> list[Preset]:
 def _list_torchgeo() -> list[Preset]:
     # Files in the order of their names: VH first, though VV is documented.
     radar = ("VH", "VV")
-    truncated = "torchgeo truncates to integers, which moves dB by up to 1"
+    rounded = "torchgeo rounds to integers, which moves dB by up to 0.5"
     choices = {
-        "torchgeo": ((*radar, *_S2), f"as one image; {truncated}"),
+        "torchgeo": ((*radar, *_S2), f"as one image; {rounded}"),
         "torchgeo-s2": (_S2, "torchgeo rounds resampled pixels"),
-        "torchgeo-s1": (radar, truncated),
+        "torchgeo-s1": (radar, rounded),
     }
     found = [
         Preset(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bigearthnet.errors import StoreError
 from bigearthnet.formats import get_format
-from bigearthnet.schema.configs import Config, list_configs
+from bigearthnet.schema.configs import Config
 from bigearthnet.store import Described, read_patches
 from bigearthnet.store.remote import AnyStore, open_anywhere
 from bigearthnet.store.search import PREFERRED, find_data_dir, look_for, open_store
@@ -23,29 +23,6 @@ if TYPE_CHECKING:
 
 # Patches that an error names.
 _MOST_NAMED = 3
-
-
-def find_parts(config: Config) -> tuple[Config, ...]:
-    """Returns the configurations whose stores together hold what one has.
-
-    Returns:
-        The one that says which patches there are first; empty if the configuration has
-        tables of its own, or there are no such parts.
-    """
-    if config.columns or config.choice.is_rgb:
-        return ()
-    archives = config.choice.archives
-    parts = [
-        part
-        for part in list_configs([config.release]).values()
-        if part.columns
-        and part.choice.scheme == config.choice.scheme
-        and set(part.choice.archives) <= set(archives)
-    ]
-    covered = [name for part in parts for name in part.choice.archives]
-    if sorted(covered) != sorted(archives):
-        return ()
-    return tuple(sorted(parts, key=lambda p: archives.index(p.choice.archives[0])))
 
 
 def open_parts(
@@ -62,8 +39,8 @@ def open_parts(
     Raises:
         OptionError, StoreError, ShardError, DownloadError: As in `open_anywhere`.
     """
-    parts = find_parts(config)
-    if not parts:
+    parts = config.parts
+    if config.columns or not parts:
         return (open_anywhere(place, config, form),)
     if is_url(place):
         return tuple(open_anywhere(place, part, form) for part in parts)

@@ -147,7 +147,10 @@ def look_for(data_dir: Path, config: Config, forms: Iterable[Format]) -> Store |
     # Absolute, so that a later change of the working directory does no harm.
     root = data_dir.absolute()
     forms = [f for f in forms if config.columns or not f.has_columns]
-    for folder in (*(f.store_folder(root, config) for f in forms), root):
+    folders = [f.store_folder(root, config) for f in forms]
+    if config.choice.part:  # of the folder of a pair, wherever it was moved to
+        folders.append(root / config.choice.part)
+    for folder in (*folders, root):
         if (folder / MANIFEST).is_file():
             store = read_store(folder, [config.release])
             if store.config == config and store.format in forms:

@@ -10,7 +10,8 @@ from bigearthnet.engine.options import BuildOptions
 from bigearthnet.release import V2
 from bigearthnet.schema.configs import get_config
 from builder.build import build
-from tests.v2.made import make_files, write_folder
+from tests.archives import write_folder
+from tests.v2.made import make_files
 
 
 @pytest.fixture(scope="session")

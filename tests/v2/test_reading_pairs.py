@@ -21,7 +21,7 @@ from bigearthnet.reading.arrow import ArrowReader
 from bigearthnet.reading.paired import PairedReader
 from bigearthnet.release import Release
 from bigearthnet.schema.configs import get_config
-from bigearthnet.store.pairs import check_pairs, find_parts, open_parts
+from bigearthnet.store.pairs import check_pairs, open_parts
 from bigearthnet.store.search import open_store
 from builder.build import build
 from builder.convert import convert
@@ -32,6 +32,7 @@ CONFIG = "v2-s1s2"
 FORMS = ("tfrecord", "arrow", "parquet")
 # A band of each stored group, and both of the radar.
 BANDS = ("VV", "B04", "VH", "B8A", "B09")
+NUM_TRAIN = sum(made.split == "train" for made in make_patches().values())
 # Decibels, or digital numbers.
 TOLERANCE = 0.01
 
@@ -94,7 +95,7 @@ def test_readers_give_every_choice_of_bands_in_the_order_asked(
 ) -> None:
     """Images of all choices of bands, in all orders, are those of a slow reference."""
     reader = pair(bigearthnet.open_reader, "train")
-    patches = made_of(reader.gather(range(3), "patch_id")["patch_id"])
+    patches = made_of(reader.gather(range(NUM_TRAIN), "patch_id")["patch_id"])
     expected = {
         band: np.stack(
             [reference(stored(p, band, release), "bicubic") for p in patches]
@@ -103,7 +104,7 @@ def test_readers_give_every_choice_of_bands_in_the_order_asked(
     }
 
     for asked in subsets():
-        images = reader.images(range(3), asked)
+        images = reader.images(range(NUM_TRAIN), asked)
         assert np.float32 == images.dtype
         for channel, band in enumerate(asked):
             found = images[..., channel]
@@ -117,7 +118,7 @@ def test_load_gives_both_sensors_exactly(
     image_size: int | None, pair: Callable[..., Any], release: Release
 ) -> None:
     """`load` gives bands of both sensors by name, float32 decibels bit for bit."""
-    ids = pair(bigearthnet.open_reader, "train").gather(range(3), "patch_id")
+    ids = pair(bigearthnet.open_reader, "train").gather(range(NUM_TRAIN), "patch_id")
     patches = made_of(ids["patch_id"])
     choices = [BANDS[:count] for count in range(1, 6)]
     choices += [BANDS[::-1], ("VH", "B12", "VV"), ("VH",), ("B03", "VV")]
@@ -218,15 +219,15 @@ def test_a_paired_reader_is_a_reader(pair: Callable[..., Any]) -> None:
     again = pickle.loads(pickle.dumps(reader))
     first, *_, last = reader
 
-    assert f"of {CONFIG}: 3 patches of " in repr(again)
+    assert f"of {CONFIG}: {NUM_TRAIN} patches of " in repr(again)
     assert last["patch_id"] == again[-1]["patch_id"] != first["patch_id"]
     assert {"bands_s1", "bands_10m", "reference_map", "multi_hot_19"} <= set(again[0])
-    for name, value in again[2].items():
+    for name, value in again[-1].items():
         np.testing.assert_array_equal(last[name], value)
     with pytest.raises(OptionError, match=r"no column 'VX'.*VV, VH"):
         reader.gather([0], "VX")
     with pytest.raises(IndexError):
-        reader.gather([3], "VV")
+        reader.gather([NUM_TRAIN], "VV")
 
 
 def test_conditions_choose_from_both(pair: Callable[..., Any]) -> None:
@@ -266,7 +267,7 @@ def test_joined_data_sets_are_read(stores: Path, release: Release) -> None:
         [parts[0], parts[1].select_columns("bands_s1")], axis=1
     )
     reader = ArrowReader.from_dataset(joined, CONFIG, release)
-    (batch,) = reader.batches(3, ["patch_id", "VH", "B04"])
+    (batch,) = reader.batches(NUM_TRAIN, ["patch_id", "VH", "B04"])
     for row, made in enumerate(made_of(batch["patch_id"])):
         np.testing.assert_array_equal(made.groups["bands_s1"][1], batch["VH"][row])
         np.testing.assert_array_equal(made.groups["bands_10m"][2], batch["B04"][row])
@@ -351,11 +352,17 @@ def test_a_reader_of_one_store_refuses_a_pair(stores: Path, release: Release) ->
         ArrowReader.open("train", stores, CONFIG, release)
 
 
-def test_parts_are_those_of_the_release(release: Release) -> None:
-    """A configuration with tables, or of pictures, has none."""
-    names = {
-        choice.name: [p.name for p in find_parts(get_config(choice.name, [release]))]
-        for choice in release.choices
-    }
-
-    assert {"v2-s1s2": ["v2-s2", "v2-s1"]} == {n: p for n, p in names.items() if p}
+@pytest.mark.parametrize("form", ["arrow", "parquet"])
+def test_the_folder_of_a_pair_is_as_good_as_its_data_directory(
+    form: str, stores: Path, release: Release, tmp_path: Path
+) -> None:
+    """Moved and renamed, it is read as the pair, and as either part."""
+    folder = open_store(stores, get_config("v2-s2", [release]), form).folder.parent
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    for config, bands in (
+        (CONFIG, ["VH", "B04"]),
+        ("v2-s1", ["VV"]),
+        ("v2-s2", ["B04"]),
+    ):
+        reader = bigearthnet.open_reader("test", moved, config=config, release=release)
+        assert (2, 120, 120, len(bands)) == reader.images([0, 1], bands).shape

@@ -58,7 +58,6 @@ def test_maps_make_the_labels_of_the_table(
     assert np.uint8 == maps.dtype == fine.dtype
     for row, stored in enumerate(batch[MAP][:, 0]):
         is_class = stored < len(CLC43)
-        assert {NO_CLASS, len(CLC43)} == set(stored[~is_class].tolist())
         np.testing.assert_array_equal(np.where(is_class, stored, NO_CLASS), fine[row])
         expected = [becomes[i] if i < len(CLC43) else NO_CLASS for i in stored.flat]
         assert expected == maps[row].ravel().tolist()
@@ -100,7 +99,7 @@ def test_numpy_and_tensorflow_make_the_same(stores: Path, release: Release) -> N
     wanted = choose_target(config, MAP, None)
 
     np.testing.assert_array_equal(
-        maps, wanted.make_arrays(reader.gather(range(3), MAP))
+        maps, wanted.make_arrays(reader.gather(range(len(reader)), MAP))
     )
 
 
