@@ -275,7 +275,7 @@ def _find_title(subject: Subject) -> str:
     row = TABLE_4.get(subject.model)
     title = row.title if row else subject.model
     if subject.release != V1.name or "S1" in subject.sensors:
-        title = f"{title}, {subject.sensors}"
+        title = f"{title} ({subject.sensors})"
     return f"{title}, derived" if subject.derived_from else title
 
 

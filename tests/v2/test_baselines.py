@@ -146,7 +146,7 @@ def test_runs_of_either_satellite_and_both_are_compared(
     assert "## v2.0, official split: test" in page
     assert "| 0.7033 | 0.8607 | 0.6442 | 0.7666 | published, other model |" in page
     for satellites in ("S1", "S2", "S1 and S2"):
-        assert f"| S-CNN-All, {satellites} | " in page
+        assert f"| S-CNN-All ({satellites}) | " in page
     assert "Table 4" not in page
     assert 2 == len([*(tmp_path / "out" / "pictures").glob("S2*.png")])
 
