@@ -103,11 +103,13 @@ ENVIRONMENTS: Mapping[str, Environment] = {
         ),
         Environment("datasets-rasterio", (("datasets", "rasterio"),)),
         Environment("datasets", (("datasets", "pillow", "tensorflow-cpu"),)),
-        Environment("lmdb", (("lmdb", "numpy", "rasterio", "safetensors"),)),
+        Environment("lmdb", (("lmdb", "numpy", "pyarrow", "rasterio", "safetensors"),)),
         # Version 0.3.0 imports fastcore.dispatch, which moved in 1.8.
         Environment("bigearthnet-encoder", (("bigearthnet-encoder", "fastcore<1.8"),)),
-        # torchgeo imports requests without declaring it; the version of PyTorch is
-        # that of the recipes.
-        Environment("torchgeo", (("torch==2.13.0", "torchgeo", "requests"),)),
+        # torchgeo imports requests without declaring it, and reads the table of v2.0
+        # with pyarrow; the version of PyTorch is that of the recipes.
+        Environment(
+            "torchgeo", (("torch==2.13.0", "torchgeo", "requests", "pyarrow"),)
+        ),
     )
 }

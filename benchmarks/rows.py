@@ -48,12 +48,19 @@ class Row:
         return self.environment == OURS and not self.name.startswith("limit")
 
 
-def _load(
-    name: str, title: str, group: str, *arguments: str, limit: str | None = None
+def load_row(
+    name: str,
+    title: str,
+    group: str,
+    *arguments: str,
+    source: str = "data",
+    limit: str | None = None,
 ) -> Row:
     """Returns a row of `bigearthnet.load`; arguments not given are the plain ones."""
     values = {"config": "s2", "bands": "all", "size": "0", "store": "tfrecord"}
-    values |= {"shuffle": "0"} | dict(a.split("=") for a in arguments)
+    values |= {"shuffle": "0", "target": "labels"} | dict(
+        a.split("=") for a in arguments
+    )
     options = tuple(f"--{key}={value}" for key, value in values.items())
     return Row(
         name,
@@ -61,7 +68,7 @@ def _load(
         group,
         OURS,
         "ours_load",
-        "data",
+        source,
         options,
         limit=limit,
     )
@@ -200,9 +207,9 @@ ROWS: tuple[Row, ...] = (
         "limit_memory",
         "data",
     ),
-    _load("read-load", "`load`, TFRecord", READ, limit="limit-records"),
-    _load("read-load-arrow", "`load`, Arrow", READ, "store=arrow"),
-    _load("read-load-parquet", "`load`, Parquet", READ, "store=parquet"),
+    load_row("read-load", "`load`, TFRecord", READ, limit="limit-records"),
+    load_row("read-load-arrow", "`load`, Arrow", READ, "store=arrow"),
+    load_row("read-load-parquet", "`load`, Parquet", READ, "store=parquet"),
     Row(
         "read-arrow",
         "**ours**: `ArrowReader`, numpy",
@@ -210,7 +217,7 @@ ROWS: tuple[Row, ...] = (
         OURS,
         "ours_reader",
         "data",
-        ("--store=arrow", "--order=sequential"),
+        ("--config=s2", "--store=arrow", "--order=sequential"),
         limit="limit-memory",
     ),
     Row(
@@ -220,7 +227,7 @@ ROWS: tuple[Row, ...] = (
         OURS,
         "ours_reader",
         "data",
-        ("--store=tfrecord", "--order=sequential"),
+        ("--config=s2", "--store=tfrecord", "--order=sequential"),
         limit="limit-records",
     ),
     Row("read-to-tf", "**ours**: `to_tf`, Arrow", READ, OURS, "ours_to_tf", "data"),
@@ -291,8 +298,10 @@ ROWS: tuple[Row, ...] = (
         ours="read-load-parquet",
     ),
     # --- shuffled
-    _load("shuffled-load", "`load`, TFRecord", SHUFFLED, "shuffle=1"),
-    _load("shuffled-load-arrow", "`load`, Arrow", SHUFFLED, "store=arrow", "shuffle=1"),
+    load_row("shuffled-load", "`load`, TFRecord", SHUFFLED, "shuffle=1"),
+    load_row(
+        "shuffled-load-arrow", "`load`, Arrow", SHUFFLED, "store=arrow", "shuffle=1"
+    ),
     Row(
         "random-arrow",
         "**ours**: `ArrowReader`, numpy",
@@ -300,7 +309,7 @@ ROWS: tuple[Row, ...] = (
         OURS,
         "ours_reader",
         "data",
-        ("--store=arrow", "--order=random"),
+        ("--config=s2", "--store=arrow", "--order=random"),
         limit="limit-memory",
     ),
     Row(
@@ -310,7 +319,7 @@ ROWS: tuple[Row, ...] = (
         OURS,
         "ours_reader",
         "data",
-        ("--store=tfrecord", "--order=random"),
+        ("--config=s2", "--store=tfrecord", "--order=random"),
     ),
     Row(
         "random-lmdb",
@@ -335,14 +344,14 @@ ROWS: tuple[Row, ...] = (
         ours="random-arrow",
     ),
     # --- RGB
-    _load("rgb-load", "`load(bands='rgb')`, TFRecord", RGB, "bands=rgb", "size=120"),
-    _load(
+    load_row("rgb-load", "`load(bands='rgb')`, TFRecord", RGB, "bands=rgb", "size=120"),
+    load_row(
         "rgb-load-native",
         "`load(bands='rgb')`, TFRecord, native uint16",
         RGB,
         "bands=rgb",
     ),
-    _load(
+    load_row(
         "rgb-load-arrow",
         "`load(bands='rgb')`, Arrow",
         RGB,
@@ -350,14 +359,14 @@ ROWS: tuple[Row, ...] = (
         "size=120",
         "store=arrow",
     ),
-    _load(
+    load_row(
         "rgb-load-arrow-native",
         "`load(bands='rgb')`, Arrow, native uint16",
         RGB,
         "bands=rgb",
         "store=arrow",
     ),
-    _load(
+    load_row(
         "rgb-load-8bit",
         "`load(config='s2-rgb')`, 8 bits",
         RGB,
@@ -388,8 +397,8 @@ ROWS: tuple[Row, ...] = (
         ours="rgb-load-native",
     ),
     # --- resampled
-    _load("resampled-load", "`load`, TFRecord", RESAMPLED, "size=120"),
-    _load(
+    load_row("resampled-load", "`load`, TFRecord", RESAMPLED, "size=120"),
+    load_row(
         "resampled-load-arrow", "`load`, Arrow", RESAMPLED, "size=120", "store=arrow"
     ),
     Row(

@@ -21,10 +21,13 @@ from absl import flags
 from benchmarks import measure
 from benchmarks.environments import ENVIRONMENTS, OURS, SetupError, find_versions
 from benchmarks.report import RowResult, draw, make_json, make_table
-from benchmarks.rows import ROWS, Row
+from benchmarks.rows import ROWS as ROWS_V1
+from benchmarks.rows import Row
+from benchmarks.rows_v2 import ROWS as ROWS_V2
 from benchmarks.sources import Sources
 from bigearthnet.util import command
 
+ROWS = (*ROWS_V1, *ROWS_V2)
 _ROOT = Path(__file__).parent
 # Our package is found by programs that need it, installed or not.
 _VARIABLES = {"TF_CPP_MIN_LOG_LEVEL": "3", "HF_HUB_OFFLINE": "1"}

@@ -8,8 +8,11 @@ import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from benchmarks import measure
 from benchmarks.environments import ENVIRONMENTS, SetupError
+from benchmarks.extracted import extract, make_metadata
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.formats import FORMATS
 from bigearthnet.release import RELEASES
@@ -19,6 +22,8 @@ from builder.synthesize import write_archive, write_archives
 
 _PROGRAMS = Path(__file__).parent / "programs"
 _TIMEOUT_S = 3600.0
+# The official table, which peers read beside the folders.
+_METADATA = "metadata.parquet"
 
 
 def make_stores(work: Path, num_patches: int, formats: Sequence[str]) -> Path:
@@ -64,7 +69,10 @@ class Sources:
             "paired": self._make_paired,
             "folder": self._make_folder,
             "data": self._make_data,
+            "folders": self._make_folders,
+            "data_v2": self._make_data_v2,
             "lmdb": self._make_lmdb,
+            "lmdb_v2": self._make_lmdb_v2,
             "builtin": self._make_builtin,
         }
 
@@ -73,9 +81,10 @@ class Sources:
 
         Args:
             name: `archive`, `paired` (a folder of those of v2.0), `folder` (extracted),
-                `data` (our stores of the official splits), `huggingface` and `arrow`
-                (two of these stores), `lmdb_file` or `builtin` (what these peers made);
-                with `_few` at the end of the small archive.
+                `folders` (of v2.0, extracted), `data` and `data_v2` (our stores of the
+                official splits), `huggingface` and `arrow` (two of these stores),
+                `lmdb_file`, `lmdb_v2` or `builtin` (what these peers made); with `_few`
+                at the end of the small archive.
 
         Raises:
             SetupError: If a peer's source cannot be made.
@@ -117,13 +126,32 @@ class Sources:
         build(archive, path, get_config("s2", RELEASES), options, formats=list(FORMATS))
         build(archive, path, get_config("s2-rgb", RELEASES), options)
 
+    def _make_folders(self, path: Path, few: str) -> None:
+        archives, _ = self.get(f"paired{few}")
+        extract(archives, path)
+        pq.write_table(make_metadata(path), path / _METADATA)
+
+    def _make_data_v2(self, path: Path, few: str) -> None:
+        archives, _ = self.get(f"paired{few}")
+        options = BuildOptions(quiet=True)
+        for name, formats in (("v2-s2", ["tfrecord"]), ("v2-s1s2", list(FORMATS))):
+            config = get_config(name, RELEASES)
+            build(archives, path, config, options, formats=formats)
+
     def _make_lmdb(self, path: Path, few: str) -> None:
         self._run_peer("encode_lmdb", "lmdb", f"folder{few}", path)
+
+    def _make_lmdb_v2(self, path: Path, few: str) -> None:
+        name = f"folders{few}"
+        self._run_peer("encode_lmdb_v2", "lmdb", name, path, "--archives=s2,s1")
+        shutil.copy(self.get(name)[0] / _METADATA, path)
 
     def _make_builtin(self, path: Path, few: str) -> None:
         self._run_peer("encode_tfds_builtin", "tfds-builtin", f"archive{few}", path)
 
-    def _run_peer(self, program: str, environment: str, name: str, path: Path) -> None:
+    def _run_peer(
+        self, program: str, environment: str, name: str, path: Path, *arguments: str
+    ) -> None:
         """Runs the program of a peer that encodes, and keeps what it writes."""
         source, patches = self.get(name)
         python = ENVIRONMENTS[environment].prepare(self.environments)
@@ -134,6 +162,7 @@ class Sources:
             f"--source={source}",
             f"--work={path}",
             f"--patches={patches}",
+            *arguments,
         ]
         try:
             measure.run(command, {}, timeout_s=_TIMEOUT_S, watch_memory=False)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -25,18 +26,25 @@ _PATCHES_PER_COMMIT = 512
 _MAP_SIZE = 2**40
 
 
-def encode_patch(folder: Path) -> bytes:
-    """Returns the safetensors dict of a patch, bands uint16[row, column]."""
-    bands = {}
-    for band in BAND_SIZES:
-        with rasterio.open(folder / f"{folder.name}_{band}.tif") as dataset:
-            bands[band] = dataset.read(1)
-    return save(bands)
+def encode_files(files: Mapping[str, Path]) -> bytes:
+    """Returns the safetensors dict of some TIFFs by name, pixels[row, column]."""
+    tensors = {}
+    for name, path in files.items():
+        with rasterio.open(path) as dataset:
+            tensors[name] = dataset.read(1)
+    return save(tensors)
 
 
-def write_lmdb(source: Path, target: Path) -> None:
-    """Writes all patches of a folder to an LMDB, in the order of their ids."""
-    folders = find_patch_folders(source)
+def encode_patch(folder: Path) -> tuple[str, bytes]:
+    """Returns key and value of a patch, bands uint16."""
+    files = {band: folder / f"{folder.name}_{band}.tif" for band in BAND_SIZES}
+    return folder.name, encode_files(files)
+
+
+def write_lmdb(
+    folders: Sequence[Path], encode: Callable[[Path], tuple[str, bytes]], target: Path
+) -> None:
+    """Writes what each folder is encoded to into an LMDB, in their order."""
     context = multiprocessing.get_context("spawn")
     with (
         lmdb.open(str(target), map_size=_MAP_SIZE) as environment,
@@ -45,10 +53,14 @@ def write_lmdb(source: Path, target: Path) -> None:
         for start in range(0, len(folders), _PATCHES_PER_COMMIT):
             chunk = folders[start : start + _PATCHES_PER_COMMIT]
             with environment.begin(write=True) as transaction:
-                for folder, value in zip(
-                    chunk, executor.map(encode_patch, chunk), strict=True
-                ):
-                    transaction.put(folder.name.encode(), value)
+                for key, value in executor.map(encode, chunk):
+                    transaction.put(key.encode(), value)
+
+
+def count_entries(target: Path) -> int:
+    """Returns how many keys an LMDB has."""
+    with lmdb.open(str(target), readonly=True, lock=False) as environment:
+        return environment.stat()["entries"]
 
 
 def main() -> None:
@@ -56,10 +68,8 @@ def main() -> None:
     arguments, clock = parse_arguments(), Clock()
     target = arguments.work / "s2.lmdb"
     with clock.running():
-        write_lmdb(arguments.source, target)
-    with lmdb.open(str(target), readonly=True, lock=False) as environment:
-        stored = environment.stat()["entries"]
-    report(stored, clock.seconds, count_bytes(target))
+        write_lmdb(find_patch_folders(arguments.source), encode_patch, target)
+    report(count_entries(target), clock.seconds, count_bytes(target))
 
 
 if __name__ == "__main__":

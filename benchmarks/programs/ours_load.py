@@ -18,13 +18,16 @@ def count_patches(dataset: Any) -> int:
 
 def main() -> None:
     """Reads the train split; `--size` 0 means native size."""
-    arguments = parse_arguments(config=str, bands=str, size=int, store=str, shuffle=int)
+    arguments = parse_arguments(
+        config=str, bands=str, target=str, size=int, store=str, shuffle=int
+    )
     clock = Clock()
     dataset = bigearthnet.load(
         "train",
         arguments.source,
         config=arguments.config,
         bands=arguments.bands,
+        target=arguments.target,
         image_size=arguments.size or None,
         batch_size=BATCH_SIZE,
         store=arguments.store,

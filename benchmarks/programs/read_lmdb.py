@@ -21,6 +21,7 @@ _GROUPS = (
     ("B02", "B03", "B04", "B08"),
     ("B05", "B06", "B07", "B8A", "B11", "B12"),
     ("B01", "B09"),
+    ("VV", "VH"),
 )
 
 Patch = dict[str, Any]
@@ -48,20 +49,21 @@ def read_randomly(transaction: Any, keys: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def stack_patches(patches: Sequence[Patch]) -> list[np.ndarray]:
-    """Copies patches into one array (patch, band, y, x) a resolution."""
+    """Copies patches into one array (patch, band, y, x) a resolution and sensor."""
     return [
         np.concatenate([patch[band] for patch in patches for band in group]).reshape(
             len(patches), len(group), *patches[0][group[0]].shape
         )
         for group in _GROUPS
+        if group[0] in patches[0]
     ]
 
 
-def count_patches(values: Iterator[bytes]) -> int:
-    """Makes batches of all values, and counts the patches."""
+def count_patches(decoded: Iterator[Patch]) -> int:
+    """Makes batches of all patches, and counts them."""
     count, patches = 0, []
-    for value in values:
-        patches.append(load(value))
+    for patch in decoded:
+        patches.append(patch)
         if len(patches) == BATCH_SIZE:
             count += len(stack_patches(patches)[0])
             patches = []
@@ -77,8 +79,8 @@ def main() -> None:
 
         def read_once() -> int:
             if arguments.order == "random":
-                return count_patches(read_randomly(transaction, keys))
-            return count_patches(read_sequentially(transaction))
+                return count_patches(map(load, read_randomly(transaction, keys)))
+            return count_patches(map(load, read_sequentially(transaction)))
 
         read_once()
         with clock.running():

@@ -39,7 +39,7 @@ def get_nomenclature(
     """
     own = {s.nomenclature.name: s.nomenclature for s in release.label_sets}
     known = {**NOMENCLATURES, **own}
-    chosen = look_up(known, name or next(iter(own)), "labels")
+    chosen = look_up(known, next(iter(own)) if name is None else name, "labels")
     source = source or release.nomenclature
     if not _has_map(source, chosen):
         named = ", ".join(n for n, one in known.items() if _has_map(source, one))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bigearthnet.errors import OptionError
 from bigearthnet.release.bands import BANDS
 from bigearthnet.util.options import look_up
 
@@ -59,10 +60,25 @@ class Preset:
 
         Returns:
             (images - offset) / divisor of each channel, of the same kind.
+
+        Raises:
+            OptionError: If they have another number of channels.
         """
+        is_torch = hasattr(images, "new_tensor")
+        axis = -3 if is_torch else -1
+        shape = getattr(images, "shape", ())
+        # TensorFlow may not know a shape, or a size of it.
+        sizes = None if getattr(shape, "rank", 0) is None else tuple(shape)
+        if sizes is not None and (
+            len(sizes) < 3 or sizes[axis] not in (len(self.bands), None)
+        ):
+            raise OptionError(
+                f"preset {self.name}: expected images with {len(self.bands)} channels "
+                f"on axis {axis}, as load_options give them, got shape {sizes}."
+            )
         offset: Any = np.array(self.offset, np.float32)
         divisor: Any = np.array(self.divisor, np.float32)
-        if hasattr(images, "new_tensor"):  # of PyTorch
+        if is_torch:
             offset = images.new_tensor(offset).view(-1, 1, 1)
             divisor = images.new_tensor(divisor).view(-1, 1, 1)
         return (images - offset) / divisor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -106,19 +106,20 @@ def choose_bands(bands: str | Sequence[str], config: Config) -> tuple[str, ...]:
         OptionError: If a name is unknown or comes twice, or there is none.
     """
     known = [band.name for group in config.groups for band in group.bands]
+    images = [group for group in config.groups if not group.is_map]
+    named = {"all": tuple(band.name for band in order_bands(images))}
+    if config.release.rgb and {*config.release.rgb} <= {*known}:
+        named["rgb"] = config.release.rgb
     if isinstance(bands, str):
-        images = [group for group in config.groups if not group.is_map]
-        every = tuple(band.name for band in order_bands(images))
-        named = {"all": every, "rgb": config.release.rgb}
-        if named.get(bands.lower()):
+        if bands.lower() in named:
             return named[bands.lower()]
         bands = (bands,)
     folded = {name.casefold(): name for name in known}
-    for name in bands:
+    for name in bands if isinstance(bands, Iterable) else (bands,):
         if not isinstance(name, str) or name.casefold() not in folded:
             raise OptionError(
-                f"unknown band: expected all, rgb, or a list of {', '.join(known)}, "
-                f"got {name!r}."
+                f"unknown band: expected {', '.join(named)}, or a list of "
+                f"{', '.join(known)}, got {name!r}."
             )
     names = tuple(folded[name.casefold()] for name in bands)
     if not names or len(set(names)) < len(names):

@@ -7,8 +7,7 @@ import pytest
 import benchmarks
 from benchmarks import paired, remote
 from benchmarks.environments import ENVIRONMENTS, OURS, Environment, SetupError
-from benchmarks.rows import ROWS
-from benchmarks.run import choose_rows
+from benchmarks.run import ROWS, choose_rows
 
 PROGRAMS = Path(benchmarks.__file__).parent / "programs"
 

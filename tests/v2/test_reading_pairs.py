@@ -138,6 +138,14 @@ def test_load_gives_both_sensors_exactly(
                 np.testing.assert_allclose(expected, found, rtol=0, atol=TOLERANCE)
 
 
+def test_radar_has_no_colours(stores: Path, release: Release) -> None:
+    """`rgb` of Sentinel-1 alone is refused, and is not among what is expected."""
+    message = "unknown band: expected all, or a list of VV, VH, got 'rgb'"
+
+    with pytest.raises(OptionError, match=message):
+        bigearthnet.load("train", stores, config="v2-s1", bands="rgb", release=release)
+
+
 def test_groups_of_both_sensors_come_as_stored(pair: Callable[..., Any]) -> None:
     """Without an image size, all bands are the stored groups of both."""
     loaded = pair(bigearthnet.load, "test", image_size=None)

@@ -93,6 +93,13 @@ def test_a_preset_loads_what_it_says(all_stores: Path) -> None:
     np.testing.assert_allclose(images, preset.scale(stored), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(2, 120, 120, 1), (14, 120, 120), (14,), ()])
+def test_images_of_other_channels_are_not_scaled(shape: tuple[int, ...]) -> None:
+    """One channel would become as many as the preset has; the error says the shape."""
+    with pytest.raises(OptionError, match=r"configilm: .* 14 channels .* got shape \("):
+        bigearthnet.presets["configilm"].scale(np.zeros(shape, np.float32))
+
+
 def test_pytorch_scales_its_channels() -> None:
     """The first of three axes is that of channels; scaling goes to worker processes."""
     torch = pytest.importorskip("torch")
