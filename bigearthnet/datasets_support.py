@@ -15,7 +15,7 @@ from bigearthnet.engine.places import check_places
 from bigearthnet.errors import OptionError, ShardError
 from bigearthnet.formats import FORMATS
 from bigearthnet.release import RELEASES, Release
-from bigearthnet.schema.configs import Config, get_config
+from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.store import MANIFEST, PATCHES, Store
 from bigearthnet.store.nearby import is_store
 from bigearthnet.store.outputs import check_output
@@ -89,6 +89,11 @@ def load_dataset(
             "8-bit pictures are the view preview of s2."
         )
     views = {**chosen.views, _PATCHES: ()}
+    for other in list_configs([chosen.release] if release else RELEASES).values():
+        if name not in views and name in (other.name, *other.views):
+            raise OptionError(
+                f"view {name!r}: pass config={other.name!r}, too; got {config!r}."
+            )
     view = next(iter(views)) if name is None else name
     look_up(views, view, f"view of config={chosen.name!r}")
     for option in _OURS:

@@ -113,7 +113,9 @@ def format_judgements(judged: Sequence[Judgement]) -> str:
         if one.verdict == "not judged":
             unjudged.setdefault(one.reason, []).append(one.name)
     for reason, names in unjudged.items():
-        lines.append(f"not judged, since {reason}: {'; '.join(names)}")
+        kinds = Counter(name.partition(" ")[0] for name in names)
+        counted = ", ".join(f"{kind} ({count})" for kind, count in kinds.items())
+        lines.append(f"not judged, since {reason}: {counted}")
     lines.append(
         f"{counts['equal']} figures equal, {counts['different']} different, "
         f"{counts['not judged']} not judged"

@@ -103,9 +103,7 @@ def _describe_columns(tables: Mapping[str, Path], result: BuildResult) -> str:
     num_patches = sum(shard.num_patches for shard in result.shards)
     total, preview = sum(sizes.values()), sizes.get("preview", 0)
     bands = sum(sizes[group.name] for group in result.config.groups)
-    parts = (bands, preview, total - bands - preview)
-    texts = [f"{size / num_patches / 1e3:.1f} kB" for size in parts]
-    return (
-        f"a patch takes in Parquet: bands {texts[0]}, preview {texts[1]}, "
-        f"metadata {texts[2]}"
-    )
+    # Sentinel-1 has no preview.
+    parts = {"bands": bands, "preview": preview, "metadata": total - bands - preview}
+    texts = [f"{k} {n / num_patches / 1e3:.1f} kB" for k, n in parts.items() if n]
+    return f"a patch takes in Parquet: {', '.join(texts)}"

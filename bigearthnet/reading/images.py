@@ -13,7 +13,7 @@ import numpy.typing as npt
 from bigearthnet.errors import OptionError
 from bigearthnet.reading.memory import Recycler, fill_in_parallel
 from bigearthnet.release.bands import IMAGE_SIZE, BandGroup, order_bands
-from bigearthnet.schema.configs import Config
+from bigearthnet.schema.configs import Config, list_configs
 from bigearthnet.schema.rgb import decode_image
 from bigearthnet.util.options import look_up
 
@@ -94,6 +94,16 @@ def plan_images(
     return ImagePlan(names, take)
 
 
+def _name_config_of(bands: Sequence[object], config: Config) -> str:
+    """Returns a sentence that names a configuration with all bands, or ""."""
+    wanted = {str(name).casefold() for name in bands}
+    for other in list_configs([config.release]).values():
+        stored = {band.name.casefold() for g in other.groups for band in g.bands}
+        if wanted <= stored:
+            return f" Of the configs of {config.release.name}, {other.name} has it."
+    return ""
+
+
 def choose_bands(bands: str | Sequence[str], config: Config) -> tuple[str, ...]:
     """Returns the names of the bands that are asked for, in the order asked.
 
@@ -119,7 +129,7 @@ def choose_bands(bands: str | Sequence[str], config: Config) -> tuple[str, ...]:
         if not isinstance(name, str) or name.casefold() not in folded:
             raise OptionError(
                 f"unknown band: expected {', '.join(named)}, or a list of "
-                f"{', '.join(known)}, got {name!r}."
+                f"{', '.join(known)}, got {name!r}.{_name_config_of(bands, config)}"
             )
     names = tuple(folded[name.casefold()] for name in bands)
     if not names or len(set(names)) < len(names):

@@ -175,6 +175,11 @@ def take_bands(
         OptionError: If there is no such kind, or a band is missing.
     """
     kind = find_kind(name)
+    if not bands:
+        raise OptionError(
+            f"{name} needs {', '.join(kind.bands)}: the patch has no bands. What has a "
+            "picture in their place is drawn as true_color."
+        )
     if missing := [band for band in kind.bands if band not in bands]:
         possible = ", ".join(list_kinds(bands)) or "none"
         raise OptionError(

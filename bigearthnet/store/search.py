@@ -49,6 +49,9 @@ def find_stores(
         for config in configs
         for form in FORMATS.values()
     )
+    # The folder of a pair, wherever it was moved or published to, holds its parts.
+    parts = {config.choice.part for config in configs} - {""}
+    folders |= dict.fromkeys(data_dir.absolute() / part for part in sorted(parts))
     stores = []
     for folder in (f for f in folders if (f / MANIFEST).is_file()):
         try:
@@ -107,13 +110,14 @@ def open_store(
         return store
     root = data_dir.absolute()
     if (root / MANIFEST).is_file():
-        raise _wrong_store(read_store(root, [config.release]), config, form)
+        raise _wrong_store(read_store(root, [*RELEASES, config.release]), config, form)
     others = [f for f in FORMATS.values() if f not in forms]
     if any((f.store_folder(root, config) / MANIFEST).is_file() for f in others):
         advice = f"Make it: {advise_conversion(data_dir, config.name, forms[0].name)}"
     else:
         advice = (
-            f"{_name_nearby(root)}Build it: python -m builder.build --source=... "
+            f"{_name_configs(root)}{_name_nearby(root)}Build it: "
+            "python -m builder.build --source=... "
             f"--data_dir={data_dir} --config={config.name}"
             f"{f' --formats={form}' if form else ''}"
         )
@@ -152,7 +156,9 @@ def look_for(data_dir: Path, config: Config, forms: Iterable[Format]) -> Store |
         folders.append(root / config.choice.part)
     for folder in (*folders, root):
         if (folder / MANIFEST).is_file():
-            store = read_store(folder, [config.release])
+            # A folder that was named may be of any release: the caller says which.
+            known = RELEASES if folder == root else ()
+            store = read_store(folder, [*known, config.release])
             if store.config == config and store.format in forms:
                 return store
     return None
@@ -164,7 +170,7 @@ def _wrong_store(store: Store, config: Config, form: str | None) -> StoreError:
     Another configuration is never taken silently: its splits are others.
     """
     name = store.config.name
-    advice = f'pass config="{name}" (of a command: --config={name})'
+    advice = _advise_config(name)
     if store.config == config:
         advice = f"open it as {store.format.name}"
         if form:
@@ -176,6 +182,25 @@ def _wrong_store(store: Store, config: Config, form: str | None) -> StoreError:
         f"{f' in the format {form}' if form else ''}. To read it, {advice}; or name "
         "another folder."
     )
+
+
+def _advise_config(name: str) -> str:
+    return f'pass config="{name}" (of a command: --config={name})'
+
+
+def _name_configs(data_dir: Path) -> str:
+    """Returns a sentence that names the configurations that are there, or ""."""
+    names = [
+        config.name
+        for config in list_configs(RELEASES).values()
+        if any(
+            (form.store_folder(data_dir, config) / MANIFEST).is_file()
+            for form in FORMATS.values()
+        )
+    ]
+    if not names:
+        return ""
+    return f"It has {', '.join(names)}: to read one, {_advise_config(names[0])}. "
 
 
 def _name_nearby(folder: Path) -> str:

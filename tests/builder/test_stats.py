@@ -104,9 +104,9 @@ def test_other_tables_are_refused(
 
 
 def test_a_difference_outweighs_what_is_not_judged() -> None:
-    """1 before 3 before 0; what is not judged is named with the reason."""
+    """1 before 3 before 0; what is not judged is counted by kind, with the reason."""
     equal, other = Judgement("a", "equal", 1, 1), Judgement("b", "different", 1, 2)
-    unknown = Judgement("c", "not judged", 1, None, "why")
+    unknown = Judgement("c d", "not judged", 1, None, "why")
 
     assert [0, 3, 1] == [
         find_status(judged)
@@ -114,9 +114,9 @@ def test_a_difference_outweighs_what_is_not_judged() -> None:
     ]
     assert [
         "DIFFERENT b: published 1, found 2",
-        "not judged, since why: c",
-        "1 figures equal, 1 different, 1 not judged",
-    ] == format_judgements([equal, unknown, other]).splitlines()
+        "not judged, since why: c (2)",
+        "1 figures equal, 1 different, 2 not judged",
+    ] == format_judgements([equal, unknown, other, unknown]).splitlines()
 
 
 @pytest.mark.parametrize("arguments", [(None, None), (Path("a"), Path("b"))])

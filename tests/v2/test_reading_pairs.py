@@ -22,9 +22,10 @@ from bigearthnet.reading.paired import PairedReader
 from bigearthnet.release import Release
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store.pairs import check_pairs, open_parts
-from bigearthnet.store.search import open_store
+from bigearthnet.store.search import find_stores, open_store
 from builder.build import build
 from builder.convert import convert
+from builder.verify import verify
 from tests.v2.conftest import QUIET
 from tests.v2.made import Made, make_patches
 
@@ -364,7 +365,7 @@ def test_a_reader_of_one_store_refuses_a_pair(stores: Path, release: Release) ->
 def test_the_folder_of_a_pair_is_as_good_as_its_data_directory(
     form: str, stores: Path, release: Release, tmp_path: Path
 ) -> None:
-    """Moved and renamed, it is read as the pair, and as either part."""
+    """Moved and renamed, it is read as the pair and as either part, and verified."""
     folder = open_store(stores, get_config("v2-s2", [release]), form).folder.parent
     moved = shutil.copytree(folder, tmp_path / "moved")
     for config, bands in (
@@ -374,3 +375,24 @@ def test_the_folder_of_a_pair_is_as_good_as_its_data_directory(
     ):
         reader = bigearthnet.open_reader("test", moved, config=config, release=release)
         assert (2, 120, 120, len(bands)) == reader.images([0, 1], bands).shape
+    names = {store.config.name for store in find_stores(moved, [release])}
+    assert {"v2-s1", "v2-s2"} == names
+    assert not any(one.num_differences for one in verify(moved, quiet=True))
+
+
+def test_who_names_no_configuration_is_told_what_there_is(
+    stores: Path, release: Release
+) -> None:
+    """The default is v1.0's: of data directory, store, view and band, errors say it."""
+    folder = open_store(stores, get_config("v2-s1", [release]), "parquet").folder
+    with pytest.raises(StoreError, match=r'It has v2-s2, .*pass config="v2-s2"'):
+        bigearthnet.open_reader("train", stores)
+    with pytest.raises(StoreError, match=r'config v2-s1 .*pass config="v2-s1"'):
+        bigearthnet.open_reader("train", folder)
+    for view, config in (("v2-s2-19", "v2-s2"), ("v2-s1", "v2-s1")):
+        with pytest.raises(OptionError, match=rf"{view}.*pass config='{config}'"):
+            bigearthnet.load_dataset(view, data_dir=stores)
+    with pytest.raises(OptionError, match=r"got 'VV'\. Of the configs.*v2-s1s2 has it"):
+        bigearthnet.open_reader("train", stores, config="v2-s2").images(
+            [0], ["VV", "B04"]
+        )

@@ -110,5 +110,7 @@ def test_what_is_missing_is_named() -> None:
     assert ["ndvi"] == list_kinds(bands)
     with pytest.raises(OptionError, match=r"B03 not among B08, B04.*made: ndvi"):
         make_picture(bands, "false_color")
+    with pytest.raises(OptionError, match=r"needs VV, VH: the patch has no bands"):
+        make_picture({}, "sar")
     with pytest.raises(OptionError, match=r"unknown kind of picture.*got 'evi'"):
         make_picture(bands, "evi")
