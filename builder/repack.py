@@ -1,4 +1,4 @@
-"""Cuts an archive into several .tar.zst, each of whole patches, and verifies them.
+r"""Cuts an archive into several .tar.zst, each of whole patches, and verifies them.
 
 For a .tar.zst of one frame, as v2.0 is published: it can only be read from its start,
 and its parts can be read by several machines. The source is read once; what the parts

@@ -27,11 +27,11 @@ from bigearthnet.store import (
     QUARANTINE,
     Store,
     read_patches,
-    read_store,
 )
 from bigearthnet.store.quarantine import BadPatch, describe_reasons, read_quarantine
 from bigearthnet.store.remote import AnyStore
 from bigearthnet.store.scenes import SCENE_DTYPE, read_scenes
+from bigearthnet.store.search import read_expected
 from bigearthnet.util.files import write_text
 
 
@@ -97,7 +97,7 @@ def find_beside(data_dir: Path, config: Config) -> Store | None:
         for form in FORMATS.values():
             folder = form.store_folder(data_dir.absolute(), sibling)
             if (folder / MANIFEST).is_file():
-                return read_store(folder, [config.release])
+                return read_expected(folder, data_dir, [sibling])
     return None
 
 

@@ -39,23 +39,27 @@ def find_stores(
 
     Raises:
         OptionError: If the data directory is not on this machine.
-        StoreError: If there is none, or one is of another release.
+        StoreError: If there is none, or one is of another release, or in the folder of
+            another store.
         ShardError: If the JSON files of one cannot be read.
     """
     check_path(data_dir, "data_dir")
-    configs = list_configs(releases).values()
-    folders = dict.fromkeys(
-        form.store_folder(data_dir.absolute(), config)
-        for config in configs
-        for form in FORMATS.values()
-    )
+    folders: dict[Path, list[Config]] = {}
+    for config in list_configs(releases).values():
+        for form in FORMATS.values():
+            folder = form.store_folder(data_dir.absolute(), config)
+            folders.setdefault(folder, []).append(config)
     # The folder of a pair, wherever it was moved or published to, holds its parts.
-    parts = {config.choice.part for config in configs} - {""}
-    folders |= dict.fromkeys(data_dir.absolute() / part for part in sorted(parts))
+    parts = {c.choice.part for found in folders.values() for c in found} - {""}
+    moved = [data_dir.absolute() / part for part in sorted(parts)]
     stores = []
-    for folder in (f for f in folders if (f / MANIFEST).is_file()):
+    for folder in (f for f in (*folders, *moved) if (f / MANIFEST).is_file()):
         try:
-            stores.append(read_store(folder, releases))
+            stores.append(
+                read_expected(folder, data_dir, folders[folder])
+                if folder in folders
+                else read_store(folder, releases)
+            )
         except (ShardError, StoreError) as error:
             if unread is None:
                 raise
@@ -74,6 +78,30 @@ def find_stores(
         f"{MANIFEST}. {_name_nearby(data_dir)}Build first: "
         "python -m builder.build --help."
     )
+
+
+def read_expected(folder: Path, data_dir: Path, configs: Sequence[Config]) -> Store:
+    """Reads the store in a folder of a data directory that it must have the name of.
+
+    Args:
+        folder: The folder.
+        data_dir: The data directory.
+        configs: The configurations whose stores have that name.
+
+    Raises:
+        ShardError, StoreError: As of `read_store`, or if it is the folder of another.
+    """
+    store = read_store(
+        folder, list({c.release.name: c.release for c in configs}.values())
+    )
+    own = store.format.store_folder(data_dir.absolute(), store.config)
+    if own != folder:
+        raise StoreError(
+            f"{folder} is a store of config {store.config.name} in the format "
+            f"{store.format.name}, which is not looked for there: move it to {own}, or "
+            "away."
+        )
+    return store
 
 
 # Names of formats. TFRecord is what every build has had first; Arrow is faster, and the

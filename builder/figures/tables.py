@@ -52,7 +52,11 @@ class Patches:
     @property
     def num_synthetic(self) -> int:
         """How many are made up, as far as the store says it."""
-        return 0 if self.store is None else self.store.manifest["patches"]["synthetic"]
+        return (
+            0
+            if self.store is None
+            else self.store.manifest["patches"].get("synthetic", 0)
+        )
 
 
 def choose_stores(
@@ -124,10 +128,15 @@ def _make(path: Path, releases: Sequence[Release], store: Store | None) -> Patch
             f"{path} has no column {', '.join(missing)}: expected the {PATCHES} of a "
             "store."
         )
-    if not pa.types.is_list(table["labels"].type) or table["labels"].null_count:
+    kind = table["labels"].type
+    if (
+        not (pa.types.is_list(kind) and pa.types.is_integer(kind.value_type))
+        or table["labels"].null_count
+    ):
         raise OptionError(
             f"{path}: expected lists of class ids as labels, got "
-            f"{table['labels'].type}, {table['labels'].null_count} of them null."
+            f"{kind}, {table['labels'].null_count} of them null. The {PATCHES} of a "
+            "store has them."
         )
     if not table.num_rows:
         raise OptionError(f"{path} has no patches.")
@@ -137,7 +146,7 @@ def _make(path: Path, releases: Sequence[Release], store: Store | None) -> Patch
         names = ", ".join(known.name for known in releases)
         raise OptionError(f"{path}: expected ids of {names}, got {first!r}.")
     ids = table["labels"].combine_chunks().flatten()
-    if not pa.types.is_integer(ids.type) or _is_outside(ids, len(release.nomenclature)):
+    if _is_outside(ids, len(release.nomenclature)):
         raise ShardError(
             f"{path} is damaged: expected class ids of {release.nomenclature.name}, 0 "
             f"to {len(release.nomenclature) - 1}, as labels."

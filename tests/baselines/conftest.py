@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from absl import flags
 
-from baselines import workdir
+from baselines import settings_flags, workdir
 from baselines.claims import start_run
 from baselines.evaluations import Subject
 from baselines.results import evaluation_folder, write_results
@@ -24,6 +26,25 @@ MakeSubject = Callable[..., Subject]
 MakeScores = Callable[..., Scores]
 MakeWorkdir = Callable[..., Path]
 MakeRun = Callable[..., Path]
+
+
+def parse_flagfile(path: Path) -> Settings:
+    """Returns the settings of a flagfile alone."""
+    names = {field.name for field in dataclasses.fields(Settings)}
+    values = flags.FlagValues()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flags, "FLAGS", values)
+        for kind in ("enum", "bool", "integer", "float", "string"):
+            define = getattr(flags, f"DEFINE_{kind}")
+            patch.setattr(
+                flags,
+                f"DEFINE_{kind}",
+                functools.partial(define, flag_values=values),
+            )
+        settings_flags.define_flags()
+    flags.DEFINE_string("flagfile", None, "File.", flag_values=values)
+    values(["program", f"--flagfile={path}"])
+    return Settings(**{name: values[name].value for name in names})
 
 
 def make_patch_ids(num_products: int, patches_each: int) -> tuple[str, ...]:

@@ -83,6 +83,8 @@ def test_stores_of_two_splits_are_not_mixed(
         ({"patch_id": ["x"]}, "no column labels, split"),
         ({"patch_id": ["x"], "labels": [[1]], "split": ["train"]}, "got 'x'"),
         ({"patch_id": ["x"], "labels": ["a"], "split": ["train"]}, "lists of class"),
+        # As the published table of v2.0 has them.
+        ({"patch_id": ["x"], "labels": [["a"]], "split": ["train"]}, "got list.*of a"),
         (
             {
                 "patch_id": ["S2A_MSIL2A_20170613T101031_0_45"],

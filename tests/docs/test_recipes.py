@@ -113,6 +113,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         packages = find_packages(source)
         if "bigearthnet.load(" in source or "to_tf(" in source:
             packages.add("tensorflow")
+        if "bigearthnet.plot(" in source:
+            packages.add("matplotlib")
         for package in packages:
             pytest.importorskip(package)
         program = tmp_path / "recipe.py"

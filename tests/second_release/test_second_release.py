@@ -379,9 +379,9 @@ def test_a_build_resumes_in_the_second_source(
     opened, real_open = [], stage_one.open_source
     real_decode = stage_one.decode_patch
 
-    def note(path: Path, archive: Any) -> Any:
+    def note(path: Path, archive: Any, decompressors: int) -> Any:
         opened.append(archive.name)
-        return real_open(path, archive)
+        return real_open(path, archive, decompressors)
 
     def decode(raw: Any, archive: Any, nomenclature: Any) -> Any:
         if archive.name == "radar":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 
+import bigearthnet
 from baselines.cached_data import Place
 from baselines.compare import compare
 from baselines.errors import ResultError
@@ -28,13 +30,14 @@ from baselines.results_text import format_results
 from baselines.scoring import Data
 from baselines.settings import Settings
 from baselines.stored_rows import open_random_access
-from baselines.train import train
+from baselines.train import find_run, train
 from baselines.trained import load_trained_model
 from baselines.workdir import TRAINING
 from bigearthnet.errors import OptionError
 from bigearthnet.reading import open_reader
 from bigearthnet.release.bands import BANDS
-from tests.baselines.conftest import MakeRun, make_run
+from tests.baselines.conftest import MakeRun, make_run, parse_flagfile
+from tests.v2.made import make_patches
 
 S2 = tuple(band.name for band in BANDS)
 FIXTURES = (make_run,)
@@ -47,6 +50,14 @@ SMALL: dict[str, Any] = {
     "deterministic": False,  # it would hold for the tests that follow, too
 }
 Train = Callable[..., Path]
+
+
+def count_train_patches_of_v1(split: str) -> int:
+    """Counts the made-up patches of a split that v1.0 has in its train split."""
+    table = bigearthnet.crosswalk().select(["v2_id", "v1_split"]).to_pydict()
+    first = dict(zip(*table.values(), strict=True))
+    patches = make_patches().items()
+    return sum(p.split == split and first[name] == "train" for name, p in patches)
 
 
 @pytest.fixture(scope="module")
@@ -108,14 +119,15 @@ def test_backscatter_is_scaled_as_it_is_stored(stores: Path) -> None:
     store = open_random_access(stores, "v2-s1s2")
     groups = Settings(config="v2-s1s2", labels="ben19").band_groups
     reader = open_reader("train", stores, config="v2-s1s2")
-    batch = reader.gather([0, 1, 2], [group.name for group in groups])
+    rows = np.arange(len(reader))
+    batch = reader.gather(rows, [group.name for group in groups])
     for bands in (("VV", "VH"), ("VH", "B04", "VV")):
         statistics = choose_statistics("stored", bands, store.statistics)
         inputs = make_inputs(groups)
         images = standardise(inputs, groups, bands, statistics, "bicubic")
         found = keras.Model(inputs, images)(batch).numpy()
 
-        for channel, values in enumerate(reader.gather([0, 1, 2], bands).values()):
+        for channel, values in enumerate(reader.gather(rows, bands).values()):
             exact = values.astype(float)
             expected = (exact - exact.mean()) / exact.std()
             np.testing.assert_allclose(found[..., channel], expected, 0, 1e-4)
@@ -133,6 +145,19 @@ def test_backscatter_is_kept_in_memory_as_it_is(stores: Path, tmp_path: Path) ->
 
     digests = [json.loads(text)["weights_sha256"] for text in weights]
     assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("sensors", ["s2", "s1", "s1s2"])
+def test_every_flagfile_of_v2_trains(
+    sensors: str, stores: Path, tmp_path: Path
+) -> None:
+    """An epoch of a run that comes with the package, in small batches."""
+    chosen = parse_flagfile(find_run(f"s_cnn_all_v2_{sensors}"))
+    small = {"epochs": 1, "batch_size": 2, "warmup_steps": 0, "deterministic": False}
+    train(dataclasses.replace(chosen, **small), stores, tmp_path, quiet=True)
+
+    (epoch,) = json.loads((tmp_path / TRAINING).read_text(encoding="utf-8"))["epochs"]
+    assert np.isfinite(epoch["validation_loss"])
 
 
 @pytest.mark.slow
@@ -174,14 +199,15 @@ def test_releases_are_never_in_one_table(
 def test_patches_seen_under_the_other_release_make_no_result(
     stores: Path, make_run: MakeRun, tmp_path: Path
 ) -> None:
-    """One of the two test patches of v2.0 is a train patch of v1.0; it says so."""
+    """Test patches of v2.0 that are train patches of v1.0 are counted, and said."""
     run = make_run("first", model="s_cnn_rgb", labels="ben19")
     (result,) = evaluate(run, Data(stores, config="v2-s2"), quiet=True)
-    remark = "not a result: 1 of these patches seen in training"
+    count = count_train_patches_of_v1("test")
+    remark = f"not a result: {count} of these patches seen in training"
 
     folder = evaluation_folder(run, "test", config="v2-s2")
     subject = read_results(folder).subject
-    assert (remark,) == subject.remarks == result.subject.remarks
+    assert (remark, "SYNTHETIC patches") == subject.remarks == result.subject.remarks
     assert ("s2", "v2-s2", "v2.0") == (
         subject.train_config,
         subject.config,
@@ -210,7 +236,7 @@ def test_fine_tuning_counts_what_the_weights_had_seen(
         train(settings, stores, run, init_from=source, quiet=True)
         (result,) = evaluate(run, Data(stores), tune=False, quiet=True)
 
-        assert 1 == result.subject.seen_elsewhere
+        assert count_train_patches_of_v1("test") == result.subject.seen_elsewhere
         assert "fine-tuned" == result.subject.weights_source
         assert "train" == result.subject.train_split
 
@@ -242,7 +268,8 @@ def test_a_model_of_both_satellites_is_exported(
 
     card = (tmp_path / "exported" / "README.md").read_text(encoding="utf-8")
     assert "| `bands_s1`, float32 | VV VH | (batch, 2, 120, 120) | backscatter" in card
-    assert "3 patches of v2.0, official split `train`" in card
+    count = len([patch for patch in make_patches().values() if patch.split == "train"])
+    assert f"{count} patches of v2.0, official split `train`" in card
     whole = load_trained_model(trained["v2-s1s2"])
     assert "float32" == whole.model.input["bands_s1"].dtype
     with pytest.raises(OptionError, match="the model takes VV, VH, and folders of"):

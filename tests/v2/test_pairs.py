@@ -7,6 +7,7 @@ import errno
 import hashlib
 import io
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -22,9 +23,10 @@ from backports import zstd
 
 from bigearthnet.download.mirror import mirror
 from bigearthnet.engine import stage_one, workers
+from bigearthnet.engine.beside import find_beside
 from bigearthnet.engine.spool import SpoolWriter
 from bigearthnet.engine.workspace import workspace_folder
-from bigearthnet.errors import OptionError, QuarantineError
+from bigearthnet.errors import OptionError, QuarantineError, StoreError
 from bigearthnet.release import V2, Release
 from bigearthnet.schema.configs import Config, get_config
 from bigearthnet.store import read_store
@@ -283,6 +285,21 @@ def make_unequal(stores: Path, release: Release, data_dir: Path) -> None:
     (data_dir.with_name("o") / "huggingface-v2/s1").rename(
         data_dir / "huggingface-v2/s1"
     )
+
+
+def test_parts_under_the_names_of_each_other_are_found(
+    stores: Path, release: Release, tmp_path: Path
+) -> None:
+    """Readers would not find them: neither does verification, nor a build beside."""
+    for name, part in (("s1", "s2"), ("s2", "s1")):
+        shutil.copytree(stores / f"arrow-v2/{part}", tmp_path / f"arrow-v2/{name}")
+
+    message = r"arrow-v2/s1 is a store of config v2-s2 .*: move it to .*arrow-v2/s2,"
+    with pytest.raises(StoreError, match=message):
+        find_beside(tmp_path, config_of("v2-s2", release))
+    found = verify(tmp_path, releases=[release], quick=True, quiet=True)
+    lines = [line for result in found for line in result.shown]
+    assert any(re.search(message, line) for line in lines)
 
 
 def test_parts_that_differ_are_found_and_not_published(

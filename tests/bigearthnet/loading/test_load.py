@@ -196,7 +196,7 @@ def test_a_split_without_any_label_is_empty(store: str, many_shards: Path) -> No
         ({"image_size": 64}, "120 or None, got 64"),
         ({"batch_size": 0}, "at least 1, got 0"),
         ({"batch_size": -1}, "at least 1, got -1"),
-        ({"config": "s1"}, "unknown config.*s2-rgb.*'s1'"),
+        ({"config": "s3"}, "unknown config.*s2-rgb.*'s3'"),
         ({"store": "zarr"}, "expected one of tfrecord, parquet, arrow, got 'zarr'"),
         ({"split": "ALL"}, "'ALL'.*expected one of train, validation"),
         ({"split": "excluded"}, "'excluded'.*expected one of train, validation"),

@@ -104,8 +104,8 @@ def test_what_is_not_there_is_refused(all_stores: Path) -> None:
         bigearthnet.open_reader("validation", all_stores)
     with pytest.raises(OptionError, match="tfrecord, parquet, arrow, got 'lmdb'"):
         bigearthnet.open_reader("train", all_stores, store="lmdb")
-    with pytest.raises(OptionError, match=r"unknown config.*s2-rgb, got 's1'"):
-        bigearthnet.open_reader("train", all_stores, config="s1")
+    with pytest.raises(OptionError, match=r"unknown config.*s2-rgb, got 's3'"):
+        bigearthnet.open_reader("train", all_stores, config="s3")
     with pytest.raises(StoreError, match="no store of config s2-random"):
         bigearthnet.open_reader("train", all_stores, config="s2-random")
 

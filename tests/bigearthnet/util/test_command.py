@@ -32,7 +32,18 @@ BENCHMARKS = [
 ]
 # Flags of free text that are no paths.
 NO_PATHS = {
-    *("countries", "formats", "labels", "mirror", "name", "only", "run", "sizes"),
+    *(
+        "config",
+        "counts",
+        "countries",
+        "formats",
+        "labels",
+        "mirror",
+        "name",
+        "only",
+        "run",
+        "sizes",
+    ),
     *("split", "train_split", "validation_split"),
     *("allow", "endpoint", "from", "revision", "splits", "stores", "to"),
     *("also", "license", "tag", "where"),
