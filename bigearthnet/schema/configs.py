@@ -128,7 +128,8 @@ class Config:
         small = ("patch_id", sets[0].ids, sets[0].vector, "bands_10m")
         if set(small) <= set(stored):
             # Views of parts stand side by side in the card of their folder.
-            views[f"{self.choice.suffix.lstrip('-') or base}-10m"] = small
+            folder = self.choice.suffix.lstrip("-") if self.choice.part else base
+            views[f"{folder}-10m"] = small
         if "preview" in stored:
             views["preview"] = self._columns_without(g.name for g in self.groups)
         return views
