@@ -140,10 +140,18 @@ def refuse_rows(
         for name, form in FORMATS.items()
         if (form.store_folder(data_dir, other.config) / MANIFEST).is_file()
     ]
+    count = int(other.manifest["patches"]["stored"])
+    problem = (
+        f"{len(rows):,} of the {count:,} patches of {other.folder} cannot be stored "
+        f"beside it: {describe_reasons(bad)} {path} lists them."
+    )
+    if len(rows) == count:  # nothing would be left without them
+        sources = ", ".join(str(source.path) for source in job.sources)
+        return QuarantineError(
+            f"{problem} Check that {sources} is of the same patches."
+        )
     return QuarantineError(
-        f"{len(rows):,} of the {int(other.manifest['patches']['stored']):,} patches of "
-        f"{other.folder} cannot be stored beside it: {describe_reasons(bad)} {path} "
-        "lists them. Mend the source; or make the other store without them, in another "
+        f"{problem} Mend the source; or make the other store without them, in another "
         f"data directory, and build {job.config.name} there: python -m builder.convert "
         f"--data_dir={data_dir} --config={other.config.name} "
         f"--formats={','.join(formats)} --drop={path} --output=NEW_DATA_DIR"

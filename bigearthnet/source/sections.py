@@ -14,6 +14,7 @@ from typing import Protocol
 from bigearthnet.errors import ArchiveError, BigEarthNetError
 from bigearthnet.release import Archive
 from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.release.published import explain
 from bigearthnet.source.litter import find_folder
 from bigearthnet.source.tar import Blocks, TarParser
 
@@ -157,6 +158,7 @@ class Cutter:
         self.num_patches = 0
         self._recorder = _Recorder(blocks)
         self._parser = TarParser(self._recorder, name, archive)
+        self._archive = archive
         self._names, self._size, self._name = patches.names(archive.ids), size, name
         self._seen: set[int] = set()
         self._listed: set[int] = set()
@@ -166,9 +168,11 @@ class Cutter:
 
         Raises:
             ArchiveError: As in `tar.TarParser`; or if the files of a patch do not stand
-                together, so that sections would share it.
+                together, so that sections would share it; or if a whole section has no
+                patch of the archive.
         """
-        number, folder = 0, None
+        number = 0
+        folder: str | None = None
         waiting: list[bytes] = []
         for here, file, _ in self._parser:
             waiting.append(self._recorder.take())
@@ -177,14 +181,28 @@ class Cutter:
                 if sum(map(len, waiting)) < _MAX_WAITING:
                     continue
             elif here != folder:
-                number, folder = self.num_patches // self._size, here
+                number = self.num_patches // self._size
+                if number:
+                    self._check_known(folder)
+                folder = here
                 self.num_patches += 1
                 self._begin(here)
             yield number, b"".join(waiting)
             waiting.clear()
+        self._check_known(folder)
         if waiting:
             yield number, b"".join(waiting)
         self.empty = tuple(sorted(self._listed - self._seen))
+
+    def _check_known(self, folder: str | None) -> None:
+        """Refuses an archive that is another one, which nothing else here asks."""
+        if folder is not None and not self._seen:
+            patch_id = folder.rpartition("/")[2]
+            raise ArchiveError(
+                f"{self._name} has no patch of the archive {self._archive.name}: "
+                f"expected names like {self._archive.ids.example}, got {patch_id}."
+                f"{explain(patch_id, archive=self._archive)} Name its config: --config."
+            )
 
     def _begin(self, folder: str) -> None:
         if not self._note(folder, self._seen):

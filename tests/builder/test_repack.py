@@ -47,6 +47,25 @@ def test_a_single_frame_becomes_parts(
     assert {path, output} == set(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("size", [2, 100])
+def test_another_archive_is_not_cut(
+    size: int,
+    s1_patches: Patches,
+    write_archive: WriteArchive,
+    patch_index: PatchIndex,
+    tmp_path: Path,
+) -> None:
+    """Its parts would have the names of the one that was asked for."""
+    path = write_archive(tmp_path, s1_patches, kind="tar.zst")
+
+    message = r"no patch of the archive s2: .* got S1A_\S+\. This is Sentinel-1"
+    with pytest.raises(ArchiveError, match=message):
+        repack(
+            JobSource(ARCHIVE, path), tmp_path / "parts", patch_index, size, quiet=True
+        )
+    assert [] == list(tmp_path.glob("parts*"))
+
+
 @pytest.mark.parametrize("problem", ["truncated", "another", "disk", "there", "size"])
 def test_nothing_is_left_of_what_fails(
     problem: str,

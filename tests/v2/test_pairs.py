@@ -243,6 +243,19 @@ def test_a_part_that_lacks_patches_names_them(
     assert [] == [line for result in results for line in result.shown]
 
 
+def test_a_part_that_lacks_all_patches_is_of_others(
+    changed: Path, release: Release, tmp_path: Path
+) -> None:
+    """Nothing would be left without them, so that no command is advised."""
+    s2, s1 = (config_of(name, release) for name in PARTS)
+    data, options = tmp_path / "data", dataclasses.replace(QUIET, limit=1)
+    build(changed, data, s2, options, formats=FORMATS)
+    lose_radar(changed)
+
+    with pytest.raises(QuarantineError, match=r"1 of the 1 patches .* same patches\.$"):
+        build(changed, data, s1, QUIET, formats=FORMATS)
+
+
 def test_a_list_that_is_mended_goes(
     changed: Path, extracted: Path, release: Release, tmp_path: Path
 ) -> None:
