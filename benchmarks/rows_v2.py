@@ -36,7 +36,7 @@ def _encode_rows(short: str) -> list[Row]:
     ]
     peer = Row(
         f"v2-encode-{short}-lmdb",
-        f"rasterio → safetensors → LMDB (rico-hdl's format), {archives}",
+        f"rasterio → safetensors → LMDB (rico-hdl's format), as `{config}`",
         ENCODE,
         "lmdb",
         "encode_lmdb_v2",
@@ -65,7 +65,7 @@ def _read_rows(short: str, group: str, order: str, *forms: str) -> list[Row]:
     ]
     peer = Row(
         f"{start}-lmdb",
-        f"LMDB + safetensors, numpy, {columns}",
+        f"LMDB + safetensors, numpy, as `{config}`",
         group,
         "lmdb",
         "read_lmdb_v2",
