@@ -94,8 +94,8 @@ def evaluate(
     predict(np.zeros((0, 0), np.float32), threshold)  # refuses it before the work
     found = open_evaluation(folder, data, split, quiet=quiet)
     what = "flags, weights or patches: expected the same command, workdir and store."
-    digest, manifest = found.trained.weights_sha256, found.store.manifest
-    check_same(found.strategy, what, (digest, manifest, split, threshold, tune))
+    digest, manifests = found.trained.weights_sha256, found.stores.manifests
+    check_same(found.strategy, what, (digest, manifests, split, threshold, tune))
     patches = found.open(split)
     if not found.quiet:
         print(_describe_start(found, patches), file=sys.stderr)
@@ -118,13 +118,13 @@ def _describe_start(found: Evaluation, patches: StoreData) -> str:
     return (
         f"evaluates {found.trained.title}, of {found.folder}\n"
         f"patches: {patches.num_patches:,} of {patches.split}, in "
-        f"{found.store.folder}\n{describe_device()}"
+        f"{found.stores}\n{describe_device()}"
     )
 
 
 def _describe_subject(found: Evaluation, patches: StoreData) -> Subject:
     """Says what is evaluated, and how many of the patches were seen in training."""
-    run, config = found.trained.run, found.store.config.name
+    run, config = found.trained.run, found.stores.config.name
     return Subject.from_run(
         run,
         split=patches.split,

@@ -118,10 +118,10 @@ def make_patches_key(data: StoreData) -> Key:
 
     Ids alone would not do: a synthetic store has the ids of real patches.
     """
-    names = split_names(data.split, data.store.config.release.splits)
-    files = [file for name in names for file in data.store.files(name)]
+    names = split_names(data.split, data.stores.config.release.splits)
+    files = [file for name in names for file in data.stores.files(name)]
     return {
-        "config": data.store.config.name,
+        "config": data.stores.config.name,
         "split": data.split,
         "num_patches": data.num_patches,
         "patch_ids_sha256": hash_lines(data.patch_ids),

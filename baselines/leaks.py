@@ -82,6 +82,7 @@ def count_seen_elsewhere(
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    # Not by `crosswalk`, which lists patches of v2.0 alone: schemes of v1.0 share more.
     others = [t for t in trainings if not share_splits(t.config, config)]
     seen = pa.array([], pa.string())
     for training in others:

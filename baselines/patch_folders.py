@@ -1,4 +1,4 @@
-"""Folders of single patches: of the archive (12 TIFFs and a JSON), and of one's own."""
+"""Folders of single patches: of an archive (12 TIFFs, in v1.0 a JSON), or one's own."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.errors import OptionError, PatchError
-from bigearthnet.release import V1
+from bigearthnet.release import V1, V2
 from bigearthnet.release.bands import BANDS
+from bigearthnet.release.nomenclature import Nomenclature, decode_mask
 from bigearthnet.release.patch_ids import PatchId
+from bigearthnet.release.patch_index import load_index
 from bigearthnet.release.published import explain
 from bigearthnet.source.folder import read_patch_file
 from bigearthnet.source.patch import RawPatch, decode_patch
 
-# Folders are laid out as in this archive; they need not be of its patches.
+# Folders are laid out as in this archive; they need not be of its patches. In v2.0 they
+# have the same bands under the same endings, and no JSON.
 _ARCHIVE = V1.archive("s2")
 # The same without a JSON: what is read then are the bands alone.
 _BANDS_ALONE = dataclasses.replace(_ARCHIVE, metadata=None)
@@ -30,6 +33,8 @@ _BANDS_ALONE = dataclasses.replace(_ARCHIVE, metadata=None)
 _BAND_FILE = re.compile(
     rf".*?({'|'.join(band.name for band in BANDS)})(_\d\dm)?\.tiff?", re.I | re.A
 )
+# No folder holds a file of this name.
+_NO_METADATA = "no metadata"
 # The largest digital number.
 MAX_DN = 2**16 - 1
 
@@ -41,12 +46,14 @@ class PatchFolder:
     Attributes:
         patch_id: The name of its folder.
         groups: Stored group of bands → shape (band, y, x), uint16.
-        labels: Ascending class ids of CLC43; None where nobody says them.
+        labels: Ascending class ids of `nomenclature`; None where nobody says them.
+        nomenclature: That of the release: CLC43, of a patch of v2.0 BEN19.
     """
 
     patch_id: str
     groups: dict[str, npt.NDArray[np.uint16]]
     labels: tuple[int, ...] | None
+    nomenclature: Nomenclature = V1.nomenclature
 
 
 def find_patch_folders(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -56,16 +63,18 @@ def find_patch_folders(folder: Path) -> tuple[list[Path], list[Path]]:
         folder: The folder.
 
     Returns:
-        The folders in it that hold files of bands, by name, if it holds none itself;
-        else it alone. Then what else it holds, which is passed over.
+        The folders in it that hold files of bands, by name, if it holds none itself,
+        or those in its folders, which are products in v2.0; else it alone. Then what
+        else lies beside them, which is passed over.
     """
     if not folder.is_dir() or _has_bands(folder):
         return [folder], []
-    inner = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
-    found = [path for path in inner if path.is_dir() and _has_bands(path)]
-    if not found:
-        return [folder], []
-    return found, [path for path in inner if path not in set(found)]
+    for places in ("[!.]*", "[!.]*/[!.]*"):
+        inner = sorted(folder.glob(places))
+        found = [path for path in inner if path.is_dir() and _has_bands(path)]
+        if found:
+            return found, sorted({*inner} - {*found})
+    return [folder], []
 
 
 def _has_bands(folder: Path) -> bool:
@@ -75,8 +84,9 @@ def _has_bands(folder: Path) -> bool:
 def read_patch_folder(folder: Path, dn_offset: int = 0) -> PatchFolder:
     """Reads a folder that holds the 12 bands of a patch, and perhaps its JSON.
 
-    A folder that is named like a patch of the archive must have its files under their
-    names there. In any other, bands are found by what the names of files end in.
+    A folder that is named like a patch of an archive must have its files under their
+    names there. In any other, bands are found by what the names of files end in. What
+    labels a patch of v2.0 has, its official table says.
 
     Args:
         folder: The folder.
@@ -92,22 +102,36 @@ def read_patch_folder(folder: Path, dn_offset: int = 0) -> PatchFolder:
     if abs(dn_offset) > MAX_DN:
         raise OptionError(f"dn_offset: expected up to {MAX_DN}, got {dn_offset}.")
     patch_id = folder.absolute().name
-    known = explain(patch_id)
+    is_second = V2.ids.matches(patch_id)
+    known = "" if is_second else explain(patch_id)
     if known or not folder.is_dir():
         raise PatchError(
             f"no folder of a patch at {folder}: expected one that holds the 12 bands."
             f"{known}",
             patch_id=patch_id,
         )
+    in_archive = {name: folder / name for name in _BANDS_ALONE.file_names(patch_id)}
+    if is_second:
+        patch = _decode(patch_id, in_archive, folder / _NO_METADATA, dn_offset)
+        labels = _look_up_labels(patch_id)
+        return dataclasses.replace(patch, labels=labels, nomenclature=V2.nomenclature)
     if _ARCHIVE.ids.matches(patch_id):
         PatchId.parse(patch_id)
-        paths = {name: folder / name for name in _BANDS_ALONE.file_names(patch_id)}
         metadata = folder / f"{patch_id}{_ARCHIVE.metadata_suffix}"
-    else:
-        paths = _find_bands(folder, patch_id)
-        found = sorted(folder.glob(f"[!.]*{_ARCHIVE.metadata_suffix}"))
-        metadata = found[0] if len(found) == 1 else folder / "no metadata"
+        return _decode(patch_id, in_archive, metadata, dn_offset)
+    paths = _find_bands(folder, patch_id)
+    found = sorted(folder.glob(f"[!.]*{_ARCHIVE.metadata_suffix}"))
+    metadata = found[0] if len(found) == 1 else folder / _NO_METADATA
     return _decode(patch_id, paths, metadata, dn_offset)
+
+
+def _look_up_labels(patch_id: str) -> tuple[int, ...] | None:
+    """Returns what the table of v2.0 says; None of a patch that it does not have."""
+    index = load_index(V2, "official")
+    row = index.find(patch_id)
+    if row is None or index.labels is None:
+        return None
+    return decode_mask(int(index.labels[row]))
 
 
 def _find_bands(folder: Path, patch_id: str) -> dict[str, Path]:

@@ -1,11 +1,12 @@
 r"""Predicts the classes of single patches, as JSON and as pictures.
 
-Takes folders of patches as they are in the archive (12 TIFFs and a JSON), or one's own:
-of any name, with 12 TIFFs of 1.2 km x 1.2 km whose names end in those of the bands
-(x_B02.tif, x_B8A.tiff), with a JSON or without; or a folder that holds such folders, of
-which it takes all. Prints a line of JSON for each: its
-labels (null if nobody says them), the predicted classes, and the probability of each
-class; and draws OUTPUT/PATCH_ID.png: the patch, and bars of probabilities.
+Takes folders of Sentinel-2 patches as they are in the archives (12 TIFFs, in v1.0 a
+JSON, too), or one's own: of any name, with 12 TIFFs of 1.2 km x 1.2 km whose names end
+in those of the bands (x_B02.tif, x_B8A.tiff), with a JSON or without; or a folder that
+holds such folders, or products of them, of which it takes all. Prints a line of JSON
+for each: its labels (null if nobody says them in the model's classes), the predicted
+classes, and the probability of each class; and draws OUTPUT/PATCH_ID.png: the patch,
+and bars of probabilities. Models that take Sentinel-1 are evaluated on stores alone.
 
 CAUTION: Level-2A products of processing baseline 04.00 and later (all since 25 January
 2022, and older ones that were processed again) have 1000 added to every digital number,
@@ -14,6 +15,8 @@ which models did not see in training: give --dn_offset=-1000 for their patches.
 Example:
   python -m baselines.predict --workdir=runs/s_cnn_all \
     BigEarthNet-v1.0/S2A_MSIL2A_20170613T101031_87_48
+  python -m baselines.predict --workdir=runs/s_cnn_v2 \
+    BigEarthNet-S2/S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP
   python -m baselines.predict --workdir=runs/s_cnn_all --dn_offset=-1000 my_patches
 """
 
@@ -87,8 +90,10 @@ def predict(
         scores = np.asarray(trained.model(inputs, training=False))
         for patch, probability in zip(patches, scores, strict=True):
             is_true = None
-            if patch.labels is not None:
-                ids = remap_ids(patch.labels, CLC43, nomenclature)
+            # Labels of v2.0 are no finer than its own classes.
+            source = patch.nomenclature
+            if patch.labels is not None and source in (CLC43, nomenclature):
+                ids = remap_ids(patch.labels, source, nomenclature)
                 is_true = nomenclature.multi_hot(ids)
             prediction = Prediction(
                 patch.patch_id, nomenclature.labels, is_true, probability, threshold
@@ -100,7 +105,8 @@ def _check_bands(settings: Settings) -> None:
     if others := [b for b in settings.bands if b not in BY_NAME]:
         raise OptionError(
             f"the model takes {', '.join(others)}, and folders of patches are read for "
-            "the 12 bands of Sentinel-2 alone: expected a model of these."
+            "the 12 bands of Sentinel-2 alone: expected a model of these. What others "
+            "predict of a store, python -m baselines.evaluate says."
         )
 
 

@@ -19,11 +19,10 @@ from baselines.scores import Scores
 from baselines.settings_checks import check_stored
 from baselines.splits import NO_SPLIT, share_split, split_names
 from baselines.steps import compute_outputs
-from baselines.stored_rows import StoreData, open_random_access
+from baselines.stored_rows import StoreData, Stores, open_random_access
 from baselines.trained import Trained, check_frozen_weights, load_trained_part
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
-from bigearthnet.store import Store
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util.progress import Progress
 
@@ -59,7 +58,7 @@ class Evaluation:
         trained: The model.
         folder: Its workdir.
         data: Where its patches come from.
-        store: Their store.
+        stores: Their store, or pair of stores.
         strategy: Where it computes.
         quiet: Whether no progress is shown.
     """
@@ -67,13 +66,13 @@ class Evaluation:
     trained: Trained
     folder: Path
     data: Data
-    store: Store
+    stores: Stores
     strategy: tf.distribute.Strategy
     quiet: bool
 
     def open(self, split: str) -> StoreData:
         """Opens the patches of splits."""
-        return StoreData(self.store, self.trained.run.settings, split)
+        return StoreData(self.stores, self.trained.run.settings, split)
 
     def score(self, stored: StoreData) -> Scores:
         """Computes the probabilities of patches, of features where there are some."""
@@ -118,9 +117,9 @@ def open_evaluation(folder: Path, data: Data, split: str, *, quiet: bool) -> Eva
     check_stored(settings, config)
     split_names(split, config.release.splits)
     check_frozen_weights(trained.run, folder, data.weights_path)
-    store = open_random_access(data.data_dir, config.name)
+    stores = open_random_access(data.data_dir, config.name)
     quiet = quiet or not is_chief(strategy)
-    return Evaluation(trained, folder, data, store, strategy, quiet)
+    return Evaluation(trained, folder, data, stores, strategy, quiet)
 
 
 def choose_tuning(found: Evaluation, split: str) -> str | None:
@@ -133,7 +132,7 @@ def choose_tuning(found: Evaluation, split: str) -> str | None:
         split: What is evaluated.
     """
     run = found.trained.run
-    if not share_splits(run.settings.config, found.store.config.name):
+    if not share_splits(run.settings.config, found.stores.config.name):
         return None
     seen = join_train_splits(run)
     return find_tuning_split(run.settings.validation_split, seen, split)

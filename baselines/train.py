@@ -131,8 +131,9 @@ def train(
         trainer = make_trainer(run, data, load, initial, strategy, cache)
         if not quiet:
             device = describe_device(strategy.num_replicas_in_sync)
-            place = data[0].store.place
-            print(describe_start(run, trainer.model, store=place, device=device))
+            print(
+                describe_start(run, trainer.model, store=data[0].stores, device=device)
+            )
         logs, states = folder / workdir.LOGS, folder / workdir.CHECKPOINTS
         trainer.run(Outputs(states, logs, checkpoint_every_steps, quiet))
         if writes:

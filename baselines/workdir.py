@@ -119,7 +119,7 @@ def describe_run(
         clipped = {"formula": "2 * clip(DN / rgb_max, 0, 1) - 1"}
         return Run(chosen, data, {**clipped, "rgb_max": chosen.rgb_max}, weights)
     statistics = choose_statistics(
-        chosen.statistics, chosen.bands, train_data.store.statistics
+        chosen.statistics, chosen.bands, train_data.stores.statistics
     )
     formula = describe_scaling(chosen.band_groups)
     scaling = {"formula": formula, "statistics": statistics}

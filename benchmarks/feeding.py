@@ -20,7 +20,7 @@ import numpy as np
 
 from baselines.input_pipeline import ChosenPatches, Order, PatchData, ReadAhead
 from baselines.settings import Settings
-from baselines.stored_rows import StoreData
+from baselines.stored_rows import StoreData, Stores
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store.search import open_store
@@ -35,8 +35,9 @@ def open_data(
     data_dir: Path, settings: Settings, form: str, ahead: ReadAhead | None = None
 ) -> StoreData:
     """Opens the patches of a store of one format."""
-    store = open_store(data_dir, get_config("s2", RELEASES), form)
-    return StoreData(store, settings, ahead=ahead)
+    config = get_config("s2", RELEASES)
+    stores = Stores(config, (open_store(data_dir, config, form),))
+    return StoreData(stores, settings, ahead=ahead)
 
 
 def repeat_patches(data: StoreData, patches: int) -> ChosenPatches:

@@ -42,14 +42,15 @@ class GraphFeed:
             data: Patches of a TFRecord store.
             parallel: Calls of tf.data at the same time.
         """
+        (store,) = data.stores.parts
         names = data.split.split("+")
-        self.paths = [str(p) for name in names for p in data.store.shards(name)]
+        self.paths = [str(p) for name in names for p in store.shards(name)]
         starts = [find_records(Path(path)) for path in self.paths]
         self._files = np.repeat(self.paths, [len(each) for each in starts])
         self._starts, self._parallel = np.concatenate(starts), parallel
-        vector = data.store.config.release.label_sets[0].vector
+        vector = store.config.release.label_sets[0].vector
         inputs, _ = data.read(np.arange(0))
-        self._features = {f.name: f for f in data.store.features}
+        self._features = {f.name: f for f in store.features}
         self._vector, self._groups = vector, tuple(inputs)
 
     def batches(self, order: Order) -> tf.data.Dataset:

@@ -68,7 +68,7 @@ def measure_input(data_dir: Path, batch_size: int) -> dict[str, Any]:
 
     settings = Settings(batch_size=batch_size, validation_split="none")
     data, _ = open_train_data(settings, data_dir)
-    values = choose_statistics("stored", settings.bands, data.store.statistics)
+    values = choose_statistics("stored", settings.bands, data.stores.statistics)
     model = build_trained_part(settings, values)
     optimizer = make_optimizer(settings, 1)
     steps = Steps(model, optimizer, choose_strategy(), data, jit_compile=False)

@@ -106,12 +106,12 @@ def read_pictures(
     config = _find_config(group)
     if config is None:
         return {}
-    store = open_random_access(data_dir, config)
+    stores = open_random_access(data_dir, config)
     wanted = {result.scores.patch_ids[row]: result.scores.y_true[row] for row in rows}
     pictures: dict[str, bytes] = {}
-    reader, ids, _ = open_rows(store, result.subject.split)
+    reader, ids, _ = open_rows(stores, result.subject.split)
     places = [place for place, patch in enumerate(ids) if patch in wanted]
-    release = store.config.release
+    release = stores.config.release
     stored = release.label_sets[0]
     batch = reader.gather(places, [stored.vector, *release.rgb])
     target = result.subject.nomenclature

@@ -249,7 +249,7 @@ def test_synthetic_patches_are_those_of_the_split(
     data = open_splits(keep_format(all_stores, tmp_path, form), "train+test")
     assert 0 == data.synthetic_patches
 
-    facts = data.store.manifest["patches"]
+    facts = data.stores.manifests[0]["patches"]
     facts["synthetic"] = facts["rows"]
     assert data.num_patches == data.synthetic_patches < facts["rows"]
 

@@ -33,6 +33,8 @@ def list_ids(config: str, split: str) -> list[str]:
         ("s2", "test", "v2-s1s2", 29_670),
         ("s2", "train+validation", "v2-s2", 60_886 + 29_269),
         ("s2-random", "train", "v2-s2", 71_860),
+        # Both of v1.0, patches that v2.0 does not have among them.
+        ("s2-random", "train", "s2", 75_522),
         ("v2-s1", "train", "s2", 56_532),
         ("v2-s1s2", "train", "v2-s2", 0),
     ],
