@@ -79,7 +79,7 @@ def make_schedule(
     if warmup and warmup >= total_steps:
         raise OptionError(
             f"warmup_steps: expected less than the {total_steps} steps of the "
-            f"training, got {warmup}."
+            f"training, got {warmup}. Pass --warmup_steps=0, for example."
         )
     if settings.schedule == "cosine":
         decay = total_steps - warmup

@@ -42,7 +42,7 @@ def check_cards(
             folders.setdefault(store.folder.parent, []).append(store)
     for folder, parts in folders.items():
         lost = tuple(name for store in parts for name in damaged[store.folder])
-        result = CheckResult("all", "parquet", "card of parts", folder)
+        result = CheckResult("all", "all", "card of parts", folder)
         result.run(_check_parts_card(folder, parts, lost))
         yield result
 

@@ -11,7 +11,7 @@ from bigearthnet.errors import ArchiveError, OptionError
 from bigearthnet.release import RELEASES, Archive
 from bigearthnet.schema.configs import Config
 from bigearthnet.source.candidates import choose, list_candidates
-from bigearthnet.source.folder import find_root
+from bigearthnet.source.folder import find_levels, find_root
 from bigearthnet.util import command
 from bigearthnet.util.paths import check_path
 
@@ -58,6 +58,13 @@ def find_sources(
             f"them, or {flags_of}."
         )
     found = {archive.name: _find_in(source, archive) for archive in others}
+    for archive in others if len(others) > 1 else ():
+        if found[archive.name] == source and find_levels(source, archive) is None:
+            raise OptionError(
+                f"{built_from}: {source} holds no {archive.name}. Expected "
+                f"{archive.filenames[0]} or the folder {archive.folder} there; or "
+                f"--{archive.name}=..."
+            )
     return {name: {**found, **named}[name] for name in names}
 
 

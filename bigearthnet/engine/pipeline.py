@@ -14,7 +14,7 @@ from bigearthnet.engine.job import Job
 from bigearthnet.engine.shards import ShardPlan, hash_ids, plan_shards
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.spooled import SpooledSource, load_spooled
-from bigearthnet.engine.stage_one import choose_rows, fill_spool
+from bigearthnet.engine.stage_one import check_kinds, choose_rows, fill_spool
 from bigearthnet.engine.stage_two import write_shards
 from bigearthnet.engine.workers import WorkerPool
 from bigearthnet.engine.workspace import Workspace
@@ -158,6 +158,8 @@ def _fill_spools(
     job: Job, work: Workspace, patches: PatchIndex, beside: StoredRows | None
 ) -> tuple[list[SpoolIndex], list[SpooledSource]]:
     """Runs stage one of every source that an earlier run has not spooled."""
+    if len(job.sources) > 1 and not work.is_continued:
+        check_kinds(job.sources)
     indices: list[SpoolIndex] = []
     spooled: list[SpooledSource] = []
     bad: list[BadPatch] = []

@@ -72,6 +72,19 @@ def fill_spool(
         return save_spooled(work, index, opened, found, places)
 
 
+def check_kinds(sources: Sequence[JobSource]) -> None:
+    """Checks that each source is the archive that it is said to be, by its beginning.
+
+    So that none is read for hours before another turns out to be something else.
+
+    Raises:
+        ArchiveError: If one is not, or cannot be read.
+    """
+    for source in sources:
+        with open_source(source.path, source.archive) as opened:
+            opened.check_kind()
+
+
 def spool_patches(
     source: Source,
     writer: SpoolWriter,

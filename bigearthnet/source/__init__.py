@@ -16,6 +16,7 @@ import numpy as np
 from bigearthnet.errors import ArchiveError, PatchError
 from bigearthnet.release import Archive
 from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.release.published import explain
 from bigearthnet.source.candidates import suggest
 from bigearthnet.source.folder import FolderMembers
 from bigearthnet.source.groups import Member, Members, find_problem, group_files
@@ -101,6 +102,27 @@ class Source(contextlib.AbstractContextManager["Source"]):
         for row in empty:
             error = PatchError("the patch folder is empty.", patch_id=names.name(row))
             _report(error, on_bad, row, None)
+
+    def check_kind(self) -> None:
+        """Checks that the first patch has a file that patches of this archive have.
+
+        It reads the beginning: patches cannot be read afterwards.
+
+        Raises:
+            ArchiveError: If it has none, as in another archive; or cannot be read.
+        """
+        group = next(group_files(self.members, lambda folder: None), None)
+        if group is None:
+            return
+        name = group.folder.rpartition("/")[2]
+        expected = self.archive.file_names(name)
+        if group.files and not any(file in expected for file in group.files):
+            found = next(iter(group.files))
+            raise ArchiveError(
+                f"{self.path} is not the archive {self.archive.name}: it begins with "
+                f"{found!r} in the folder {group.folder!r}; expected {expected[0]!r} "
+                f"there.{explain(name, found, archive=self.archive)}"
+            )
 
     def close(self) -> None:
         """Closes files and ends processes."""

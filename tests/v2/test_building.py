@@ -451,6 +451,20 @@ def test_stores_of_both_releases_live_side_by_side() -> None:
     assert {"1.0.0"} == {versions[choice.name] for choice in V2.choices}
 
 
+def test_an_archive_that_is_not_in_the_folder_is_named(
+    downloads: Path, tmp_path: Path
+) -> None:
+    """Without Sentinel-1 beside the others, its file and its flag are named."""
+    from builder.sources import find_sources
+
+    for name in ("BigEarthNet-S2.tar.zst", "Reference_Maps.tar.zst"):
+        (tmp_path / f"my-{name}").symlink_to(downloads / name)
+    with pytest.raises(
+        OptionError, match=r"holds no s1\. Expected BigEarthNet-S1\.tar"
+    ):
+        find_sources(config_of("v2-s1s2"), tmp_path, {})
+
+
 @pytest.mark.parametrize(
     ("source", "named", "message"),
     [
@@ -479,6 +493,32 @@ def test_sources_that_do_not_fit_are_named(
         find_sources(
             config_of("v2-s2"), None if source is None else Path(source), paths
         )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "problem"),
+    [
+        ("s1", "maps", "is not the archive s1: it begins with .*_reference_map.tif"),
+        ("s2", "s1", r"is not the archive s2: it begins with .*_VH.tif.*Sentinel-1"),
+    ],
+)
+def test_exchanged_sources_are_noticed_before_any_is_read(
+    one: str,
+    other: str,
+    problem: str,
+    downloads: Path,
+    release: Release,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their first files tell, though the wrong one would be read last."""
+    files = {a.name: downloads / a.filenames[0] for a in release.archives}
+    files[one], files[other] = files[other], files[one]
+    monkeypatch.setattr(stage_one, "decode_patch", None)  # nothing may be decoded
+
+    with pytest.raises(ArchiveError, match=problem):
+        build(files, tmp_path / "data", config_of("v2-s1s2", release), QUIET)
+    assert not (tmp_path / "data").exists()
 
 
 def test_another_release_is_called_by_its_name(
