@@ -125,7 +125,8 @@ def choose_bands(bands: str | Sequence[str], config: Config) -> tuple[str, ...]:
             return named[bands.lower()]
         bands = (bands,)
     folded = {name.casefold(): name for name in known}
-    for name in bands if isinstance(bands, Iterable) else (bands,):
+    bands = tuple(bands) if isinstance(bands, Iterable) else (bands,)
+    for name in bands:
         if not isinstance(name, str) or name.casefold() not in folded:
             raise OptionError(
                 f"unknown band: expected {', '.join(named)}, or a list of "

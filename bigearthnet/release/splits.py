@@ -117,7 +117,8 @@ def read_table(release: Release) -> pa.Table:
     import pyarrow.parquet as pq
 
     with _table_path(release).open("rb") as file:
-        return pq.read_table(file).combine_chunks()
+        # Not `read_table`, which imports pandas where it is installed.
+        return pq.ParquetFile(file).read().combine_chunks()
 
 
 def hash_table(release: Release) -> str:
