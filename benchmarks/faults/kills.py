@@ -13,6 +13,9 @@ from pathlib import Path
 
 from benchmarks.faults import builds, victim
 
+# Seconds after which a build is said to wait for ever; one takes seconds at most.
+_FOR_EVER = 300
+
 
 class Victims:
     """Starts builds of one source.
@@ -53,8 +56,20 @@ class Victims:
     def finish(self, data_dir: Path, workers: int) -> str:
         """Runs a build to its end; returns "" or what it says went wrong."""
         process = self.start(data_dir, workers)
-        _, said = process.communicate()
+        said = end(process)
         return said.strip().splitlines()[-1] if process.returncode else ""
+
+
+def end(process: subprocess.Popen[str]) -> str:
+    """Waits for the end of a build; returns what it said on standard error.
+
+    Raises:
+        subprocess.TimeoutExpired: If it does not end; it is killed.
+    """
+    try:
+        return process.communicate(timeout=_FOR_EVER)[1]
+    finally:
+        process.kill()
 
 
 def run_trials(
@@ -94,8 +109,11 @@ def run_trials(
         else:
             process.send_signal(kind)
         stage = find_stage(folder)
-        problem = victims.finish(folder, workers=numbers.choice((1, 2)))
-        process.communicate()
+        try:
+            problem = victims.finish(folder, workers=numbers.choice((1, 2)))
+            end(process)
+        except subprocess.TimeoutExpired as error:
+            problem = str(error)
         if builds.IS_THERE in problem:
             problem = ""  # it was finished before; what it left is compared
         problem = problem or builds.compare(expected, builds.hash_tree(folder))

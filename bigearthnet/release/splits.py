@@ -117,8 +117,9 @@ def read_table(release: Release) -> pa.Table:
     import pyarrow.parquet as pq
 
     with _table_path(release).open("rb") as file:
-        # Not `read_table`, which imports pandas where it is installed.
-        return pq.ParquetFile(file).read().combine_chunks()
+        # Not `ParquetFile`: `read_table` imports pandas, where it is installed, before
+        # `to_numpy` does so from C++, where Ctrl-C is lost and imports wait for ever.
+        return pq.read_table(file).combine_chunks()
 
 
 def hash_table(release: Release) -> str:
