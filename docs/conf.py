@@ -6,9 +6,11 @@ pages of the site, with the links that they have. The README is included by sect
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
+from nbclient import NotebookClient
 from sphinx.application import Sphinx
 
 import bigearthnet
@@ -32,13 +34,21 @@ myst_heading_anchors = 3
 nb_execution_in_temp = True
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
-nb_merge_streams = True
 nb_output_stderr = "remove"  # what TensorFlow says of the machine
+# What a command writes comes in pieces, which nb_merge_streams would put on new lines;
+# myst_nb has no option for the one of nbclient that joins them.
+NotebookClient.__init__ = functools.partialmethod(
+    NotebookClient.__init__, coalesce_streams=True
+)
 
 html_theme = "furo"
 html_title = "bigearthnet"
 html_extra_path = ["root"]
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_copy_source = False
+html_show_copyright = False
+html_show_search_summary = False  # would be fetched, which no browser does from disk
 
 
 def point_from_docs(app: Sphinx, path: object, page: str, content: list[str]) -> None:
