@@ -45,8 +45,9 @@ recipes: $(RECIPES_VENV)/.recipes ## Run docs/recipes.md with PyTorch and JAX
 	$(RECIPES_VENV)/bin/python -m pytest -n auto tests/docs
 
 docs: $(VENV)/.docs ## Make the site, with the notebooks run: build/site/index.html
-	PATH="$(abspath $(BIN)):$$PATH" TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m sphinx --quiet --fail-on-warning \
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m sphinx --quiet --fail-on-warning \
 	  --keep-going -c docs -d build/doctrees . build/site
+	@echo "build/site/index.html"
 
 lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff check .
