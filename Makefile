@@ -12,7 +12,7 @@ WHEEL_VENV ?= .venv-wheel
 VERBS = $(shell $(BIN)/python -c \
   "from bigearthnet.util.console import COMMANDS; print(*COMMANDS)")
 
-.PHONY: help demo test test-all recipes lint format wheel clean
+.PHONY: help demo test test-all recipes docs lint format wheel clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/'
@@ -43,6 +43,11 @@ test-all: ## Run all tests on every interpreter of PYTHONS
 
 recipes: $(RECIPES_VENV)/.recipes ## Run docs/recipes.md with PyTorch and JAX
 	$(RECIPES_VENV)/bin/python -m pytest -n auto tests/docs
+
+docs: $(VENV)/.docs ## Make the site, with the notebooks run: build/site/index.html
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m sphinx --quiet --fail-on-warning \
+	  --keep-going -c docs -d build/doctrees . build/site
+	@echo "build/site/index.html"
 
 lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff check .

@@ -38,6 +38,9 @@ def from_hub(
         revision: Branch, tag or commit; a commit is the same model for ever.
         endpoint: Address of the hub; None for the client's own.
 
+    Returns:
+        The model, and the names of its classes.
+
     Raises:
         OptionError: If a package is not installed (extras [hub] and [baselines]).
         DownloadError: If the hub has no such model, or cannot be reached.

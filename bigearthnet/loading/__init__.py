@@ -97,7 +97,7 @@ def load(
             `open_reader`.
 
     Returns:
-        Data set of (images, labels). Labels: shape (batch, class), uint8; maps: shape
+        Data set of (images, labels). Labels have shape (batch, class), uint8, maps
         (batch, y, x) = (batch, 120, 120), uint8 class ids, 255 where there is no class.
         Images, with `image_size=120`: shape (batch, y, x, channel) = (batch, 120, 120,
         channel), float32, as stored: digital numbers (reflectance = DN / 10000), and

@@ -47,9 +47,9 @@ def to_tf(
         first_epoch: Number of the first epoch.
 
     Returns:
-        Dict of column → tensor of shape (batch, …): uint16 bands of axes (batch, band,
-        y, x), uint8 vectors, strings (texts, and pictures as files), int64 class ids,
-        int32 and int64 numbers, bool flags.
+        Dict of column → tensor of shape (batch, …), with uint16 bands of axes (batch,
+        band, y, x), uint8 vectors, strings (texts, and pictures as files), int64 class
+        ids, int32 and int64 numbers, bool flags.
 
     Raises:
         OptionError: If there is no such column, it is ragged, the batch size or seed

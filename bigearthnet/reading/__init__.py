@@ -61,6 +61,9 @@ def open_reader(
             `conditions.match_patches`. TFRecord and Arrow stores read these patches
             alone, Parquet stores the groups of 100 that they lie in.
 
+    Returns:
+        The reader, which gives numpy arrays, see `Reader`.
+
     Raises:
         OptionError: If there is no such configuration, format or split, a condition has
             no meaning, or no patch is left.

@@ -205,6 +205,9 @@ class ArrowReader(Reader):
     def find(self, patch_id: str) -> int:
         """Returns the index of a patch.
 
+        Args:
+            patch_id: Its id.
+
         Raises:
             OptionError: If the split has no such patch.
         """
@@ -223,6 +226,9 @@ class ArrowReader(Reader):
 
     def patch(self, patch_id: str) -> Patch:
         """Returns every column of one patch, without the axis of patches.
+
+        Args:
+            patch_id: Its id.
 
         Returns:
             Column → array of the feature's shape for bands and vectors, str for texts,

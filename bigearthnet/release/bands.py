@@ -140,7 +140,11 @@ RADAR = BandGroup(
 
 
 def order_bands(groups: Iterable[BandGroup]) -> tuple[Band, ...]:
-    """Returns the bands of groups by ascending wavelength, those without one last."""
+    """Returns the bands of groups by ascending wavelength, those without one last.
+
+    Args:
+        groups: The groups.
+    """
     bands = [band for group in groups for band in group.bands]
     return tuple(sorted(bands, key=lambda band: band.wavelength_nm or np.inf))
 

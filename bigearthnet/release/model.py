@@ -98,7 +98,12 @@ class Archive:
     wider: tuple[Archive, ...] = ()
 
     def band_file(self, name: str, band: Band) -> str:
-        """Returns the name of the file that holds a band of a patch."""
+        """Returns the name of the file that holds a band of a patch.
+
+        Args:
+            name: How the archive names the patch.
+            band: The band.
+        """
         return f"{name}_{band.name}.tif"
 
     @property
@@ -107,15 +112,27 @@ class Archive:
         return None if self.metadata is None else self.metadata.suffix
 
     def metadata_file(self, name: str) -> str | None:
-        """Returns the name of the file that holds the metadata of a patch, if any."""
+        """Returns the name of the file that holds the metadata of a patch, if any.
+
+        Args:
+            name: How the archive names the patch.
+        """
         return None if self.metadata is None else name + self.metadata.suffix
 
     def file_names(self, name: str) -> tuple[str, ...]:
-        """Returns the names of all files of a patch: its bands and its JSON."""
+        """Returns the names of all files of a patch: its bands and its JSON.
+
+        Args:
+            name: How the archive names the patch.
+        """
         return tuple([name + suffix for suffix in self._suffixes])
 
     def published_digest(self, filename: str) -> Digest | None:
-        """Returns the checksum that a file must have; None if nobody published it."""
+        """Returns the checksum that a file must have; None if nobody published it.
+
+        Args:
+            filename: Its name, without folders.
+        """
         forms = (self, *self.wider)
         return next((f.digest for f in forms if filename in f.filenames), None)
 
@@ -248,6 +265,9 @@ class Release:
 
     def archive(self, name: str) -> Archive:
         """Returns an archive by name.
+
+        Args:
+            name: Its short name, for example `s2`.
 
         Raises:
             OptionError: If there is none of that name.

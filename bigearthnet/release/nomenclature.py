@@ -69,7 +69,13 @@ class Nomenclature:
         return tuple(ids)
 
     def decode(self, ids: Iterable[int]) -> tuple[str, ...]:
-        """Turns class ids into label names, in the order given.
+        """Turns class ids into label names.
+
+        Args:
+            ids: Class ids in [0, len(self)).
+
+        Returns:
+            Their labels, in the order given.
 
         Raises:
             LabelError: If an id is not in [0, len(self)).
@@ -85,7 +91,13 @@ class Nomenclature:
         return tuple(names)
 
     def multi_hot(self, ids: Iterable[int]) -> npt.NDArray[np.uint8]:
-        """Returns a vector of shape (class,), uint8: 1 at each of the ids, else 0.
+        """Turns class ids into a vector.
+
+        Args:
+            ids: Class ids in [0, len(self)).
+
+        Returns:
+            Shape (class,), uint8, 1 at each of the ids, else 0.
 
         Raises:
             LabelError: If an id is not in [0, len(self)).
@@ -168,7 +180,7 @@ def remap(source: Nomenclature, target: Nomenclature) -> tuple[int | None, ...]:
         target: The vocabulary that ids are wanted in.
 
     Returns:
-        One entry per class of `source`: the class id in `target`, or None where the
+        One entry per class of `source`, the class id in `target`, or None where the
         class is dropped.
 
     Raises:
@@ -189,7 +201,15 @@ def remap(source: Nomenclature, target: Nomenclature) -> tuple[int | None, ...]:
 def remap_ids(
     ids: Sequence[int], source: Nomenclature, target: Nomenclature
 ) -> tuple[int, ...]:
-    """Returns the ascending unique ids in `target` of the classes `ids` of `source`.
+    """Turns class ids of one vocabulary into those of another, see `remap`.
+
+    Args:
+        ids: Class ids in `source`, in any order.
+        source: The vocabulary that ids come from.
+        target: The vocabulary that ids are wanted in.
+
+    Returns:
+        Ascending unique ids in `target`, without those of classes that are dropped.
 
     Raises:
         LabelError: If no map is defined, or an id is not one of `source`.
@@ -207,7 +227,7 @@ def map_lookup(target: Nomenclature) -> npt.NDArray[np.uint8]:
         target: The vocabulary that class ids are wanted in.
 
     Returns:
-        Shape (stored value,) = (256,), uint8: the class id of each of CLC43, NO_CLASS
+        Shape (stored value,) = (256,), uint8, the class id of each of CLC43, NO_CLASS
         where it is dropped, and for all other values.
 
     Raises:
@@ -221,12 +241,26 @@ def map_lookup(target: Nomenclature) -> npt.NDArray[np.uint8]:
 
 
 def encode_mask(ids: Iterable[int]) -> int:
-    """Packs class ids under 64 into the bits of an integer."""
+    """Packs class ids into the bits of an integer.
+
+    Args:
+        ids: Class ids under 64.
+
+    Returns:
+        The integer; bit *i* is set for class *i*.
+    """
     return sum(1 << number for number in ids)
 
 
 def decode_mask(mask: int) -> tuple[int, ...]:
-    """Returns the ascending class ids of a mask; the inverse of `encode_mask`."""
+    """Takes a mask apart; the inverse of `encode_mask`.
+
+    Args:
+        mask: What `encode_mask` returned.
+
+    Returns:
+        Its class ids, ascending.
+    """
     return tuple(bit for bit in range(mask.bit_length()) if mask >> bit & 1)
 
 
@@ -238,7 +272,7 @@ def multi_hot(labels: Sequence[Sequence[int]], n: int) -> npt.NDArray[np.uint8]:
         n: Classes of the nomenclature: 43 for `labels`, 19 for `labels_19`.
 
     Returns:
-        Shape (patch, class) = (len(labels), n), uint8: 1 for each class, else 0.
+        Shape (patch, class) = (len(labels), n), uint8, 1 for each class, else 0.
 
     Raises:
         LabelError: If an id is not in [0, n).

@@ -30,15 +30,29 @@ class IdCodec:
     digits: int = 1
 
     def matches(self, text: str) -> bool:
-        """Whether a text is written like an id of the archive."""
+        """Returns whether a text is written like an id of the archive.
+
+        Args:
+            text: Any text.
+        """
         return _compile(self.pattern).fullmatch(text) is not None
 
     def join(self, prefix: str, column: int, row: int) -> str:
-        """Puts an id together."""
+        """Returns the id that has these parts.
+
+        Args:
+            prefix: All before the column.
+            column: Number of the column of the tile.
+            row: Number of the row.
+        """
         return f"{prefix}_{self.write_number(column)}_{self.write_number(row)}"
 
     def write_number(self, number: int) -> str:
-        """Returns a column or row as it stands in ids."""
+        """Returns a column or row as it stands in ids.
+
+        Args:
+            number: The column or row.
+        """
         return f"{number:0{self.digits}}"
 
 

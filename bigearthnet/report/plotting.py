@@ -61,7 +61,7 @@ def plot(
             `load` as `labels`; None for the package's order of 43, 19, 15 or 5 classes.
 
     Returns:
-        A figure of matplotlib's pyplot: `savefig` writes it, notebooks show it.
+        A figure of matplotlib's pyplot, which `savefig` writes and notebooks show.
 
     Raises:
         OptionError: If matplotlib is not installed, there is no such kind, the patch

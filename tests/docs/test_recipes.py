@@ -42,7 +42,10 @@ TAKES = (
     "print(train.limit(1).fetchall())\n",
 )
 
-BLOCKS = find_programs((ROOT / "docs" / "recipes.md").read_text(encoding="utf-8"))
+BLOCKS, *SHORT = (
+    find_programs((ROOT / "docs" / page).read_text(encoding="utf-8"))
+    for page in ("recipes.md", "choose.md", "questions.md")
+)
 README = split_readme()
 
 
@@ -156,6 +159,17 @@ def test_a_recipe_ends_on_a_thousand_patches(
 
     assert 0 == done.returncode, done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("source", [program for page in SHORT for program in page])
+def test_a_program_of_a_short_page_runs(
+    source: str, thousand_patches: Path, run: Run
+) -> None:
+    """What answers a question runs, here with a class that a thousand patches have."""
+    done = run(source.replace("Airports", "Pastures"), thousand_patches.parent)
+
+    assert 0 == done.returncode, done.stderr
+    assert ("print(" in source) == ("S2" in done.stdout)
 
 
 @pytest.mark.parametrize("source", README)
