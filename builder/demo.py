@@ -182,7 +182,7 @@ def _show_views(data_dir: Path, cache_dir: Path) -> None:
 def _draw(data_dir: Path, output: Path) -> None:
     loaded = LOADERS["tfds.load"](data_dir, output / "cache")
     patches = [{**patch.bands, **patch.fields} for patch in loaded]
-    figure = show(patches, len(patches))
+    figure = show(patches, n=len(patches))
     figure.suptitle("BigEarthNet: the real sample patches, loaded by TFDS")
     picture = output / "patches.png"
     figure.savefig(picture, dpi=120)

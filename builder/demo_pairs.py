@@ -50,7 +50,7 @@ def show_pairs(sources: Mapping[str, Path], data_dir: Path, output: Path) -> boo
             f"{images.shape} {images.dtype}, labels {labels.shape}"
         )
     patches = [*_read_patches(data_dir)]
-    figure = show(patches, len(patches), kind="sar")
+    figure = show(patches, "sar", n=len(patches))
     figure.suptitle("Sentinel-1 of the same patches: VV, VH and VV - VH")
     picture = output / "radar.png"
     figure.savefig(picture, dpi=120)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bigearthnet.schema.features import Feature
-from bigearthnet.schema.rgb import decode_image, encode_png, to_rgb
+from bigearthnet.schema.rgb import decode_image, encode_png, radar_to_rgb, to_rgb
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,7 +103,8 @@ class Patch(dict[str, Any]):
                 return decode_image(value)
             if feature.bands:
                 found |= dict(zip(feature.bands, value, strict=True))
-        channels = [found[band] for band in self._rgb if band in found]
-        return (
-            to_rgb(channels) if channels and len(channels) == len(self._rgb) else None
-        )
+        if self._rgb and found.keys() >= set(self._rgb):
+            return to_rgb([found[band] for band in self._rgb])
+        if found.keys() >= {"VV", "VH"}:
+            return radar_to_rgb(found["VV"], found["VH"])
+        return None

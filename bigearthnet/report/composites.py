@@ -16,7 +16,7 @@ import numpy.typing as npt
 from bigearthnet.errors import OptionError
 from bigearthnet.release.bands import RGB
 from bigearthnet.report.land_cover import COLORS
-from bigearthnet.schema.rgb import to_rgb
+from bigearthnet.schema.rgb import radar_to_rgb, to_rgb
 from bigearthnet.util.options import look_up
 
 
@@ -50,7 +50,7 @@ class Index:
 
 @dataclass(frozen=True)
 class Radar:
-    """Backscatter as red, green and blue: VV, VH, and how far VV is above VH.
+    """Backscatter as red, green and blue; see `rgb.radar_to_rgb`.
 
     Attributes:
         bands: Names of the bands.
@@ -90,10 +90,6 @@ KINDS: Mapping[str, Kind] = {
     "sar": Radar(("VV", "VH"), "backscatter: VV, VH and VV − VH"),
     "reference_map": ReferenceMap(("reference_map",), "classes of CORINE Land Cover"),
 }
-
-# Decibels that become 0 and 255: of VV, of VH, of their difference. 98 % of the pixels
-# of the six real patches lie between them.
-_RADAR_DB = ((-25.0, 0.0), (-32.0, -7.0), (-2.0, 15.0))
 
 
 def find_kind(name: str) -> Kind:
@@ -157,12 +153,7 @@ def make_picture(
         colored = colormaps[kind.colors](np.ma.masked_invalid(values), bytes=True)
         return np.ascontiguousarray(colored[..., :3])
     if isinstance(kind, Radar):
-        vv, vh = found
-        scaled = [
-            (channel - low) / (high - low)
-            for channel, (low, high) in zip((vv, vh, vv - vh), _RADAR_DB, strict=True)
-        ]
-        return np.rint(255 * np.stack(scaled, -1).clip(0, 1)).astype(np.uint8)
+        return radar_to_rgb(*found)
     return COLORS.take(found[0].astype(np.uint8), axis=0)
 
 

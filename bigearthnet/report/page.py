@@ -195,6 +195,7 @@ def render_page(
         script=script,
         script_digest=digest,
         blocks=[(type(block).__name__, block) for block in blocks],
+        chapters=[b.text for b in blocks if isinstance(b, Heading) and b.level == 2],
         language=language,
         b64encode=base64.b64encode,
         find_type=_find_type,

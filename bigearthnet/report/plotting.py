@@ -75,9 +75,9 @@ def plot(
 
 def show(
     source: Iterable[Any],
-    n: int = 9,
-    *,
     kind: str = "true_color",
+    *,
+    n: int = 9,
     titles: str = "labels",
     bands: Sequence[str] | None = None,
     nomenclature: str | None = None,
@@ -88,8 +88,8 @@ def show(
         source: A reader; a data set of `load`, `to_tf`, `torch_dataset`, TFDS or
             `datasets`, or a loader of PyTorch; or a list of what `plot` takes. Batches
             are taken apart.
-        n: How many patches; fewer, if there are no more.
         kind: See `plot`.
+        n: How many patches; fewer, if there are no more.
         titles: What stands below each: `labels`, or a column, such as `patch_id`,
             `country` or `season`.
         bands: See `plot`.
@@ -138,7 +138,10 @@ def _new_figure(count: int) -> Figure:
         ) from None
     columns, rows = min(count, _COLUMNS), -(-count // _COLUMNS)
     size = (columns * (_SIDE_IN + 0.6) + 0.4, rows * (_SIDE_IN + 1.6))
-    return pyplot.figure(figsize=size, layout="compressed")
+    figure = pyplot.figure(figsize=size)
+    # Room that a title of the whole figure takes from what lies below it.
+    figure.set_layout_engine("compressed", h_pad=0.1)
+    return figure
 
 
 def _draw(

@@ -112,7 +112,8 @@ def draw_histograms(histograms: Mapping[str, Histogram], unit: str) -> bytes:
         for axis, (name, found) in zip(axes, histograms.items(), strict=False):
             axis.set_axis_on()
             total = max(1, int(found.counts.sum()))
-            axis.stairs(100 * found.counts / total, found.edges, fill=True)
+            percent = 100 * found.counts / total
+            axis.stairs(percent, found.edges, fill=True, color=COLORS[0])
             axis.set_title(name, fontsize=9)
             axis.tick_params(labelsize=7)
             axis.spines[["top", "right"]].set_visible(False)
@@ -153,7 +154,7 @@ def draw_map(
             axis.set(xlim=(west, east), ylim=(south, north), aspect=_ASPECT)
             axis.set_title(f"{name}: {int(chosen.sum()):,}", fontsize=9)
 
-    return draw_svg(draw, 10, 3.4 * rows)
+    return draw_svg(draw, 10, 3.9 * rows)
 
 
 def _draw_places(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,25 +77,30 @@ def read_pixels(store: Store, wanted: Collection[str], *, quiet: bool = False) -
     reader = open_shards(*list_shards(store, choose_patches(store, "all")))
     stored = [group.name for group in groups] or ["image"]
     progress = Progress("read", total_patches=len(reader), quiet=quiet)
+    pictures: dict[str, Future[dict[str, bytes]]] = {}
+    tasks: list[Future[None]] = []
     with progress, ThreadPoolExecutor() as pool:
         for batch in reader.batches(_PATCHES_AT_ONCE, ["patch_id", *stored]):
+            # Those of the batch before, which were counted while this one was read.
+            for task in tasks:
+                task.result()
             tasks = [
                 pool.submit(_count, batch[group.name][:, i], group, counted[band.name])
                 for group in measured
                 for i, band in enumerate(group.bands)
             ]
-            pictures = {
+            pictures |= {
                 patch_id: pool.submit(_make_pictures, groups, batch, number)
                 for number, patch_id in enumerate(batch["patch_id"])
                 if patch_id in wanted
             }
-            seen.pictures |= {name: made.result() for name, made in pictures.items()}
-            for task in tasks:
-                task.result()
             seen.num_patches += len(batch["patch_id"])
             progress.add(
                 len(batch["patch_id"]), sum(batch[name].nbytes for name in stored)
             )
+        for task in tasks:
+            task.result()
+    seen.pictures |= {name: made.result() for name, made in pictures.items()}
     kinds = {band.name: group for group in measured for band in group.bands}
     for band in order_bands(measured):
         seen.histograms[band.name] = _merge(counted[band.name], kinds[band.name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,12 @@ import bigearthnet
 from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS
 from bigearthnet.reading.arrow import ArrowReader
+from bigearthnet.reading.patch import Patch
 from bigearthnet.reading.reader import Reader
+from bigearthnet.release import RELEASES
+from bigearthnet.report.composites import make_picture
+from bigearthnet.schema.configs import get_config
+from bigearthnet.schema.rgb import encode_png
 from bigearthnet.store.search import find_store
 
 PORTUGUESE = "S2A_MSIL2A_20171221T112501_56_35"
@@ -108,6 +114,20 @@ def test_a_patch_shows_itself(reader: Reader) -> None:
         assert bigearthnet.CLC43.labels[number].replace("&", "&amp;") in shown
     assert "country='Portugal'" in repr(patch)
     assert "[[" not in repr(patch)
+
+
+def test_a_patch_of_radar_shows_itself() -> None:
+    """Its backscatter is the picture, as `plot` draws it."""
+    config = get_config("v2-s1", RELEASES)
+    (group,) = config.groups
+    pixels = np.linspace(-30, 5, np.prod(group.shape)).reshape(group.shape)
+    features = {feature.name: feature for feature in config.schema}
+    patch = Patch({group.name: pixels}, features, config.release.rgb)
+
+    picture = encode_png(
+        make_picture(dict(zip(("VV", "VH"), pixels, strict=True)), "sar")
+    )
+    assert base64.b64encode(picture).decode() in patch._repr_html_()
 
 
 def test_names_of_classes_stay_apart(reader: Reader) -> None:

@@ -81,6 +81,20 @@ def test_the_first_patches_are_shown(all_stores: Path) -> None:
     assert 2 == len([a for a in bigearthnet.show(reader, n=2).axes if a.images])
 
 
+def test_labels_do_not_run_into_the_row_below() -> None:
+    """The title of the whole figure, which people add, takes room from no text."""
+    labels = np.arange(43) % 9 == 0
+    patch = {"VV": np.zeros((9, 9)), "VH": np.zeros((9, 9)), "patch_id": "p"}
+    figure = bigearthnet.show([(patch, labels)] * 6, "sar")
+    figure.suptitle("Sentinel-1")
+    figure.canvas.draw()
+
+    drawn = [axis for axis in figure.axes if axis.images]
+    for above, below in zip(drawn[:3], drawn[3:], strict=True):
+        label = above.xaxis.label.get_window_extent()
+        assert label.y0 > below.title.get_window_extent().y1
+
+
 def test_a_stored_picture_is_drawn_as_it_is() -> None:
     """An 8-bit picture is not stretched again; other kinds need bands."""
     picture = np.arange(120 * 120 * 3, dtype=np.uint8).reshape(120, 120, 3)
