@@ -51,7 +51,7 @@ class SpoolIndex:
         """
         # Pages of zeros cost nothing until they are written; a bytearray writes them.
         self._entries = np.zeros(num_patches, _ENTRY_DTYPE)
-        self._buffer = memoryview(self._entries.view(np.uint8))
+        self._buffer = self._entries.view(np.uint8).data
 
     @property
     def read(self) -> npt.NDArray[np.bool_]:

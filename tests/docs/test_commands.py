@@ -35,8 +35,8 @@ python() {
 """
 
 
-# What stands on the pages → what is run: archives of few patches, one seed of three, and
-# of its runs the one that the page has not trained before.
+# What stands on the pages → what is run: archives of few patches, and of three seeds of
+# three models one of the model that is new on its page.
 CHANGES = {
     "BigEarthNet-S2-v1.0.tar.gz": "made-up.tar.gz",
     " --complete": "",
