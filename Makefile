@@ -34,7 +34,7 @@ demo: $(VENV)/.demo ## Build, load and learn the six real sample patches
 	  --data_dir=$(OUTPUT)/data --output=$(OUTPUT)/comparison
 
 test: $(VENV)/.dev ## Run all tests
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-all: ## Run all tests on every interpreter of PYTHONS
 	for python in $(PYTHONS); do \
@@ -42,7 +42,7 @@ test-all: ## Run all tests on every interpreter of PYTHONS
 	done
 
 recipes: $(RECIPES_VENV)/.recipes ## Run docs/recipes.md with PyTorch and JAX
-	$(RECIPES_VENV)/bin/python -m pytest -n auto tests/docs
+	$(RECIPES_VENV)/bin/python -m pytest -n auto --dist worksteal tests/docs
 
 docs: $(VENV)/.docs ## Make the site, with the notebooks run: build/site/index.html
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m sphinx --quiet --fail-on-warning \

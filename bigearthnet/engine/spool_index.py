@@ -49,8 +49,9 @@ class SpoolIndex:
         Args:
             num_patches: Patches of the release.
         """
-        self._buffer = bytearray(num_patches * _NBYTES)
-        self._entries = np.frombuffer(self._buffer, _ENTRY_DTYPE)
+        # Pages of zeros cost nothing until they are written; a bytearray writes them.
+        self._entries = np.zeros(num_patches, _ENTRY_DTYPE)
+        self._buffer = self._entries.view(np.uint8).data
 
     @property
     def read(self) -> npt.NDArray[np.bool_]:

@@ -35,11 +35,14 @@ python() {
 """
 
 
-# What stands on the pages → what is run: an archive of few patches, one seed of three.
+# What stands on the pages → what is run: archives of few patches, and of three seeds of
+# three models one of the model that is new on its page.
 CHANGES = {
     "BigEarthNet-S2-v1.0.tar.gz": "made-up.tar.gz",
     " --complete": "",
+    "--num_patches=1000": "--num_patches=60",
     "in 0 1 2;": "in 0;",
+    "in s_cnn_rgb s_cnn_all inception_v2;": "in inception_v2;",
 }
 
 
