@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bigearthnet.download.mirror import mirror
-from bigearthnet.errors import OptionError
+from bigearthnet.errors import OptionError, PublishError
 from bigearthnet.release import Release
 from bigearthnet.schema.configs import Config
 from bigearthnet.store import read_store
@@ -140,3 +140,26 @@ def test_a_pair_without_one_part_is_not_published(
     publish(tmp_path / "d", f"file://{tmp_path}/a", quiet=True, **options)
 
     assert "v2-s1" not in (tmp_path / "a/README.md").read_text().split("---")[1]
+
+
+def test_the_card_names_all_that_is_there(
+    stores: Path, release: Release, tmp_path: Path
+) -> None:
+    """A part is not published alone beside the other, which the card would not name."""
+    to, options = (
+        tmp_path / "to",
+        {"allow": ["incomplete", "synthetic"], "releases": [release], "quiet": True},
+    )
+    publish(stores, f"file://{to}", config="v2-s2", **options)  # type: ignore[arg-type]
+    before = hash_all(to)
+    with pytest.raises(PublishError, match=r"v2-s2 is there in s2/.*=v2-s1s2\."):
+        publish(stores, f"file://{to}", config="v2-s1", **options)  # type: ignore[arg-type]
+    assert before == hash_all(to)
+    publish(stores, f"file://{to}", config="v2-s1s2", **options)  # type: ignore[arg-type]
+    card = stores / "huggingface-v2/README.md"
+    assert card.read_bytes() == (to / "README.md").read_bytes()
+
+
+def hash_all(folder: Path) -> dict[Path, bytes]:
+    """Path → content of all files in a folder."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
