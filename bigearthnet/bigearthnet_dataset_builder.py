@@ -17,6 +17,7 @@ import tensorflow_datasets as tfds
 
 from bigearthnet.archives import find_archives, make_sources
 from bigearthnet.download.local import count_missing
+from bigearthnet.engine.beside import find_beside
 from bigearthnet.engine.identity import identify_build
 from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.leftovers import remove_finished, remove_leftovers
@@ -146,7 +147,9 @@ class Builder(  # type: ignore[call-arg]
         origin = None if source is None else open_origin(source, self.config)
         sources = () if origin else self._find_sources(dl_manager, again)
         check_places(Path(self.data_dir_root), self.config, sources)
-        job = Job(self.config, sources, ("tfrecord",), BuildOptions(), origin)
+        beside = find_beside(self._root, self.config)
+        options = BuildOptions()
+        job = Job(self.config, sources, ("tfrecord",), options, origin, beside=beside)
         output = Path(self.data_dir)
         with open_workspace(self._workspace, identify_build(job)) as work:
             version = job.config.release.data_version

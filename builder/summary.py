@@ -73,8 +73,9 @@ def _describe_left_out(result: BuildResult) -> Iterator[str]:
     splits = result.patches.splits[result.read & ~result.stored]
     is_excluded = np.isin(release.splits, release.excluded)[splits]
     if excluded := int(is_excluded.sum()):
-        # A conversion stores what the store has that it is made of.
-        hint = "" if result.origin else " (--include_excluded stores them)"
+        # Of a store that says which patches there are, no option has others.
+        is_given = result.origin or result.is_beside
+        hint = "" if is_given else " (--include_excluded stores them)"
         yield f"not stored, of {', '.join(release.excluded)}: {excluded:,}{hint}"
     if others := len(splits) - excluded:
         yield f"not stored, since --countries or --limit leaves them out: {others:,}"

@@ -8,15 +8,23 @@ both would have written.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from bigearthnet.engine.job import Job
+from bigearthnet.engine.options import BuildOptions
+from bigearthnet.engine.stage_one import choose_rows
 from bigearthnet.engine.workspace import Workspace
-from bigearthnet.errors import BigEarthNetError, PatchError, QuarantineError, ShardError
+from bigearthnet.errors import (
+    BigEarthNetError,
+    OptionError,
+    PatchError,
+    QuarantineError,
+    ShardError,
+)
 from bigearthnet.formats import FORMATS
 from bigearthnet.release.nomenclature import encode_mask
 from bigearthnet.release.patch_index import PatchIndex
@@ -99,6 +107,45 @@ def find_beside(data_dir: Path, config: Config) -> Store | None:
             if (folder / MANIFEST).is_file():
                 return read_expected(folder, data_dir, [sibling])
     return None
+
+
+def check_options(
+    options: BuildOptions, beside: StoredRows, patches: PatchIndex
+) -> None:
+    """Refuses options that ask for other patches than the store beside has.
+
+    Args:
+        options: What was asked for; what nobody asked for asks for nothing.
+        beside: What the store beside has.
+        patches: The release's patches.
+
+    Raises:
+        OptionError: If it has patches that they leave out, or lacks some that they ask
+            for and that its build has read.
+    """
+    given = {
+        "include_excluded": options.include_excluded,
+        "countries": options.countries,
+        "limit": options.limit,
+    }
+    if not any(given.values()):
+        return
+    # That excluded patches are left out is the default, and not asked for.
+    most = choose_rows(patches, replace(options, include_excluded=True))
+    count = int(beside.stored.sum())
+    is_full = options.limit is not None and count >= options.limit
+    asked = choose_rows(patches, options) & (not is_full)
+    if (
+        (beside.stored & ~most).any()
+        or (options.limit is not None and count > options.limit)
+        or (beside.read & ~beside.stored & asked).any()
+    ):
+        names = ", ".join(name for name, value in given.items() if value)
+        raise OptionError(
+            f"{names}: the store beside has {count:,} patches that were chosen "
+            "otherwise, and what is built beside it gets the same, so that they are "
+            "read as a pair. Leave that out, or name another data directory."
+        )
 
 
 def refuse_rows(

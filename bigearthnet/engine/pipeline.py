@@ -8,7 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.engine.beside import StoredRows, read_aside, read_rows, refuse_rows
+from bigearthnet.engine.beside import (
+    StoredRows,
+    check_options,
+    read_aside,
+    read_rows,
+    refuse_rows,
+)
 from bigearthnet.engine.convert import convert
 from bigearthnet.engine.job import Job
 from bigearthnet.engine.shards import ShardPlan, hash_ids, plan_shards
@@ -53,7 +59,8 @@ def run(job: Job, work: Workspace) -> BuildResult:
             that cannot be stored; their list is left in `work.drop_list`.
         DiskSpaceError: If the result would not fit on the disk.
         JournalError: If the index or a bucket of the spool is damaged or missing.
-        OptionError: If no patch is left to store.
+        OptionError: If no patch is left to store, or the options ask for others than
+            the store beside has.
         StoreError, ShardError, DownloadError: If the store that it is made of is not
             what its manifest says, is damaged, or cannot be had.
     """
@@ -72,7 +79,10 @@ def encode(job: Job, work: Workspace) -> BuildResult:
     for part in job.parts:
         get_make_example(part.config, part.schema)  # fails now if it lacks a package
     patches = load_index(job.config.release, job.config.choice.scheme)
-    beside = None if job.beside is None else read_rows(job.beside, patches)
+    beside = None
+    if job.beside is not None:
+        beside = read_rows(job.beside, patches)
+        check_options(job.options, beside, patches)
     with WorkerPool(job.options.workers, pass_fds=(work.lock,)) as pool:
         indices, spooled = _fill_spools(job, work, patches, beside)
         bad = tuple(patch for source in spooled for patch in source.quarantine)
@@ -151,6 +161,7 @@ def _make_result(
         ),
         quarantine=bad,
         ids_sha256=hash_ids(plans, patches),
+        is_beside=beside is not None,
     )
 
 

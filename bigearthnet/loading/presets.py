@@ -56,7 +56,7 @@ class Preset:
 
         Args:
             images: Shape (…, y, x, channel), float32, of NumPy or TensorFlow; or
-                (…, channel, y, x) of PyTorch.
+                (…, channel, y, x) of PyTorch. Integers are taken as float32.
 
         Returns:
             (images - offset) / divisor of each channel, of the same kind.
@@ -76,12 +76,25 @@ class Preset:
                 f"preset {self.name}: expected images with {len(self.bands)} channels "
                 f"on axis {axis}, as load_options give them, got shape {sizes}."
             )
+        images = _make_floats(images)
         offset: Any = np.array(self.offset, np.float32)
         divisor: Any = np.array(self.divisor, np.float32)
         if is_torch:
             offset = images.new_tensor(offset).view(-1, 1, 1)
             divisor = images.new_tensor(divisor).view(-1, 1, 1)
         return (images - offset) / divisor
+
+
+def _make_floats(images: Any) -> Any:
+    """Returns integers as float32, of the same library; anything else as it is."""
+    if hasattr(images, "is_floating_point"):  # of PyTorch
+        return images if images.is_floating_point() else images.float()
+    if getattr(images.dtype, "is_integer", False):  # of TensorFlow
+        import tensorflow as tf
+
+        return tf.cast(images, tf.float32)
+    is_integer = isinstance(images, np.ndarray) and images.dtype.kind in "iu"
+    return images.astype(np.float32) if is_integer else images
 
 
 class _Presets(dict[str, Preset]):

@@ -91,12 +91,18 @@ class Config:
         )
 
     @property
-    def siblings(self) -> tuple[Config, ...]:
-        """The other parts of the configuration that it is a part of, if any."""
+    def whole(self) -> Config | None:
+        """The configuration that it is a part of, if any."""
         for other in list_configs([self.release]).values():
             if other != self and self in other.parts:
-                return tuple(part for part in other.parts if part != self)
-        return ()
+                return other
+        return None
+
+    @property
+    def siblings(self) -> tuple[Config, ...]:
+        """The other parts of the configuration that it is a part of, if any."""
+        parts = self.whole.parts if self.whole else ()
+        return tuple(part for part in parts if part != self)
 
     @property
     def supervised_keys(self) -> tuple[str, str] | None:

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bigearthnet.errors import ArchiveError, BigEarthNetError
-from bigearthnet.release import Archive, Digest
+from bigearthnet.release import Archive, Digest, Release
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.source import decompress
 from bigearthnet.source.blocks import choose_codec
@@ -117,7 +117,7 @@ def write_index(
     if codec == "zstd":
         raise ArchiveError(
             f"{path} cannot be indexed: a zstd frame can only be read from its start. "
-            f"Cut it into parts: python -m builder.repack --source={path} --output=..."
+            f"Cut it into parts: {_advise_repack(path, archive, patches.release)}"
         )
     if codec == "gzip":
         check_packages("rapidgzip", "rapidgzip")
@@ -141,6 +141,17 @@ def write_index(
     )
     _write(path, made, index)
     return made
+
+
+def _advise_repack(path: Path, archive: Archive, release: Release) -> str:
+    """Returns the command that cuts it, of the choice with the fewest archives."""
+    choices = [c for c in release.choices if archive.name in c.archives]
+    choice = min(choices, key=lambda choice: len(choice.archives))
+    others = "".join(f" --{n}=..." for n in choice.archives if n != archive.name)
+    return (
+        f"python -m builder.repack --config={choice.name} --{archive.name}={path}"
+        f"{others} --output=..."
+    )
 
 
 def _measure(cutter: Cutter) -> Iterator[Section]:

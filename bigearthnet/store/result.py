@@ -77,6 +77,7 @@ class BuildResult:
         origin: Of a build from a finished store, what `describe_origin` says of it.
         ids_sha256: Split → checksum of the ids of its patches, in stored order; see
             `engine.shards.hash_ids`.
+        is_beside: Whether the store of another part said which patches are stored.
     """
 
     config: Config
@@ -92,6 +93,7 @@ class BuildResult:
     quarantine: tuple[BadPatch, ...] = ()
     origin: Mapping[str, str | None] = field(default_factory=dict)
     ids_sha256: Mapping[str, str] = field(default_factory=dict)
+    is_beside: bool = False
 
     def choose(self, config: Config, stores: Mapping[str, str]) -> BuildResult:
         """Returns what a build read and wrote of one of its configurations.

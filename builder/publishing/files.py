@@ -252,7 +252,12 @@ def compare(
         files: Their files.
         found: Path of each file of the remote → its size in bytes.
         is_same: Whether a file of the same size there has the same content.
+
+    Raises:
+        PublishError: If the remote has another part of the same tables, which the card
+            above them would not name.
     """
+    _check_card(stores, files, found)
     there = [file for file in files if file.path in found]
     same = [f for f in there if found[f.path] == f.nbytes and is_same(f)]
     equal, ours = {file.path for file in same}, {file.path for file in files}
@@ -264,6 +269,23 @@ def compare(
         if path not in ours and any(is_part(store, path) for store in stores)
     ]
     return Changes(missing, other, extra, same)
+
+
+def _check_card(
+    stores: Sequence[Store], files: Sequence[PublishedFile], found: Mapping[str, int]
+) -> None:
+    """Refuses a card above parts that lacks one which is there."""
+    named = {file.path for file in files}
+    tables = [s.config for s in stores if s.format.name == "parquet"]
+    for part in (config for config in tables if config.choice.part):
+        for other in part.siblings:
+            path = f"{other.choice.part}/{MANIFEST}"
+            if part.whole and path in found and path not in named:
+                raise PublishError(
+                    f"{other.name} is there in {other.choice.part}/, and the card "
+                    f"above {part.name} would not name it: publish both, with "
+                    f"--config={part.whole.name}. What is there is not sent again."
+                )
 
 
 def is_data(path: str) -> bool:

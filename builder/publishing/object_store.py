@@ -18,6 +18,7 @@ from bigearthnet.store import MANIFEST, Store
 from bigearthnet.util.files import DurableFile, make_folder
 from bigearthnet.util.progress import Progress
 from bigearthnet.util.secrets import clients_silent, redact
+from builder.card import CARD
 from builder.publishing.files import (
     MANIFEST_RANK,
     Changes,
@@ -153,7 +154,15 @@ class FolderPublisher:
         manifests = {f"{target_folder(store)}{MANIFEST}" for store in self._stores}
         problems = [f"{path} is not part of the build" for path in changes.extra]
         if published := sorted(manifests & sizes.keys()):
-            problems += [f"{file.path} has other content" for file in changes.other]
+            # The card above parts names all of them, and so changes when one is added.
+            is_added = bool(manifests - sizes.keys()) and all(
+                store.config.choice.part for store in self._stores
+            )
+            problems += [
+                f"{file.path} has other content"
+                for file in changes.other
+                if not (is_added and file.path == CARD)
+            ]
         if problems:
             what = (
                 f"another build is published at {self._url}"

@@ -13,7 +13,7 @@ from backports import zstd
 
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.release import V2, Digest, Release
-from bigearthnet.schema.configs import get_config
+from bigearthnet.schema.configs import Config, get_config
 from builder.build import build
 from builder.synthesize import write_archives
 from tests.v2.made import NUM_PATCHES, SEED, make_patches
@@ -69,3 +69,9 @@ def stores(
         formats = ["tfrecord", *(["parquet", "arrow"] if config.columns else [])]
         build(downloads, data_dir, config, QUIET, formats=formats)
     return data_dir
+
+
+@pytest.fixture
+def both(release: Release) -> Config:
+    """The configuration of both sensors."""
+    return get_config("v2-s1s2", [release])

@@ -436,6 +436,26 @@ def test_tfds_builds_from_what_lies_in_the_manual_folder(
     assert "1.0.0" == store.manifest["version"]
 
 
+def test_tfds_prepares_the_patches_of_a_store_beside(
+    release: Release, downloads: Path, tmp_path: Path
+) -> None:
+    """What `tfds.load` makes of one sensor has the rows of the other's tables."""
+
+    class OfTest(Builder):
+        RELEASES = (release,)
+
+    options = dataclasses.replace(QUIET, limit=3)
+    build(downloads, tmp_path, config_of("v2-s2", release), options, formats=["arrow"])
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads/manual").symlink_to(downloads)
+    builder = OfTest(data_dir=tmp_path, config="v2-s1")
+    builder.download_and_prepare()
+
+    beside = open_store(tmp_path, config_of("v2-s2", release))
+    store = read_store(Path(builder.data_path), [release])
+    assert beside.manifest["patches"] == store.manifest["patches"]
+
+
 def test_stores_of_both_releases_live_side_by_side() -> None:
     """The public builder has all configurations, each of its version."""
     import tensorflow_datasets as tfds

@@ -112,6 +112,20 @@ def test_pytorch_scales_its_channels() -> None:
     np.testing.assert_allclose(scaled[3, :, 2, 1], expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("library", ["numpy", "tensorflow", "torch"])
+def test_integers_are_scaled_as_floats(library: str) -> None:
+    """Offsets and divisors are not rounded to the type of the images."""
+    module = pytest.importorskip(library)
+    make = {"numpy": "array", "tensorflow": "constant", "torch": "tensor"}[library]
+    preset = bigearthnet.presets["configilm-2"]
+    whole = np.full((2, 2, 2), -7, np.int32)
+    scaled = preset.scale(getattr(module, make)(whole))
+
+    assert "float32" in str(scaled.dtype)
+    expected = preset.scale(getattr(module, make)(whole.astype(np.float32)))
+    np.testing.assert_array_equal(np.asarray(scaled), np.asarray(expected))
+
+
 @pytest.mark.peers
 @pytest.mark.parametrize("name", [n for n in CHANNELS if "torchgeo" not in n])
 def test_configilm_has_the_same(name: str) -> None:

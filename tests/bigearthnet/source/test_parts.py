@@ -286,7 +286,8 @@ def test_what_cannot_be_split_is_not_indexed(
     with pytest.raises(ArchiveError, match=f"{first} do not stand together"):
         write_index(tmp_path / "apart.tar", ARCHIVE, patch_index, size=2)
     path = write_archive(tmp_path, fake_patches, kind="tar.zst")
-    with pytest.raises(ArchiveError, match=r"builder\.repack"):
+    advice = rf"builder\.repack --config=s2 --s2={path} --output=\.\.\."
+    with pytest.raises(ArchiveError, match=advice):
         write_index(path, ARCHIVE, patch_index, size=2)
     path = write_archive(tmp_path, fake_patches, kind="tar")
     digest = Digest("sha256", "0" * 64)
