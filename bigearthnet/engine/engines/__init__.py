@@ -22,7 +22,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 # What `open_engine` takes, as messages show it.
-ENGINES = ("local", "dask://HOST:PORT")
+ENGINES = ("local", "dask://HOST:PORT", "spark", "beam")
 
 
 class Engine(Protocol):
@@ -72,6 +72,14 @@ def open_engine(text: str, options: Sequence[str]) -> AbstractContextManager[Eng
         from bigearthnet.engine.engines.dask import open_dask
 
         return open_dask(address, options)
+    if text == "spark":
+        from bigearthnet.engine.engines.spark import open_spark
+
+        return open_spark(options)
+    if text == "beam":
+        from bigearthnet.engine.engines.beam import open_beam
+
+        return open_beam(options)
     raise OptionError(f"engine: expected one of {', '.join(ENGINES)}, got {text!r}.")
 
 
