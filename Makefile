@@ -6,13 +6,16 @@ BIN := $(VENV)/bin
 PYTHONS ?= python3.11 python3.12 python3.13
 # PyTorch and JAX live in an environment of their own.
 RECIPES_VENV ?= .venv-recipes
+# So do Spark and Beam, which want other versions of what we need.
+SPARK_VENV ?= .venv-spark
+BEAM_VENV ?= .venv-beam
 OUTPUT ?= demo
 # The built package is installed here, away from the sources.
 WHEEL_VENV ?= .venv-wheel
 VERBS = $(shell $(BIN)/python -c \
   "from bigearthnet.util.console import COMMANDS; print(*COMMANDS)")
 
-.PHONY: help demo test test-all recipes docs lint format wheel clean
+.PHONY: help demo test test-all test-engines recipes docs lint format wheel clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/'
@@ -39,6 +42,11 @@ test: $(VENV)/.dev ## Run all tests
 test-all: ## Run all tests on every interpreter of PYTHONS
 	for python in $(PYTHONS); do \
 	  $(MAKE) test PYTHON=$$python VENV=.venv-$$(basename $$python) || exit 1; \
+	done
+
+test-engines: $(SPARK_VENV)/.spark-tests $(BEAM_VENV)/.beam-tests ## Test Spark and Beam
+	for venv in $(SPARK_VENV) $(BEAM_VENV); do \
+	  $$venv/bin/python -m pytest -m engines tests/bigearthnet/engine/engines || exit 1; \
 	done
 
 recipes: $(RECIPES_VENV)/.recipes ## Run docs/recipes.md with PyTorch and JAX
@@ -71,7 +79,7 @@ clean: ## Remove what the other targets made
 	rm -rf .venv* $(VENV) $(RECIPES_VENV) $(OUTPUT) build dist *.egg-info
 
 # A stamp per extra, so that each is installed once and again when setup.cfg changes.
-$(VENV)/.% $(RECIPES_VENV)/.%: setup.cfg pyproject.toml
+$(VENV)/.% $(RECIPES_VENV)/.% $(SPARK_VENV)/.% $(BEAM_VENV)/.%: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)

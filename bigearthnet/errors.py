@@ -67,6 +67,10 @@ class JournalError(BigEarthNetError, OSError):
     """Raised when the journal or a spool of an unfinished build is damaged."""
 
 
+class EngineError(BigEarthNetError, RuntimeError):
+    """Raised when an engine cannot be reached, gives up a task, or loses one."""
+
+
 class QuarantineError(BigEarthNetError, ValueError):
     """Raised when more patches are bad than a build may set aside, or all are."""
 

@@ -3,7 +3,8 @@ r"""Cuts an archive into several .tar.zst, each of whole patches, and verifies t
 For a .tar.zst of one frame, as v2.0 is published: it can only be read from its start,
 and its parts can be read by several machines. The source is read once; what the parts
 hold together is then read back and compared, byte for byte by sha256, with what it
-held. OUTPUT appears whole, or not at all; it takes about as much as the source.
+held. OUTPUT appears whole, or not at all; it takes about as much as the source. Of
+several archives, each has such a folder in OUTPUT, named after it.
 
 Example:
   python -m builder.repack --source=BigEarthNet-S2.tar.zst --config=v2-s2 \

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bigearthnet.engine.engines import Engine, LocalEngine, open_engine, run_tasks
+from bigearthnet.errors import DownloadError, EngineError, OptionError, PatchError
+
+
+class _Faulty:
+    """An engine that does with the results whatever a test wants."""
+
+    def __init__(self, change: Callable[[list[Any]], list[Any]]) -> None:
+        self._change = change
+
+    def map(self, task: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
+        return iter(self._change([task(value) for value in values]))
+
+
+def square(value: int) -> int:
+    """Returns the square."""
+    return value**2
+
+
+def refuse(value: int) -> int:
+    """Raises an error of ours."""
+    raise PatchError("damaged.", patch_id=f"patch-{value}")
+
+
+def fail_once(path: Path) -> str:
+    """Raises when the file is not there, which it makes."""
+    if not path.exists():
+        path.touch()
+        raise DownloadError("the server is busy.")
+    return path.name
+
+
+def die_once(path: Path) -> str:
+    """Kills its process when the file is not there, which it makes."""
+    if not path.exists():
+        path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return path.name
+
+
+def fail(value: int) -> int:
+    """Raises an error that is not ours."""
+    raise OSError(5, "the disk is broken")
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [("ray", []), ("dask", []), ("dask://", []), ("local", ["--fast"])],
+)
+def test_engines_that_do_not_exist_are_refused(text: str, options: list[str]) -> None:
+    """An unknown engine, or an option that it does not take, is an error."""
+    with pytest.raises(OptionError):
+        open_engine(text, options)
+
+
+def test_every_task_is_named() -> None:
+    """Each result comes with the name of its task."""
+    with open_engine("local", []) as engine:
+        found = dict(run_tasks(engine, square, {"a": 2, "b": 3}))
+    assert found == {"a": 4, "b": 9}
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda results: results[1:], "lost 1 of 2 tasks, a "),
+        (lambda results: results + results[:1], "task a back twice"),
+    ],
+)
+def test_tasks_are_counted(
+    change: Callable[[list[Any]], list[Any]], problem: str
+) -> None:
+    """An engine that loses a task, or gives one twice, is an error that names it."""
+    with pytest.raises(EngineError, match=problem):
+        list(run_tasks(_Faulty(change), square, {"a": 2, "b": 3}))
+
+
+def test_our_errors_arrive_as_they_were() -> None:
+    """An error of ours comes whole through an engine, which has not to know it."""
+    with pytest.raises(PatchError, match="damaged") as found:
+        list(run_tasks(LocalEngine(), refuse, {"a": 2}))
+    assert found.value.patch_id == "patch-2"
+
+
+@pytest.fixture(scope="module")
+def dask() -> Iterator[Engine]:
+    """Dask with two workers, processes that are started anew when they die."""
+    distributed = pytest.importorskip("distributed")
+    import cloudpickle
+
+    # Workers cannot import this module by its name.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        open_engine(cluster.scheduler_address.replace("tcp", "dask"), []) as engine,
+    ):
+        yield engine
+
+
+def test_dask_returns_every_result(dask: Engine) -> None:
+    """Dask gives each result once."""
+    values = {str(value): value for value in range(50)}
+    found = list(run_tasks(dask, square, values))
+    assert sorted(found) == sorted((name, value**2) for name, value in values.items())
+
+
+def test_dask_raises_our_errors(dask: Engine) -> None:
+    """An error of ours in a worker ends the run as it was raised."""
+    with pytest.raises(PatchError) as found:
+        list(run_tasks(dask, refuse, {"a": 2}))
+    assert found.value.patch_id == "patch-2"
+
+
+@pytest.mark.parametrize("task", [fail_once, die_once])
+def test_dask_repeats_a_task(
+    dask: Engine, task: Callable[[Path], str], tmp_path: Path
+) -> None:
+    """A task that fails once, or whose worker is killed, is done again."""
+    values = {name: tmp_path / name for name in ("a", "b")}
+    values["b"].touch()
+    assert dict(run_tasks(dask, task, values)) == {"a": "a", "b": "b"}
+
+
+def test_dask_gives_up(dask: Engine) -> None:
+    """A task that always fails is one error, which says what the task raised."""
+    with pytest.raises(EngineError, match="the disk is broken"):
+        list(run_tasks(dask, fail, {"a": 1}))
+
+
+@pytest.mark.parametrize("option", ["--retries=2", "fast", "threads=2"])
+def test_options_of_dask_are_checked(option: str) -> None:
+    """What is no setting of Dask's configuration is refused before it connects."""
+    pytest.importorskip("distributed")
+    with (
+        pytest.raises(OptionError, match="NAME=VALUE"),
+        open_engine("dask://127.0.0.1:1", [option]),
+    ):
+        pass
+
+
+def test_a_scheduler_that_is_not_there() -> None:
+    """Without a scheduler at the address, an error says how to start one."""
+    pytest.importorskip("distributed")
+    options = ["distributed.comm.timeouts.connect=100ms"]
+    with (
+        pytest.raises(EngineError, match=r"127\.0\.0\.1:1 .*dask scheduler"),
+        open_engine("dask://127.0.0.1:1", options),
+    ):
+        pass
