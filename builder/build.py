@@ -26,6 +26,8 @@ Example:
   python -m builder.build --source=BigEarthNet-v1.0 --data_dir=d --formats=parquet,arrow
   python -m builder.build --source=doubtful.tar --data_dir=data --on_error=quarantine
   python -m builder.build --source=downloads --data_dir=data --config=v2-s1s2
+  python -m builder.build --source=/nfs/BigEarthNet-v1.0 --data_dir=/nfs/data \
+    --engine=dask://scheduler:8786 -- distributed.comm.timeouts.connect=60s
   python -m builder.build --s2=BigEarthNet-S2.tar.zst --s1=BigEarthNet-S1.tar.zst \
     --maps=Reference_Maps.tar.zst --data_dir=data --config=v2-s1s2 --formats=parquet
 """
@@ -41,12 +43,14 @@ from pathlib import Path
 from absl import flags
 
 from bigearthnet.engine.beside import find_beside
+from bigearthnet.engine.engines import ENGINES, Engine, open_engine
 from bigearthnet.engine.identity import identify_build
 from bigearthnet.engine.job import Job, JobSource, list_parts
 from bigearthnet.engine.leftovers import remove_leftovers
 from bigearthnet.engine.options import BuildOptions, count_workers
 from bigearthnet.engine.pipeline import run
 from bigearthnet.engine.places import check_places
+from bigearthnet.engine.spread import check_job
 from bigearthnet.engine.workspace import (
     Workspace,
     open_workspace,
@@ -116,6 +120,7 @@ def build(
     *,
     formats: Sequence[str] = ("tfrecord",),
     restart: bool = False,
+    engine: Engine | None = None,
 ) -> BuildResult:
     """Builds one configuration into a data directory, or resumes an earlier build.
 
@@ -127,6 +132,8 @@ def build(
         options: Selection and workers.
         formats: Names of the formats to write; see `formats.FORMATS`.
         restart: Deletes an interrupted build first.
+        engine: Runs it, on machines that see source and data directory under the same
+            paths; None for this machine alone.
 
     Returns:
         What was read and written.
@@ -146,16 +153,19 @@ def build(
     sources = tuple(make_source(archive(name), path) for name, path in source.items())
     job = Job(config, sources, tuple(formats), options)
     check_places(data_dir, config, sources)
-    return run_job(job, data_dir, restart=restart)
+    return run_job(job, data_dir, restart=restart, engine=engine)
 
 
-def run_job(job: Job, data_dir: Path, *, restart: bool = False) -> BuildResult:
+def run_job(
+    job: Job, data_dir: Path, *, restart: bool = False, engine: Engine | None = None
+) -> BuildResult:
     """Makes the stores of a job in a data directory, or resumes doing so.
 
     Args:
         job: What is made, and of what.
         data_dir: Where the result goes; made if missing.
         restart: Deletes an interrupted build first.
+        engine: See `build`.
 
     Returns:
         What was read and written.
@@ -169,13 +179,15 @@ def run_job(job: Job, data_dir: Path, *, restart: bool = False) -> BuildResult:
     check_installed(job.formats)
     folder = workspace_folder(data_dir, config)
     job = dataclasses.replace(job, beside=find_beside(data_dir, config))
+    if engine is not None:
+        check_job(job)
     with open_workspace(folder, identify_build(job), restart=restart) as work:
         work.check_targets(targets)  # here, where no other build can finish
         if not job.options.quiet:
             _tell(job, work)
         for target in targets.values():
             remove_leftovers(target)
-        result = run(job, work)
+        result = run(job, work, engine)
         for part in job.parts if not work.is_published else ():
             chosen = result.choose(part.config, part.stores)
             for store, form in part.stores.items():
@@ -232,6 +244,12 @@ def _define_flags() -> None:
         "Threads that decompress one .tar.gz; several need the extra [rapidgzip], and "
         "several cores.",
     )
+    flags.DEFINE_string(
+        "engine",
+        "local",
+        f"What runs the build: {', '.join(ENGINES)}. All its machines must see SOURCE "
+        "and DATA_DIR under the same paths. Its own options follow behind --.",
+    )
 
 
 @contextmanager
@@ -254,7 +272,7 @@ def telling_how_to_resume(folder: Path) -> Iterator[None]:
         raise
 
 
-def _main() -> None:
+def _main(arguments: list[str]) -> None:
     values = flags.FLAGS
     data_dir = values.data_dir
     config = get_config(values.config, RELEASES)
@@ -274,9 +292,13 @@ def _main() -> None:
     print(
         f"builds {config.name} of {config.release.name} from "
         f"{', '.join(map(str, sources.values()))}: "
-        f"{', '.join(formats)} in {data_dir}, by {options.workers} workers"
+        f"{', '.join(formats)} in {data_dir}, by "
+        + (f"{options.workers} workers" if values.engine == "local" else values.engine)
     )
-    with telling_how_to_resume(workspace_folder(data_dir, config)):
+    with (
+        open_engine(values.engine, arguments) as engine,
+        telling_how_to_resume(workspace_folder(data_dir, config)),
+    ):
         result = build(
             sources,
             data_dir,
@@ -284,10 +306,11 @@ def _main() -> None:
             options,
             formats=formats,
             restart=values.restart,
+            engine=None if values.engine == "local" else engine,
         )
     print(summarize(result, find_targets(data_dir, config, formats)))
     print(f"next: python -m builder.verify --data_dir={data_dir} --quick")
 
 
 if __name__ == "__main__":
-    command.run(_main, _define_flags)
+    command.run(_main, _define_flags, takes_arguments=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +17,15 @@ from bigearthnet.engine.beside import (
     refuse_rows,
 )
 from bigearthnet.engine.convert import convert
+from bigearthnet.engine.engines import Engine
 from bigearthnet.engine.job import Job
 from bigearthnet.engine.shards import ShardPlan, hash_ids, plan_shards
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.spooled import SpooledSource, load_spooled
+from bigearthnet.engine.spread import EnginePool, make_attempts, spread_spool
 from bigearthnet.engine.stage_one import check_kinds, choose_rows, fill_spool
 from bigearthnet.engine.stage_two import write_shards
-from bigearthnet.engine.workers import WorkerPool
+from bigearthnet.engine.workers import ShardPool, WorkerPool
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import BigEarthNetError, OptionError
 from bigearthnet.release.patch_index import PatchIndex, load_index
@@ -33,7 +36,7 @@ from bigearthnet.store.result import BuildResult, ShardInfo, SourceInfo
 from bigearthnet.store.statistics import BandSums
 
 
-def run(job: Job, work: Workspace) -> BuildResult:
+def run(job: Job, work: Workspace, engine: Engine | None = None) -> BuildResult:
     """Builds the stores of a job, whole but for what their readers want beside.
 
     What an earlier run has finished is not done again: each source that was spooled to
@@ -41,6 +44,8 @@ def run(job: Job, work: Workspace) -> BuildResult:
 
     Args:
         job: What to build.
+        engine: Runs both stages, on machines that all see the workspace under the same
+            path; None for this machine alone.
         work: The workspace. Each of `job.stores` is in `work.output(store)` afterwards:
             shards, manifest, statistics, provenance, table of patches.
 
@@ -65,7 +70,7 @@ def run(job: Job, work: Workspace) -> BuildResult:
             what its manifest says, is damaged, or cannot be had.
     """
     start = time.monotonic()
-    result = (encode if job.store is None else convert)(job, work)
+    result = encode(job, work, engine) if job.store is None else convert(job, work)
     for part in job.parts if not work.is_published else ():
         chosen = result.choose(part.config, part.stores)
         for store, form in part.stores.items():
@@ -74,7 +79,7 @@ def run(job: Job, work: Workspace) -> BuildResult:
     return result
 
 
-def encode(job: Job, work: Workspace) -> BuildResult:
+def encode(job: Job, work: Workspace, engine: Engine | None = None) -> BuildResult:
     """Runs both stages; arguments and errors as in `run`."""
     for part in job.parts:
         get_make_example(part.config, part.schema)  # fails now if it lacks a package
@@ -83,8 +88,8 @@ def encode(job: Job, work: Workspace) -> BuildResult:
     if job.beside is not None:
         beside = read_rows(job.beside, patches)
         check_options(job.options, beside, patches)
-    with WorkerPool(job.options.workers, pass_fds=(work.lock,)) as pool:
-        indices, spooled = _fill_spools(job, work, patches, beside)
+    with _open_pool(job, work, engine) as pool:
+        indices, spooled = _fill_spools(job, work, patches, beside, engine)
         bad = tuple(patch for source in spooled for patch in source.quarantine)
         stored, read = _find_good(indices, beside)
         if beside is None:
@@ -100,6 +105,14 @@ def encode(job: Job, work: Workspace) -> BuildResult:
     for path in (work.quarantine, work.drop_list):  # of an earlier build, which failed
         path.unlink(missing_ok=True)
     return _make_result(job, patches, indices, spooled, beside, plans, shards)
+
+
+def _open_pool(
+    job: Job, work: Workspace, engine: Engine | None
+) -> AbstractContextManager[ShardPool]:
+    if engine is None:
+        return WorkerPool(job.options.workers, pass_fds=(work.lock,))
+    return nullcontext(EnginePool(engine, make_attempts(work)))
 
 
 def _find_good(
@@ -166,7 +179,11 @@ def _make_result(
 
 
 def _fill_spools(
-    job: Job, work: Workspace, patches: PatchIndex, beside: StoredRows | None
+    job: Job,
+    work: Workspace,
+    patches: PatchIndex,
+    beside: StoredRows | None,
+    engine: Engine | None,
 ) -> tuple[list[SpoolIndex], list[SpooledSource]]:
     """Runs stage one of every source that an earlier run has not spooled."""
     if len(job.sources) > 1 and not work.is_continued:
@@ -182,7 +199,10 @@ def _fill_spools(
     for number, source in enumerate(job.sources):
         index = SpoolIndex(len(patches))
         found = load_spooled(work, index, source.archive.name)
-        if found is None:
+        if found is None and engine is not None:
+            earlier = list(zip(indices, spooled, strict=True))
+            found = spread_spool(job, number, work, index, patches, earlier, engine)
+        elif found is None:
             found = fill_spool(job, number, work, index, patches, wanted, bad, first)
         first = first or index
         indices.append(index)

@@ -42,14 +42,22 @@ class SpoolWriter:
         patches: The release's patches in the wanted split scheme.
     """
 
-    def __init__(self, folder: Path, index: SpoolIndex, patches: PatchIndex) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        index: SpoolIndex,
+        patches: PatchIndex,
+        bucket: int | None = None,
+    ) -> None:
         """Begins a spool.
 
         Args:
             folder: Existing, empty folder.
             index: The empty index to fill.
             patches: The release's patches in the wanted split scheme.
+            bucket: The only bucket of each split; None to choose by the key.
         """
+        self._bucket = bucket
         self._folder = folder
         self.index, self.patches = index, patches
         self._bits = choose_bucket_bits(len(patches.release.splits))
@@ -69,7 +77,7 @@ class SpoolWriter:
         """
         split = self.patches.split(row)
         key = hash_key(split, self.patches.patch_id(row))
-        bucket = key[0] >> (8 - self._bits)
+        bucket = key[0] >> (8 - self._bits) if self._bucket is None else self._bucket
         pieces = encode_record(patch)
         nbytes = sum(map(len, pieces))
         place = split, bucket

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from bigearthnet.engine.spool_index import SpoolIndex
@@ -82,15 +83,51 @@ def save_spooled(
     """
     lane, members = source.archive.name, source.members
     litter = dict(members.litter.counts)
-    with DurableFile(work.spool(lane), _INDEX) as file:
+    sha256 = members.digests.get("sha256")
+    spooled = SpooledSource(lane, members.nbytes, sha256, bad, "", litter, places)
+    return record(work, index, spooled)
+
+
+def record(work: Workspace, index: SpoolIndex, spooled: SpooledSource) -> SpooledSource:
+    """Writes the index of a spool, and the entry of the journal.
+
+    Args:
+        work: The workspace.
+        index: The index, filled.
+        spooled: What was read; without the checksum of the index, which it gets.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    path = index_path(work.spool(spooled.lane))
+    with DurableFile(path.parent, path.name) as file:
         file.write(index.dump())
         saved = file.finish()  # which makes the names of the buckets durable, too
-    sha256 = members.digests.get("sha256")
-    spooled = SpooledSource(
-        lane, members.nbytes, sha256, bad, saved.sha256, litter, places
-    )
+    spooled = replace(spooled, index_sha256=saved.sha256)
     work.journal.append(spooled.encode())
     return spooled
+
+
+def index_path(spool: Path) -> Path:
+    """Returns the file of the index of a whole spool, in its folder."""
+    return spool / _INDEX
+
+
+def read_index(path: Path, sha256: str) -> bytes:
+    """Reads an index, for `SpoolIndex.load`.
+
+    Raises:
+        JournalError: If it has another checksum, or is missing.
+        OSError: If it cannot be read.
+    """
+    content = path.read_bytes() if path.is_file() else b""
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise JournalError(
+            f"{path} is damaged or missing: expected sha256 {sha256}, got {found}. "
+            f"Build again with --restart, or delete {path.parents[1]} and build again."
+        )
+    return content
 
 
 def load_spooled(work: Workspace, index: SpoolIndex, lane: str) -> SpooledSource | None:
@@ -111,14 +148,5 @@ def load_spooled(work: Workspace, index: SpoolIndex, lane: str) -> SpooledSource
     entries = map(SpooledSource.decode, work.journal.find(_KIND))
     spooled = next((entry for entry in entries if entry.lane == lane), None)
     if spooled is not None:
-        path = work.spool(lane) / _INDEX
-        content = path.read_bytes() if path.is_file() else b""
-        found = hashlib.sha256(content).hexdigest()
-        if found != spooled.index_sha256:
-            raise JournalError(
-                f"{path} is damaged or missing: expected sha256 "
-                f"{spooled.index_sha256}, got {found}. Build again with --restart, or "
-                f"delete {work.folder} and build again."
-            )
-        index.load(content)
+        index.load(read_index(index_path(work.spool(lane)), spooled.index_sha256))
     return spooled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from bigearthnet.source.patch import Patch, PlaceCounts, RawPatch, decode_patch
 from bigearthnet.store.quarantine import BadPatch, Quarantine
 from bigearthnet.store.scenes import encode_scene
 from bigearthnet.util.progress import Progress
+from bigearthnet.util.remote import RemotePath
 
 
 def fill_spool(
@@ -92,6 +94,8 @@ def spool_patches(
     options: BuildOptions,
     quarantine: Quarantine | None = None,
     first: SpoolIndex | None = None,
+    *,
+    is_whole: bool = True,
 ) -> PlaceCounts:
     """Reads and checks every patch, and spools those to be stored.
 
@@ -105,6 +109,7 @@ def spool_patches(
             patches there are, and where they lie; None if this one is it. Of another
             one, all that are wanted must be there, and others are left alone, good or
             bad.
+        is_whole: Whether all of it is read, so that what lacks can be told.
 
     Returns:
         How well the good patches agree about where they lie.
@@ -163,10 +168,10 @@ def spool_patches(
                 break
     if SYNTHETIC_FILE in source.members.litter.counts:  # wherever it stood
         index.mark_synthetic()
-    if not is_first:
+    if is_whole and not is_first:
         for row in np.flatnonzero(wanted & ~index.stored).tolist():
             if row not in aside:
-                set_aside(_lacking(source, patches, row), row, None)
+                set_aside(lacking(source.path, source.archive, patches, row), row, None)
     return places
 
 
@@ -184,12 +189,14 @@ def _check_pair(
     return check_pair(raw.name, patch, archive, labels, place, patch_id)
 
 
-def _lacking(source: Source, patches: PatchIndex, row: int) -> PatchError:
+def lacking(
+    path: Path | RemotePath, archive: Archive, patches: PatchIndex, row: int
+) -> PatchError:
     """Returns the error for a patch that an earlier source has, and this one lacks."""
     return PatchError(
-        f"missing in {source.path}: expected it, since another source has the patch "
+        f"missing in {path}: expected it, since another source has the patch "
         f"{patches.patch_id(row)}.",
-        patch_id=patches.names(source.archive.ids).name(row),
+        patch_id=patches.names(archive.ids).name(row),
     )
 
 

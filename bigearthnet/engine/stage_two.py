@@ -11,7 +11,7 @@ from typing import Any
 from bigearthnet.engine.job import Job
 from bigearthnet.engine.shards import ShardPlan, ShardTask
 from bigearthnet.engine.spool import bucket_path
-from bigearthnet.engine.workers import WorkerPool
+from bigearthnet.engine.workers import ShardPool
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import JournalError
 from bigearthnet.release.bands import BandGroup
@@ -24,7 +24,7 @@ from bigearthnet.util.progress import Progress
 
 def write_shards(
     plans: Sequence[ShardPlan],
-    pool: WorkerPool,
+    pool: ShardPool,
     work: Workspace,
     job: Job,
     patches: PatchIndex,

@@ -11,6 +11,7 @@ import pickle
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Protocol
 
 from bigearthnet.engine import worker
 from bigearthnet.engine.shards import ShardPlan, ShardTask, write_shard
@@ -24,6 +25,19 @@ OnProgress = Callable[[int, int], None]
 
 class WorkerError(BigEarthNetError, RuntimeError):
     """Raised when a process that writes shards ends unexpectedly."""
+
+
+class ShardPool(Protocol):
+    """What writes shards; see `WorkerPool.write_shards`."""
+
+    def write_shards(
+        self,
+        plans: Sequence[ShardPlan],
+        make_task: Callable[[ShardPlan], ShardTask],
+        on_progress: OnProgress,
+    ) -> Iterator[tuple[ShardPlan, ShardInfo]]:
+        """Writes shards and yields each as it is finished."""
+        ...
 
 
 class Worker:

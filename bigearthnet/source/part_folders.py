@@ -7,9 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
+import numpy as np
+import numpy.typing as npt
+
 from bigearthnet.errors import PatchError
 from bigearthnet.release import Archive
-from bigearthnet.source.folder import FolderMembers
+from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.source.folder import FolderMembers, find_levels, find_root
 from bigearthnet.source.groups import Member
 from bigearthnet.source.limits import MAX_FILE_NBYTES
 from bigearthnet.source.litter import Litter
@@ -37,6 +41,29 @@ def list_places(name: str, archive: Archive) -> tuple[str, ...]:
         else:
             places.append(name)
     return tuple(dict.fromkeys(places))
+
+
+def list_rows(
+    path: Path, archive: Archive, patches: PatchIndex
+) -> npt.NDArray[np.intp]:
+    """Returns the rows of the patches that a folder here has, shape (patch,).
+
+    Raises:
+        ArchiveError: If the folder holds no patch folders.
+        OSError: If it cannot be listed.
+    """
+    root = find_root(path, archive)
+    folders = [root]
+    for _ in range(find_levels(root, archive) or 0):
+        folders = [
+            folder / name
+            for folder in folders
+            for name in os.listdir(folder)
+            if (folder / name).is_dir()
+        ]
+    names = patches.names(archive.ids)
+    rows = {names.find(name) for folder in folders for name in os.listdir(folder)}
+    return np.array(sorted(row for row in rows if row is not None), np.intp)
 
 
 class NamedFolders(FolderMembers):

@@ -65,7 +65,10 @@ class Quarantine:
         Raises:
             QuarantineError: If there are too many.
         """
-        bad = BadPatch(error.patch_id, error.file, error.problem, offset)
+        self.set_aside(BadPatch(error.patch_id, error.file, error.problem, offset))
+
+    def set_aside(self, bad: BadPatch) -> None:
+        """Takes a bad patch; errors as in `add`."""
         if len(self.patches) + len(self._others) == self._max_bad:
             raise leave_quarantine(
                 [*self._others, *self.patches, bad],

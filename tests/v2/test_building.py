@@ -18,6 +18,7 @@ import pytest
 import bigearthnet
 from bigearthnet.bigearthnet_dataset_builder import Builder
 from bigearthnet.engine import stage_one
+from bigearthnet.engine.engines import LocalEngine
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import ArchiveError, ChecksumError, OptionError, PatchError
 from bigearthnet.reading.arrow import ArrowReader
@@ -585,3 +586,15 @@ def test_cards_tell_the_release_and_the_sensor(
     assert ('dtype="float32"' in uses) == (config == "v2-s1")
     assert f"Sentinel-{config[-1]}" in croissant["keywords"]
     assert "Kai Norman Clasen" in [person["name"] for person in croissant["creator"]]
+
+
+def test_parts_of_three_archives_make_the_same_bytes(
+    stores: Path, release: Release, extracted: Path, tmp_path: Path
+) -> None:
+    """An engine that reads three folders in parts gives the bytes of the archives."""
+    both = config_of("v2-s1s2", release)
+    build(extracted, tmp_path, both, QUIET, engine=LocalEngine())
+    assert hash_store(stores, both, "tfrecord") == hash_store(
+        tmp_path, both, "tfrecord"
+    )
+    assert not list(tmp_path.glob("incomplete.*"))

@@ -65,7 +65,7 @@ def open_engine(text: str, options: Sequence[str]) -> AbstractContextManager[Eng
     if text == "local":
         if options:
             raise OptionError(
-                f"the engine local takes no options of its own: got {options[0]!r}."
+                f"unexpected argument {options[0]!r}: the engine local takes none."
             )
         return nullcontext(LocalEngine())
     if name == "dask" and address:

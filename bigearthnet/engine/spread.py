@@ -1,0 +1,194 @@
+"""Builds by the workers of an engine: this process plans, and counts.
+
+The sources are read one after another, as by one machine, since the first says which
+patches there are; the parts of each at once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bigearthnet.engine.engines import Engine, run_tasks
+from bigearthnet.engine.job import Job
+from bigearthnet.engine.shards import ShardPlan, ShardTask
+from bigearthnet.engine.spool_index import SpoolIndex
+from bigearthnet.engine.spooled import SpooledSource, index_path, read_index, record
+from bigearthnet.engine.stage_one import choose_rows, lacking
+from bigearthnet.engine.tries import PartTask, ShardTry, spool_part, try_shard
+from bigearthnet.engine.workers import OnProgress
+from bigearthnet.engine.workspace import Workspace
+from bigearthnet.errors import ArchiveError, OptionError
+from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.source.litter import SYNTHETIC_FILE
+from bigearthnet.source.part_folders import list_rows
+from bigearthnet.source.parts import Part, list_parts
+from bigearthnet.source.patch import PlaceCounts
+from bigearthnet.store.quarantine import BadPatch, Quarantine
+from bigearthnet.store.result import ShardInfo
+from bigearthnet.util.files import make_folder, read_json_object
+from bigearthnet.util.progress import Progress
+
+
+def check_job(job: Job) -> None:
+    """Refuses what several machines cannot do.
+
+    Raises:
+        OptionError: If the job asks for it.
+    """
+    for is_asked, problem in (
+        (job.options.limit is not None, "--limit counts patches in the source's order"),
+        (job.options.decompressors > 1, "--decompressors reads a source as a whole"),
+        (job.beside is not None, "a store beside says which patches there are"),
+        (job.store is not None, "a finished store is converted by one machine"),
+    ):
+        if is_asked:
+            raise OptionError(
+                f"{problem}, which an engine cannot do: build with --engine=local."
+            )
+
+
+def make_attempts(work: Workspace) -> Path:
+    """Makes the folder in which tries write, and returns it."""
+    folder = work.folder / "attempts"
+    make_folder(folder)
+    return folder
+
+
+def spread_spool(
+    job: Job,
+    number: int,
+    work: Workspace,
+    index: SpoolIndex,
+    patches: PatchIndex,
+    earlier: Sequence[tuple[SpoolIndex, SpooledSource]],
+    engine: Engine,
+) -> SpooledSource:
+    """Reads a source in parts; errors as in `pipeline.encode`.
+
+    Args:
+        job: The build.
+        number: Which of its sources.
+        work: The workspace.
+        index: The empty index to fill.
+        patches: The release's patches in the wanted split scheme.
+        earlier: Of each source before, its index, and what was read.
+        engine: Runs the tasks.
+    """
+    source, spool = job.sources[number], work.spool(job.sources[number].archive.name)
+    make_folder(spool)
+    stored = [found.stored for found, _ in earlier]
+    wanted = np.logical_and.reduce([choose_rows(patches, job.options), *stored])
+    rows = None
+    if source.path.is_dir():
+        rows = list_rows(source.path, source.archive, patches)
+    parts = list_parts([source.path], source.archive, patches, rows)
+    if not parts:
+        raise ArchiveError(f"{source.path} holds no patch of {patches.release.name}.")
+    indices = {
+        index_path(work.spool(found.lane)): found.index_sha256 for _, found in earlier
+    }
+    tasks = {
+        part.name: PartTask(
+            job, part, indices, spool, make_attempts(work), work.quarantine
+        )
+        for part in parts
+    }
+    pixels = source.archive.pixel_nbytes
+    with Progress("spool", total_nbytes=None, quiet=job.options.quiet) as progress:
+        for _, count in run_tasks(engine, spool_part, tasks):
+            progress.add(count, count * pixels)
+            if not work.is_continued and not work.journal.entries:
+                work.journal.append({"kind": "spread"})  # from now on it is kept
+    found = [_merge(part, spool, index) for part in parts]
+    bad = [patch for _, other in earlier for patch in other.quarantine]
+    aside = Quarantine(job.options.max_bad or 0, work.quarantine, bad)
+    for summary in found:
+        for patch in summary.quarantine:
+            aside.set_aside(patch)
+    if earlier:
+        names = patches.names(source.archive.ids)
+        known = {patch.patch_id for patch in aside.patches}
+        for row in np.flatnonzero(wanted & ~index.stored).tolist():
+            if names.name(row) not in known:
+                error = lacking(source.path, source.archive, patches, row)
+                if job.options.max_bad is None:
+                    raise error
+                aside.add(error, None)
+    return record(work, index, _sum_up(found, parts, index, tuple(aside.patches)))
+
+
+def _merge(part: Part, spool: Path, index: SpoolIndex) -> SpooledSource:
+    """Adds what a part holds to the index of its source; returns what was read."""
+    summary = SpooledSource.decode(read_json_object(spool / f"{part.name}.json"))
+    content = read_index(spool / f"{part.name}.index", summary.index_sha256)
+    other = SpoolIndex(len(index.read))
+    other.load(content)
+    twice = np.flatnonzero(index.read & other.read)
+    if len(twice):
+        raise ArchiveError(
+            f"{part.place} holds {len(twice):,} patches in two of its parts. Build it "
+            "with --engine=local, which names them."
+        )
+    index.load(content)
+    return summary
+
+
+def _sum_up(
+    found: Sequence[SpooledSource],
+    parts: Sequence[Part],
+    index: SpoolIndex,
+    bad: tuple[BadPatch, ...],
+) -> SpooledSource:
+    """Returns what was read of a source, of what was read of its parts."""
+    litter: Counter[str] = Counter()
+    places = PlaceCounts()
+    for summary in found:
+        litter.update(summary.litter)
+        places.shifted += summary.places.shifted
+        places.unplaced += summary.places.unplaced
+        places.max_shift_m = max(places.max_shift_m, summary.places.max_shift_m)
+    place = parts[0].place
+    assert isinstance(place, Path)
+    if SYNTHETIC_FILE in litter or (place / SYNTHETIC_FILE).exists():
+        index.mark_synthetic()
+    return SpooledSource(
+        parts[0].archive.name,
+        None if place.is_dir() else place.stat().st_size,
+        found[0].sha256 if len(found) == 1 else None,
+        bad,
+        "",
+        litter,
+        places,
+    )
+
+
+class EnginePool:
+    """Writes shards by the workers of an engine; see `workers.WorkerPool`."""
+
+    def __init__(self, engine: Engine, attempts: Path) -> None:
+        self._engine, self._attempts = engine, attempts
+
+    def write_shards(
+        self,
+        plans: Sequence[ShardPlan],
+        make_task: Callable[[ShardPlan], ShardTask],
+        on_progress: OnProgress,
+    ) -> Iterator[tuple[ShardPlan, ShardInfo]]:
+        """Writes shards and yields each as it is finished.
+
+        Raises:
+            EngineError: If the engine gives up.
+        """
+        named = {plan.name: plan for plan in plans}
+        tasks = {
+            name: ShardTry(make_task(plan), self._attempts)
+            for name, plan in named.items()
+        }
+        for name, shard in run_tasks(self._engine, try_shard, tasks):
+            count = shard.num_patches
+            on_progress(count, sum(file.data_nbytes for file in shard.files.values()))
+            yield named[name], shard

@@ -1,0 +1,157 @@
+"""Both stages as tasks of an engine, over a workspace that all its machines see.
+
+A task can be done again, and twice at the same time: each try writes in a folder of its
+own, and gives what is whole the name that depends on the task alone. A part of a source
+writes one bucket of each split, with the number of the part; its index; and last, what
+it read, by which another try knows that there is nothing left to do.
+
+    spool-<lane>/<split>-<part>     a bucket
+    spool-<lane>/<part name>.index  its index; .json: what was read
+    attempts/                       what tries are writing, or were when killed
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bigearthnet.engine.job import Job
+from bigearthnet.engine.shards import ShardTask, write_shard
+from bigearthnet.engine.spool import SpoolWriter
+from bigearthnet.engine.spool_index import SpoolIndex
+from bigearthnet.engine.spooled import SpooledSource, read_index
+from bigearthnet.engine.stage_one import choose_rows, spool_patches
+from bigearthnet.release.patch_index import load_index
+from bigearthnet.source.parts import Part, open_part
+from bigearthnet.store.quarantine import Quarantine
+from bigearthnet.store.result import ShardInfo
+from bigearthnet.util.files import hash_file, sync_folder, write_bytes, write_json
+
+
+@dataclass(frozen=True)
+class PartTask:
+    """One part of a source to spool, as a value for another machine.
+
+    Attributes:
+        job: The build.
+        part: The part.
+        earlier: Index of the spool of each source before this one → its checksum.
+        spool: Folder of the spool of the source.
+        attempts: Folder in which tries write.
+        quarantine: Where the list is left if there are too many bad patches.
+    """
+
+    job: Job
+    part: Part
+    earlier: Mapping[Path, str]
+    spool: Path
+    attempts: Path
+    quarantine: Path
+
+
+def spool_part(task: PartTask) -> int:
+    """Reads one part of a source, and leaves buckets, index and summary in its spool.
+
+    Returns:
+        Patches that this try read, which are none if another has done it.
+
+    Raises:
+        ArchiveError, PatchError, QuarantineError: See `pipeline.run`.
+        OSError: If something cannot be read or written.
+    """
+    part, job, done = task.part, task.job, task.spool / f"{task.part.name}.json"
+    if done.exists():
+        return 0
+    options = dataclasses.replace(job.options, quiet=True)
+    patches = load_index(job.config.release, job.config.choice.scheme)
+    indices = [SpoolIndex(len(patches)) for _ in task.earlier]
+    for earlier, (path, sha256) in zip(indices, task.earlier.items(), strict=True):
+        earlier.load(read_index(path, sha256))
+    stored = [earlier.stored for earlier in indices]
+    wanted = np.logical_and.reduce([choose_rows(patches, options), *stored])
+    quarantine = None
+    if options.max_bad is not None:
+        quarantine = Quarantine(options.max_bad, task.quarantine)
+    index = SpoolIndex(len(patches))
+    with _attempt(task.attempts) as folder:
+        with (
+            open_part(part, patches) as source,
+            SpoolWriter(folder, index, patches, part.number) as writer,
+        ):
+            places = spool_patches(
+                source,
+                writer,
+                wanted,
+                options,
+                quarantine,
+                indices[0] if indices else None,
+                is_whole=False,
+            )
+            writer.sync()
+            members = source.members
+        buckets = [path.name for path in folder.iterdir()]
+        file = f"{part.name}.index"
+        write_bytes(index.dump(), folder / file)
+        found = SpooledSource(
+            part.archive.name,
+            members.nbytes,
+            members.digests.get("sha256"),
+            () if quarantine is None else tuple(quarantine.patches),
+            hash_file(folder / file),
+            dict(members.litter.counts),
+            places,
+        )
+        write_json(found.encode(), folder / done.name)
+        for name in (*buckets, file):
+            (folder / name).rename(task.spool / name)
+        sync_folder(task.spool)
+        (folder / done.name).rename(done)
+        sync_folder(task.spool)
+    return int(index.read.sum())
+
+
+@dataclass(frozen=True)
+class ShardTry:
+    """A shard to write, by a machine that may not be the only one to do it.
+
+    Attributes:
+        task: The shard.
+        attempts: Folder in which tries write.
+    """
+
+    task: ShardTask
+    attempts: Path
+
+
+def try_shard(value: ShardTry) -> ShardInfo:
+    """Writes one shard; arguments and errors as in `write_shard`."""
+    task = value.task
+    with _attempt(value.attempts) as folder:
+        outputs = {store: folder / store for store in task.outputs}
+        for output in outputs.values():
+            output.mkdir()
+        info = write_shard(dataclasses.replace(task, outputs=outputs))
+        for store, file in info.files.items():
+            target = task.outputs[store] / file.name
+            target.parent.mkdir(exist_ok=True)  # of a store that is there still
+            (outputs[store] / file.name).rename(target)
+            sync_folder(target.parent)
+            sync_folder(task.outputs[store])
+    return info
+
+
+@contextmanager
+def _attempt(attempts: Path) -> Iterator[Path]:
+    """Makes an empty folder for one try of a task, and deletes it afterwards."""
+    folder = Path(tempfile.mkdtemp(dir=attempts))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bigearthnet.engine.engines import Engine, LocalEngine, open_engine
+from bigearthnet.engine.options import BuildOptions
+from bigearthnet.engine.tries import PartTask
+from bigearthnet.errors import EngineError, OptionError, PatchError
+from bigearthnet.release import RELEASES
+from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.schema.configs import get_config
+from bigearthnet.source.archive_index import write_index
+from builder.build import build
+
+S2 = get_config("s2", RELEASES)
+FORMATS = ("tfrecord", "parquet", "arrow")
+
+Patches = dict[str, dict[str, bytes]]
+WriteArchive = Callable[..., Path]
+
+
+class Twice:
+    """Runs every task twice, as an engine does that suspects a machine to be slow."""
+
+    def map(self, task: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
+        """Yields each result once."""
+        for value in values:
+            result = task(value)
+            task(value)
+            yield result
+
+
+class Dying:
+    """Gives up at its task of some number."""
+
+    def __init__(self, end_at: int) -> None:
+        self._left = end_at
+
+    def map(self, task: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
+        """Yields results until its end has come."""
+        for value in values:
+            self._left -= 1
+            result = task(value)
+            if not self._left:
+                raise EngineError("the engine is gone.")
+            yield result
+
+
+class Killing:
+    """Has the worker of the first task of a stage killed when its work is done."""
+
+    def __init__(self, engine: Engine, stage: str, mark: Path) -> None:
+        self._engine, self._stage, self._mark = engine, stage, mark
+
+    def map(self, task: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
+        """Yields the results of the engine."""
+        stage, mark = self._stage, self._mark
+
+        def work(value: Any) -> Any:
+            result = task(value)
+            kind = "spool" if isinstance(value[1], PartTask) else "shards"
+            if kind == stage and not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        return self._engine.map(work, values)
+
+
+def run(source: Path, data_dir: Path, engine: Engine | None, **options: Any) -> None:
+    """Builds a source in every format."""
+    known = {"include_excluded": True, "quiet": True, "workers": 1}
+    settings = BuildOptions(**{**known, **options})
+    build(source, data_dir, S2, settings, formats=FORMATS, engine=engine)
+
+
+def read_stores(data_dir: Path) -> dict[str, bytes]:
+    """Path → content of every file that does not say when and of what it was made."""
+    return {
+        str(path.relative_to(data_dir)): path.read_bytes()
+        for path in sorted(data_dir.rglob("*"))
+        if path.is_file() and path.name not in ("provenance.json", "README.md")
+    }
+
+
+@pytest.fixture(scope="module")
+def indexed(
+    fake_patches: Patches,
+    write_archive: WriteArchive,
+    patch_index: PatchIndex,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A tar of the six fake patches with an index, three parts."""
+    path = write_archive(tmp_path_factory.mktemp("indexed"), fake_patches, kind="tar")
+    write_index(path, S2.archives[0], patch_index, size=2)
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(
+    indexed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, bytes]:
+    """What one machine makes of it."""
+    data_dir = tmp_path_factory.mktemp("expected")
+    run(indexed, data_dir, None)
+    return read_stores(data_dir)
+
+
+@pytest.mark.parametrize("engine", [LocalEngine(), Twice()])
+def test_parts_make_the_same_bytes(
+    engine: Engine, indexed: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Built in parts, each once or twice, stores are those of one machine; no more."""
+    run(indexed, tmp_path, engine)
+    assert read_stores(tmp_path) == expected
+
+
+def test_a_folder_in_parts(sample_folder: Path, tmp_path: Path) -> None:
+    """A folder of real patches makes the same bytes in parts."""
+    run(sample_folder, tmp_path / "whole", None)
+    run(sample_folder, tmp_path / "parts", LocalEngine())
+    assert read_stores(tmp_path / "parts") == read_stores(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("end_at", [2, 5])
+def test_a_build_goes_on(
+    end_at: int, indexed: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    """What was done before the engine was gone, in either stage, is not done again."""
+    with pytest.raises(EngineError, match="gone"):
+        run(indexed, tmp_path, Dying(end_at))
+    (folder,) = tmp_path.glob("incomplete.*")
+    summaries = {path: path.stat().st_ino for path in folder.glob("spool-s2/*.json")}
+    assert len(summaries) == min(end_at, 3)
+    with pytest.raises(EngineError, match="gone"):
+        run(indexed, tmp_path, Dying(1))
+    assert {path: path.stat().st_ino for path in summaries} == summaries
+    run(indexed, tmp_path, LocalEngine())
+    assert read_stores(tmp_path) == expected
+
+
+def test_bad_patches_are_counted_over_parts(
+    fake_patches: Patches,
+    write_archive: WriteArchive,
+    patch_index: PatchIndex,
+    tmp_path: Path,
+) -> None:
+    """A bad patch of a part ends the build, or is set aside as by one machine."""
+    patches = {name: dict(files) for name, files in fake_patches.items()}
+    name = next(iter(patches))
+    patches[name].popitem()
+    path = write_archive(tmp_path, patches, kind="tar")
+    write_index(path, S2.archives[0], patch_index, size=2)
+    with pytest.raises(PatchError, match=name):
+        run(path, tmp_path / "failed", LocalEngine())
+    run(path, tmp_path / "whole", None, max_bad=1)
+    run(path, tmp_path / "parts", LocalEngine(), max_bad=1)
+    assert read_stores(tmp_path / "parts") == read_stores(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("options", [{"limit": 1}, {"decompressors": 2}])
+def test_what_an_engine_cannot_do_is_refused(
+    options: dict[str, int], indexed: Path, tmp_path: Path
+) -> None:
+    """An option that parts cannot honour is an error that names it, and no build."""
+    with pytest.raises(OptionError, match=f"--{next(iter(options))}"):
+        run(indexed, tmp_path / "data", LocalEngine(), **options)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("stage", ["spool", "shards"])
+def test_a_worker_of_dask_is_killed(
+    stage: str, indexed: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    """A worker that is killed with its work done, but not told, changes nothing."""
+    distributed = pytest.importorskip("distributed")
+    mark = tmp_path / "killed"
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        open_engine(cluster.scheduler_address.replace("tcp", "dask"), []) as engine,
+    ):
+        run(indexed, tmp_path / "data", Killing(engine, stage, mark))
+    assert mark.exists()
+    assert read_stores(tmp_path / "data") == expected
