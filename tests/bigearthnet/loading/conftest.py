@@ -19,6 +19,7 @@ from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
 from builder.build import build
+from builder.card import gallery
 
 S2 = get_config("s2", RELEASES)
 
@@ -96,6 +97,8 @@ def many_dir(
         monkeypatch.setattr(keys, "MAX_PATCHES_PER_SHARD", 8)
         monkeypatch.setattr(columns, "ROWS_PER_GROUP", 3)
         monkeypatch.setattr(parquet, "ROWS_PER_GROUP", 3)
+        # Imported by a build, it would keep the 3.
+        monkeypatch.setattr(gallery, "ROWS_PER_GROUP", 3)
         build(
             source,
             folder / "data",

@@ -43,14 +43,15 @@ def read_numbers(data_dir: Path | str | None, **options: Any) -> list[int]:
 
 def test_a_missing_store_says_where_it_was_looked_for(tmp_path: Path) -> None:
     """The error names the folders of all formats, or of the one asked for."""
+    folder = tmp_path / "data"  # not beside the stores of other tests
     with pytest.raises(StoreError) as any_store:
-        bigearthnet.load("train", tmp_path, config="s2-random")
+        bigearthnet.load("train", folder, config="s2-random")
     with pytest.raises(StoreError) as arrow:
-        bigearthnet.load("train", tmp_path, store="arrow")
+        bigearthnet.load("train", folder, store="arrow")
 
-    for folder in ("bigearthnet/s2-random/2.0.0", "huggingface-random", "arrow-random"):
-        assert str(tmp_path / folder) in str(any_store.value)
-    assert str(tmp_path / "arrow") in str(arrow.value)
+    for name in ("bigearthnet/s2-random/2.0.0", "huggingface-random", "arrow-random"):
+        assert str(folder / name) in str(any_store.value)
+    assert str(folder / "arrow") in str(arrow.value)
     assert "huggingface" not in str(arrow.value)
 
 
