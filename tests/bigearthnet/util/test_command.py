@@ -36,6 +36,7 @@ NO_PATHS = {
         "config",
         "counts",
         "countries",
+        "engine",
         "formats",
         "labels",
         "mirror",
