@@ -7,7 +7,7 @@ it read, by which another try knows that there is nothing left to do.
 
     spool-<lane>/<split>-<part>     a bucket
     spool-<lane>/<part name>.index  its index; .json: what was read
-    attempts/                       what tries are writing, or were when killed
+    attempts-<random>/              what tries of this run of the build are writing
 """
 
 from __future__ import annotations
@@ -140,7 +140,8 @@ def try_shard(value: ShardTry) -> ShardInfo:
         info = write_shard(dataclasses.replace(task, outputs=outputs))
         for store, file in info.files.items():
             target = task.outputs[store] / file.name
-            target.parent.mkdir(exist_ok=True)  # of a store that is there still
+            if target.parent != task.outputs[store]:
+                target.parent.mkdir(exist_ok=True)  # of a store that is there still
             (outputs[store] / file.name).rename(target)
             sync_folder(target.parent)
             sync_folder(task.outputs[store])
