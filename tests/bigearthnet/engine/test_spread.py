@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bigearthnet.engine import tries
 from bigearthnet.engine.engines import Engine, LocalEngine, open_engine
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.tries import PartTask
+from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import EngineError, OptionError, PatchError
 from bigearthnet.release import RELEASES
 from bigearthnet.release.patch_index import PatchIndex
@@ -50,6 +54,70 @@ class Dying:
             if not self._left:
                 raise EngineError("the engine is gone.")
             yield result
+
+
+class AtOnce:
+    """Runs every task twice at the same time."""
+
+    def map(self, task: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
+        """Yields each result once."""
+        with ThreadPoolExecutor(2) as pool:
+            for value in values:
+                first, _ = pool.map(task, [value, value])
+                yield first
+
+
+class Late:
+    """Runs every task twice, once in a thread that pauses before its end."""
+
+    def __init__(self, pause: Callable[[], Any]) -> None:
+        self._pause, self.threads = pause, list[threading.Thread]()
+        self.errors: list[Exception] = []
+        self._is_paused = threading.Event()
+
+    def map(self, task: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
+        """Yields each result once."""
+        for value in values:
+            self._is_paused.clear()
+            self.threads.append(threading.Thread(target=self._run, args=(task, value)))
+            self.threads[-1].start()
+            assert self._is_paused.wait(60)
+            yield task(value)
+
+    def _run(self, task: Callable[[Any], Any], value: Any) -> None:
+        try:
+            task(value)
+        except Exception as error:
+            self.errors.append(error)
+
+    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns a function after which these threads pause."""
+
+        def call(*args: Any) -> Any:
+            result = function(*args)
+            if threading.current_thread() in self.threads:
+                self._is_paused.set()
+                self._pause()
+            return result
+
+        return call
+
+
+class Older:
+    """Runs tasks of a build that was given up before its own, which have to fail."""
+
+    def __init__(self, task: Callable[[Any], Any], values: Sequence[Any]) -> None:
+        self._task, self._values = task, values
+
+    def map(self, task: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
+        """Yields the results of its own."""
+        for value in values:
+            for older in self._values:
+                # A part that is spooled by now is left alone.
+                if not (older[1].spool / f"{older[0]}.json").exists():
+                    with pytest.raises(FileNotFoundError):
+                        self._task(older)
+            yield task(value)
 
 
 class Killing:
@@ -112,13 +180,58 @@ def expected(
     return read_stores(data_dir)
 
 
-@pytest.mark.parametrize("engine", [LocalEngine(), Twice()])
+@pytest.mark.parametrize("engine", [LocalEngine(), Twice(), AtOnce()])
 def test_parts_make_the_same_bytes(
     engine: Engine, indexed: Path, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """Built in parts, each once or twice, stores are those of one machine; no more."""
+    """Stores are those of one machine, however often each part is built."""
     run(indexed, tmp_path, engine)
     assert read_stores(tmp_path) == expected
+
+
+def test_tries_of_a_discarded_build_leave_nothing(
+    indexed: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    """A task that runs on after its build was given up cannot touch the next one."""
+    given: list[Any] = []
+
+    class First(Dying):
+        def map(self, task: Any, values: Sequence[Any]) -> Iterator[Any]:
+            given.append((task, values))
+            return super().map(task, values)
+
+    with pytest.raises(EngineError):
+        run(indexed, tmp_path, First(2))
+    options = BuildOptions(include_excluded=True, quiet=True)
+    engine = Older(*given[0])
+    build(indexed, tmp_path, S2, options, formats=FORMATS, restart=True, engine=engine)
+    assert read_stores(tmp_path) == expected
+
+
+def test_a_slow_try_that_nobody_waits_for(
+    indexed: Path,
+    expected: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A try that ends while stores are published fails alone, and leaves nothing."""
+    may_end = threading.Event()
+    engine = Late(lambda: may_end.wait(60))
+    monkeypatch.setattr(tries, "hash_file", engine.wrap(tries.hash_file))
+    monkeypatch.setattr(tries, "write_shard", engine.wrap(tries.write_shard))
+    publish = Workspace.publish
+
+    def publish_late(work: Workspace, targets: dict[str, Path]) -> None:
+        may_end.set()
+        for thread in engine.threads:
+            thread.join(60)
+        publish(work, targets)
+
+    monkeypatch.setattr(Workspace, "publish", publish_late)
+    run(indexed, tmp_path, engine)
+    assert read_stores(tmp_path) == expected
+    assert {type(error) for error in engine.errors} == {FileNotFoundError}
+    assert len(engine.errors) == len(engine.threads)
 
 
 def test_a_folder_in_parts(sample_folder: Path, tmp_path: Path) -> None:
