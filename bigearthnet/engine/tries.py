@@ -27,7 +27,7 @@ from bigearthnet.engine.shards import ShardTask, write_shard
 from bigearthnet.engine.spool import SpoolWriter
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.spooled import SpooledSource, read_index
-from bigearthnet.engine.stage_one import choose_rows, spool_patches
+from bigearthnet.engine.stage_one import check_source, choose_rows, spool_patches
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.source.parts import Part, open_part
 from bigearthnet.store.quarantine import Quarantine
@@ -63,7 +63,7 @@ def spool_part(task: PartTask) -> int:
         Patches that this try read, which are none if another has done it.
 
     Raises:
-        ArchiveError, PatchError, QuarantineError: See `pipeline.run`.
+        ArchiveError, ChecksumError, PatchError, QuarantineError: See `pipeline.run`.
         OSError: If something cannot be read or written.
     """
     part, job, done = task.part, task.job, task.spool / f"{task.part.name}.json"
@@ -94,6 +94,10 @@ def spool_part(task: PartTask) -> int:
                 indices[0] if indices else None,
                 is_whole=False,
             )
+            bad = () if quarantine is None else tuple(quarantine.patches)
+            if part.count == 1:
+                (whole,) = (s for s in job.sources if s.archive == part.archive)
+                check_source(source, whole, int(index.read.sum()) + len(bad))
             writer.sync()
             members = source.members
         buckets = [path.name for path in folder.iterdir()]
@@ -103,7 +107,7 @@ def spool_part(task: PartTask) -> int:
             part.archive.name,
             members.nbytes,
             members.digests.get("sha256"),
-            () if quarantine is None else tuple(quarantine.patches),
+            bad,
             hash_file(folder / file),
             dict(members.litter.counts),
             places,

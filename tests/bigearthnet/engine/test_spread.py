@@ -15,7 +15,13 @@ from bigearthnet.engine.engines import Engine, LocalEngine, open_engine
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.tries import PartTask
 from bigearthnet.engine.workspace import Workspace
-from bigearthnet.errors import EngineError, OptionError, PatchError
+from bigearthnet.errors import (
+    ArchiveError,
+    ChecksumError,
+    EngineError,
+    OptionError,
+    PatchError,
+)
 from bigearthnet.release import RELEASES
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
@@ -232,6 +238,45 @@ def test_a_slow_try_that_nobody_waits_for(
     assert read_stores(tmp_path) == expected
     assert {type(error) for error in engine.errors} == {FileNotFoundError}
     assert len(engine.errors) == len(engine.threads)
+
+
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_a_compressed_archive(
+    is_indexed: bool,
+    fake_patches: Patches,
+    write_archive: WriteArchive,
+    patch_index: PatchIndex,
+    expected: dict[str, bytes],
+    tmp_path: Path,
+) -> None:
+    """A .tar.gz makes the same bytes in the parts of its index, or as one part."""
+    path = write_archive(tmp_path, fake_patches, kind="tar.gz")
+    if is_indexed:
+        pytest.importorskip("rapidgzip")
+        write_index(path, S2.archives[0], patch_index, size=2)
+    run(path, tmp_path / "data", LocalEngine())
+    assert read_stores(tmp_path / "data") == expected
+
+
+def test_what_is_named_like_the_published_file(
+    fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """A file of the published name with another checksum is refused in a part, too."""
+    path = write_archive(tmp_path, fake_patches, kind="tar.gz")
+    path = path.rename(tmp_path / S2.archives[0].filenames[0])
+    with pytest.raises(ChecksumError, match="is not the published file"):
+        run(path, tmp_path / "data", LocalEngine())
+
+
+def test_several_archives_of_one_source(
+    fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """A folder with two archives of a source is refused with an engine, too."""
+    (tmp_path / "both").mkdir()
+    for kind in ("tar", "tar.gz"):
+        write_archive(tmp_path / "both", fake_patches, kind=kind)
+    with pytest.raises(ArchiveError, match="several sources of s2"):
+        run(tmp_path / "both", tmp_path / "data", LocalEngine())
 
 
 def test_a_folder_in_parts(sample_folder: Path, tmp_path: Path) -> None:
