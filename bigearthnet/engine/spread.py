@@ -10,13 +10,13 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from bigearthnet.engine.engines import Engine, run_tasks
-from bigearthnet.engine.job import Job
+from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.leftovers import ATTEMPTS, remove_attempts
 from bigearthnet.engine.shards import ShardPlan, ShardTask
 from bigearthnet.engine.spool_index import SpoolIndex
@@ -28,7 +28,7 @@ from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import ArchiveError, OptionError
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.source.litter import SYNTHETIC_FILE
-from bigearthnet.source.part_folders import list_rows
+from bigearthnet.source.part_folders import list_folder
 from bigearthnet.source.parts import Part, list_parts
 from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store.quarantine import BadPatch, Quarantine
@@ -79,12 +79,7 @@ def spread_spool(
     make_folder(spool)
     stored = [found.stored for found, _ in earlier]
     wanted = np.logical_and.reduce([choose_rows(patches, job.options), *stored])
-    rows = None
-    if source.path.is_dir():
-        rows = list_rows(source.path, source.archive, patches)
-    parts = list_parts([source.path], source.archive, patches, rows)
-    if not parts:
-        raise ArchiveError(f"{source.path} holds no patch of {patches.release.name}.")
+    parts = _split(source, patches)
     indices = {
         index_path(work.spool(found.lane)): found.index_sha256 for _, found in earlier
     }
@@ -114,6 +109,17 @@ def spread_spool(
                     raise error
                 aside.add(error, None)
     return record(work, index, _sum_up(found, parts, index, tuple(aside.patches)))
+
+
+def _split(source: JobSource, patches: PatchIndex) -> tuple[Part, ...]:
+    """Splits a source; of a folder, its first part reads what is no patch, too."""
+    rows, others = None, tuple[str, ...]()
+    if source.path.is_dir():
+        rows, others = list_folder(source.path, source.archive, patches)
+    parts = list_parts([source.path], source.archive, patches, rows)
+    if not parts:
+        raise ArchiveError(f"{source.path} holds no patch of {patches.release.name}.")
+    return (replace(parts[0], others=others), *parts[1:])
 
 
 def _merge(part: Part, spool: Path, index: SpoolIndex) -> SpooledSource:
@@ -156,7 +162,7 @@ def _sum_up(
         found[0].sha256 if len(found) == 1 else None,
         bad,
         "",
-        litter,
+        dict(litter),  # of a Counter, `asdict` makes something else
         places,
     )
 

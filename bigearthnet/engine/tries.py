@@ -28,6 +28,7 @@ from bigearthnet.engine.spool import SpoolWriter
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.spooled import SpooledSource, read_index
 from bigearthnet.engine.stage_one import check_source, choose_rows, spool_patches
+from bigearthnet.errors import ArchiveError
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.source.parts import Part, open_part
 from bigearthnet.store.quarantine import Quarantine
@@ -81,8 +82,9 @@ def spool_part(task: PartTask) -> int:
         quarantine = Quarantine(options.max_bad, task.quarantine)
     index = SpoolIndex(len(patches))
     with _attempt(task.attempts) as folder:
+        opened = open_part(part, patches)
         with (
-            open_part(part, patches) as source,
+            opened as source,
             SpoolWriter(folder, index, patches, part.number) as writer,
         ):
             places = spool_patches(
@@ -94,6 +96,11 @@ def spool_part(task: PartTask) -> int:
                 indices[0] if indices else None,
                 is_whole=False,
             )
+            if opened.missing:
+                raise ArchiveError(
+                    f"{opened.missing[0]} was in {part.place} when the build began, "
+                    "and is gone. Put it back, or build again with --restart."
+                )
             bad = () if quarantine is None else tuple(quarantine.patches)
             if part.count == 1:
                 (whole,) = (s for s in job.sources if s.archive == part.archive)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -284,6 +285,26 @@ def test_a_folder_in_parts(sample_folder: Path, tmp_path: Path) -> None:
     run(sample_folder, tmp_path / "whole", None)
     run(sample_folder, tmp_path / "parts", LocalEngine())
     assert read_stores(tmp_path / "parts") == read_stores(tmp_path / "whole")
+
+
+def test_what_lies_in_a_folder_beside_patches(
+    fake_patches: Patches, tmp_path: Path
+) -> None:
+    """Litter is counted, and a stranger set aside or refused, as by one machine."""
+    source, stranger = tmp_path / "source", "S2A_MSIL2A_20170613T101031_99_99"
+    for name, files in {**fake_patches, stranger: {"a.tif": b""}}.items():
+        (source / name).mkdir(parents=True)
+        for file, content in files.items():
+            (source / name / file).write_bytes(content)
+    for place in (source, source / next(iter(fake_patches))):
+        (place / ".DS_Store").touch()
+    with pytest.raises(PatchError, match=stranger):
+        run(source, tmp_path / "failed", LocalEngine())
+    for name, engine in (("whole", None), ("parts", LocalEngine())):
+        run(source, tmp_path / name, engine, max_bad=1)
+    assert read_stores(tmp_path / "parts") == read_stores(tmp_path / "whole")
+    for path in (tmp_path / "parts").rglob("provenance.json"):
+        assert json.loads(path.read_bytes())["source_litter"] == {".DS_Store": 2}
 
 
 @pytest.mark.parametrize("end_at", [2, 5])
