@@ -39,8 +39,16 @@ def identify_build(job: Job) -> dict[str, Any]:
         "limit": job.options.limit,
         "countries": sorted(job.options.countries),
         "drop": hashlib.sha256("\n".join(sorted(job.drop)).encode()).hexdigest(),
-        "packages": {name: _find_version(name) for name in _PACKAGES},
+        "packages": find_versions(),
     }
+
+
+def find_versions() -> dict[str, str | None]:
+    """Returns package → version of all that the bytes of shards may depend on.
+
+    None for one that is not installed.
+    """
+    return {name: _find_version(name) for name in _PACKAGES}
 
 
 def _find_version(package: str) -> str | None:

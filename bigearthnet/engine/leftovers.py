@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bigearthnet.errors import OptionError
@@ -17,6 +18,10 @@ PREFIX = "incomplete."
 
 # A folder without an identity is not a workspace, and may be cleared.
 IDENTITY, LOCK = "build.json", "lock"
+
+# How folders begin in which machines of an engine write; those of what is to go, where
+# none of them writes.
+ATTEMPTS, _DISCARDED = "attempts-", "discarded-"
 
 # Seconds to wait for the lock: workers of a killed build take a moment to end.
 _LOCK_PATIENCE_S = 5.0
@@ -74,14 +79,36 @@ def clear_folder(folder: Path, keep: Iterable[str] = ()) -> None:
         OSError: If something cannot be deleted.
     """
     first = folder / IDENTITY
+    if first.exists():
+        first.unlink()
+        sync_folder(folder)
+    remove_attempts(folder)
     others = [path for path in folder.iterdir() if path.name not in keep]
-    for path in sorted(others, key=lambda path: (path != first, path.name == LOCK)):
+    for path in sorted(others, key=lambda path: path.name == LOCK):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
-        if path == first:
-            sync_folder(folder)
+
+
+def remove_attempts(folder: Path) -> None:
+    """Ends all tries of an engine's tasks: they can rename nothing any more.
+
+    A try may be writing while its folder is deleted. So the folder is renamed first:
+    then the try finds no path to it, and all that it can still do is delete, too.
+
+    Args:
+        folder: The workspace; its lock is held.
+
+    Raises:
+        OSError: If something cannot be renamed or deleted.
+    """
+    for path in folder.glob(f"{ATTEMPTS}*"):
+        path.rename(folder / path.name.replace(ATTEMPTS, _DISCARDED, 1))
+    for path in folder.glob(f"{_DISCARDED}*"):
+        while path.exists():
+            with suppress(FileNotFoundError):  # deleted by the try itself
+                shutil.rmtree(path)
 
 
 def remove_finished(folder: Path, formats: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from bigearthnet.engine.job import Job
 from bigearthnet.engine.shards import ShardPlan, hash_ids, plan_shards
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.spooled import SpooledSource, load_spooled
-from bigearthnet.engine.spread import EnginePool, make_attempts, spread_spool
+from bigearthnet.engine.spread import EnginePool, open_engine_pool, spread_spool
 from bigearthnet.engine.stage_one import check_kinds, choose_rows, fill_spool
 from bigearthnet.engine.stage_two import write_shards
 from bigearthnet.engine.workers import ShardPool, WorkerPool
@@ -89,7 +89,7 @@ def encode(job: Job, work: Workspace, engine: Engine | None = None) -> BuildResu
         beside = read_rows(job.beside, patches)
         check_options(job.options, beside, patches)
     with _open_pool(job, work, engine) as pool:
-        indices, spooled = _fill_spools(job, work, patches, beside, engine)
+        indices, spooled = _fill_spools(job, work, patches, beside, pool)
         bad = tuple(patch for source in spooled for patch in source.quarantine)
         stored, read = _find_good(indices, beside)
         if beside is None:
@@ -112,7 +112,7 @@ def _open_pool(
 ) -> AbstractContextManager[ShardPool]:
     if engine is None:
         return WorkerPool(job.options.workers, pass_fds=(work.lock,))
-    return nullcontext(EnginePool(engine, make_attempts(work)))
+    return open_engine_pool(engine, work)
 
 
 def _find_good(
@@ -183,7 +183,7 @@ def _fill_spools(
     work: Workspace,
     patches: PatchIndex,
     beside: StoredRows | None,
-    engine: Engine | None,
+    pool: ShardPool,
 ) -> tuple[list[SpoolIndex], list[SpooledSource]]:
     """Runs stage one of every source that an earlier run has not spooled."""
     if len(job.sources) > 1 and not work.is_continued:
@@ -199,9 +199,9 @@ def _fill_spools(
     for number, source in enumerate(job.sources):
         index = SpoolIndex(len(patches))
         found = load_spooled(work, index, source.archive.name)
-        if found is None and engine is not None:
+        if found is None and isinstance(pool, EnginePool):
             earlier = list(zip(indices, spooled, strict=True))
-            found = spread_spool(job, number, work, index, patches, earlier, engine)
+            found = spread_spool(job, number, work, index, patches, earlier, pool)
         elif found is None:
             found = fill_spool(job, number, work, index, patches, wanted, bad, first)
         first = first or index

@@ -6,14 +6,18 @@ patches there are; the parts of each at once.
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from bigearthnet.engine.engines import Engine, run_tasks
-from bigearthnet.engine.job import Job
+from bigearthnet.engine.job import Job, JobSource
+from bigearthnet.engine.leftovers import ATTEMPTS, remove_attempts
 from bigearthnet.engine.shards import ShardPlan, ShardTask
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.spooled import SpooledSource, index_path, read_index, record
@@ -24,7 +28,7 @@ from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import ArchiveError, OptionError
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.source.litter import SYNTHETIC_FILE
-from bigearthnet.source.part_folders import list_rows
+from bigearthnet.source.part_folders import list_folder
 from bigearthnet.source.parts import Part, list_parts
 from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store.quarantine import BadPatch, Quarantine
@@ -51,13 +55,6 @@ def check_job(job: Job) -> None:
             )
 
 
-def make_attempts(work: Workspace) -> Path:
-    """Makes the folder in which tries write, and returns it."""
-    folder = work.folder / "attempts"
-    make_folder(folder)
-    return folder
-
-
 def spread_spool(
     job: Job,
     number: int,
@@ -65,7 +62,7 @@ def spread_spool(
     index: SpoolIndex,
     patches: PatchIndex,
     earlier: Sequence[tuple[SpoolIndex, SpooledSource]],
-    engine: Engine,
+    pool: EnginePool,
 ) -> SpooledSource:
     """Reads a source in parts; errors as in `pipeline.encode`.
 
@@ -76,30 +73,23 @@ def spread_spool(
         index: The empty index to fill.
         patches: The release's patches in the wanted split scheme.
         earlier: Of each source before, its index, and what was read.
-        engine: Runs the tasks.
+        pool: Has the engine that runs the tasks.
     """
     source, spool = job.sources[number], work.spool(job.sources[number].archive.name)
     make_folder(spool)
     stored = [found.stored for found, _ in earlier]
     wanted = np.logical_and.reduce([choose_rows(patches, job.options), *stored])
-    rows = None
-    if source.path.is_dir():
-        rows = list_rows(source.path, source.archive, patches)
-    parts = list_parts([source.path], source.archive, patches, rows)
-    if not parts:
-        raise ArchiveError(f"{source.path} holds no patch of {patches.release.name}.")
+    parts = _split(source, patches)
     indices = {
         index_path(work.spool(found.lane)): found.index_sha256 for _, found in earlier
     }
     tasks = {
-        part.name: PartTask(
-            job, part, indices, spool, make_attempts(work), work.quarantine
-        )
+        part.name: PartTask(job, part, indices, spool, pool.attempts, work.quarantine)
         for part in parts
     }
     pixels = source.archive.pixel_nbytes
     with Progress("spool", total_nbytes=None, quiet=job.options.quiet) as progress:
-        for _, count in run_tasks(engine, spool_part, tasks):
+        for _, count in run_tasks(pool.engine, spool_part, tasks):
             progress.add(count, count * pixels)
             if not work.is_continued and not work.journal.entries:
                 work.journal.append({"kind": "spread"})  # from now on it is kept
@@ -119,6 +109,17 @@ def spread_spool(
                     raise error
                 aside.add(error, None)
     return record(work, index, _sum_up(found, parts, index, tuple(aside.patches)))
+
+
+def _split(source: JobSource, patches: PatchIndex) -> tuple[Part, ...]:
+    """Splits a source; of a folder, its first part reads what is no patch, too."""
+    rows, others = None, tuple[str, ...]()
+    if source.path.is_dir():
+        rows, others = list_folder(source.path, source.archive, patches)
+    parts = list_parts([source.path], source.archive, patches, rows)
+    if not parts:
+        raise ArchiveError(f"{source.path} holds no patch of {patches.release.name}.")
+    return (replace(parts[0], others=others), *parts[1:])
 
 
 def _merge(part: Part, spool: Path, index: SpoolIndex) -> SpooledSource:
@@ -161,16 +162,22 @@ def _sum_up(
         found[0].sha256 if len(found) == 1 else None,
         bad,
         "",
-        litter,
+        dict(litter),  # of a Counter, `asdict` makes something else
         places,
     )
 
 
+@dataclass(frozen=True)
 class EnginePool:
-    """Writes shards by the workers of an engine; see `workers.WorkerPool`."""
+    """Writes shards by the workers of an engine; see `workers.WorkerPool`.
 
-    def __init__(self, engine: Engine, attempts: Path) -> None:
-        self._engine, self._attempts = engine, attempts
+    Attributes:
+        engine: The engine.
+        attempts: Folder in which its tries write.
+    """
+
+    engine: Engine
+    attempts: Path
 
     def write_shards(
         self,
@@ -185,10 +192,29 @@ class EnginePool:
         """
         named = {plan.name: plan for plan in plans}
         tasks = {
-            name: ShardTry(make_task(plan), self._attempts)
+            name: ShardTry(make_task(plan), self.attempts)
             for name, plan in named.items()
         }
-        for name, shard in run_tasks(self._engine, try_shard, tasks):
+        for name, shard in run_tasks(self.engine, try_shard, tasks):
             count = shard.num_patches
             on_progress(count, sum(file.data_nbytes for file in shard.files.values()))
             yield named[name], shard
+
+
+@contextmanager
+def open_engine_pool(engine: Engine, work: Workspace) -> Iterator[EnginePool]:
+    """Gives tries a folder that only this run has; a context manager.
+
+    A try that is still running afterwards, or of an earlier run whose process was
+    killed, finds its folder gone, and can rename nothing into spools or stores.
+
+    Raises:
+        OSError: If it cannot be made or deleted.
+    """
+    remove_attempts(work.folder)
+    folder = work.folder / f"{ATTEMPTS}{secrets.token_hex(8)}"
+    make_folder(folder)
+    try:
+        yield EnginePool(engine, folder)
+    finally:
+        remove_attempts(work.folder)

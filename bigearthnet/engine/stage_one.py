@@ -69,7 +69,7 @@ def fill_spool(
         )
         places = spool_patches(opened, writer, wanted, options, quarantine, first)
         found = () if quarantine is None else tuple(quarantine.patches)
-        _check_source(opened, source, int(index.read.sum()) + len(found))
+        check_source(opened, source, int(index.read.sum()) + len(found))
         writer.sync()
         return save_spooled(work, index, opened, found, places)
 
@@ -217,7 +217,13 @@ def choose_rows(patches: PatchIndex, options: BuildOptions) -> npt.NDArray[np.bo
     return wanted
 
 
-def _check_source(opened: Source, source: JobSource, num_read: int) -> None:
+def check_source(opened: Source, source: JobSource, num_read: int) -> None:
+    """Checks that a source which was read to its end is what the job says.
+
+    Raises:
+        ArchiveError: If it holds another number of patches.
+        ChecksumError: If it is not the published file.
+    """
     if source.num_patches not in (None, num_read):
         raise ArchiveError(
             f"{opened.path} is incomplete: expected {source.num_patches:,} patches, "

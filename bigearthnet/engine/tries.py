@@ -7,7 +7,7 @@ it read, by which another try knows that there is nothing left to do.
 
     spool-<lane>/<split>-<part>     a bucket
     spool-<lane>/<part name>.index  its index; .json: what was read
-    attempts/                       what tries are writing, or were when killed
+    attempts-<random>/              what tries of this run of the build are writing
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from bigearthnet.engine.shards import ShardTask, write_shard
 from bigearthnet.engine.spool import SpoolWriter
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.spooled import SpooledSource, read_index
-from bigearthnet.engine.stage_one import choose_rows, spool_patches
+from bigearthnet.engine.stage_one import check_source, choose_rows, spool_patches
+from bigearthnet.errors import ArchiveError
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.source.parts import Part, open_part
 from bigearthnet.store.quarantine import Quarantine
@@ -63,7 +64,7 @@ def spool_part(task: PartTask) -> int:
         Patches that this try read, which are none if another has done it.
 
     Raises:
-        ArchiveError, PatchError, QuarantineError: See `pipeline.run`.
+        ArchiveError, ChecksumError, PatchError, QuarantineError: See `pipeline.run`.
         OSError: If something cannot be read or written.
     """
     part, job, done = task.part, task.job, task.spool / f"{task.part.name}.json"
@@ -81,8 +82,9 @@ def spool_part(task: PartTask) -> int:
         quarantine = Quarantine(options.max_bad, task.quarantine)
     index = SpoolIndex(len(patches))
     with _attempt(task.attempts) as folder:
+        opened = open_part(part, patches)
         with (
-            open_part(part, patches) as source,
+            opened as source,
             SpoolWriter(folder, index, patches, part.number) as writer,
         ):
             places = spool_patches(
@@ -94,6 +96,15 @@ def spool_part(task: PartTask) -> int:
                 indices[0] if indices else None,
                 is_whole=False,
             )
+            if opened.missing:
+                raise ArchiveError(
+                    f"{opened.missing[0]} was in {part.place} when the build began, "
+                    "and is gone. Put it back, or build again with --restart."
+                )
+            bad = () if quarantine is None else tuple(quarantine.patches)
+            if part.count == 1:
+                (whole,) = (s for s in job.sources if s.archive == part.archive)
+                check_source(source, whole, int(index.read.sum()) + len(bad))
             writer.sync()
             members = source.members
         buckets = [path.name for path in folder.iterdir()]
@@ -103,7 +114,7 @@ def spool_part(task: PartTask) -> int:
             part.archive.name,
             members.nbytes,
             members.digests.get("sha256"),
-            () if quarantine is None else tuple(quarantine.patches),
+            bad,
             hash_file(folder / file),
             dict(members.litter.counts),
             places,
@@ -140,7 +151,8 @@ def try_shard(value: ShardTry) -> ShardInfo:
         info = write_shard(dataclasses.replace(task, outputs=outputs))
         for store, file in info.files.items():
             target = task.outputs[store] / file.name
-            target.parent.mkdir(exist_ok=True)  # of a store that is there still
+            if target.parent != task.outputs[store]:
+                target.parent.mkdir(exist_ok=True)  # of a store that is there still
             (outputs[store] / file.name).rename(target)
             sync_folder(target.parent)
             sync_folder(task.outputs[store])

@@ -4,6 +4,7 @@
                       lock            held by the processes of the build
                       journal.jsonl   what is done; see `journal`
                       spool-<lane>/   the spool of a source; see `spool`, `spooled`
+                      attempts-*/     what an engine's machines write; see `tries`
                       <store>/        the stores, until they are published
 
     quarantine.<name>.jsonl          the bad patches of a build that stored nothing
@@ -139,7 +140,9 @@ class Workspace:
         """
         self.check_targets(targets)
         if not self.is_published:
-            sync_tree(self.folder)
+            for store in targets:
+                sync_tree(self.folder / store)
+            sync_folder(self.folder)
             self.journal.append({"kind": "publish"})
         for store, target in targets.items():
             if not target.exists():

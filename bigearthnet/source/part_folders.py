@@ -16,7 +16,7 @@ from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.source.folder import FolderMembers, find_levels, find_root
 from bigearthnet.source.groups import Member
 from bigearthnet.source.limits import MAX_FILE_NBYTES
-from bigearthnet.source.litter import Litter
+from bigearthnet.source.litter import FOLDERS, Litter
 from bigearthnet.util.remote import RemotePath
 
 # Patches of an object store that are asked for at once: 13 requests each, or fewer.
@@ -43,27 +43,54 @@ def list_places(name: str, archive: Archive) -> tuple[str, ...]:
     return tuple(dict.fromkeys(places))
 
 
-def list_rows(
+def list_folder(
     path: Path, archive: Archive, patches: PatchIndex
-) -> npt.NDArray[np.intp]:
-    """Returns the rows of the patches that a folder here has, shape (patch,).
+) -> tuple[npt.NDArray[np.intp], tuple[str, ...]]:
+    """Lists a folder here.
+
+    Returns:
+        Rows of the patches that lie where `list_places` says, shape (patch,); and what
+        else lies among patches, below the folder that holds what is at the top of the
+        archive: litter, strangers, and patches in other places.
 
     Raises:
         ArchiveError: If the folder holds no patch folders.
         OSError: If it cannot be listed.
     """
     root = find_root(path, archive)
-    folders = [root]
-    for _ in range(find_levels(root, archive) or 0):
-        folders = [
-            folder / name
-            for folder in folders
-            for name in os.listdir(folder)
-            if (folder / name).is_dir()
-        ]
+    found: dict[int, str] = {}
+    others: list[str] = []
     names = patches.names(archive.ids)
-    rows = {names.find(name) for folder in folders for name in os.listdir(folder)}
-    return np.array(sorted(row for row in rows if row is not None), np.intp)
+    for place in _walk(root, archive, "", find_levels(root, archive) or 0, others):
+        name = os.path.basename(place)
+        row, places = names.find(name), list_places(name, archive)
+        if row is None or place not in places:
+            others.append(place)
+        elif row in found:
+            found[row], other = sorted((found[row], place), key=places.index)
+            others.append(other)
+        else:
+            found[row] = place
+    return np.array(sorted(found), np.intp), tuple(others)
+
+
+def _walk(
+    root: Path, archive: Archive, above: str, levels: int, others: list[str]
+) -> Iterator[str]:
+    """Yields what lies some levels below a folder; adds what is no folder there."""
+    litter = Litter(archive)
+    for name in sorted(os.listdir(root / above)):
+        place = os.path.join(above, name)
+        if not levels:
+            yield place
+        elif (
+            name.isprintable()
+            and (root / place).is_dir()
+            and litter.find(name, os.path.basename(above)) not in FOLDERS
+        ):
+            yield from _walk(root, archive, place, levels - 1, others)
+        else:
+            others.append(place)
 
 
 class NamedFolders(FolderMembers):
@@ -73,16 +100,23 @@ class NamedFolders(FolderMembers):
         missing: Names of those that are not there, as far as was read.
     """
 
-    def __init__(self, root: Path, archive: Archive, names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        archive: Archive,
+        names: Sequence[str],
+        others: Sequence[str] = (),
+    ) -> None:
         """Takes names; nothing is opened yet.
 
         Args:
             root: The folder that holds what is at the top of the archive.
             archive: The archive that it is laid out like.
             names: What the archive calls the patches.
+            others: What else to read there; see `list_folder`.
         """
         self._start(root, archive)
-        self._names = names
+        self._names, self._others = names, others
         self.missing: list[str] = []
 
     def _read_all(self) -> Iterator[Member]:
@@ -93,6 +127,10 @@ class NamedFolders(FolderMembers):
                     break
             else:
                 self.missing.append(name)
+        for place in self._others:
+            above, name = os.path.split(place)
+            if not self._is_litter(name, os.path.basename(above), place):
+                yield from self._read_patch(place)
 
 
 class RemoteFolders:

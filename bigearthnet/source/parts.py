@@ -47,6 +47,7 @@ class Part:
         number: Number of the part, from 0, and with `count` its name.
         count: Parts of the source.
         rows: Of a folder: rows of the release's table whose patches it is.
+        others: Of a folder: what else lies in it, which one part reads, too.
         section: Of an archive with an index: where in it.
         section_number: Number of the section.
         is_gzip: Whether that archive is compressed.
@@ -58,6 +59,7 @@ class Part:
     number: int = 0
     count: int = 1
     rows: tuple[int, ...] = ()
+    others: tuple[str, ...] = ()
     section: Section | None = None
     section_number: int = 0
     is_gzip: bool = False
@@ -240,7 +242,7 @@ def open_part(part: Part, patches: PatchIndex) -> PartSource:
         return PartSource(place, archive, open_source(place, archive).members)
     names = patches.names(archive.ids).take(np.array(part.rows)).to_pylist()
     folders = (
-        NamedFolders(place, archive, names)
+        NamedFolders(place, archive, names, part.others)
         if isinstance(place, Path)
         else RemoteFolders(place, archive, names)
     )

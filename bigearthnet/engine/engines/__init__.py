@@ -6,11 +6,13 @@ is checked here, for all of them.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from bigearthnet.engine.identity import find_versions
 from bigearthnet.errors import (
     BigEarthNetError,
     DownloadError,
@@ -96,10 +98,12 @@ def run_tasks(
 
     Raises:
         BigEarthNetError: What a task raised, as it was raised.
-        EngineError: If the engine gives up a task, loses one, or gives one twice.
+        EngineError: If the engine gives up a task, loses one, or gives one twice, or
+            a worker has other versions of packages than this process.
     """
     missing = set(values)
-    for name, result in engine.map(_Named(task), list(values.items())):
+    named = _Named(task, find_versions())
+    for name, result in engine.map(named, list(values.items())):
         if isinstance(result, BigEarthNetError):
             raise result
         if name not in missing:
@@ -119,15 +123,35 @@ def run_tasks(
 
 @dataclass(frozen=True)
 class _Named:
-    """A task that says which one it is, and returns our errors in place of a result."""
+    """A task that says which one it is, and returns our errors in place of a result.
+
+    It checks first that packages have the versions of the process that made it.
+    """
 
     task: Callable[[Any], Any]
+    versions: Mapping[str, str | None]
 
     def __call__(self, item: tuple[str, Any]) -> tuple[str, Any]:
         name, value = item
         try:
+            _check_versions(self.versions)
             return name, self.task(value)
         except DownloadError:
             raise
         except BigEarthNetError as error:
             return name, error
+
+
+def _check_versions(expected: Mapping[str, str | None]) -> None:
+    found = find_versions()
+    others = [
+        f"{name} {found.get(name) or 'missing'}, here {version or 'missing'}"
+        for name, version in expected.items()
+        if found.get(name) != version
+    ]
+    if others:
+        raise EngineError(
+            f"a worker on {platform.node()} has other versions: {'; '.join(others)}. "
+            "The bytes of shards depend on them: install the same there, start the "
+            "workers anew, then run the same command again."
+        )

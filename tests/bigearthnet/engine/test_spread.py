@@ -1,17 +1,28 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bigearthnet.engine import tries
 from bigearthnet.engine.engines import Engine, LocalEngine, open_engine
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.tries import PartTask
-from bigearthnet.errors import EngineError, OptionError, PatchError
+from bigearthnet.engine.workspace import Workspace
+from bigearthnet.errors import (
+    ArchiveError,
+    ChecksumError,
+    EngineError,
+    OptionError,
+    PatchError,
+)
 from bigearthnet.release import RELEASES
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
@@ -50,6 +61,70 @@ class Dying:
             if not self._left:
                 raise EngineError("the engine is gone.")
             yield result
+
+
+class AtOnce:
+    """Runs every task twice at the same time."""
+
+    def map(self, task: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
+        """Yields each result once."""
+        with ThreadPoolExecutor(2) as pool:
+            for value in values:
+                first, _ = pool.map(task, [value, value])
+                yield first
+
+
+class Late:
+    """Runs every task twice, once in a thread that pauses before its end."""
+
+    def __init__(self, pause: Callable[[], Any]) -> None:
+        self._pause, self.threads = pause, list[threading.Thread]()
+        self.errors: list[Exception] = []
+        self._is_paused = threading.Event()
+
+    def map(self, task: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
+        """Yields each result once."""
+        for value in values:
+            self._is_paused.clear()
+            self.threads.append(threading.Thread(target=self._run, args=(task, value)))
+            self.threads[-1].start()
+            assert self._is_paused.wait(60)
+            yield task(value)
+
+    def _run(self, task: Callable[[Any], Any], value: Any) -> None:
+        try:
+            task(value)
+        except Exception as error:
+            self.errors.append(error)
+
+    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns a function after which these threads pause."""
+
+        def call(*args: Any) -> Any:
+            result = function(*args)
+            if threading.current_thread() in self.threads:
+                self._is_paused.set()
+                self._pause()
+            return result
+
+        return call
+
+
+class Older:
+    """Runs tasks of a build that was given up before its own, which have to fail."""
+
+    def __init__(self, task: Callable[[Any], Any], values: Sequence[Any]) -> None:
+        self._task, self._values = task, values
+
+    def map(self, task: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
+        """Yields the results of its own."""
+        for value in values:
+            for older in self._values:
+                # A part that is spooled by now is left alone.
+                if not (older[1].spool / f"{older[0]}.json").exists():
+                    with pytest.raises(FileNotFoundError):
+                        self._task(older)
+            yield task(value)
 
 
 class Killing:
@@ -112,13 +187,97 @@ def expected(
     return read_stores(data_dir)
 
 
-@pytest.mark.parametrize("engine", [LocalEngine(), Twice()])
+@pytest.mark.parametrize("engine", [LocalEngine(), Twice(), AtOnce()])
 def test_parts_make_the_same_bytes(
     engine: Engine, indexed: Path, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """Built in parts, each once or twice, stores are those of one machine; no more."""
+    """Stores are those of one machine, however often each part is built."""
     run(indexed, tmp_path, engine)
     assert read_stores(tmp_path) == expected
+
+
+def test_tries_of_a_discarded_build_leave_nothing(
+    indexed: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    """A task that runs on after its build was given up cannot touch the next one."""
+    given: list[Any] = []
+
+    class First(Dying):
+        def map(self, task: Any, values: Sequence[Any]) -> Iterator[Any]:
+            given.append((task, values))
+            return super().map(task, values)
+
+    with pytest.raises(EngineError):
+        run(indexed, tmp_path, First(2))
+    options = BuildOptions(include_excluded=True, quiet=True)
+    engine = Older(*given[0])
+    build(indexed, tmp_path, S2, options, formats=FORMATS, restart=True, engine=engine)
+    assert read_stores(tmp_path) == expected
+
+
+def test_a_slow_try_that_nobody_waits_for(
+    indexed: Path,
+    expected: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A try that ends while stores are published fails alone, and leaves nothing."""
+    may_end = threading.Event()
+    engine = Late(lambda: may_end.wait(60))
+    monkeypatch.setattr(tries, "hash_file", engine.wrap(tries.hash_file))
+    monkeypatch.setattr(tries, "write_shard", engine.wrap(tries.write_shard))
+    publish = Workspace.publish
+
+    def publish_late(work: Workspace, targets: dict[str, Path]) -> None:
+        may_end.set()
+        for thread in engine.threads:
+            thread.join(60)
+        publish(work, targets)
+
+    monkeypatch.setattr(Workspace, "publish", publish_late)
+    run(indexed, tmp_path, engine)
+    assert read_stores(tmp_path) == expected
+    assert {type(error) for error in engine.errors} == {FileNotFoundError}
+    assert len(engine.errors) == len(engine.threads)
+
+
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_a_compressed_archive(
+    is_indexed: bool,
+    fake_patches: Patches,
+    write_archive: WriteArchive,
+    patch_index: PatchIndex,
+    expected: dict[str, bytes],
+    tmp_path: Path,
+) -> None:
+    """A .tar.gz makes the same bytes in the parts of its index, or as one part."""
+    path = write_archive(tmp_path, fake_patches, kind="tar.gz")
+    if is_indexed:
+        pytest.importorskip("rapidgzip")
+        write_index(path, S2.archives[0], patch_index, size=2)
+    run(path, tmp_path / "data", LocalEngine())
+    assert read_stores(tmp_path / "data") == expected
+
+
+def test_what_is_named_like_the_published_file(
+    fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """A file of the published name with another checksum is refused in a part, too."""
+    path = write_archive(tmp_path, fake_patches, kind="tar.gz")
+    path = path.rename(tmp_path / S2.archives[0].filenames[0])
+    with pytest.raises(ChecksumError, match="is not the published file"):
+        run(path, tmp_path / "data", LocalEngine())
+
+
+def test_several_archives_of_one_source(
+    fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """A folder with two archives of a source is refused with an engine, too."""
+    (tmp_path / "both").mkdir()
+    for kind in ("tar", "tar.gz"):
+        write_archive(tmp_path / "both", fake_patches, kind=kind)
+    with pytest.raises(ArchiveError, match="several sources of s2"):
+        run(tmp_path / "both", tmp_path / "data", LocalEngine())
 
 
 def test_a_folder_in_parts(sample_folder: Path, tmp_path: Path) -> None:
@@ -126,6 +285,26 @@ def test_a_folder_in_parts(sample_folder: Path, tmp_path: Path) -> None:
     run(sample_folder, tmp_path / "whole", None)
     run(sample_folder, tmp_path / "parts", LocalEngine())
     assert read_stores(tmp_path / "parts") == read_stores(tmp_path / "whole")
+
+
+def test_what_lies_in_a_folder_beside_patches(
+    fake_patches: Patches, tmp_path: Path
+) -> None:
+    """Litter is counted, and a stranger set aside or refused, as by one machine."""
+    source, stranger = tmp_path / "source", "S2A_MSIL2A_20170613T101031_99_99"
+    for name, files in {**fake_patches, stranger: {"a.tif": b""}}.items():
+        (source / name).mkdir(parents=True)
+        for file, content in files.items():
+            (source / name / file).write_bytes(content)
+    for place in (source, source / next(iter(fake_patches))):
+        (place / ".DS_Store").touch()
+    with pytest.raises(PatchError, match=stranger):
+        run(source, tmp_path / "failed", LocalEngine())
+    for name, engine in (("whole", None), ("parts", LocalEngine())):
+        run(source, tmp_path / name, engine, max_bad=1)
+    assert read_stores(tmp_path / "parts") == read_stores(tmp_path / "whole")
+    for path in (tmp_path / "parts").rglob("provenance.json"):
+        assert json.loads(path.read_bytes())["source_litter"] == {".DS_Store": 2}
 
 
 @pytest.mark.parametrize("end_at", [2, 5])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bigearthnet.engine import engines, identity
 from bigearthnet.engine.engines import Engine, LocalEngine, open_engine, run_tasks
 from bigearthnet.errors import DownloadError, EngineError, OptionError, PatchError
 
@@ -91,6 +93,24 @@ def test_our_errors_arrive_as_they_were() -> None:
     with pytest.raises(PatchError, match="damaged") as found:
         list(run_tasks(LocalEngine(), refuse, {"a": 2}))
     assert found.value.patch_id == "patch-2"
+
+
+def test_workers_have_the_same_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker with another version of a package is an error that names both."""
+
+    class Elsewhere:
+        def map(self, task: Any, values: Sequence[Any]) -> Iterator[Any]:
+            task = pickle.loads(pickle.dumps(task))
+            others = {"numpy": "1.0", "pyarrow": None}
+            found = {**identity.find_versions(), **others}
+            monkeypatch.setattr(engines, "find_versions", lambda: found)
+            yield from map(task, values)
+
+    here = identity.find_versions()
+    with pytest.raises(EngineError) as error:
+        list(run_tasks(Elsewhere(), square, {"a": 2}))
+    assert f"numpy 1.0, here {here['numpy']};" in str(error.value)
+    assert f"pyarrow missing, here {here['pyarrow']}." in str(error.value)
 
 
 @pytest.fixture(scope="module")
