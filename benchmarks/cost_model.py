@@ -114,8 +114,8 @@ def compute(load: Load, workers: int) -> Cost:
     parts = math.ceil(patches / PATCHES_PER_PART)
     shards = sum(num_shards(split) for split in load.splits)
     largest = max(math.ceil(split / num_shards(split)) for split in load.splits)
-    spool_s = lanes * math.ceil(parts / workers) * PATCHES_PER_PART
-    spool_s *= load.spool_ms / lanes / 1000
+    rounds = math.ceil(parts / workers)
+    spool_s = rounds * PATCHES_PER_PART * load.spool_ms / 1000
     shard_s = math.ceil(shards / workers) * largest * load.shard_ms / 1000
     carried = patches * (load.source_nbytes + 3 * load.stored_nbytes)
     return Cost(
