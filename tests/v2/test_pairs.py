@@ -189,7 +189,7 @@ def test_a_part_that_lacks_all_patches_is_of_others(
     build(changed, data, s2, options, formats=FORMATS)
     lose_radar(changed)
 
-    with pytest.raises(QuarantineError, match=r"1 of the 1 patches .* same patches\.$"):
+    with pytest.raises(QuarantineError, match=r"1 of the 1 patch .* same patches\.$"):
         build(changed, data, s1, QUIET, formats=FORMATS)
 
 
