@@ -456,8 +456,8 @@ def test_a_build_that_set_patches_aside_is_not_ended_without(
 @pytest.mark.parametrize(
     ("countries", "good"),
     [
-        ((), "holds 0 good patches, and 5 bad"),
-        (("Luxembourg",), "holds 1 good patches, none of them in a split or country"),
+        ((), "holds 0 good patches; set aside: 5 bad"),
+        (("Luxembourg",), "holds 1 good patch, none of them in a split or country"),
     ],
 )
 def test_nothing_but_bad_patches_is_no_store(
