@@ -23,6 +23,7 @@ from baselines.splits import split_names
 from baselines.trained import Trained
 from baselines.workdir import EVALUATIONS, Run
 from bigearthnet.util.files import write_text
+from bigearthnet.util.wording import count_of
 
 # Settings that are without meaning for models without a frozen part, and for others.
 _OF_INCEPTION = ("rgb_max", "inception_size", "weights", "features_dtype")
@@ -177,9 +178,10 @@ def _describe_training(run: Run, weights_sha256: str) -> str:
     validation = run.data["validation"]
     release, scheme = settings.stored.release.name, settings.stored.choice.scheme
     lines = [
-        f"- {data['patches']:,} patches of {release}, {scheme} split "
+        f"- {count_of(data['patches'], 'patch')} of {release}, {scheme} split "
         f"`{data['split']}`; sha256 of their ids {data['ids_sha256']}",
-        f"- validation: {validation['patches']:,} patches of `{validation['split']}`"
+        f"- validation: {count_of(validation['patches'], 'patch')} of "
+        f"`{validation['split']}`"
         if validation
         else "- no validation split",
         *([f"- of these splits only where {settings.where}"] if settings.where else []),

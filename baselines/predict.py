@@ -54,6 +54,7 @@ from bigearthnet.util import command
 from bigearthnet.util.files import write_bytes
 from bigearthnet.util.paths import local_path
 from bigearthnet.util.progress import Progress
+from bigearthnet.util.wording import count_of
 
 # Patches of a forward pass.
 _BATCH_SIZE = 64
@@ -185,7 +186,8 @@ def _main(arguments: Sequence[str]) -> None:
     results = read_evaluations(folder, trained.weights_sha256)
     remarks = list(find_warnings(trained.run, results))
     print(
-        f"predicts {len(folders):,} patches with {trained.title}, of {folder}, from a "
+        f"predicts {count_of(len(folders), 'patch')} with {trained.title}, of "
+        f"{folder}, from a "
         f"probability of {threshold:g} on\n{describe_device()}",
         file=sys.stderr,
     )

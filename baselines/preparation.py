@@ -20,6 +20,7 @@ from baselines.stored_rows import StoreData
 from baselines.training import Trainer
 from baselines.workdir import Run
 from bigearthnet.errors import OptionError
+from bigearthnet.util.wording import count_of
 
 if TYPE_CHECKING:
     import keras
@@ -68,7 +69,8 @@ def check_options(
     if settings.batch_norm and last < devices:
         # Batch normalization has no mean on a device without patches.
         raise OptionError(
-            f"batch_size: the last batch of {train.num_patches:,} patches has {last}, "
+            f"batch_size: the last batch of {count_of(train.num_patches, 'patch')} "
+            f"has {last}, "
             f"fewer than the {devices} devices, and batch normalization needs one for "
             "each. Expected another batch size."
         )

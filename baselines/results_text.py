@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from baselines.decisions import METRICS
 from baselines.evaluations import Result
 from baselines.metrics import Averages, Metrics
+from bigearthnet.util.wording import count_of
 
 _TITLES = ("P", "R", "F1", "F2")
 _AVERAGES = {
@@ -35,7 +36,8 @@ def _describe(result: Result) -> Iterator[str]:
     subject, metrics = result.subject, result.metrics
     yield (
         f"{subject.model}, seed {subject.seed}, on {subject.release}, "
-        f"{subject.split_scheme} split {subject.split}: {metrics.patches:,} patches, "
+        f"{subject.split_scheme} split {subject.split}: "
+        f"{count_of(metrics.patches, 'patch')}, "
         f"{metrics.unlabelled_patches:,} of them without a label (they count as 0)"
     )
     yield (

@@ -68,7 +68,7 @@ def check_stored(settings: Settings, config: Config) -> None:
     except LabelError:
         raise OptionError(
             f"labels: patches of {config.release.name} have the classes {source.name}, "
-            f"which say nothing of others: expected {source.name}, got "
+            f"which say nothing of others: expected --labels={source.name}, got "
             f"{settings.labels}."
         ) from None
 

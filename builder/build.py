@@ -66,6 +66,7 @@ from bigearthnet.store.result import BuildResult
 from bigearthnet.util import command
 from bigearthnet.util.options import look_up
 from bigearthnet.util.paths import check_path
+from bigearthnet.util.wording import count_of
 from builder.completion import check_installed, complete_folders, complete_store
 from builder.sources import define_flags, find_sources, read_flags
 from builder.summary import summarize
@@ -205,7 +206,8 @@ def _tell(job: Job, work: Workspace) -> None:
     if job.beside is not None and job.store is None:
         count = job.beside.manifest["patches"]["stored"]
         print(
-            f"stores the {count:,} patches of {job.beside.folder}, which it is read "
+            f"stores the {count_of(count, 'patch')} of {job.beside.folder}, which it "
+            "is read "
             "together with, and no others",
             file=sys.stderr,
         )

@@ -12,6 +12,7 @@ from bigearthnet.store import PATCHES, QUARANTINE, STATISTICS
 from bigearthnet.store.compatibility import hash_lines
 from bigearthnet.store.order import hash_key
 from bigearthnet.store.quarantine import read_quarantine
+from bigearthnet.util.wording import count_of
 from builder.findings import Damaged, Finding, Skipped
 from builder.records import RecordIndex
 from builder.stored import compare_examples
@@ -25,7 +26,7 @@ def check_counts(records: RecordIndex) -> Iterator[Finding]:
         found = sum(records.counts[file["name"]] for file in read)
         expected = sum(file["rows"] for file in read)
         if found != expected:
-            yield f"{split}: {found} rows, manifest {expected}"
+            yield f"{split}: {count_of(found, 'row')}, manifest {expected}"
         elif unread := records.unread.get(split):
             yield Skipped(tuple(unread))
         else:
@@ -71,7 +72,7 @@ def check_patch_table(records: RecordIndex) -> Iterator[Finding]:
     table = pq.ParquetFile(path)
     num_rows = table.metadata.num_rows
     if num_rows != expected.get("rows"):
-        yield f"{path} has {num_rows} rows, manifest {expected.get('rows')}"
+        yield f"{path} has {count_of(num_rows, 'row')}, manifest {expected.get('rows')}"
     for entry in (e for b in table.iter_batches() for e in b.to_pylist()):
         row = records.patches.find(entry["patch_id"])
         if row is None or records.patches.split(row) != entry["split"]:

@@ -12,6 +12,7 @@ from bigearthnet.store.dataset_dict import make_dataset_dict
 from bigearthnet.store.quarantine import read_quarantine
 from bigearthnet.util.files import hash_file, read_json_object
 from bigearthnet.util.progress import Progress
+from bigearthnet.util.wording import count_of
 from builder.card import CARD, make_header
 from builder.croissant import CROISSANT, make_croissant
 from builder.findings import Damaged, Finding, Skipped
@@ -93,7 +94,9 @@ def _check_list(store: Store, damaged: set[str]) -> Iterator[Finding]:
         if found == expected:
             yield None
             return
-        problem = f"{QUARANTINE} has {found} patches, the manifest says {expected}"
+        problem = (
+            f"{QUARANTINE} has {count_of(found, 'patch')}, the manifest says {expected}"
+        )
     damaged.add(QUARANTINE)
     yield Damaged(path, problem)
 

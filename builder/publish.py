@@ -36,6 +36,7 @@ from bigearthnet.store import Store
 from bigearthnet.util import command
 from bigearthnet.util.options import look_up
 from bigearthnet.util.remote import is_url
+from bigearthnet.util.wording import count_of
 from builder.publishing.choice import REPO, check_target, choose_stores
 from builder.publishing.files import Changes, PublishedFile, list_files, make_parts_card
 from builder.publishing.hub import MAIN, HubPublisher, HubTarget
@@ -151,7 +152,8 @@ def describe(changes: Changes) -> str:
     lines += [f"delete   {path}" for path in changes.extra]
     nbytes = sum(file.nbytes for file in changes.to_send)
     lines.append(
-        f"{len(changes.to_send):,} files of {nbytes / 1e6:,.1f} MB would be sent, "
+        f"{count_of(len(changes.to_send), 'file')} of {nbytes / 1e6:,.1f} MB would "
+        "be sent, "
         f"{len(changes.extra):,} deleted, {len(changes.same):,} are there"
     )
     return "\n".join(lines)

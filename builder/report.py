@@ -37,6 +37,7 @@ from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.files import write_text
 from bigearthnet.util.utm import to_degrees
+from bigearthnet.util.wording import count_of
 from builder.figures.counting import count_figures
 from builder.figures.tables import Patches, choose_stores, read_store_patches
 from builder.reporting import blocks
@@ -100,7 +101,7 @@ def write_report(
         Heading("Gallery"),
         make_gallery(patches, rows, values, seen.pictures, places),
     ]
-    title = f"BigEarthNet {patches.release.name}: {len(patches):,} patches"
+    title = f"BigEarthNet {patches.release.name}: {count_of(len(patches), 'patch')}"
     output.parent.mkdir(parents=True, exist_ok=True)
     write_text(render_page(title, page), output)
     return len(rows)
@@ -180,7 +181,7 @@ def _main() -> None:
     command.check_packages("demo", "matplotlib", "jinja2", "PIL")
     shown = write_report(values.data_dir, values.output, config=values.config)
     size = values.output.stat().st_size / 1e6
-    print(f"{values.output}: {size:.1f} MB, {shown} patches in the gallery")
+    print(f"{values.output}: {size:.1f} MB, {count_of(shown, 'patch')} in the gallery")
     print("next: open it in a browser", file=sys.stderr)
 
 

@@ -19,6 +19,7 @@ from bigearthnet.errors import OptionError
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.extras import advise_install
+from bigearthnet.util.wording import count_of
 
 PACKAGE = "bigearthnet-common"
 _ARCHIVE = "bigearthnet_common/BigEarthNet-S2-Example.tar.bz2"
@@ -76,7 +77,8 @@ def _define_flags() -> None:
 def _main() -> None:
     folder = write_sample(flags.FLAGS.output)
     print(
-        f"{len(list(folder.iterdir()))} real patches in {folder}, and the same of "
+        f"{count_of(len(list(folder.iterdir())), 'real patch')} in {folder}, and the "
+        "same of "
         f"Sentinel-1 in {folder.with_name(S1_FOLDER)}\n"
         f"next: python -m builder.build --data_dir=data --source={folder}"
     )

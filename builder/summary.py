@@ -12,6 +12,7 @@ from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store import QUARANTINE
 from bigearthnet.store.quarantine import describe_reasons
 from bigearthnet.store.result import BuildResult
+from bigearthnet.util.wording import count_of
 from builder.table import format_table
 
 
@@ -45,7 +46,7 @@ def summarize(result: BuildResult, targets: Mapping[str, Path]) -> str:
     lines += _describe_left_out(result)
     if result.quarantine:
         lines.append(
-            f"{len(result.quarantine):,} bad patches were set aside; see "
+            f"set aside: {count_of(len(result.quarantine), 'bad patch')}; see "
             f"{targets[next(iter(targets))] / QUARANTINE}: "
             f"{describe_reasons(result.quarantine)}"
         )

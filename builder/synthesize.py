@@ -43,6 +43,7 @@ from bigearthnet.source.litter import SYNTHETIC_FILE
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
 from bigearthnet.util.progress import Progress
+from bigearthnet.util.wording import count_of
 from builder.synthesis import archives, files, geotiff, paired
 from builder.synthesis.choice import choose_rows, make_rng
 from builder.synthesis.labels import draw_labels
@@ -233,7 +234,10 @@ def _main() -> None:
     args = flags.FLAGS
     output, count = args.output, args.num_patches
     start = time.monotonic()
-    print(f"makes up {count:,} patches, seed {args.seed}, in {output}", file=sys.stderr)
+    print(
+        f"makes up {count_of(count, 'patch')}, seed {args.seed}, in {output}",
+        file=sys.stderr,
+    )
     if args.release == V2.name:
         paths = write_archives(output, count, args.seed)
         nbytes = sum(path.stat().st_size for path in paths.values())
@@ -244,7 +248,7 @@ def _main() -> None:
         config = ""
     seconds = time.monotonic() - start
     print(
-        f"{count} SYNTHETIC patches in {output}, {nbytes} bytes, "
+        f"{count_of(count, 'SYNTHETIC patch')} in {output}, {nbytes} bytes, "
         f"{seconds:.1f} s, {count / seconds:.0f} patches a second\n"
         f"next: python -m builder.build --data_dir=data --source={output}{config}"
     )

@@ -26,6 +26,7 @@ from baselines.workdir import EVALUATIONS
 from bigearthnet.release import V1
 from bigearthnet.release.nomenclature import NOMENCLATURES
 from bigearthnet.util.options import look_up
+from bigearthnet.util.wording import count_of
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,9 @@ def check_comparable(one: Evaluation, other: Evaluation) -> None:
         rows = np.flatnonzero((scores.y_true != labels).any(axis=1))
         if len(rows):
             example = scores.patch_ids[rows[0]]
-            problems = [f"labels of {len(rows):,} patches, {example} for example"]
+            problems = [
+                f"labels of {count_of(len(rows), 'patch')}, {example} for example"
+            ]
     if problems:
         raise ResultError(
             f"{one.workdir} and {other.workdir} must not be compared: they differ in "

@@ -41,6 +41,7 @@ from bigearthnet.store.remote import AnyStore
 from bigearthnet.store.scenes import SCENE_DTYPE, read_scenes
 from bigearthnet.store.search import read_expected
 from bigearthnet.util.files import write_text
+from bigearthnet.util.wording import count_of
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def check_options(
     ):
         names = ", ".join(name for name, value in given.items() if value)
         raise OptionError(
-            f"{names}: the store beside has {count:,} patches that were chosen "
+            f"{names}: the store beside has {count_of(count, 'patch')}, chosen "
             "otherwise, and what is built beside it gets the same, so that they are "
             "read as a pair. Leave that out, or name another data directory."
         )
@@ -189,7 +190,8 @@ def refuse_rows(
     ]
     count = int(other.manifest["patches"]["stored"])
     problem = (
-        f"{len(rows):,} of the {count:,} patches of {other.folder} cannot be stored "
+        f"{len(rows):,} of the {count_of(count, 'patch')} of {other.folder} cannot "
+        "be stored "
         f"beside it: {describe_reasons(bad)} {path} lists them."
     )
     if len(rows) == count:  # nothing would be left without them

@@ -30,6 +30,7 @@ from bigearthnet.store.quarantine import BadPatch
 from bigearthnet.store.remote import AnyStore, describe_origin
 from bigearthnet.store.result import BuildResult, ShardInfo, SourceInfo
 from bigearthnet.store.statistics import STATISTICS_SPLIT, BandSums
+from bigearthnet.util.wording import count_of
 
 # Why a patch that was dropped is set aside.
 DROPPED = "dropped: it is on the list of --drop."
@@ -134,7 +135,8 @@ def _count_synthetic(store: AnyStore, num_dropped: int) -> int:
         return count
     if count != facts["rows"]:
         raise OptionError(
-            f"drop: {store.place} mixes {count:,} synthetic patches with real ones, "
+            f"drop: {store.place} mixes {count_of(count, 'synthetic patch')} with "
+            "real ones, "
             "and its table does not say which. Build it again from one kind."
         )
     return count - num_dropped
@@ -164,7 +166,8 @@ def plan_stored(
         counts = store.rows(split)
         if len(rows) != sum(counts):
             raise StoreError(
-                f"{store.place}: its {PATCHES} has {len(rows):,} stored patches of "
+                f"{store.place}: its {PATCHES} has "
+                f"{count_of(len(rows), 'stored patch')} of "
                 f"{split}, its manifest {sum(counts):,}. Build or publish it again."
             )
         ids = patches.patch_ids(rows).to_pylist()

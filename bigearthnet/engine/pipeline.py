@@ -34,6 +34,7 @@ from bigearthnet.store.manifest import write_descriptions
 from bigearthnet.store.quarantine import BadPatch, leave_quarantine
 from bigearthnet.store.result import BuildResult, ShardInfo, SourceInfo
 from bigearthnet.store.statistics import BandSums
+from bigearthnet.util.wording import count_of
 
 
 def run(job: Job, work: Workspace, engine: Engine | None = None) -> BuildResult:
@@ -218,7 +219,7 @@ def _check_quarantine(bad: tuple[BadPatch, ...], job: Job, work: Workspace) -> N
         raise leave_quarantine(
             bad,
             work.quarantine,
-            f"an earlier run set {len(bad):,} bad patches aside",
+            f"an earlier run set {count_of(len(bad), 'bad patch')} aside",
             f"Resume the build with --on_error=quarantine --max_bad={len(bad)}; or "
             f"build again with --restart, or after deleting {work.folder}.",
         )
@@ -228,7 +229,7 @@ def _refuse_nothing(
     num_good: int, bad: tuple[BadPatch, ...], job: Job, work: Workspace
 ) -> BigEarthNetError:
     """Returns the error of a build of which no patch is left to store."""
-    good = f"{job.sources[0].path} holds {num_good:,} good patches"
+    good = f"{job.sources[0].path} holds {count_of(num_good, 'good patch')}"
     if num_good:
         good += ", none of them in a split or country that was asked for"
     if not bad:
@@ -236,6 +237,6 @@ def _refuse_nothing(
     return leave_quarantine(
         bad,
         work.quarantine,
-        f"no patch to store: {good}, and {len(bad):,} bad ones were set aside",
+        f"no patch to store: {good}; set aside: {count_of(len(bad), 'bad patch')}",
         "Check that the source is whole and of the right release.",
     )

@@ -35,6 +35,7 @@ from bigearthnet.store.quarantine import BadPatch, Quarantine
 from bigearthnet.store.result import ShardInfo
 from bigearthnet.util.files import make_folder, read_json_object
 from bigearthnet.util.progress import Progress
+from bigearthnet.util.wording import count_of
 
 
 def check_job(job: Job) -> None:
@@ -131,7 +132,8 @@ def _merge(part: Part, spool: Path, index: SpoolIndex) -> SpooledSource:
     twice = np.flatnonzero(index.read & other.read)
     if len(twice):
         raise ArchiveError(
-            f"{part.place} holds {len(twice):,} patches in two of its parts. Build it "
+            f"{part.place} holds {count_of(len(twice), 'patch')} in two of its "
+            "parts. Build it "
             "with --engine=local, which names them."
         )
     index.load(content)

@@ -28,6 +28,7 @@ from bigearthnet.store.quarantine import BadPatch, Quarantine
 from bigearthnet.store.scenes import encode_scene
 from bigearthnet.util.progress import Progress
 from bigearthnet.util.remote import RemotePath
+from bigearthnet.util.wording import count_of
 
 
 def fill_spool(
@@ -226,7 +227,8 @@ def check_source(opened: Source, source: JobSource, num_read: int) -> None:
     """
     if source.num_patches not in (None, num_read):
         raise ArchiveError(
-            f"{opened.path} is incomplete: expected {source.num_patches:,} patches, "
+            f"{opened.path} is incomplete: expected "
+            f"{count_of(source.num_patches, 'patch')}, "
             f"found {num_read:,}. Nothing was built; extract the archive to its end, "
             "or build what is there with python -m builder.build."
         )

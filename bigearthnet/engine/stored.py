@@ -26,6 +26,7 @@ from bigearthnet.schema.features import Feature
 from bigearthnet.store.remote import AnyStore
 from bigearthnet.util.files import hash_file
 from bigearthnet.util.remote import RemotePath
+from bigearthnet.util.wording import count_of
 
 # Kinds of features that are fields of a patch.
 _FIELD_KINDS = ("text", "integer", "bool", "class")
@@ -157,7 +158,8 @@ def _find_tables(
     """Yields the number of each table that has wanted rows, and these, in the table."""
     if sum(counts) != num_rows:
         raise ShardError(
-            f"{path} has {sum(counts):,} patches: expected {num_rows:,}, as its "
+            f"{path} has {count_of(sum(counts), 'patch')}: expected {num_rows:,}, as "
+            "its "
             "manifest says. Build or publish it again."
         )
     first = 0

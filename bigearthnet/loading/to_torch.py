@@ -14,6 +14,7 @@ from bigearthnet.reading import open_reader
 from bigearthnet.reading.images import plan_images
 from bigearthnet.reading.reader import Reader, find_numbers
 from bigearthnet.release import Release
+from bigearthnet.util.wording import count_of
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +51,7 @@ class TorchPatches:
         config = self.reader.config
         assert config is not None
         return (
-            f"<TorchPatches of {config.name}: {len(self):,} patches, "
+            f"<TorchPatches of {config.name}: {count_of(len(self), 'patch')}, "
             f"bands={self._bands!r}, labels={self._target.nomenclature.name!r}>"
         )
 

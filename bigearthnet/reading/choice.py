@@ -12,6 +12,7 @@ from bigearthnet.errors import OptionError, ShardError, StoreError
 from bigearthnet.reading.splits import parse_split
 from bigearthnet.store import PATCHES, Described, read_patches
 from bigearthnet.store.order import hash_key
+from bigearthnet.util.wording import count_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,7 +119,8 @@ def read_in_order(
         if len(part) != store.num_patches(split):
             raise ShardError(
                 f"{store.place} is damaged: its shards of {split} hold "
-                f"{store.num_patches(split):,} patches, its {PATCHES} {len(part):,}. "
+                f"{count_of(store.num_patches(split), 'patch')}, its {PATCHES} "
+                f"{len(part):,}. "
                 "Build or download it again."
             )
         keys = [hash_key(split, patch_id) for patch_id in part["patch_id"].to_pylist()]

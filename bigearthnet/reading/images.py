@@ -128,9 +128,10 @@ def choose_bands(bands: str | Sequence[str], config: Config) -> tuple[str, ...]:
     bands = tuple(bands) if isinstance(bands, Iterable) else (bands,)
     for name in bands:
         if not isinstance(name, str) or name.casefold() not in folded:
+            listed = ", ".join(band.name for group in images for band in group.bands)
             raise OptionError(
                 f"unknown band: expected {', '.join(named)}, or a list of "
-                f"{', '.join(known)}, got {name!r}.{_name_config_of(bands, config)}"
+                f"{listed}, got {name!r}.{_name_config_of(bands, config)}"
             )
     names = tuple(folded[name.casefold()] for name in bands)
     if not names or len(set(names)) < len(names):

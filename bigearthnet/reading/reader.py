@@ -14,6 +14,7 @@ from bigearthnet.reading.batches import Batch
 from bigearthnet.reading.images import plan_images
 from bigearthnet.release.bands import IMAGE_SIZE
 from bigearthnet.schema.features import Feature
+from bigearthnet.util.wording import count_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,7 +145,9 @@ class Reader(ABC):
     def __repr__(self) -> str:
         of = "" if self.config is None else f" of {self.config.name}"
         columns = ", ".join(self.features)
-        return f"<{type(self).__name__}{of}: {len(self):,} patches of {columns}>"
+        return (
+            f"<{type(self).__name__}{of}: {count_of(len(self), 'patch')} of {columns}>"
+        )
 
     @overload
     def __getitem__(self, key: int | np.integer[Any]) -> Patch: ...

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from bigearthnet.errors import OptionError
 from bigearthnet.store import Described
+from bigearthnet.util.wording import count_of
 
 _PART = re.compile(r"([\w-]+)(?:\[([^:\[\]]*):([^:\[\]]*)\])?", re.A)
 _PERCENT = re.compile(r"(-?\d+(?:\.\d+)?)%", re.A)
@@ -74,7 +75,7 @@ def _find(bound: str | None, count: int, split: str) -> int | None:
         raise _refuse(split)
     if abs(number) > most:
         raise OptionError(
-            f"split {split!r}: {bound} is out of range, of {count:,} patches."
+            f"split {split!r}: {bound} is out of range, of {count_of(count, 'patch')}."
         )
     return place + count if place < 0 else place
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from bigearthnet.errors import BigEarthNetError, PatchError, QuarantineError, ShardError
 from bigearthnet.util.files import write_text
 from bigearthnet.util.remote import RemotePath
+from bigearthnet.util.wording import count_of
 
 # Reasons that an error counts; the list has them all.
 _MOST_REASONS = 3
@@ -73,7 +74,7 @@ class Quarantine:
             raise leave_quarantine(
                 [*self._others, *self.patches, bad],
                 self._left_in,
-                f"more than {self._max_bad} bad patches",
+                f"more than {count_of(self._max_bad, 'bad patch')}",
                 "Is it the right source? A larger --max_bad sets more of them aside.",
             )
         self.patches.append(bad)

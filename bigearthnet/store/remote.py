@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from bigearthnet.errors import OptionError, StoreError
+from bigearthnet.formats import FORMATS
 from bigearthnet.release import Release
 from bigearthnet.schema.configs import Config, list_configs
 from bigearthnet.store import (
@@ -19,7 +20,7 @@ from bigearthnet.store import (
     read_patches,
     read_store,
 )
-from bigearthnet.store.search import open_store
+from bigearthnet.store.search import look_for, open_store
 from bigearthnet.util.files import encode_json
 from bigearthnet.util.paths import local_path
 from bigearthnet.util.remote import RemotePath, is_url, parse_url
@@ -142,7 +143,29 @@ def open_origin(place: Path | str, config: Config) -> AnyStore:
     ]
     if not fitting:
         raise OptionError(f"config {config.name} cannot be made of a store.")
+    _refuse_other_parts(root, fitting[0])
     return open_store(root, fitting[0])
+
+
+def _refuse_other_parts(root: Path, config: Config) -> None:
+    """Refuses to make a store of two sensors of those of each, and the reverse.
+
+    Raises:
+        StoreError: If these are there, and no store of the configuration.
+    """
+    if look_for(root, config, FORMATS.values()) is not None:
+        return
+    whole = config.whole or config
+    others = config.parts if whole == config else (whole,)
+    found = [one.name for one in others if look_for(root, one, FORMATS.values())]
+    if found:
+        raise StoreError(
+            f"no store of config {config.name} in {root}, but of {', '.join(found)}: "
+            f"tables of each sensor and TFRecord of both are made of the archives, not "
+            f'of each other. Read what is there with config="{whole.name}"; or build '
+            f"it: python -m builder.build --source=... --data_dir={root} "
+            f"--config={config.name} --formats=..."
+        )
 
 
 def check_origin(store: AnyStore, config: Config) -> None:

@@ -8,6 +8,8 @@ import time
 
 from tqdm import tqdm
 
+from bigearthnet.util.wording import count_of
+
 # Seconds between two plain lines.
 _LINE_INTERVAL_S = 10.0
 
@@ -111,7 +113,7 @@ class Progress:
 
     def _amount(self) -> str:
         if self._has_patches:
-            return f"{self._patches:,} patches"
+            return count_of(self._patches, "patch")
         of_total = "" if self._total is None else f" of {self._total / 1e6:,.1f} MB"
         return f"{self._nbytes / 1e6:,.1f} MB{of_total}"
 

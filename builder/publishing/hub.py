@@ -18,6 +18,7 @@ from bigearthnet.errors import PublishError
 from bigearthnet.store import Store
 from bigearthnet.util.hub_client import HubError, call, uploading
 from bigearthnet.util.progress import Progress
+from bigearthnet.util.wording import count_of
 from builder.publishing.files import Changes, PublishedFile, compare, is_data
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ class HubPublisher:
             where = self._find_pull_request() or self._commit(changes, remote.head)
             nbytes = sum(file.nbytes for file in changes.to_send)
             done = (
-                f"{len(changes.to_send):,} files of {nbytes / 1e6:,.1f} MB added, "
+                f"{count_of(len(changes.to_send), 'file')} of {nbytes / 1e6:,.1f} MB "
+                "added, "
                 f"{len(changes.extra):,} deleted"
             )
         if problems := list(self._compare(where).describe()):

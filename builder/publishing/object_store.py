@@ -18,6 +18,7 @@ from bigearthnet.store import MANIFEST, Store
 from bigearthnet.util.files import DurableFile, make_folder
 from bigearthnet.util.progress import Progress
 from bigearthnet.util.secrets import clients_silent, redact
+from bigearthnet.util.wording import count_of
 from builder.card import CARD
 from builder.publishing.files import (
     MANIFEST_RANK,
@@ -112,7 +113,7 @@ class FolderPublisher:
             self._send_all(part)
             self._read_back(part)
         nbytes = sum(file.nbytes for file in files)
-        done = f"{len(files):,} files of {nbytes / 1e6:,.1f} MB added"
+        done = f"{count_of(len(files), 'file')} of {nbytes / 1e6:,.1f} MB added"
         return f"{done if files else 'nothing had to be sent'}; {self._url} was read"
 
     def _send_all(self, files: Sequence[PublishedFile]) -> None:

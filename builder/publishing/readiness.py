@@ -11,6 +11,7 @@ import pyarrow as pa
 from bigearthnet.errors import PublishError
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.store import QUARANTINE, Store
+from bigearthnet.util.wording import count_of
 from builder.findings import summarize
 from builder.verify import verify
 
@@ -71,7 +72,7 @@ def find_objections(store: Store) -> Iterator[tuple[str, str]]:
     if facts["quarantined"]:
         yield (
             "quarantined",
-            f"{facts['quarantined']:,} bad patches were set aside ({QUARANTINE})",
+            f"set aside: {count_of(facts['quarantined'], 'bad patch')} ({QUARANTINE})",
         )
     if synthetic := facts.get("synthetic"):
-        yield "synthetic", f"{synthetic:,} patches are made up"
+        yield "synthetic", f"made up: {count_of(synthetic, 'patch')}"

@@ -79,5 +79,5 @@ def test_a_table_of_other_patches_is_refused(many_shards: Path, tmp_path: Path) 
     table = pq.read_table(path)
     pq.write_table(table.filter(pc.equal(table["split"], "train")), path)
 
-    with pytest.raises(ShardError, match=r"hold 1 patches, its patches\.parquet 0"):
+    with pytest.raises(ShardError, match=r"hold 1 patch, its patches\.parquet 0"):
         open_rows(stores, ALL)

@@ -618,7 +618,7 @@ def test_what_a_build_of_the_command_set_aside_is_not_left_out_silently(
         with pytest.raises(KeyboardInterrupt):
             build(source, tmp_path / "data", config, options)
 
-    with pytest.raises(QuarantineError, match="set 1 bad patches aside: 1 × not a"):
+    with pytest.raises(QuarantineError, match="set 1 bad patch aside: 1 × not a"):
         cls(data_dir=tmp_path / "data").download_and_prepare()
 
     assert (tmp_path / "data" / "quarantine.bigearthnet-s2.jsonl").is_file()

@@ -227,7 +227,7 @@ def test_the_summary_says_how_many(
     lines = summarize(result, find_targets(tmp_path / "data", S2, ["arrow"]))
 
     assert (
-        f"1 bad patches were set aside; see {tmp_path}/data/arrow/quarantine.jsonl: "
+        f"set aside: 1 bad patch; see {tmp_path}/data/arrow/quarantine.jsonl: "
         "1 × not a readable TIFF; the first is " in lines
     )
     assert "5 of the 590,326 patches of v1.0 read, 5 stored" in lines
@@ -420,7 +420,7 @@ def test_the_command_sets_aside_what_it_is_told_to(
     assert [1, 1, 0] == [one.returncode for one in (failed, many, done)], done.stderr
     assert "not a readable TIFF" in failed.stderr
     assert "error: more than 8 bad patches" in many.stderr
-    assert f"9 bad patches were set aside; see {tmp_path}/arrow/qu" in done.stdout
+    assert f"set aside: 9 bad patches; see {tmp_path}/arrow/qu" in done.stdout
 
 
 def test_a_build_that_set_patches_aside_is_not_ended_without(
@@ -456,8 +456,8 @@ def test_a_build_that_set_patches_aside_is_not_ended_without(
 @pytest.mark.parametrize(
     ("countries", "good"),
     [
-        ((), "holds 0 good patches, and 5 bad"),
-        (("Luxembourg",), "holds 1 good patches, none of them in a split or country"),
+        ((), "holds 0 good patches; set aside: 5 bad"),
+        (("Luxembourg",), "holds 1 good patch, none of them in a split or country"),
     ],
 )
 def test_nothing_but_bad_patches_is_no_store(
@@ -485,7 +485,7 @@ def test_nothing_but_bad_patches_is_no_store(
         message = str(caught.value)
 
         assert f"no patch to store: {source} {good}" in message
-        assert "5 bad ones were set aside: 3 × not a readable TIFF, 2 × miss" in message
+        assert "set aside: 5 bad patches: 3 × not a readable TIFF, 2 × miss" in message
         assert f"{tmp_path}/data/{LEFT} lists them" in message
         assert 5 == len(read_quarantine(tmp_path / "data" / LEFT))
         assert [LEFT] == [path.name for path in (tmp_path / "data").iterdir()]

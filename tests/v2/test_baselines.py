@@ -100,7 +100,7 @@ def test_bands_are_those_of_the_satellites(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"labels": "clc43"}, "labels: .* expected ben19, got clc43"),
+        ({"labels": "clc43"}, "labels: .* expected --labels=ben19, got clc43"),
         ({"config": "v2-s1", "model": "s_cnn_rgb"}, "takes B04, B03, B02, which v2-s1"),
         ({"sensors": "s1"}, "takes bands of s1, which v2-s2 does not store"),
         ({"model": "resnet50", "sensors": "s2"}, "sensors: expected all for resnet50"),
@@ -288,7 +288,11 @@ def test_fine_tuning_counts_what_the_weights_had_seen(
 @pytest.mark.parametrize(
     ("changes", "config", "message"),
     [
-        ({"model": "s_cnn_rgb"}, "v2-s2", "labels: .* expected ben19, got clc43"),
+        (
+            {"model": "s_cnn_rgb"},
+            "v2-s2",
+            "labels: .* expected --labels=ben19, got clc43",
+        ),
         ({"model": "s_cnn_rgb", "labels": "ben19"}, "v2-s1", "which v2-s1 does not st"),
         ({"model": "s_cnn_rgb", "labels": "ben19"}, "v3", "unknown config"),
     ],

@@ -14,10 +14,11 @@ import pytest
 from backports import zstd
 
 from bigearthnet.engine.workspace import workspace_folder
-from bigearthnet.errors import OptionError, QuarantineError
+from bigearthnet.errors import OptionError, QuarantineError, StoreError
 from bigearthnet.release import V2, Release
 from bigearthnet.schema.configs import Config
 from bigearthnet.store.pairs import check_pairs
+from bigearthnet.store.remote import open_origin
 from bigearthnet.store.search import find_stores, open_store
 from builder.build import build, find_targets
 from builder.convert import convert, read_list
@@ -189,7 +190,7 @@ def test_a_part_that_lacks_all_patches_is_of_others(
     build(changed, data, s2, options, formats=FORMATS)
     lose_radar(changed)
 
-    with pytest.raises(QuarantineError, match=r"1 of the 1 patches .* same patches\.$"):
+    with pytest.raises(QuarantineError, match=r"1 of the 1 patch .* same patches\.$"):
         build(changed, data, s1, QUIET, formats=FORMATS)
 
 
@@ -228,3 +229,21 @@ def test_all_stores_of_a_pair_are_found(stores: Path, release: Release) -> None:
     found = find_stores(stores / "huggingface-v2/s1", [release])
 
     assert ["v2-s1"] == [store.config.name for store in found]
+
+
+@pytest.mark.parametrize(
+    ("kept", "wanted", "found"),
+    [
+        ("huggingface-v2", "v2-s1s2", "v2-s2, v2-s1"),
+        ("bigearthnet/v2-s1s2", "v2-s2", "v2-s1s2"),
+    ],
+)
+def test_both_sensors_and_each_are_not_made_of_one_another(
+    kept: str, wanted: str, found: str, stores: Path, release: Release, tmp_path: Path
+) -> None:
+    """Who asks for it is told what is there, how to read it, and what to build."""
+    shutil.copytree(stores / kept, tmp_path / kept)
+    message = rf'but of {found}: .* config="v2-s1s2"; .* --config={wanted} --formats='
+
+    with pytest.raises(StoreError, match=message):
+        open_origin(tmp_path, config_of(wanted, release))

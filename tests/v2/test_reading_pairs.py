@@ -147,6 +147,12 @@ def test_radar_has_no_colours(stores: Path, release: Release) -> None:
         bigearthnet.load("train", stores, config="v2-s1", bands="rgb", release=release)
 
 
+def test_a_map_is_not_offered_as_a_band(stores: Path, release: Release) -> None:
+    """An unknown band is told which there are; `reference_map` is none of them."""
+    with pytest.raises(OptionError, match=r"list of B\w\w(, B\w\w){11}, got 'B10'"):
+        bigearthnet.load("train", stores, config="v2-s2", bands="B10", release=release)
+
+
 def test_groups_of_both_sensors_come_as_stored(pair: Callable[..., Any]) -> None:
     """Without an image size, all bands are the stored groups of both."""
     loaded = pair(bigearthnet.load, "test", image_size=None)

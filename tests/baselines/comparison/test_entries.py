@@ -154,9 +154,7 @@ def test_runs_on_other_patches_or_labels_are_refused(
 
     with pytest.raises(ResultError, match=r"differ in patches .*\(120, .*\(114, "):
         group(one, patches)
-    with pytest.raises(
-        ResultError, match=r"differ in labels of 1 patches, S2A_.*_1_1 "
-    ):
+    with pytest.raises(ResultError, match=r"differ in labels of 1 patch, S2A_.*_1_1 "):
         group(one, labelled)
 
 

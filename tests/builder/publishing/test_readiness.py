@@ -85,7 +85,7 @@ def test_a_damaged_build_is_not_published(
     [
         ({}, "train has 4 of 269,695 patches. .* --allow=incomplete"),
         ({"quarantined": 3}, "3 bad patches .* --allow=quarantined"),
-        ({"synthetic": 6}, "6 patches are made up. .* --allow=synthetic"),
+        ({"synthetic": 6}, "made up: 6 patches. .* --allow=synthetic"),
     ],
 )
 def test_a_build_that_people_should_not_get_is_refused(
