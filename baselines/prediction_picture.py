@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bigearthnet.release.bands import RGB, split
-from bigearthnet.schema import rgb
+from bigearthnet.release.bands import split
+from bigearthnet.report.composites import make_picture
 
 # Least number of bars, and most characters in a line of a label.
 _NUM_BARS, _LINE_LENGTH = 8, 50
@@ -77,7 +77,7 @@ def draw_prediction(
     figure = Figure(figsize=(3 * _SIDE_IN, height), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.2))
     pixels = split({"bands_10m": bands_10m})
-    left.imshow(rgb.to_rgb([pixels[band] for band in RGB]), interpolation="nearest")
+    left.imshow(make_picture(pixels, "true_color"), interpolation="nearest")
     left.set(xticks=[], yticks=[])
     left.set_title(prediction.patch_id, parse_math=False)  # a folder of any name
     values = prediction.probability[numbers]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,13 @@ from baselines.errors import ResultError
 from baselines.stored_rows import open_random_access, open_rows
 from bigearthnet.loading.labels import map_vectors
 from bigearthnet.release import RELEASES
+from bigearthnet.report.composites import KINDS, make_picture
 from bigearthnet.report.page import Answer, Card, Cards
 from bigearthnet.schema.configs import get_config
-from bigearthnet.schema.rgb import encode_png, to_rgb
+from bigearthnet.schema.rgb import encode_png
+
+_KIND: Final = "true_color"
+_BANDS: Final = KINDS[_KIND].bands
 
 
 def make_gallery(
@@ -111,15 +115,14 @@ def read_pictures(
     pictures: dict[str, bytes] = {}
     reader, ids, _ = open_rows(stores, result.subject.split)
     places = [place for place, patch in enumerate(ids) if patch in wanted]
-    release = stores.config.release
-    stored = release.label_sets[0]
-    batch = reader.gather(places, [stored.vector, *release.rgb])
+    stored = stores.config.release.label_sets[0]
+    batch = reader.gather(places, [stored.vector, *_BANDS])
     target = result.subject.nomenclature
     found = map_vectors(batch[stored.vector], stored.nomenclature, target)
     for number, place in enumerate(places):
         _check_labels(ids[place], wanted[ids[place]], found[number], data_dir)
-        channels = [batch[band][number] for band in release.rgb]
-        pictures[ids[place]] = encode_png(to_rgb(channels))
+        bands = {band: batch[band][number] for band in _BANDS}
+        pictures[ids[place]] = encode_png(make_picture(bands, _KIND))
     missing = sorted(set(wanted) - set(pictures))
     if missing:
         raise ResultError(
@@ -134,7 +137,7 @@ def _find_config(group: Group) -> str | None:
     for name in dict.fromkeys(entry.subject.config for entry in group.entries):
         config = get_config(name, RELEASES)
         stored = [band.name for g in config.groups for band in g.bands]
-        if set(config.release.rgb) <= set(stored):
+        if set(_BANDS) <= set(stored):
             return name
     return None
 

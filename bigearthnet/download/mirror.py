@@ -34,8 +34,8 @@ from bigearthnet.util.remote import RemotePath, parse_url
 # Bytes that are asked for at once.
 _PIECE_NBYTES = 16 << 20
 _CARD = "README.md"
-# The pictures that a card shows.
-_PICTURE = re.compile(rb"pictures/\w+\.jpg", re.ASCII)
+# The pictures that a card shows; maps are PNG.
+_PICTURE = re.compile(rb"pictures/\w+\.(?:jpg|png)", re.ASCII)
 # The folder in which a store is received begins with this, as those of builds do.
 _PREFIX = "incomplete."
 

@@ -12,7 +12,7 @@ from bigearthnet.formats.parquet import read_footer
 from bigearthnet.release import Release
 from bigearthnet.release.texts import read_citation, read_description
 from bigearthnet.store import PATCHES, QUARANTINE, Store
-from builder.card.gallery import Picture, make_gallery
+from builder.card.gallery import Shown, make_gallery
 from builder.card.header import PATCH_VIEW, TITLE
 from builder.card.patches import PatchTable
 from builder.card.provenance import describe_provenance
@@ -30,7 +30,7 @@ from builder.card.tables import (
 _PAPER: Final = "[Sumbul et al., 2019](https://doi.org/10.1109/IGARSS.2019.8900532)"
 
 
-def make_text(store: Store, patches: PatchTable, pictures: Sequence[Picture]) -> str:
+def make_text(store: Store, patches: PatchTable, pictures: Sequence[Shown]) -> str:
     """Returns the part of a card that people read.
 
     Args:

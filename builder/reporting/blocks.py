@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -82,13 +83,17 @@ def describe_classes(patches: Patches, figures: Mapping[str, Any]) -> Iterator[B
         if ALL in known:
             title += ", beside Table 2 of the paper"
         yield Heading(name.upper(), 3)
-        series = {"here": list(counts[ALL].values())}
-        if ALL in known:
-            series["published"] = [known[ALL][label] for label in counts[ALL]]
-        most = max(1, *(max(values) for values in series.values()))
         labels = list(counts[ALL])
-        pieces = draw_bars(labels, series, most=most, form="{:,.0f}")
-        yield Drawing(f"classes_{name}", title, pieces)
+        # Of a part of the archive, numbers would be invisible beside published ones.
+        total = max(1, figures["patches"][ALL])
+        series = {"here": [100 * counts[ALL][label] / total for label in labels]}
+        if ALL in known:
+            whole = patches.release.num_patches
+            series["published"] = [100 * known[ALL][label] / whole for label in labels]
+        most = max(1.0, *itertools.chain(*series.values()))
+        pieces = draw_bars(labels, series, most=most, form="{:.1f} %")
+        caption = f"{title}, in percent of the patches"
+        yield Drawing(f"classes_{name}", caption, pieces)
         yield _make_table(title, "class", counts, known)
 
 
