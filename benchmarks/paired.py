@@ -21,7 +21,7 @@ from absl import flags
 
 from benchmarks import measure
 from benchmarks.environments import OURS
-from benchmarks.report import RowResult, find_ratio
+from benchmarks.report import RowResult, encode_sizes, find_ratio
 from benchmarks.rows import Row
 from benchmarks.run import run_all
 from benchmarks.sources import Sources
@@ -171,20 +171,7 @@ def _main() -> None:
     columns = weigh_columns(archives, work / "columns")
     content = {
         "machine": measure.describe_machine(),
-        "sizes": {
-            str(size): {
-                r.row.name: {
-                    "seconds": [run.seconds for run in r.runs],
-                    "rates": [run.rate for run in r.runs],
-                    "cpu_per_1000": r.cpu_per_1000,
-                    "peak_pss": r.peak_pss,
-                    "patch_nbytes": r.patch_nbytes,
-                    "error": r.error,
-                }
-                for r in results
-            }
-            for size, results in found.items()
-        },
+        "sizes": encode_sizes(found),
         "column_nbytes": columns,
     }
     (output / "paired.json").write_text(json.dumps(content, indent=1) + "\n")

@@ -51,6 +51,26 @@ class RowResult:
         return run.nbytes / run.patches if run and run.nbytes is not None else None
 
 
+def encode_sizes(
+    found: Mapping[int, Sequence[RowResult]],
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Returns what was measured at several sizes, as JSON: size → row → figures."""
+    return {
+        str(size): {
+            result.row.name: {
+                "seconds": [run.seconds for run in result.runs],
+                "rates": [run.rate for run in result.runs],
+                "cpu_per_1000": result.cpu_per_1000,
+                "peak_pss": result.peak_pss,
+                "patch_nbytes": result.patch_nbytes,
+                "error": result.error,
+            }
+            for result in results
+        }
+        for size, results in found.items()
+    }
+
+
 def find_ratio(
     result: RowResult, other: RowResult | None, *, inverse: bool = False
 ) -> float | None:

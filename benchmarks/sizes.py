@@ -20,7 +20,7 @@ from pathlib import Path
 from absl import flags
 
 from benchmarks import measure
-from benchmarks.report import RowResult, find_ratio
+from benchmarks.report import RowResult, encode_sizes, find_ratio
 from benchmarks.rows import ROWS
 from benchmarks.run import run_all
 from benchmarks.sources import Sources
@@ -139,19 +139,7 @@ def _main() -> None:
     found = measure_sizes(sizes, work, values.rounds, values.timeout)
     content = {
         "machine": measure.describe_machine(),
-        "sizes": {
-            str(size): {
-                r.row.name: {
-                    "rates": [run.rate for run in r.runs],
-                    "cpu_per_1000": r.cpu_per_1000,
-                    "peak_pss": r.peak_pss,
-                    "patch_nbytes": r.patch_nbytes,
-                    "error": r.error,
-                }
-                for r in results
-            }
-            for size, results in found.items()
-        },
+        "sizes": encode_sizes(found),
     }
     (output / f"{values.name}.json").write_text(json.dumps(content, indent=1) + "\n")
     table = make_table(found)

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import paired
 from benchmarks.measure import Measurement
-from benchmarks.report import RowResult
+from benchmarks.report import RowResult, encode_sizes
 from builder.synthesize import write_archives
 
 
@@ -27,6 +27,20 @@ def test_one_build_is_compared_with_the_sum_of_single_ones() -> None:
     assert "take 1.50 of the time" in table
     (line,) = [x for x in table.splitlines() if "**ours**: `v2-s1s2`" in x]
     assert "| 111 (111 – 111) | 0.33 |" in line
+
+
+def test_the_json_has_the_figures_of_each_size_and_row() -> None:
+    """Seconds and rates of every round, and why a program failed."""
+    results = make_results(2, 1, 3, 4, 2, 9, 8, 5, 4)
+    results["v2-s1 tfrecord"] = RowResult(paired.ROWS[4], error="it broke")
+    figures = encode_sizes({1000: list(results.values())})["1000"]
+
+    assert [4] == figures["v2-s2 tfrecord"]["seconds"]
+    assert [250] == figures["v2-s2 tfrecord"]["rates"]
+    assert ("it broke", []) == (
+        figures["v2-s1 tfrecord"]["error"],
+        figures["v2-s1 tfrecord"]["rates"],
+    )
 
 
 def test_a_program_that_failed_is_named() -> None:
