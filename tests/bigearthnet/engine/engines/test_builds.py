@@ -12,9 +12,10 @@ from bigearthnet.util.files import hash_file
 pytestmark = pytest.mark.engines
 
 _OPTIONS = {
+    "spark": ["spark.master=local-cluster[2,1,512]", "spark.executor.memory=512m"],
     "beam": ["--direct_num_workers=2", "--direct_running_mode=multi_processing"],
 }
-_PACKAGES = {"beam": "apache_beam"}
+_PACKAGES = {"spark": "pyspark", "beam": "apache_beam"}
 
 
 def _build(source: Path, data_dir: Path, *options: str) -> dict[str, str]:
