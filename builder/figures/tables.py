@@ -79,10 +79,14 @@ def choose_stores(
     """
     found = {store.config.name: store for store in find_stores(data_dir, releases)}
     if config is not None:
-        name = get_config(config, releases).name
-        if name not in found:
+        asked = get_config(config, releases)
+        names = [asked.name]
+        if asked.name not in found and asked.parts:  # tables of several sensors
+            names = [part.name for part in asked.parts]
+        name = names[0]
+        if not found.keys() >= set(names):
             raise OptionError(
-                f"config: {data_dir} has no store of {name}: expected one of "
+                f"config: {data_dir} has no store of {asked.name}: expected one of "
                 f"{', '.join(found)}."
             )
     else:

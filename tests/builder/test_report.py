@@ -88,9 +88,8 @@ def test_a_release_with_maps_and_radar_shows_both(
 ) -> None:
     """Sentinel-1 in a store of its own is read, too; maps have a legend."""
     for name in ("v2-s2", "v2-s1", "v2-s2-rgb"):
-        config = get_config(name, [release])
         options = BuildOptions(include_excluded=True, quiet=True, workers=1)
-        build(downloads, tmp_path, config, options)
+        build(downloads, tmp_path, get_config(name, [release]), options)
 
     write_report(tmp_path, tmp_path / "report.html", quiet=True, releases=[release])
 
@@ -100,10 +99,9 @@ def test_a_release_with_maps_and_radar_shows_both(
     assert "Values of radar bands" in text
     assert 'class="legend"' in text
     assert "VV" in Page(text).texts
-    names = [
-        s.config.name for s in choose_readable(choose_stores(tmp_path, None, [release]))
-    ]
-    assert ["v2-s2", "v2-s1"] == names
+    for config in (None, "v2-s1s2"):
+        stores = choose_readable(choose_stores(tmp_path, config, [release]))
+        assert ["v2-s2", "v2-s1"] == [store.config.name for store in stores]
 
 
 def test_the_command_names_its_page(all_stores: Path, tmp_path: Path) -> None:
