@@ -15,11 +15,11 @@ import bigearthnet
 from bigearthnet.engine import keys
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.formats import FORMATS, columns, parquet
+from bigearthnet.reading import remote
 from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
 from builder.build import build
-from builder.card import gallery
 
 S2 = get_config("s2", RELEASES)
 
@@ -97,8 +97,8 @@ def many_dir(
         monkeypatch.setattr(keys, "MAX_PATCHES_PER_SHARD", 8)
         monkeypatch.setattr(columns, "ROWS_PER_GROUP", 3)
         monkeypatch.setattr(parquet, "ROWS_PER_GROUP", 3)
-        # Imported by a build, it would keep the 3.
-        monkeypatch.setattr(gallery, "ROWS_PER_GROUP", 3)
+        # Imported by this build, it would keep the 3.
+        monkeypatch.setattr(remote, "ROWS_PER_GROUP", 3)
         build(
             source,
             folder / "data",
