@@ -54,7 +54,11 @@ def test_all_formats_are_built_at_once(
         *(f"huggingface/s2/{s}-00000-of-00001.parquet" for s in splits),
         "huggingface/README.md",
         "huggingface/croissant.json",
-        *(f"huggingface/pictures/{patch_id}.jpg" for patch_id in sample_patches),
+        *(
+            f"huggingface/pictures/{patch_id}{kind}.jpg"
+            for patch_id in sample_patches
+            for kind in ("", "_false_color")
+        ),
         "arrow/dataset_dict.json",
         *(f"arrow/{s}/data-00000-of-00001.arrow" for s in splits),
         *(f"arrow/{s}/{n}.json" for s in splits for n in ("dataset_info", "state")),

@@ -72,7 +72,7 @@ def test_what_is_published_is_what_was_built(
     assert "add      s2/train-00000-of-00001.parquet (" in out
     status, out, err = run(*arguments)
     assert 0 == status, err
-    assert "15 files of 0.9 MB added, 0 deleted; org/bigearthnet at" in out
+    assert "21 files of 0.9 MB added, 0 deleted; org/bigearthnet at" in out
     assert "publish: 0.9 MB of 0.9 MB" in err
     status, out, _ = run(*arguments)
     assert out.startswith("nothing had to be sent")

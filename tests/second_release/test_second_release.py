@@ -368,7 +368,7 @@ def test_bad_patches_of_all_sources_are_counted_together(
     next(optical.rglob("M2_20200402_07_07_B02.tif")).write_bytes(b"no TIFF")
     options = dataclasses.replace(OPTIONS, max_bad=1)
     sources = {"optical": optical, "radar": radar}
-    with pytest.raises(QuarantineError, match="more than 1 bad patches"):
+    with pytest.raises(QuarantineError, match="more than 1 bad patch:"):
         build(sources, tmp_path / "data", config_of(second), options)
 
 

@@ -175,7 +175,7 @@ def cut_shard(store: Path) -> None:
     ("damage", "kind", "text"),
     [
         (swap_shards, ShardError, r"does not hold the patches that its table"),
-        (drop_patch, StoreError, r"has \d stored patches of \w+, its manifest \d"),
+        (drop_patch, StoreError, r"has \d stored patch of \w+, its manifest \d"),
         (change_id, ShardError, "has a patch that is not part of the release"),
         (change_statistics, StoreError, "pixels of train are not those of its statis"),
         (cut_shard, ShardError, r"has 0 patches: expected 1, as its manifest says"),

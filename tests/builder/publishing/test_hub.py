@@ -132,8 +132,8 @@ def test_what_has_arrived_is_not_sent_again(
     hub.faults.clear()
     make_publisher(hub, all_stores).publish()
 
-    # Three shards, the table of patches, and six pictures.
-    assert 10 == sent == hub.count("PUT")
+    # Three shards, the table of patches, and two pictures of each of six patches.
+    assert 16 == sent == hub.count("PUT")
 
 
 # Every kind of request that publishing sends.
