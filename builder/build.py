@@ -207,8 +207,7 @@ def _tell(job: Job, work: Workspace) -> None:
         count = job.beside.manifest["patches"]["stored"]
         print(
             f"stores the {count_of(count, 'patch')} of {job.beside.folder}, which it "
-            "is read "
-            "together with, and no others",
+            "is read together with, and no others",
             file=sys.stderr,
         )
 

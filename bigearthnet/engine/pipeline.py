@@ -45,10 +45,10 @@ def run(job: Job, work: Workspace, engine: Engine | None = None) -> BuildResult:
 
     Args:
         job: What to build.
-        engine: Runs both stages, on machines that all see the workspace under the same
-            path; None for this machine alone.
         work: The workspace. Each of `job.stores` is in `work.output(store)` afterwards:
             shards, manifest, statistics, provenance, table of patches.
+        engine: Runs both stages, on machines that all see the workspace under the same
+            path; None for this machine alone.
 
     Returns:
         What was read and written.
@@ -63,6 +63,7 @@ def run(job: Job, work: Workspace, engine: Engine | None = None) -> BuildResult:
             None and an earlier run has set some aside; or if no other is left to store.
             Their list is left in `work.quarantine`. Or if the store beside has patches
             that cannot be stored; their list is left in `work.drop_list`.
+        EngineError: If the engine gives up, or loses or doubles a task.
         DiskSpaceError: If the result would not fit on the disk.
         JournalError: If the index or a bucket of the spool is damaged or missing.
         OptionError: If no patch is left to store, or the options ask for others than

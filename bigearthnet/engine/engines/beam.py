@@ -37,7 +37,11 @@ class BeamEngine:
         self._options, self._folder = list(options), folder
 
     def map(self, task: Callable[[T], R], values: Sequence[T]) -> Iterator[R]:
-        """Yields the results when all are there; see `Engine.map`."""
+        """Yields the results when all are there; see `Engine.map`.
+
+        Raises:
+            EngineError: If Beam gives up a task.
+        """
         import apache_beam as beam
         from apache_beam.io.filesystems import FileSystems
         from apache_beam.options.pipeline_options import PipelineOptions

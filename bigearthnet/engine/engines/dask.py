@@ -31,7 +31,11 @@ class DaskEngine:
         self._client = client
 
     def map(self, task: Callable[[T], R], values: Sequence[T]) -> Iterator[R]:
-        """Yields each result as it comes; see `Engine.map`."""
+        """Yields each result as it comes; see `Engine.map`.
+
+        Raises:
+            EngineError: If Dask gives up a task.
+        """
         from distributed import as_completed
 
         loop = self._client.loop

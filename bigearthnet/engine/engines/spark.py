@@ -36,6 +36,9 @@ class SparkEngine:
         """Yields the results when all are there; see `Engine.map`.
 
         Spark's `toLocalIterator` would yield them earlier, and run one after another.
+
+        Raises:
+            EngineError: If Spark gives up a task.
         """
         from py4j.protocol import Py4JError
         from pyspark.errors import PySparkException
