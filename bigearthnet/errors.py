@@ -56,7 +56,7 @@ class DiskSpaceError(BigEarthNetError, OSError):
 
 
 class DownloadError(BigEarthNetError, OSError):
-    """Raised when no server gives a file, or another download of it is running."""
+    """Raised when no server gives or takes a file, or another download of it runs."""
 
 
 class PublishError(BigEarthNetError, OSError):

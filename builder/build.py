@@ -34,88 +34,33 @@ Example:
 
 from __future__ import annotations
 
-import dataclasses
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from absl import flags
 
-from bigearthnet.engine.beside import find_beside
-from bigearthnet.engine.engines import ENGINES, Engine, open_engine
-from bigearthnet.engine.identity import identify_build
-from bigearthnet.engine.job import Job, JobSource, list_parts
-from bigearthnet.engine.leftovers import remove_leftovers
+from bigearthnet.engine.engines import ENGINES, Engine, LocalEngine, open_engine
+from bigearthnet.engine.job import Job
 from bigearthnet.engine.options import BuildOptions, count_workers
-from bigearthnet.engine.pipeline import run
 from bigearthnet.engine.places import check_places
-from bigearthnet.engine.spread import check_job
-from bigearthnet.engine.workspace import (
-    Workspace,
-    open_workspace,
-    workspace_folder,
-)
-from bigearthnet.errors import OptionError, QuarantineError
 from bigearthnet.formats import FORMATS, get_format
-from bigearthnet.release import RELEASES, Archive
+from bigearthnet.release import RELEASES
 from bigearthnet.release.splits import COUNTRIES
 from bigearthnet.schema.configs import Config, get_config, list_configs
 from bigearthnet.store.outputs import check_output
 from bigearthnet.store.result import BuildResult
 from bigearthnet.util import command
 from bigearthnet.util.options import look_up
-from bigearthnet.util.paths import check_path
-from bigearthnet.util.wording import count_of
-from builder.completion import check_installed, complete_folders, complete_store
+from bigearthnet.util.remote import Place, RemotePath
+from builder.jobs import find_targets, make_source, run_job, telling_how_to_resume
 from builder.sources import define_flags, find_sources, read_flags
 from builder.summary import summarize
 
 
-def find_targets(
-    data_dir: Path, config: Config, formats: Sequence[str]
-) -> dict[str, Path]:
-    """Returns name of each store that is made → its folder.
-
-    Raises:
-        OptionError: If a format is unknown, or cannot store the configuration.
-    """
-    for name in formats:
-        if get_format(name).has_columns and not config.parts:
-            others = list_configs([config.release]).values()
-            tables = next(other.name for other in others if other.columns)
-            raise OptionError(
-                f"the config {config.name} cannot be built as {name}: expected "
-                f"tfrecord. The 8-bit pictures of the config {tables} are its column "
-                "preview."
-            )
-    if not formats:
-        raise OptionError(f"no format: expected some of {', '.join(FORMATS)}.")
-    return {
-        store: FORMATS[form].store_folder(data_dir, part.config)
-        for part in list_parts(config, formats)
-        for store, form in part.stores.items()
-    }
-
-
-def make_source(archive: Archive, path: Path) -> JobSource:
-    """Returns a source; a file named like the published one must have its checksum.
-
-    Args:
-        archive: The published archive that it is, or is laid out like.
-        path: An archive or a folder.
-
-    Raises:
-        OptionError: If the path is a URL.
-    """
-    check_path(path, "source")
-    digest = archive.published_digest(path.name) if path.is_file() else None
-    return JobSource(archive, path, digest)
-
-
 def build(
-    source: Path | Mapping[str, Path],
-    data_dir: Path,
+    source: Place | Mapping[str, Place],
+    data_dir: Place,
     config: Config,
     options: BuildOptions,
     *,
@@ -128,13 +73,15 @@ def build(
     Args:
         source: An archive or a folder, or the folder that holds all archives of the
             configuration; or name of each archive → its file or folder.
-        data_dir: Where the result goes; made if missing.
+        data_dir: Where the result goes; made if missing. At a URL, the engine's
+            machines write there; see `engine.remote_work`.
         config: What to store.
         options: Selection and workers.
         formats: Names of the formats to write; see `formats.FORMATS`.
         restart: Deletes an interrupted build first.
         engine: Runs it, on machines that see source and data directory under the same
-            paths; None for this machine alone.
+            paths or URLs; None for this machine alone, which does tasks one after
+            another if one of them is at a URL.
 
     Returns:
         What was read and written.
@@ -145,76 +92,28 @@ def build(
             the way, or the data directory lies where nothing may be written.
         ArchiveError, PatchError, ChecksumError, DiskSpaceError, QuarantineError,
             JournalError: See `engine.pipeline.run`.
+        DownloadError, StoreError: If something at a URL cannot be had or written.
     """
-    check_output(data_dir, "data_dir")
+    if isinstance(data_dir, Path):
+        check_output(data_dir, "data_dir")
     find_targets(data_dir, config, formats)
     if not isinstance(source, Mapping):
         source = find_sources(config, source, {})
     archive = config.release.archive
     sources = tuple(make_source(archive(name), path) for name, path in source.items())
     job = Job(config, sources, tuple(formats), options)
-    check_places(data_dir, config, sources)
-    return run_job(job, data_dir, restart=restart, engine=engine)
-
-
-def run_job(
-    job: Job, data_dir: Path, *, restart: bool = False, engine: Engine | None = None
-) -> BuildResult:
-    """Makes the stores of a job in a data directory, or resumes doing so.
-
-    Args:
-        job: What is made, and of what.
-        data_dir: Where the result goes; made if missing.
-        restart: Deletes an interrupted build first.
-        engine: See `build`.
-
-    Returns:
-        What was read and written.
-
-    Raises:
-        OptionError and others: See `build`.
-    """
-    config = job.config
-    check_output(data_dir, "data_dir")
-    targets = find_targets(data_dir, config, job.formats)
-    check_installed(job.formats)
-    folder = workspace_folder(data_dir, config)
-    job = dataclasses.replace(job, beside=find_beside(data_dir, config))
-    if engine is not None:
-        check_job(job)
-    with open_workspace(folder, identify_build(job), restart=restart) as work:
-        work.check_targets(targets)  # here, where no other build can finish
-        if not job.options.quiet:
-            _tell(job, work)
-        for target in targets.values():
-            remove_leftovers(target)
-        result = run(job, work, engine)
-        for part in job.parts if not work.is_published else ():
-            chosen = result.choose(part.config, part.stores)
-            for store, form in part.stores.items():
-                complete_store(form, work.output(store), chosen, data_dir)
-        work.publish(targets)
-        complete_folders(data_dir, job, targets)
-        work.is_over = True
-    return result
-
-
-def _tell(job: Job, work: Workspace) -> None:
-    """Says what else decides what is done: an earlier run, and a store beside."""
-    if work.is_continued:
-        print(f"resuming the build in {work.folder}", file=sys.stderr)
-    if job.beside is not None and job.store is None:
-        count = job.beside.manifest["patches"]["stored"]
-        print(
-            f"stores the {count_of(count, 'patch')} of {job.beside.folder}, which it "
-            "is read together with, and no others",
-            file=sys.stderr,
-        )
+    if any(isinstance(place, RemotePath) for place in (data_dir, *source.values())):
+        engine = engine or LocalEngine()
+    if isinstance(data_dir, Path):
+        check_places(data_dir, config, sources)
+        return run_job(job, data_dir, restart=restart, engine=engine)
+    with tempfile.TemporaryDirectory(prefix="bigearthnet-") as folder:
+        return run_job(job, Path(folder), restart=restart, engine=engine, url=data_dir)
 
 
 def _define_flags() -> None:
-    define_flags()
-    command.define_path("data_dir", None, "Where the result goes.", required=True)
+    define_flags(takes_urls=True)
+    command.define_place("data_dir", "Where the result goes.", required=True)
     flags.DEFINE_list(
         "formats", ["tfrecord"], f"Formats to write: {', '.join(FORMATS)}."
     )
@@ -249,28 +148,8 @@ def _define_flags() -> None:
         "engine",
         "local",
         f"What runs the build: {', '.join(ENGINES)}. All its machines must see SOURCE "
-        "and DATA_DIR under the same paths. Its own options follow behind --.",
+        "and DATA_DIR under the same paths, or URLs. Its own options follow behind --.",
     )
-
-
-@contextmanager
-def telling_how_to_resume(folder: Path) -> Iterator[None]:
-    """Says after an error, where it is true, that what is done is kept.
-
-    Args:
-        folder: The workspace of the build.
-    """
-    try:
-        yield
-    except (OptionError, QuarantineError):  # the same command would end likewise
-        raise
-    except BaseException:
-        if folder.exists():
-            print(
-                f"What is done is kept in {folder}: run the same command to resume.",
-                file=sys.stderr,
-            )
-        raise
 
 
 def _main(arguments: list[str]) -> None:
@@ -298,7 +177,7 @@ def _main(arguments: list[str]) -> None:
     )
     with (
         open_engine(values.engine, arguments) as engine,
-        telling_how_to_resume(workspace_folder(data_dir, config)),
+        telling_how_to_resume(data_dir, config),
     ):
         result = build(
             sources,
@@ -310,7 +189,8 @@ def _main(arguments: list[str]) -> None:
             engine=None if values.engine == "local" else engine,
         )
     print(summarize(result, find_targets(data_dir, config, formats)))
-    print(f"next: python -m builder.verify --data_dir={data_dir} --quick")
+    if isinstance(data_dir, Path):
+        print(f"next: python -m builder.verify --data_dir={data_dir} --quick")
 
 
 if __name__ == "__main__":

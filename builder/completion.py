@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bigearthnet.engine.job import Job
@@ -13,6 +13,7 @@ from bigearthnet.store import PATCHES, read_store
 from bigearthnet.store.result import BuildResult
 from bigearthnet.util import command
 from bigearthnet.util.files import sync_folder, write_bytes
+from bigearthnet.util.remote import RemotePath
 
 
 def check_installed(formats: Sequence[str]) -> None:
@@ -28,15 +29,21 @@ def check_installed(formats: Sequence[str]) -> None:
 
 
 def complete_store(
-    form: str, folder: Path, result: BuildResult, data_dir: Path
+    form: str,
+    folder: Path,
+    result: BuildResult,
+    data_dir: Path,
+    shards: RemotePath | None = None,
 ) -> None:
     """Writes what the readers of a format expect beside the shards.
 
     Args:
         form: Name of the format.
-        folder: The shards, with their manifest.
+        folder: The shards, with their manifest; the manifest alone, if they are at a
+            URL.
         result: What was written of their configuration.
         data_dir: Where the store goes.
+        shards: The folder at a URL that has the shards.
     """
     release = result.config.release
     if form == "tfrecord":
@@ -53,7 +60,7 @@ def complete_store(
         from builder.card import write_card
         from builder.croissant import write_croissant
 
-        store = read_store(folder, [release])
+        store = read_store(folder, [release], shards)
         write_card(store)
         write_croissant(store)
     else:
@@ -62,14 +69,22 @@ def complete_store(
         write_dataset_dict(read_store(folder, [release]))
 
 
-def complete_folders(data_dir: Path, job: Job, targets: Mapping[str, Path]) -> None:
+def complete_folders(
+    data_dir: Path,
+    job: Job,
+    targets: Mapping[str, Path],
+    find_shards: Callable[[str], RemotePath] | None = None,
+) -> None:
     """Writes what stands above finished stores: table of patches, and card of parts.
 
     Args:
         data_dir: The data directory.
         job: What was built.
         targets: Name of each store → its final folder.
+        find_shards: Returns where the shards of each are at a URL; None if they are in
+            these folders.
     """
+    apart = {targets[n]: find_shards(n) for n in targets} if find_shards else {}
     name = Path(PATCHES)
     for part in job.parts:
         config, folders = part.config, {part.stores[n]: targets[n] for n in part.stores}
@@ -81,7 +96,7 @@ def complete_folders(data_dir: Path, job: Job, targets: Mapping[str, Path]) -> N
             from builder.card.parts import find_parts, make_parts_card
 
             above = folders["parquet"].parent
-            card = make_parts_card(find_parts(above, config.release))
+            card = make_parts_card(find_parts(above, config.release, apart))
             _replace(card.encode(), above / CARD, job.config)
 
 

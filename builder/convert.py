@@ -29,7 +29,6 @@ from absl import flags
 
 from bigearthnet.engine.job import Job, list_parts
 from bigearthnet.engine.options import BuildOptions, count_workers
-from bigearthnet.engine.workspace import workspace_folder
 from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS
 from bigearthnet.release import RELEASES
@@ -38,7 +37,7 @@ from bigearthnet.store.nearby import is_store
 from bigearthnet.store.remote import open_origin
 from bigearthnet.store.result import BuildResult
 from bigearthnet.util import command
-from builder.build import find_targets, run_job, telling_how_to_resume
+from builder.jobs import find_targets, run_job, telling_how_to_resume
 from builder.summary import summarize
 
 
@@ -135,7 +134,7 @@ def _main() -> None:
     find_targets(target, config, values.formats)
     for part in list_parts(config, values.formats):
         made, formats = part.config, [*part.stores.values()]
-        with telling_how_to_resume(workspace_folder(target, made)):
+        with telling_how_to_resume(target, made):
             result = convert(
                 values.data_dir,
                 made,

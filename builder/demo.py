@@ -27,7 +27,7 @@ from bigearthnet.report.plotting import show
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store.outputs import check_output
 from bigearthnet.util import command
-from builder import build, findings, sample, source_checks, summary, verify
+from builder import build, findings, jobs, sample, source_checks, summary, verify
 from builder.demo_pairs import show_pairs
 from builder.loaders import LOADERS, LoadedPatch, load_view
 from builder.table import format_table
@@ -94,7 +94,7 @@ def run(output: Path) -> bool:
     data_dir, config = output / "data", get_config("s2", [V1])
     options = BuildOptions(include_excluded=True)
     result = build.build(source, data_dir, config, options, formats=_FORMATS)
-    print(summary.summarize(result, build.find_targets(data_dir, config, _FORMATS)))
+    print(summary.summarize(result, jobs.find_targets(data_dir, config, _FORMATS)))
     print("\n3. Verify: shards against each other and the source, read by rasterio")
     checked = verify.verify(
         data_dir,

@@ -12,7 +12,7 @@ from bigearthnet.release import V1
 from bigearthnet.report.plotting import show
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store.search import open_store
-from builder import build, findings, source_checks, summary, verify
+from builder import build, findings, jobs, source_checks, summary, verify
 
 _CONFIG = get_config("s1s2", [V1])
 # In the order of a request that no file has.
@@ -32,9 +32,7 @@ def show_pairs(sources: Mapping[str, Path], data_dir: Path, output: Path) -> boo
     """
     options = BuildOptions(include_excluded=True, quiet=True)
     result = build.build(sources, data_dir, _CONFIG, options)
-    print(
-        summary.summarize(result, build.find_targets(data_dir, _CONFIG, ["tfrecord"]))
-    )
+    print(summary.summarize(result, jobs.find_targets(data_dir, _CONFIG, ["tfrecord"])))
     checked = verify.verify(
         data_dir,
         sources=sources,

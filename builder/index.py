@@ -27,7 +27,7 @@ from bigearthnet.source import open_source
 from bigearthnet.source.archive_index import ArchiveIndex, index_file, write_index
 from bigearthnet.source.parts import PATCHES_PER_PART
 from bigearthnet.util import command
-from builder.build import make_source
+from builder.jobs import make_source
 from builder.sources import define_flags, read_flags
 
 
@@ -48,9 +48,9 @@ def index(
     """
     check_count("patches", size)
     check_count("decompressors", decompressors)
-    check_archive(source)
+    path = check_archive(source)
     return write_index(
-        source.path, source.archive, patches, size, decompressors, source.digest
+        path, source.archive, patches, size, decompressors, source.digest
     )
 
 
@@ -64,19 +64,21 @@ def check_count(name: str, value: int) -> None:
         raise OptionError(f"{name}: expected at least 1, got {value}.")
 
 
-def check_archive(source: JobSource) -> None:
-    """Refuses a source that is no archive.
+def check_archive(source: JobSource) -> Path:
+    """Returns the file that a source is, and refuses one that is no archive.
 
     Raises:
         OptionError: If it is a folder.
         ArchiveError: If there is none, or it cannot be read.
     """
+    assert isinstance(source.path, Path)  # no flag here takes a URL
     if source.path.is_dir():
         raise OptionError(
             f"{source.path} is a folder, which needs neither index nor packing: its "
             "parts follow from the names of patches."
         )
     open_source(source.path, source.archive).close()
+    return source.path
 
 
 def define_part_flags() -> None:
@@ -107,7 +109,7 @@ def _main() -> None:
     for source in sources.values():
         print(f"indexes {source.path}", file=sys.stderr)
         made = index(source, patches, values.patches, values.decompressors)
-        path: Path = index_file(source.path)
+        path: Path = index_file(check_archive(source))
         nbytes = path.stat().st_size
         print(
             f"{path}: {len(made.sections):,} parts, {nbytes:,} bytes, "

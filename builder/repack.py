@@ -73,14 +73,14 @@ def repack(
     """
     check_output(output, "output")
     check_count("patches", size)
-    check_archive(source)
+    path = check_archive(source)
     if output.exists():
         raise OptionError(f"output: {output} is there already. Choose another folder.")
     unfinished = output.with_name(f"{output.name}.incomplete")
     shutil.rmtree(unfinished, ignore_errors=True)
     make_folder(unfinished)
     try:
-        names = _write_parts(source, unfinished, patches, size, quiet)
+        names = _write_parts(source, path, unfinished, patches, size, quiet)
         unfinished.rename(output)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -90,16 +90,21 @@ def repack(
 
 
 def _write_parts(
-    source: JobSource, folder: Path, patches: PatchIndex, size: int, quiet: bool
+    source: JobSource,
+    path: Path,
+    folder: Path,
+    patches: PatchIndex,
+    size: int,
+    quiet: bool,
 ) -> list[str]:
     archive, content = source.archive, hashlib.sha256()
-    blocks = BlockReader(source.path, archive.digest.algorithm)
+    blocks = BlockReader(path, archive.digest.algorithm)
     parts: list[Path] = []
     with (
         contextlib.closing(blocks),
         Progress("repack", total_nbytes=blocks.nbytes, quiet=quiet) as progress,
     ):
-        cutter = Cutter(blocks, str(source.path), archive, patches, size)
+        cutter = Cutter(blocks, str(path), archive, patches, size)
         for number, pieces in itertools.groupby(cutter, key=lambda found: found[0]):
             parts.append(folder / f"{number:05d}")
             with DurableFile(folder, parts[-1].name) as file:
@@ -110,7 +115,7 @@ def _write_parts(
                         progress.update(cutter.num_patches, blocks.position)
                     writer.write(_END)
                 file.finish()
-    check_digest(source.path, blocks.digests, source.digest)
+    check_digest(path, blocks.digests, source.digest)
     _check_content(parts, source, content.hexdigest())
     names = []
     for number, part in enumerate(parts):

@@ -12,16 +12,19 @@ from bigearthnet.release import RELEASES, Archive
 from bigearthnet.schema.configs import Config
 from bigearthnet.source.candidates import choose, list_candidates
 from bigearthnet.source.folder import find_levels, find_root
+from bigearthnet.source.listing import is_folder
 from bigearthnet.util import command
 from bigearthnet.util.paths import check_path
+from bigearthnet.util.remote import Place, RemotePath, SomePlace
+from bigearthnet.util.remote_files import list_names
 
 # Levels of folders below the one that holds all sources.
 _DEPTH = 2
 
 
 def find_sources(
-    config: Config, source: Path | None, named: Mapping[str, Path]
-) -> dict[str, Path]:
+    config: Config, source: SomePlace | None, named: Mapping[str, SomePlace]
+) -> dict[str, SomePlace]:
     """Returns name of each archive of a configuration → what it is read from.
 
     Args:
@@ -33,6 +36,7 @@ def find_sources(
     Raises:
         OptionError: If an archive is missing, or one is not of the configuration.
         ArchiveError: If nobody can know which file or folder to read.
+        DownloadError, StoreError: If a folder at a URL cannot be listed.
     """
     names = [archive.name for archive in config.archives]
     built_from = f"config {config.name} is built from {', '.join(names)}"
@@ -48,10 +52,11 @@ def find_sources(
                 f"patches, or the folder that holds all archives; or {missing}."
             )
         return {name: named[name] for name in names}
-    check_path(source, "source")
+    if not isinstance(source, RemotePath):
+        check_path(source, "source")
     if not others:
         raise OptionError(f"{built_from}: leave out --source={source}, all are named.")
-    if len(others) > 1 and not source.is_dir():
+    if len(others) > 1 and not is_folder(source):
         flags_of = ", ".join(f"--{archive.name}=..." for archive in others)
         raise OptionError(
             f"{built_from}: got --source={source}; expected the folder that holds "
@@ -59,7 +64,7 @@ def find_sources(
         )
     found = {archive.name: _find_in(source, archive) for archive in others}
     for archive in others if len(others) > 1 else ():
-        if found[archive.name] == source and find_levels(source, archive) is None:
+        if found[archive.name] == source and not _holds(source, archive):
             raise OptionError(
                 f"{built_from}: {source} holds no {archive.name}. Expected "
                 f"{archive.filenames[0]} or the folder {archive.folder} there; or "
@@ -100,10 +105,18 @@ def find_given(
     return {**{a.name: _find_in(source, a) for a in others}, **named}
 
 
-def _find_in(source: Path, archive: Archive) -> Path:
+def _holds(source: Place, archive: Archive) -> bool:
+    """Whether a folder holds patches of an archive itself; one at a URL does not."""
+    return isinstance(source, Path) and find_levels(source, archive) is not None
+
+
+def _find_in(source: SomePlace, archive: Archive) -> SomePlace:
     """Returns what a folder holds of an archive; itself if it is that, or nothing."""
-    if not source.is_dir():
+    if not is_folder(source):
         return source
+    if not isinstance(source, Path):
+        has_folder = archive.folder in list_names(source)
+        return source / archive.folder if has_folder else source
     try:
         return find_root(source, archive)
     except ArchiveError:
@@ -115,13 +128,20 @@ def _list_names() -> list[str]:
     return list(dict.fromkeys(a.name for r in RELEASES for a in r.archives))
 
 
-def define_flags() -> None:
-    """Defines the flags `--source`, and one for each archive that there is."""
-    command.define_path(
-        "source", None, "Archive or folder of patches, or the folder that holds all."
-    )
+def define_flags(*, takes_urls: bool = False) -> None:
+    """Defines the flags `--source`, and one for each archive that there is.
+
+    Args:
+        takes_urls: Whether they may be URLs of object stores.
+    """
+    define = command.define_place if takes_urls else _define_path
+    define("source", "Archive or folder of patches, or the folder that holds all.")
     for name in _list_names():
-        command.define_path(name, None, f"The archive {name}, or a folder of it.")
+        define(name, f"The archive {name}, or a folder of it.")
+
+
+def _define_path(name: str, description: str) -> None:
+    command.define_path(name, None, description)
 
 
 def read_flags(config: Config) -> dict[str, Path]:

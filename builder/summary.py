@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -12,11 +11,12 @@ from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store import QUARANTINE
 from bigearthnet.store.quarantine import describe_reasons
 from bigearthnet.store.result import BuildResult
+from bigearthnet.util.remote import SomePlace
 from bigearthnet.util.wording import count_of
 from builder.table import format_table
 
 
-def summarize(result: BuildResult, targets: Mapping[str, Path]) -> str:
+def summarize(result: BuildResult, targets: Mapping[str, SomePlace]) -> str:
     """Returns what a build did, for people.
 
     Args:
@@ -96,7 +96,7 @@ def _describe_places(places: PlaceCounts) -> Iterator[str]:
         )
 
 
-def _describe_columns(tables: Mapping[str, Path], result: BuildResult) -> str:
+def _describe_columns(tables: Mapping[str, SomePlace], result: BuildResult) -> str:
     """Says what bands, preview and the rest take in Parquet stores."""
     from bigearthnet.formats.parquet import column_sizes
 

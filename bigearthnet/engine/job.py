@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import OptionError
@@ -19,6 +18,7 @@ from bigearthnet.schema.configs import Config
 from bigearthnet.schema.features import Feature
 from bigearthnet.store import Store
 from bigearthnet.store.remote import AnyStore, check_origin
+from bigearthnet.util.remote import Place
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,14 @@ class JobSource:
 
     Attributes:
         archive: The published archive that it is, or is laid out like.
-        path: An archive or a folder; see `source.open_source`.
+        path: An archive or a folder; see `source.open_source`. Those at a URL are read
+            in parts alone; see `source.parts.list_parts`.
         digest: Checksum that a file must have; None for any.
         num_patches: Patches that it must hold; None for any number.
     """
 
     archive: Archive
-    path: Path
+    path: Place
     digest: Digest | None = None
     num_patches: int | None = None
 

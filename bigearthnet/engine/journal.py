@@ -15,6 +15,7 @@ from typing import Any
 
 from bigearthnet.errors import JournalError
 from bigearthnet.util.files import sync_folder, write_all
+from bigearthnet.util.remote import RemotePath
 
 
 class Journal:
@@ -70,12 +71,14 @@ class Journal:
         os.close(self._file)
 
 
-def parse_journal(content: bytes, path: Path) -> tuple[list[dict[str, Any]], int]:
+def parse_journal(
+    content: bytes, path: Path | RemotePath
+) -> tuple[list[dict[str, Any]], int]:
     """Returns the entries of a journal, and the bytes of its valid lines.
 
     Args:
         content: Content of the file.
-        path: Its path, for the error.
+        path: Its place, for the error.
 
     Raises:
         JournalError: If an invalid line is followed by a valid one.
@@ -86,7 +89,7 @@ def parse_journal(content: bytes, path: Path) -> tuple[list[dict[str, Any]], int
     if parsed[: len(entries)] != entries:
         raise JournalError(
             f"{path} is damaged: checksum mismatch in line {parsed.index(None) + 1}. "
-            f"Build again with --restart, or delete {path.parent} and build again."
+            "Build again with --restart, which discards what is done."
         )
     return entries, sum(map(len, lines[: len(entries)]))
 

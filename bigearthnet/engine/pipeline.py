@@ -25,6 +25,7 @@ from bigearthnet.engine.spooled import SpooledSource, load_spooled
 from bigearthnet.engine.spread import EnginePool, open_engine_pool, spread_spool
 from bigearthnet.engine.stage_one import check_kinds, choose_rows, fill_spool
 from bigearthnet.engine.stage_two import write_shards
+from bigearthnet.engine.storage import remove_file
 from bigearthnet.engine.workers import ShardPool, WorkerPool
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import BigEarthNetError, OptionError
@@ -105,7 +106,7 @@ def encode(job: Job, work: Workspace, engine: Engine | None = None) -> BuildResu
             raise _refuse_nothing(int(read.sum()), bad, job, work)
         shards = write_shards(plans, pool, work, job, patches)
     for path in (work.quarantine, work.drop_list):  # of an earlier build, which failed
-        path.unlink(missing_ok=True)
+        remove_file(path.parent, path.name)
     return _make_result(job, patches, indices, spooled, beside, plans, shards)
 
 

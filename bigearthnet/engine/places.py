@@ -27,6 +27,8 @@ def check_places(data_dir: Path, config: Config, sources: Iterable[JobSource]) -
     """
     workspace = workspace_folder(data_dir, config)
     for source in sources:
+        if not isinstance(source.path, Path):
+            continue
         if is_inside(source.path, workspace):
             raise OptionError(
                 f"source: {source.path} lies in {workspace}, which is cleared by a "

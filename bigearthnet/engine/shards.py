@@ -31,6 +31,7 @@ from bigearthnet.store.compatibility import hash_lines
 from bigearthnet.store.result import ShardInfo
 from bigearthnet.store.statistics import STATISTICS_SPLIT, BandSums
 from bigearthnet.util.files import DurableFile
+from bigearthnet.util.remote import Place
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,15 @@ class ShardTask:
         plan: The shard.
         facts: What the release's table says of each of its patches.
         spools: Folder of the spool of each source.
-        outputs: Name of each store → its existing folder.
+        outputs: Name of each store → its existing folder. To be written, spools and
+            outputs must be on this machine; see `storage`.
     """
 
     job: Job
     plan: ShardPlan
     facts: PatchDescriptions
-    spools: Sequence[Path]
-    outputs: Mapping[str, Path]
+    spools: Sequence[Place]
+    outputs: Mapping[str, Place]
 
 
 def read_spools(task: ShardTask) -> Iterator[list[Patch]]:
@@ -123,6 +125,7 @@ def read_spools(task: ShardTask) -> Iterator[list[Patch]]:
             files.append({})
             for bucket in plan.buckets(source):
                 path = bucket_path(spool, plan.split, bucket)
+                assert isinstance(path, Path)
                 files[source][bucket] = os.open(path, os.O_RDONLY)
                 stack.callback(os.close, files[source][bucket])
         for places in zip(*plan.places.tolist(), strict=True):
@@ -214,7 +217,9 @@ def _open_writers(
         name = FORMATS[form].shard_file(
             part.config, plan.split, plan.number, plan.count
         )
-        file = stack.enter_context(DurableFile(task.outputs[store], name))
+        output = task.outputs[store]
+        assert isinstance(output, Path)
+        file = stack.enter_context(DurableFile(output, name))
         files[store] = opened[form] = file
     writers = make_writers(opened, part.config)
     for writer in writers:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+
 from bigearthnet.engine.keys import hash_key
 from bigearthnet.engine.records import encode_record
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.source.patch import Patch
 from bigearthnet.util.files import write_all
+from bigearthnet.util.remote import SomePlace
 
 # Buckets of a split: train becomes 64 files of some 4,200 patches.
 _MAX_BUCKET_BITS = 6
@@ -23,7 +26,7 @@ _MAX_BUCKET_BITS = 6
 _OPEN_FILES_SHARE = 0.5
 
 
-def bucket_path(folder: Path, split: str, bucket: int) -> Path:
+def bucket_path(folder: SomePlace, split: str, bucket: int) -> SomePlace:
     """Returns the file of a bucket.
 
     Args:
@@ -32,6 +35,37 @@ def bucket_path(folder: Path, split: str, bucket: int) -> Path:
         bucket: Number of the bucket.
     """
     return folder / f"{split}-{bucket:03d}"
+
+
+def sort_buckets(
+    folder: Path, index: SpoolIndex, patches: PatchIndex, bucket: int
+) -> None:
+    """Brings the records of the only bucket of each split into the order of keys.
+
+    So that a shard, whose keys follow each other, needs one range of each bucket.
+
+    Args:
+        folder: The folder of the spool.
+        index: Its index, which is changed likewise.
+        patches: The release's patches in the wanted split scheme.
+        bucket: Number of the bucket.
+
+    Raises:
+        OSError: If a bucket cannot be read or written.
+    """
+    stored = np.flatnonzero(index.stored)
+    for code, split in enumerate(patches.release.splits):
+        rows = index.sort(stored[patches.splits[stored] == code])
+        if not len(rows):
+            continue
+        path, places = bucket_path(folder, split, bucket), index.locate(rows)
+        sorted_path = path.with_name(f"sorted-{path.name}")
+        with path.open("rb") as unsorted, sorted_path.open("xb") as file:
+            for _, nbytes, offset in places.tolist():
+                file.write(os.pread(unsorted.fileno(), nbytes, offset))
+        sorted_path.replace(path)
+        ends = np.cumsum(places["nbytes"], dtype=np.uint64)
+        index.move(rows, ends - places["nbytes"])
 
 
 class SpoolWriter:

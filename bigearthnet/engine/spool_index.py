@@ -141,6 +141,15 @@ class SpoolIndex:
         keys = self._entries["key"][rows]
         return rows[np.lexsort((keys[:, 1], keys[:, 0]))]
 
+    def move(self, rows: npt.NDArray[np.intp], offsets: npt.NDArray[np.uint64]) -> None:
+        """Records that records are elsewhere in their buckets.
+
+        Args:
+            rows: Rows of stored patches, shape (record,).
+            offsets: Where each begins, in bytes, shape (record,), uint64.
+        """
+        self._entries["offset"][rows] = offsets
+
     def locate(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.void]:
         """Returns where records are.
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.workspace import Workspace
-from bigearthnet.errors import JournalError
+from bigearthnet.errors import JournalError, StoreError
 from bigearthnet.source import Source
 from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store.quarantine import BadPatch
 from bigearthnet.util.files import DurableFile
+from bigearthnet.util.remote import Place, RemotePath, SomePlace
+from bigearthnet.util.remote_files import write_file
 
 # The file of the index, beside the buckets.
 _INDEX = "index"
@@ -104,28 +105,34 @@ def record(work: Workspace, index: SpoolIndex, spooled: SpooledSource) -> Spoole
         file.write(index.dump())
         saved = file.finish()  # which makes the names of the buckets durable, too
     spooled = replace(spooled, index_sha256=saved.sha256)
-    work.journal.append(spooled.encode())
+    place = index_path(work.spool_place(spooled.lane))
+    if isinstance(place, RemotePath):
+        write_file(place, path)
+    work.record(spooled.encode())
     return spooled
 
 
-def index_path(spool: Path) -> Path:
+def index_path(spool: SomePlace) -> SomePlace:
     """Returns the file of the index of a whole spool, in its folder."""
     return spool / _INDEX
 
 
-def read_index(path: Path, sha256: str) -> bytes:
+def read_index(path: Place, sha256: str) -> bytes:
     """Reads an index, for `SpoolIndex.load`.
 
     Raises:
         JournalError: If it has another checksum, or is missing.
         OSError: If it cannot be read.
     """
-    content = path.read_bytes() if path.is_file() else b""
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, StoreError):
+        content = b""
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise JournalError(
             f"{path} is damaged or missing: expected sha256 {sha256}, got {found}. "
-            f"Build again with --restart, or delete {path.parents[1]} and build again."
+            "Build again with --restart, which discards what is done."
         )
     return content
 

@@ -27,14 +27,15 @@ from bigearthnet.engine.workers import OnProgress
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import ArchiveError, OptionError
 from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.source.listing import is_folder, list_folder
 from bigearthnet.source.litter import SYNTHETIC_FILE
-from bigearthnet.source.part_folders import list_folder
 from bigearthnet.source.parts import Part, list_parts
 from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store.quarantine import BadPatch, Quarantine
 from bigearthnet.store.result import ShardInfo
 from bigearthnet.util.files import make_folder, read_json_object
 from bigearthnet.util.progress import Progress
+from bigearthnet.util.remote import Place, RemotePath
 from bigearthnet.util.wording import count_of
 
 
@@ -76,13 +77,15 @@ def spread_spool(
         earlier: Of each source before, its index, and what was read.
         pool: Has the engine that runs the tasks.
     """
-    source, spool = job.sources[number], work.spool(job.sources[number].archive.name)
-    make_folder(spool)
+    source, lane = job.sources[number], job.sources[number].archive.name
+    make_folder(work.spool(lane))
+    spool = work.spool_place(lane)
     stored = [found.stored for found, _ in earlier]
     wanted = np.logical_and.reduce([choose_rows(patches, job.options), *stored])
     parts = _split(source, patches)
     indices = {
-        index_path(work.spool(found.lane)): found.index_sha256 for _, found in earlier
+        index_path(work.spool_place(found.lane)): found.index_sha256
+        for _, found in earlier
     }
     tasks = {
         part.name: PartTask(job, part, indices, spool, pool.attempts, work.quarantine)
@@ -93,7 +96,7 @@ def spread_spool(
         for _, count in run_tasks(pool.engine, spool_part, tasks):
             progress.add(count, count * pixels)
             if not work.is_continued and not work.journal.entries:
-                work.journal.append({"kind": "spread"})  # from now on it is kept
+                work.record({"kind": "spread"})  # from now on it is kept
     found = [_merge(part, spool, index) for part in parts]
     bad = [patch for _, other in earlier for patch in other.quarantine]
     aside = Quarantine(job.options.max_bad or 0, work.quarantine, bad)
@@ -115,7 +118,7 @@ def spread_spool(
 def _split(source: JobSource, patches: PatchIndex) -> tuple[Part, ...]:
     """Splits a source; of a folder, its first part reads what is no patch, too."""
     rows, others = None, tuple[str, ...]()
-    if source.path.is_dir():
+    if is_folder(source.path):
         rows, others = list_folder(source.path, source.archive, patches)
     parts = list_parts([source.path], source.archive, patches, rows)
     if not parts:
@@ -123,7 +126,7 @@ def _split(source: JobSource, patches: PatchIndex) -> tuple[Part, ...]:
     return (replace(parts[0], others=others), *parts[1:])
 
 
-def _merge(part: Part, spool: Path, index: SpoolIndex) -> SpooledSource:
+def _merge(part: Part, spool: Place, index: SpoolIndex) -> SpooledSource:
     """Adds what a part holds to the index of its source; returns what was read."""
     summary = SpooledSource.decode(read_json_object(spool / f"{part.name}.json"))
     content = read_index(spool / f"{part.name}.index", summary.index_sha256)
@@ -154,13 +157,19 @@ def _sum_up(
         places.shifted += summary.places.shifted
         places.unplaced += summary.places.unplaced
         places.max_shift_m = max(places.max_shift_m, summary.places.max_shift_m)
-    place = parts[0].place
-    assert isinstance(place, Path)
-    if SYNTHETIC_FILE in litter or (place / SYNTHETIC_FILE).exists():
+    place, nbytes = parts[0].place, None
+    is_marked = isinstance(place, Path) and (place / SYNTHETIC_FILE).exists()
+    if SYNTHETIC_FILE in litter or is_marked:
         index.mark_synthetic()
+    if not is_folder(place):
+        nbytes = (
+            place.find_nbytes()
+            if isinstance(place, RemotePath)
+            else place.stat().st_size
+        )
     return SpooledSource(
         parts[0].archive.name,
-        None if place.is_dir() else place.stat().st_size,
+        nbytes,
         found[0].sha256 if len(found) == 1 else None,
         bad,
         "",
@@ -175,11 +184,11 @@ class EnginePool:
 
     Attributes:
         engine: The engine.
-        attempts: Folder in which its tries write.
+        attempts: Where its tries write; see `storage.open_scratch`.
     """
 
     engine: Engine
-    attempts: Path
+    attempts: Place
 
     def write_shards(
         self,
@@ -213,6 +222,9 @@ def open_engine_pool(engine: Engine, work: Workspace) -> Iterator[EnginePool]:
     Raises:
         OSError: If it cannot be made or deleted.
     """
+    if work.remote is not None:  # whose tries write on their own machines
+        yield EnginePool(engine, work.remote.begun)
+        return
     remove_attempts(work.folder)
     folder = work.folder / f"{ATTEMPTS}{secrets.token_hex(8)}"
     make_folder(folder)

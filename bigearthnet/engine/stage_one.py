@@ -84,6 +84,8 @@ def check_kinds(sources: Sequence[JobSource]) -> None:
         ArchiveError: If one is not, or cannot be read.
     """
     for source in sources:
+        if not isinstance(source.path, Path):
+            continue  # it is looked at when it is listed
         with open_source(source.path, source.archive) as opened:
             opened.check_kind()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from bigearthnet.engine.job import Job
 from bigearthnet.engine.shards import ShardPlan, ShardTask
 from bigearthnet.engine.spool import bucket_path
+from bigearthnet.engine.storage import list_sizes, remove_file
 from bigearthnet.engine.workers import ShardPool
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import JournalError
@@ -20,6 +20,7 @@ from bigearthnet.store.result import ShardInfo
 from bigearthnet.store.statistics import BandSums
 from bigearthnet.util.files import FileInfo
 from bigearthnet.util.progress import Progress
+from bigearthnet.util.remote import Place
 
 
 def write_shards(
@@ -46,12 +47,14 @@ def write_shards(
         JournalError: If a bucket is missing or too short.
         WorkerError: If a process ended.
     """
-    written = find_written(work, job.config.groups)
+    # Once the stores are published, their folders may have been renamed.
+    stores = [] if work.is_published else job.stores
+    outputs = {name: work.output_place(name) for name in stores}
+    sizes = {name: list_sizes(place) for name, place in outputs.items()}
+    written = find_written(work, job.config.groups, sizes)
     todo = [plan for plan in plans if plan.name not in written]
-    if not work.is_published:
-        _remove_others(work.folder, job, written.values())
-    outputs = {name: work.output(name) for name in job.stores} if todo else {}
-    spools = [work.spool(source.archive.name) for source in job.sources]
+    _remove_others(outputs, sizes, written.values())
+    spools = [work.spool_place(source.archive.name) for source in job.sources]
     buckets = Buckets(todo, spools)
     buckets.check()
     total = sum(len(plan.rows) for plan in todo)
@@ -61,26 +64,34 @@ def write_shards(
 
     with Progress("shards", total_patches=total, quiet=job.options.quiet) as progress:
         for plan, shard in pool.write_shards(todo, make_task, progress.add):
-            work.journal.append(encode_entry(plan, shard))
+            work.record(encode_entry(plan, shard))
             buckets.release(plan)
             written[plan.name] = shard
     return tuple(written[plan.name] for plan in plans)
 
 
-def _remove_others(folder: Path, job: Job, written: Iterable[ShardInfo]) -> None:
+def _remove_others(
+    outputs: Mapping[str, Place],
+    sizes: Mapping[str, Mapping[str, int]],
+    written: Iterable[ShardInfo],
+) -> None:
     """Removes all files from unfinished stores but the shards that are written.
 
     An interrupted build leaves files that it was writing, temporary files of TFDS among
     them, which would be published with the store.
     """
-    files = {path for shard in written for path in _find_files(shard, folder)}
-    for store in job.stores:
-        for path in (folder / store).rglob("*"):
-            if path.is_file() and path not in files:
-                path.unlink()
+    kept = {(name, f.name) for shard in written for name, f in shard.files.items()}
+    for store, output in outputs.items():
+        for name in sizes[store]:
+            if (store, name) not in kept:
+                remove_file(output, name)
 
 
-def find_written(work: Workspace, groups: Sequence[BandGroup]) -> dict[str, ShardInfo]:
+def find_written(
+    work: Workspace,
+    groups: Sequence[BandGroup],
+    sizes: Mapping[str, Mapping[str, int]],
+) -> dict[str, ShardInfo]:
     """Returns name → the shard of all that were written by an earlier run.
 
     A shard of which a file is missing or has another size has to be written again.
@@ -88,26 +99,14 @@ def find_written(work: Workspace, groups: Sequence[BandGroup]) -> dict[str, Shar
     Args:
         work: The workspace.
         groups: The bands whose pixels are summed up.
+        sizes: Name of each store → path of each file in it → its size in bytes.
     """
     return {
         entry["name"]: shard
         for entry in work.journal.find("shard")
-        if _is_there(shard := decode_entry(entry, groups), work)
-    }
-
-
-def _is_there(shard: ShardInfo, work: Workspace) -> bool:
-    # Once the stores are published, their files may have been renamed.
-    return work.is_published or all(
-        path.is_file() and path.stat().st_size == nbytes
-        for path, nbytes in _find_files(shard, work.folder).items()
-    )
-
-
-def _find_files(shard: ShardInfo, folder: Path) -> dict[Path, int]:
-    """Returns path → bytes of the files of a shard."""
-    return {
-        folder / store / file.name: file.nbytes for store, file in shard.files.items()
+        for shard in [decode_entry(entry, groups)]
+        if work.is_published
+        or all(sizes[s].get(f.name) == f.nbytes for s, f in shard.files.items())
     }
 
 
@@ -133,7 +132,7 @@ def decode_entry(entry: Mapping[str, Any], groups: Sequence[BandGroup]) -> Shard
 class Buckets:
     """Deletes each bucket of the spools once all shards that need it are written."""
 
-    def __init__(self, plans: Iterable[ShardPlan], spools: Sequence[Path]) -> None:
+    def __init__(self, plans: Iterable[ShardPlan], spools: Sequence[Place]) -> None:
         """Counts the shards that need each bucket.
 
         Args:
@@ -145,7 +144,7 @@ class Buckets:
             path for plan in self._plans for path, _ in self._find_ends(plan)
         )
 
-    def _find_ends(self, plan: ShardPlan) -> Iterator[tuple[Path, int]]:
+    def _find_ends(self, plan: ShardPlan) -> Iterator[tuple[Place, int]]:
         """Yields each bucket that a shard needs, and how long it must be."""
         for source, spool in enumerate(self._spools):
             places = plan.places[source]
@@ -159,14 +158,16 @@ class Buckets:
 
         Raises:
             JournalError: If one is missing or too short.
+            OSError: If a spool cannot be listed.
         """
+        sizes = {spool: list_sizes(spool) for spool in self._spools if self._plans}
         for plan in self._plans:
             for path, end in self._find_ends(plan):
-                if not path.is_file() or path.stat().st_size < end:
+                if sizes[path.parent].get(path.name, -1) < end:
                     raise JournalError(
                         f"{path} is missing, or shorter than {end} bytes, and "
                         f"{plan.name} is not written yet. Build again with --restart, "
-                        f"or delete {path.parents[1]} and build again."
+                        "which discards what is done."
                     )
 
     def release(self, plan: ShardPlan) -> None:
@@ -178,4 +179,4 @@ class Buckets:
         for path, _ in self._find_ends(plan):
             self._needed[path] -= 1
             if not self._needed[path]:
-                path.unlink()
+                remove_file(path.parent, path.name)

@@ -5,18 +5,16 @@ own, and gives what is whole the name that depends on the task alone. A part of 
 writes one bucket of each split, with the number of the part; its index; and last, what
 it read, by which another try knows that there is nothing left to do.
 
-    spool-<lane>/<split>-<part>     a bucket
+    spool-<lane>/<split>-<part>     a bucket; at a URL, in the order of keys
     spool-<lane>/<part name>.index  its index; .json: what was read
-    attempts-<random>/              what tries of this run of the build are writing
+    attempts-<random>/              what tries of this run of the build are writing;
+                                    for a URL, it is on the machine of the try
 """
 
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,16 +22,18 @@ import numpy as np
 
 from bigearthnet.engine.job import Job
 from bigearthnet.engine.shards import ShardTask, write_shard
-from bigearthnet.engine.spool import SpoolWriter
+from bigearthnet.engine.spool import SpoolWriter, sort_buckets
 from bigearthnet.engine.spool_index import SpoolIndex
 from bigearthnet.engine.spooled import SpooledSource, read_index
 from bigearthnet.engine.stage_one import check_source, choose_rows, spool_patches
+from bigearthnet.engine.storage import deliver, fetch_spools, has_file, open_scratch
 from bigearthnet.errors import ArchiveError
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.source.parts import Part, open_part
 from bigearthnet.store.quarantine import Quarantine
 from bigearthnet.store.result import ShardInfo
-from bigearthnet.util.files import hash_file, sync_folder, write_bytes, write_json
+from bigearthnet.util.files import hash_file, write_bytes, write_json
+from bigearthnet.util.remote import Place, RemotePath
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,16 @@ class PartTask:
         part: The part.
         earlier: Index of the spool of each source before this one → its checksum.
         spool: Folder of the spool of the source.
-        attempts: Folder in which tries write.
+        attempts: See `open_scratch`.
         quarantine: Where the list is left if there are too many bad patches.
     """
 
     job: Job
     part: Part
-    earlier: Mapping[Path, str]
-    spool: Path
-    attempts: Path
-    quarantine: Path
+    earlier: Mapping[Place, str]
+    spool: Place
+    attempts: Place
+    quarantine: Place
 
 
 def spool_part(task: PartTask) -> int:
@@ -68,7 +68,7 @@ def spool_part(task: PartTask) -> int:
         OSError: If something cannot be read or written.
     """
     part, job, done = task.part, task.job, task.spool / f"{task.part.name}.json"
-    if done.exists():
+    if has_file(done):
         return 0
     options = dataclasses.replace(job.options, quiet=True)
     patches = load_index(job.config.release, job.config.choice.scheme)
@@ -81,7 +81,7 @@ def spool_part(task: PartTask) -> int:
     if options.max_bad is not None:
         quarantine = Quarantine(options.max_bad, task.quarantine)
     index = SpoolIndex(len(patches))
-    with _attempt(task.attempts) as folder:
+    with open_scratch(task.attempts) as folder:
         opened = open_part(part, patches)
         with (
             opened as source,
@@ -105,7 +105,10 @@ def spool_part(task: PartTask) -> int:
             if part.count == 1:
                 (whole,) = (s for s in job.sources if s.archive == part.archive)
                 check_source(source, whole, int(index.read.sum()) + len(bad))
-            writer.sync()
+            if isinstance(task.spool, RemotePath):
+                sort_buckets(folder, index, patches, part.number)
+            else:
+                writer.sync()
             members = source.members
         buckets = [path.name for path in folder.iterdir()]
         file = f"{part.name}.index"
@@ -120,11 +123,8 @@ def spool_part(task: PartTask) -> int:
             places,
         )
         write_json(found.encode(), folder / done.name)
-        for name in (*buckets, file):
-            (folder / name).rename(task.spool / name)
-        sync_folder(task.spool)
-        (folder / done.name).rename(done)
-        sync_folder(task.spool)
+        names = (*buckets, file, done.name)
+        deliver(folder, names, task.spool, task.attempts)
     return int(index.read.sum())
 
 
@@ -134,36 +134,25 @@ class ShardTry:
 
     Attributes:
         task: The shard.
-        attempts: Folder in which tries write.
+        attempts: See `open_scratch`.
     """
 
     task: ShardTask
-    attempts: Path
+    attempts: Place
 
 
 def try_shard(value: ShardTry) -> ShardInfo:
-    """Writes one shard; arguments and errors as in `write_shard`."""
-    task = value.task
-    with _attempt(value.attempts) as folder:
+    """Writes one shard; arguments and errors as in `write_shard`, and `deliver`."""
+    task, attempts = value.task, value.attempts
+    with open_scratch(attempts) as folder:
         outputs = {store: folder / store for store in task.outputs}
         for output in outputs.values():
             output.mkdir()
-        info = write_shard(dataclasses.replace(task, outputs=outputs))
+        here = dataclasses.replace(task, outputs=outputs)
+        if not isinstance(attempts, Path):
+            (spools := folder / "spools").mkdir()
+            here = fetch_spools(here, spools)
+        info = write_shard(here)
         for store, file in info.files.items():
-            target = task.outputs[store] / file.name
-            if target.parent != task.outputs[store]:
-                target.parent.mkdir(exist_ok=True)  # of a store that is there still
-            (outputs[store] / file.name).rename(target)
-            sync_folder(target.parent)
-            sync_folder(task.outputs[store])
+            deliver(outputs[store], [file.name], task.outputs[store], attempts)
     return info
-
-
-@contextmanager
-def _attempt(attempts: Path) -> Iterator[Path]:
-    """Makes an empty folder for one try of a task, and deletes it afterwards."""
-    folder = Path(tempfile.mkdtemp(dir=attempts))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

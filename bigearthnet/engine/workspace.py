@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bigearthnet.engine.journal import Journal
 from bigearthnet.engine.leftovers import (
@@ -42,8 +42,12 @@ from bigearthnet.util.files import (
     sync_tree,
     write_json,
 )
+from bigearthnet.util.remote import Place
 
-_JOURNAL = "journal.jsonl"
+if TYPE_CHECKING:
+    from bigearthnet.engine.remote_work import RemoteWork
+
+JOURNAL = "journal.jsonl"
 
 
 def workspace_folder(data_dir: Path, config: Config) -> Path:
@@ -62,6 +66,7 @@ class Workspace:
             other build begins while one of them is running.
         is_continued: Whether an earlier run has finished a part of the build.
         is_over: Whether the workspace can be deleted.
+        remote: Its part at a URL; None if all machines of the build see the folder.
     """
 
     folder: Path
@@ -69,10 +74,20 @@ class Workspace:
     lock: int
     is_continued: bool
     is_over: bool = False
+    remote: RemoteWork | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where an interrupted build is kept."""
+        return self.folder if self.remote is None else self.remote.folder
 
     def spool(self, lane: str) -> Path:
         """Returns the folder of the spool of a source; see `SpooledSource.lane`."""
         return self.folder / f"spool-{lane}"
+
+    def spool_place(self, lane: str) -> Place:
+        """Returns where the buckets of a source are, for all machines of the build."""
+        return self.spool(lane) if self.remote is None else self.remote.spool(lane)
 
     def begin_spool(self, lane: str) -> Path:
         """Makes the folder of the spool of a source, empty, and returns it.
@@ -92,10 +107,23 @@ class Workspace:
         make_folder(folder)
         return folder
 
+    def output_place(self, store: str) -> Place:
+        """Returns where shards are, for all machines of the build; made if missing."""
+        return self.output(store) if self.remote is None else self.remote.output(store)
+
+    def record(self, entry: Mapping[str, Any]) -> None:
+        """Appends an entry to the journal; see `Journal.append`."""
+        self.journal.append(entry)
+        if self.remote is not None:
+            self.remote.send_journal((self.folder / JOURNAL).read_bytes())
+
     @property
-    def quarantine(self) -> Path:
+    def quarantine(self) -> Place:
         """Where a build that ends without a store leaves the list of bad patches."""
-        return self.folder.with_name(f"quarantine.{self._name}.jsonl")
+        name = f"quarantine.{self._name}.jsonl"
+        if self.remote is None:
+            return self.folder.with_name(name)
+        return self.remote.folder.parent / name
 
     @property
     def drop_list(self) -> Path:
@@ -158,6 +186,7 @@ def open_workspace(
     identity: Mapping[str, Any],
     *,
     restart: bool = False,
+    remote: RemoteWork | None = None,
 ) -> Iterator[Workspace]:
     """Opens the workspace of a build, new or interrupted; a context manager.
 
@@ -169,6 +198,7 @@ def open_workspace(
         identity: See `identify_build`: an interrupted build is resumed only if it has
             the same.
         restart: Deletes an interrupted build first.
+        remote: The part of the workspace at a URL; see `open_remote_work`.
 
     Raises:
         OptionError: If another process builds in this folder, or it holds an
@@ -185,9 +215,10 @@ def open_workspace(
             is_begun = True
             clear_folder(folder, keep=(LOCK,))
             write_json(identity, folder / IDENTITY)
-        _check_identity(folder / IDENTITY, identity)
-        with closing(Journal(folder / _JOURNAL)) as journal:
-            work = Workspace(folder, journal, lock, is_continued=bool(journal.entries))
+        check_identity(_read_identity(folder / IDENTITY), identity, folder)
+        with closing(Journal(folder / JOURNAL)) as journal:
+            is_continued = bool(journal.entries)
+            work = Workspace(folder, journal, lock, is_continued, remote=remote)
             yield work
     except BaseException:
         is_over = is_begun if work is None else work.is_over or not work.journal.entries
@@ -196,23 +227,42 @@ def open_workspace(
                 clear_folder(folder)
                 for path in (folder, *missing):
                     path.rmdir()
+                if remote is not None:
+                    remote.clear()
         raise
     else:
         if work.is_over:
             clear_folder(folder)
             folder.rmdir()
+            if remote is not None:
+                remote.clear()
     finally:
         os.close(lock)
 
 
-def _check_identity(path: Path, identity: Mapping[str, Any]) -> None:
+def _read_identity(path: Path) -> dict[str, Any]:
     try:
-        found = read_json_object(path)
+        return read_json_object(path)
     except ValueError:
         raise JournalError(
             f"{path} is damaged: it is not a JSON object. Build again with --restart, "
             f"or delete {path.parent} and build again."
         ) from None
+
+
+def check_identity(
+    found: Mapping[str, Any], identity: Mapping[str, Any], place: Place
+) -> None:
+    """Checks that an unfinished build is the one that is to be resumed.
+
+    Args:
+        found: Its identity, as it was read.
+        identity: That of the build.
+        place: Where it is, for the error.
+
+    Raises:
+        OptionError: If it is another one.
+    """
     expected = json.loads(json.dumps(identity))
     names = [n for n in {**found, **expected} if found.get(n) != expected.get(n)]
     if names:
@@ -221,7 +271,7 @@ def _check_identity(path: Path, identity: Mapping[str, Any]) -> None:
             for n in names
         )
         raise OptionError(
-            f"{path.parent} holds an unfinished build of something else ({changes}). "
+            f"{place} holds an unfinished build of something else ({changes}). "
             "To resume it, build with the same options; to discard it, build with "
             "--restart, or delete the folder."
         )

@@ -23,7 +23,7 @@ from bigearthnet.source.groups import Member, Members, find_problem, group_files
 from bigearthnet.source.litter import find_folder
 from bigearthnet.source.patch import RawPatch
 from bigearthnet.source.tar import TarMembers
-from bigearthnet.util.remote import RemotePath
+from bigearthnet.util.remote import Place, RemotePath
 
 __all__ = ["Member", "Members", "OnBad", "Source", "open_source"]
 
@@ -132,7 +132,7 @@ class Source(contextlib.AbstractContextManager["Source"]):
         self.close()
 
 
-def open_source(path: Path | str, archive: Archive, decompressors: int = 1) -> Source:
+def open_source(path: Place | str, archive: Archive, decompressors: int = 1) -> Source:
     """Opens an archive or a folder of patches.
 
     Args:
@@ -146,9 +146,12 @@ def open_source(path: Path | str, archive: Archive, decompressors: int = 1) -> S
         A context manager that yields patches.
 
     Raises:
-        ArchiveError: If there is nothing to read, or it is of another kind.
+        ArchiveError: If there is nothing to read, or it is of another kind; or it is at
+            a URL, where sources are read in parts alone.
         OptionError: If there are several decompressors, and the extra is not installed.
     """
+    if isinstance(path, RemotePath):
+        raise ArchiveError(f"{path} is at a URL, where it is read in parts alone.")
     path = Path(path)
     if path.is_dir():
         try:

@@ -8,32 +8,38 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bigearthnet.errors import ArchiveError, ChecksumError
+from bigearthnet.errors import ArchiveError, ChecksumError, StoreError
 from bigearthnet.release import Archive, Digest
 from bigearthnet.source.candidates import suggest
 from bigearthnet.source.folder import find_root
+from bigearthnet.source.listing import is_folder
 from bigearthnet.util.remote import RemotePath
+from bigearthnet.util.remote_files import list_names
 
 # Bytes that are read at each end of a file.
 _END_NBYTES = 2**20
 
 
-def identify_source(path: Path, archive: Archive) -> dict[str, Any]:
+def identify_source(path: Path | RemotePath, archive: Archive) -> dict[str, Any]:
     """Returns what identifies a source, without reading all of it.
 
     Args:
-        path: An archive, or a folder of patches or its parent.
+        path: An archive, or a folder of patches or its parent. At a URL, a `.tar`, or
+            the folder that holds what is at the top of the archive.
         archive: The published archive that it is, or is laid out like.
 
     Returns:
         JSON. Of a file: `bytes`, `mtime_ns` (time of its last change), and `ends`, the
         sha256 of its first and last MiB. Of a folder: the number of its `entries`,
         `mtime_ns`, and `names`, the sha256 of their names; a file in it that changes is
-        not noticed.
+        not noticed. At a URL, there is no `mtime_ns`.
 
     Raises:
         ArchiveError: If there is no source, or it cannot be read.
+        DownloadError: If it cannot be had.
     """
+    if isinstance(path, RemotePath):
+        return _identify_remote(path)
     try:
         return (
             _identify_folder(path, archive) if path.is_dir() else _identify_file(path)
@@ -47,6 +53,23 @@ def identify_source(path: Path, archive: Archive) -> dict[str, Any]:
         if isinstance(cause, ArchiveError):
             raise ArchiveError(f"{cause}{suggest(path, archive)}") from None
         raise ArchiveError(f"cannot read {path}: {cause}") from None
+
+
+def _identify_remote(path: RemotePath) -> dict[str, Any]:
+    try:
+        if not is_folder(path):
+            nbytes = path.find_nbytes()
+            return {"bytes": nbytes, "ends": hash_ends(path, nbytes)}
+        names = [name.encode() for name in list_names(path)]
+    except StoreError:
+        raise ArchiveError(
+            f"no source at {path}: expected a .tar with an index, or a folder that "
+            "holds what is at the top of the archive."
+        ) from None
+    return {
+        "entries": len(names),
+        "names": hashlib.sha256(b"\0".join(names)).hexdigest(),
+    }
 
 
 def _identify_file(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Reads named patches of a folder, here or in an object store, without a listing."""
+"""Reads named patches of a folder, here or in an object store."""
 
 from __future__ import annotations
 
@@ -7,90 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-import numpy as np
-import numpy.typing as npt
-
 from bigearthnet.errors import PatchError
 from bigearthnet.release import Archive
-from bigearthnet.release.patch_index import PatchIndex
-from bigearthnet.source.folder import FolderMembers, find_levels, find_root
-from bigearthnet.source.groups import Member
+from bigearthnet.source.folder import FolderMembers
+from bigearthnet.source.groups import Member, check_number_of_files
 from bigearthnet.source.limits import MAX_FILE_NBYTES
+from bigearthnet.source.listing import list_places
 from bigearthnet.source.litter import FOLDERS, Litter
 from bigearthnet.util.remote import RemotePath
+from bigearthnet.util.remote_files import list_names
 
 # Patches of an object store that are asked for at once: 13 requests each, or fewer.
 _PATCHES_AT_ONCE = 16
-
-
-def list_places(name: str, archive: Archive) -> tuple[str, ...]:
-    """Returns where a patch may lie below its archive's folder.
-
-    Below a folder of its product, which is named like the patch without column and row;
-    the names of Sentinel-1 have the tile there, too, and its products have none.
-
-    Args:
-        name: What the archive calls the patch.
-        archive: The archive; it, and those it may be read from in its place, have one
-            level of folders above patches, or none.
-    """
-    places: list[str] = []
-    for form in (archive, *archive.wider):
-        if form.levels:
-            places += [f"{name.rsplit('_', parts)[0]}/{name}" for parts in (2, 3)]
-        else:
-            places.append(name)
-    return tuple(dict.fromkeys(places))
-
-
-def list_folder(
-    path: Path, archive: Archive, patches: PatchIndex
-) -> tuple[npt.NDArray[np.intp], tuple[str, ...]]:
-    """Lists a folder here.
-
-    Returns:
-        Rows of the patches that lie where `list_places` says, shape (patch,); and what
-        else lies among patches, below the folder that holds what is at the top of the
-        archive: litter, strangers, and patches in other places.
-
-    Raises:
-        ArchiveError: If the folder holds no patch folders.
-        OSError: If it cannot be listed.
-    """
-    root = find_root(path, archive)
-    found: dict[int, str] = {}
-    others: list[str] = []
-    names = patches.names(archive.ids)
-    for place in _walk(root, archive, "", find_levels(root, archive) or 0, others):
-        name = os.path.basename(place)
-        row, places = names.find(name), list_places(name, archive)
-        if row is None or place not in places:
-            others.append(place)
-        elif row in found:
-            found[row], other = sorted((found[row], place), key=places.index)
-            others.append(other)
-        else:
-            found[row] = place
-    return np.array(sorted(found), np.intp), tuple(others)
-
-
-def _walk(
-    root: Path, archive: Archive, above: str, levels: int, others: list[str]
-) -> Iterator[str]:
-    """Yields what lies some levels below a folder; adds what is no folder there."""
-    litter = Litter(archive)
-    for name in sorted(os.listdir(root / above)):
-        place = os.path.join(above, name)
-        if not levels:
-            yield place
-        elif (
-            name.isprintable()
-            and (root / place).is_dir()
-            and litter.find(name, os.path.basename(above)) not in FOLDERS
-        ):
-            yield from _walk(root, archive, place, levels - 1, others)
-        else:
-            others.append(place)
 
 
 class NamedFolders(FolderMembers):
@@ -142,13 +70,18 @@ class RemoteFolders:
     offset: int | None = None
 
     def __init__(
-        self, root: RemotePath, archive: Archive, names: Sequence[str]
+        self,
+        root: RemotePath,
+        archive: Archive,
+        names: Sequence[str],
+        others: Sequence[str] = (),
     ) -> None:
         """Takes names; see `NamedFolders`."""
         self.position = 0
         self.litter = Litter(archive)
         self.missing: list[str] = []
-        self._root, self._archive, self._names = root, archive, names
+        self._root, self._archive = root, archive
+        self._names, self._others = names, others
 
     def __iter__(self) -> Iterator[Member]:
         """Yields folder, name and content of every file, in the order of names.
@@ -170,6 +103,8 @@ class RemoteFolders:
                         PurePosixPath(path).name,
                         self._check(files[path], path),
                     )
+        for place in self._others:
+            yield from self._read_other(place)
 
     def _read(self, names: Sequence[str]) -> dict[str, tuple[str, dict[str, bytes]]]:
         """Returns name → place and files of the patches that are there."""
@@ -191,6 +126,23 @@ class RemoteFolders:
                 place = path.rpartition("/")[0]
                 found.setdefault(places[place], (place, {}))[1][path] = content
         return found
+
+    def _read_other(self, place: str) -> Iterator[Member]:
+        """Counts litter, and yields the files of what else lies among patches."""
+        path = PurePosixPath(place)
+        files = list_names(self._root / place)
+        kind = self.litter.find(path.name, path.parent.name)
+        if kind is not None and (kind in FOLDERS or not files):
+            self.litter.counts[kind] += 1
+        elif not files:
+            problem = f"not a patch folder: {self._root / place} lies beside patches."
+            yield place, "", PatchError(f"{problem} Remove it.", patch_id=path.name)
+        else:
+            check_number_of_files(len(files), str(self._root / place))
+            paths = [f"{place}/{file}" for file in files]
+            contents = self._root.read_files(paths, MAX_FILE_NBYTES + 1)
+            for file, content in contents.items():
+                yield place, PurePosixPath(file).name, self._check(content, file)
 
     def _check(self, content: bytes, path: str) -> bytes | PatchError:
         if len(content) <= MAX_FILE_NBYTES:

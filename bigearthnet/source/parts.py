@@ -27,7 +27,8 @@ from bigearthnet.source.archive_index import (
     read_index,
 )
 from bigearthnet.source.folder import find_root
-from bigearthnet.source.part_folders import NamedFolders, RemoteFolders, list_places
+from bigearthnet.source.listing import is_folder, list_places
+from bigearthnet.source.part_folders import NamedFolders, RemoteFolders
 from bigearthnet.source.sections import StreamBlocks
 from bigearthnet.source.tar import TarParser
 from bigearthnet.util.command import check_packages
@@ -123,10 +124,7 @@ def _split(
     rows: npt.NDArray[np.intp] | None,
     size: int,
 ) -> Iterator[Part]:
-    is_folder = (
-        place.is_dir() if isinstance(place, Path) else not place.url.endswith(".tar")
-    )
-    if is_folder:
+    if is_folder(place):
         root = find_root(place, archive) if isinstance(place, Path) else place
         chosen = np.arange(len(patches)) if rows is None else np.asarray(rows)
         names = patches.names(archive.ids).take(chosen).to_pylist()
@@ -244,7 +242,7 @@ def open_part(part: Part, patches: PatchIndex) -> PartSource:
     folders = (
         NamedFolders(place, archive, names, part.others)
         if isinstance(place, Path)
-        else RemoteFolders(place, archive, names)
+        else RemoteFolders(place, archive, names, part.others)
     )
     source = PartSource(place, archive, folders, ())
     source.missing = folders.missing

@@ -94,17 +94,26 @@ class Store(Described):
 
     Attributes:
         folder: The folder.
+        apart: Where its shards are while it is built by an engine at a URL; None if
+            they are in the folder.
     """
 
     folder: Path
+    apart: RemotePath | None = None
 
     @property
     def place(self) -> Path:
         """The folder."""
         return self.folder
 
+    @property
+    def all_shards(self) -> list[Path | RemotePath]:
+        """The files of all shards, in order, which are not looked at."""
+        folder = self.apart or self.folder
+        return [folder / file["name"] for file in self.manifest["files"]]
+
     def shards(self, split: str) -> list[Path]:
-        """Returns the shards of a split, in order.
+        """Returns the shards of a split in the folder, in order.
 
         Raises:
             OptionError: If the store has no such split.
@@ -161,19 +170,22 @@ def read_patches(store: Described, columns: Sequence[str] | None = None) -> pa.T
         return file.read(columns=columns)
 
 
-def read_store(folder: Path, releases: Sequence[Release]) -> Store:
+def read_store(
+    folder: Path, releases: Sequence[Release], apart: RemotePath | None = None
+) -> Store:
     """Reads the manifest and the statistics of a store, and checks them.
 
     Args:
         folder: The store.
         releases: The releases that it may be of.
+        apart: See `Store`.
 
     Raises:
         ShardError: If its manifest or statistics cannot be read.
         StoreError: If it is of another release, was written with other classes, bands
             or splits than that has, or its statistics are of another build.
     """
-    return Store(*read_descriptions(folder, releases), folder)
+    return Store(*read_descriptions(folder, releases), folder, apart)
 
 
 def read_descriptions(

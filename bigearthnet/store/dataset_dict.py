@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from bigearthnet.schema.features import hf_types
 from bigearthnet.store import Store
-from bigearthnet.util.files import write_json
+from bigearthnet.util.files import make_folder, write_json
 
 
 def make_dataset_dict(store: Store) -> dict[str, dict[str, object]]:
@@ -60,4 +60,6 @@ def make_dataset_dict(store: Store) -> dict[str, dict[str, object]]:
 def write_dataset_dict(store: Store) -> None:
     """Writes what `make_dataset_dict` returns."""
     for name, content in make_dataset_dict(store).items():
-        write_json(content, store.folder / name)
+        path = store.folder / name
+        make_folder(path.parent)  # of shards, which may be elsewhere
+        write_json(content, path)

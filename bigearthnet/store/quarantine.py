@@ -12,6 +12,7 @@ from pathlib import Path
 from bigearthnet.errors import BigEarthNetError, PatchError, QuarantineError, ShardError
 from bigearthnet.util.files import write_text
 from bigearthnet.util.remote import RemotePath
+from bigearthnet.util.remote_files import write_file
 from bigearthnet.util.wording import count_of
 
 # Reasons that an error counts; the list has them all.
@@ -44,7 +45,10 @@ class Quarantine:
     """
 
     def __init__(
-        self, max_bad: int, left_in: Path, others: Sequence[BadPatch] = ()
+        self,
+        max_bad: int,
+        left_in: Path | RemotePath,
+        others: Sequence[BadPatch] = (),
     ) -> None:
         """Begins empty.
 
@@ -97,7 +101,7 @@ def describe_reasons(patches: Sequence[BadPatch]) -> str:
 
 
 def leave_quarantine(
-    patches: Sequence[BadPatch], path: Path, problem: str, remedy: str
+    patches: Sequence[BadPatch], path: Path | RemotePath, problem: str, remedy: str
 ) -> QuarantineError:
     """Leaves the list of a build that ends without a store, and returns its error.
 
@@ -115,10 +119,13 @@ def leave_quarantine(
     return QuarantineError(f"{problem}: {describe_reasons(patches)} {where} {remedy}")
 
 
-def write_quarantine(patches: Sequence[BadPatch], path: Path) -> None:
+def write_quarantine(patches: Sequence[BadPatch], path: Path | RemotePath) -> None:
     """Writes `quarantine.jsonl`: one JSON object a line for each bad patch."""
     lines = (json.dumps(asdict(bad), ensure_ascii=False) + "\n" for bad in patches)
-    write_text("".join(lines), path)
+    if isinstance(path, Path):
+        write_text("".join(lines), path)
+    else:
+        write_file(path, "".join(lines).encode())
 
 
 def read_quarantine(path: Path | RemotePath) -> tuple[BadPatch, ...]:

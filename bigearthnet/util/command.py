@@ -19,6 +19,8 @@ from bigearthnet.util.extras import advise_install
 from bigearthnet.util.help import asks_for_help, describe_command, list_missing
 from bigearthnet.util.paths import local_path
 from bigearthnet.util.quiet import divert_libraries
+from bigearthnet.util.remote import Place, RemotePath, is_url, parse_url
+from bigearthnet.util.remote_files import check_writable
 
 # Exit statuses after SIGINT and SIGTERM: 128 + the signal, as shells have it.
 _INTERRUPTED = 130
@@ -37,6 +39,26 @@ class _PathParser(flags.ArgumentParser[Path]):
 
     def flag_type(self) -> str:
         return "path"
+
+
+class _PlaceParser(flags.ArgumentParser[Place]):
+    """Parses a flag's value as a path, or as the URL of an object store."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def parse(self, argument: str | Place) -> Place:
+        if isinstance(argument, RemotePath):
+            return argument
+        if not is_url(argument):
+            return local_path(argument, self._name)
+        place = parse_url(str(argument))
+        check_writable(place, self._name)
+        return place
+
+    def flag_type(self) -> str:
+        return "path or URL"
 
 
 class _PathListParser(flags.ListParser):
@@ -62,6 +84,17 @@ def define_path(
         required: Whether the command needs the flag.
     """
     flags.DEFINE(_PathParser(name), name, default, description, required=required)
+
+
+def define_place(name: str, description: str, *, required: bool = False) -> None:
+    """Defines a flag whose value is a path, or the URL of an object store.
+
+    Args:
+        name: Name of the flag.
+        description: Text for `--help`.
+        required: Whether the command needs the flag.
+    """
+    flags.DEFINE(_PlaceParser(name), name, None, description, required=required)
 
 
 def define_path_list(name: str, description: str) -> None:

@@ -14,7 +14,8 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from bigearthnet.errors import BigEarthNetError, DownloadError, OptionError
@@ -26,6 +27,7 @@ _PACKAGES = {
     "hf": ("huggingface_hub", "hub"),
     "s3": ("s3fs", "s3"),
     "gs": ("gcsfs", "gs"),
+    "abfs": ("adlfs", "abfs"),
     "https": ("aiohttp", "hub"),
     "http": ("aiohttp", "hub"),
 }
@@ -68,6 +70,17 @@ class RemotePath:
     def __str__(self) -> str:
         return self.url
 
+    @property
+    def name(self) -> str:
+        """The last part of its URL."""
+        return self.url.rpartition("/")[2]
+
+    @property
+    def parent(self) -> RemotePath:
+        """The folder that it lies in."""
+        url, target = (text.rpartition("/")[0] for text in (self.url, self.target))
+        return RemotePath(url, target, self.revision)
+
     def __truediv__(self, name: str) -> RemotePath:
         return dataclasses.replace(
             self, url=f"{self.url}/{name}", target=f"{self.target}/{name}"
@@ -80,7 +93,7 @@ class RemotePath:
             StoreError: If there is no such file.
             DownloadError: If it cannot be had.
         """
-        return _repeat(lambda: _read_all(self.target), self)
+        return repeat(lambda: _read_all(self.target), self)
 
     def read_files(self, names: Sequence[str], most_nbytes: int) -> dict[str, bytes]:
         """Reads some small files below a folder at once; those not there are left out.
@@ -93,7 +106,7 @@ class RemotePath:
             DownloadError: If one cannot be had.
         """
         targets = [f"{self.target}/{name}" for name in names]
-        found = _repeat(lambda: _read_files(targets, most_nbytes), self)
+        found = repeat(lambda: _read_files(targets, most_nbytes), self)
         return {
             name: content
             for name, content in zip(names, found, strict=True)
@@ -123,7 +136,7 @@ class RemotePath:
                 )
             return content
 
-        return _repeat(read, self)
+        return repeat(read, self)
 
     def find_nbytes(self) -> int:
         """Returns the size of a file in bytes.
@@ -131,7 +144,7 @@ class RemotePath:
         Raises:
             StoreError, DownloadError: As in `read_bytes`.
         """
-        return _repeat(lambda: _find_nbytes(self.target), self)
+        return repeat(lambda: _find_nbytes(self.target), self)
 
     def check_nbytes(self) -> None:
         """Checks that a file has the size that it must have.
@@ -153,6 +166,11 @@ class RemotePath:
             ShardError, StoreError, DownloadError: As in `read_range`.
         """
         return RangeFile(self, ranges)
+
+
+# Where files lie: on this machine, or at a URL.
+Place: TypeAlias = Path | RemotePath
+SomePlace = TypeVar("SomePlace", Path, RemotePath, Place)
 
 
 class RangeFile(io.RawIOBase):
@@ -223,12 +241,12 @@ def parse_url(text: str) -> RemotePath:
         )
     url = f"{parts.scheme}{text[len(parts.scheme) :]}".rstrip("/")
     found = RemotePath(url, url)
-    return _repeat(lambda: _pin(found), found) if parts.scheme == "hf" else found
+    return repeat(lambda: _pin(found), found) if parts.scheme == "hf" else found
 
 
 def _pin(path: RemotePath) -> RemotePath:
     """Names the commit of a hub, so that all that is read is of one."""
-    system, name = _connect(path.target)
+    system, name = connect(path.target)
     resolved = system.resolve_path(name)
     if not hasattr(resolved, "repo_id"):  # a bucket, which has no commits
         return path
@@ -243,8 +261,12 @@ def _pin(path: RemotePath) -> RemotePath:
     return dataclasses.replace(path, target=target, revision=found.sha)
 
 
-def _connect(url: str) -> tuple[Any, str]:
-    """Returns fsspec's file system of a URL, and what it calls the path."""
+def connect(url: str) -> tuple[Any, str]:
+    """Returns fsspec's file system of a URL, and what it calls the path.
+
+    Raises:
+        OptionError: If its package is not installed.
+    """
     scheme = urlsplit(url).scheme
     _silence_clients()
     try:
@@ -273,14 +295,14 @@ def _silence_clients() -> None:
 
 
 def _read_all(url: str) -> bytes:
-    system, path = _connect(url)
+    system, path = connect(url)
     content: bytes = system.cat_file(path)
     return content
 
 
 def _read_files(urls: Sequence[str], most_nbytes: int) -> list[bytes | None]:
     """Reads some files at once; None for those that are not there."""
-    system, _ = _connect(urls[0])
+    system, _ = connect(urls[0])
     paths = [system._strip_protocol(url) for url in urls]
     found = system.cat_ranges(
         paths, [0] * len(paths), [most_nbytes] * len(paths), on_error="return"
@@ -298,7 +320,7 @@ def _read_files(urls: Sequence[str], most_nbytes: int) -> list[bytes | None]:
 
 
 def _read_range(url: str, start: int, stop: int, nbytes: int | None) -> bytes:
-    system, path = _connect(url)
+    system, path = connect(url)
     if urlsplit(url).scheme != "hf":
         found: bytes = system.cat_file(path, start=start, end=stop)
         return found
@@ -310,12 +332,23 @@ def _read_range(url: str, start: int, stop: int, nbytes: int | None) -> bytes:
 
 
 def _find_nbytes(url: str) -> int:
-    system, path = _connect(url)
+    system, path = connect(url)
     return int(system.size(path))
 
 
-def _repeat(call: Callable[[], _Value], path: RemotePath) -> _Value:
-    """Calls a function, again if it may succeed later."""
+def repeat(call: Callable[[], _Value], path: RemotePath, deed: str = "read") -> _Value:
+    """Calls a function, again if it may succeed later.
+
+    Args:
+        call: What is done with a client.
+        path: What it is done to.
+        deed: What cannot be done, for the error.
+
+    Raises:
+        StoreError: If there is no such file.
+        ShardError: If it is too short.
+        DownloadError: If it cannot be done.
+    """
     waits_s = _WAITS_S if path.target.startswith("http") else ()
     for wait_s in (*waits_s, None):
         try:
@@ -324,10 +357,10 @@ def _repeat(call: Callable[[], _Value], path: RemotePath) -> _Value:
             raise
         except Exception as error:
             problem, is_temporary = explain(
-                error, str(path), path.nbytes, lambda: _find_nbytes(path.target)
+                error, str(path), path.nbytes, lambda: _find_nbytes(path.target), deed
             )
         with contextlib.suppress(Exception):  # also keeps what was not found
-            _connect(path.target)[0].invalidate_cache()
+            connect(path.target)[0].invalidate_cache()
         if wait_s is None or not is_temporary:
             raise problem  # here, so that it does not keep the client's error
         time.sleep(wait_s)

@@ -20,7 +20,11 @@ _TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
 
 
 def explain(
-    error: Exception, place: str, nbytes: int | None, find_nbytes: Callable[[], int]
+    error: Exception,
+    place: str,
+    nbytes: int | None,
+    find_nbytes: Callable[[], int],
+    deed: str = "read",
 ) -> tuple[BigEarthNetError, bool]:
     """Returns the error for what a client raised, and whether to try again.
 
@@ -29,6 +33,7 @@ def explain(
         place: The URL as it was given.
         nbytes: Size that the file must have; None for any.
         find_nbytes: Asks for the size that it has.
+        deed: What could not be done: `read`, `written`, `listed`, `deleted`.
     """
     reasons = list(_list_reasons(error))
     status = next((s for s in map(_find_status, reasons) if s), 0)
@@ -37,9 +42,9 @@ def explain(
     if status in (401, 403) or any(isinstance(r, PermissionError) for r in reasons):
         answer = f" (status {status})" if status else ""
         return DownloadError(
-            f"{place} may not be read{answer}. If it is private, log in with the "
+            f"{place} may not be {deed}{answer}. If it is private, log in with the "
             "client of the place (`hf auth login` or HF_TOKEN, `aws configure`, "
-            "`gcloud auth`), with a login that may read it; if not, check the name."
+            "`gcloud auth`), with a login that may do so; if not, check the name."
         ), False
     if status == 404 or any(isinstance(r, FileNotFoundError) for r in reasons):
         return StoreError(
@@ -48,7 +53,7 @@ def explain(
         ), False
     what = f"status {status}" if status else type(reasons[-1]).__name__
     return DownloadError(
-        f"{place} cannot be read ({what}). Check network, address and login, and try "
+        f"{place} cannot be {deed} ({what}). Check network, address and login, and try "
         "again later."
     ), status in _TEMPORARY or (not status and any(map(_is_broken, reasons)))
 
@@ -68,7 +73,7 @@ def _explain_end(
     found = nbytes
     with contextlib.suppress(Exception):
         found = find_nbytes()
-    if found != nbytes:
+    if nbytes is not None and found != nbytes:
         return wrong_size(place, nbytes, found or 0), False
     return DownloadError(
         f"{place} cannot be read: answers end early. Try again later; if it stays so, "
@@ -76,7 +81,7 @@ def _explain_end(
     ), True
 
 
-def wrong_size(place: str, expected: int | None, found: int) -> ShardError:
+def wrong_size(place: str, expected: int, found: int) -> ShardError:
     """Returns the error for a file that has another size than its manifest says."""
     return ShardError(
         f"{place} has {found:,} bytes: expected {expected:,}, as its manifest says. "

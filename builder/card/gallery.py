@@ -24,6 +24,7 @@ from bigearthnet.schema.features import Feature
 from bigearthnet.schema.rgb import encode_jpeg, encode_png
 from bigearthnet.source.metadata import SYNTHETIC
 from bigearthnet.store import Store
+from bigearthnet.store.remote import RemoteStore
 from bigearthnet.util.files import make_folder, write_bytes
 from builder.card.patches import PatchTable
 from builder.card.tables import make_table
@@ -134,7 +135,9 @@ def _read_rows(store: Store, wanted: Sequence[str]) -> Iterator[Mapping[str, Any
     columns += [group.name for group in _find_groups(store.config)]
     ids = read_in_order(store, store.splits, ())["patch_id"].to_pylist()
     chosen = Choice(tuple(store.splits), None).keep(np.isin(ids, wanted))
-    reader = open_shards(*list_shards(store, chosen))
+    described = store.config, store.manifest, store.statistics
+    shards = RemoteStore(*described, store.apart) if store.apart else store
+    reader = open_shards(*list_shards(shards, chosen))
     batch = reader.gather(range(len(reader)), columns)
     for number in range(len(reader)):
         yield {name: values[number] for name, values in batch.items()}

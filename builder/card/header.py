@@ -45,11 +45,7 @@ def make_header(*stores: Store, is_above: bool = False) -> dict[str, Any]:
     num_patches = sum(first.num_patches(split) for split in first.splits)
     sensors = [sensor for store in stores for sensor in find_sensors(store.config)]
     views = [(store, view) for store in stores for view in store.config.views]
-    sizes = {
-        store.folder: column_sizes(store.folder / f["name"] for f in files)
-        for store in stores
-        for files in [store.manifest["files"]]
-    }
+    sizes = {store.folder: column_sizes(store.all_shards) for store in stores}
     return {
         "pretty_name": TITLE,
         "language": ["en"],

@@ -6,14 +6,16 @@ to the views of all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Template
+from types import MappingProxyType
 from typing import Final
 
 from bigearthnet.release import Release
 from bigearthnet.release.texts import read_citation, read_description
 from bigearthnet.store import MANIFEST, Store, read_store
+from bigearthnet.util.remote import RemotePath
 from builder.card.header import TITLE, format_header, make_header
 from builder.card.tables import make_split_table, make_table
 from builder.card.text import make_view_table, make_warnings, read_release
@@ -43,13 +45,23 @@ print(both.column_names)
 ```"""
 
 
-def find_parts(folder: Path, release: Release) -> list[Store]:
+def find_parts(
+    folder: Path,
+    release: Release,
+    apart: Mapping[Path, RemotePath] = MappingProxyType({}),
+) -> list[Store]:
     """Returns the finished stores in a folder of parts, in the release's order.
+
+    Args:
+        folder: The folder.
+        release: The release.
+        apart: Folder of a store → where its shards are, if they are not there.
 
     Raises:
         ShardError, StoreError: If one of them cannot be read.
     """
-    parts = [read_store(p.parent, [release]) for p in folder.glob(f"*/{MANIFEST}")]
+    folders = [path.parent for path in folder.glob(f"*/{MANIFEST}")]
+    parts = [read_store(place, [release], apart.get(place)) for place in folders]
     return sorted(parts, key=lambda store: release.choices.index(store.config.choice))
 
 

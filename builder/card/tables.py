@@ -36,7 +36,7 @@ def make_split_table(store: Store) -> str:
 
 def make_column_table(store: Store) -> str:
     """Returns what each column means and takes, which says what a choice saves."""
-    sizes = column_sizes(store.folder / f["name"] for f in store.manifest["files"])
+    sizes = column_sizes(store.all_shards)
     num_patches = sum(store.num_patches(split) for split in store.splits)
     meanings: dict[str, str] = {}
     for feature in store.config.columns:

@@ -31,7 +31,7 @@ from builder.card.gallery import PICTURES
 from builder.croissant import CROISSANT
 
 # What makes a store loadable, and so is sent last, by format.
-_LOADABLE = {
+LOADABLE = {
     "parquet": CARD,
     "tfrecord": "dataset_info.json",
     "arrow": "dataset_dict.json",
@@ -94,7 +94,7 @@ def is_part(store: Store, path: str) -> bool:
 
 def _is_known(store: Store, name: str) -> bool:
     form = store.format.name
-    names = (*_ALWAYS, _LOADABLE[form], *_BESIDE[form], _shard_pattern(store))
+    names = (*_ALWAYS, LOADABLE[form], *_BESIDE[form], _shard_pattern(store))
     return any(fnmatch(name, pattern) for pattern in names)
 
 
@@ -125,7 +125,7 @@ def list_files(store: Store) -> list[PublishedFile]:
                 f"{path} is not part of the build, and would be published with it: "
                 "move it away."
             )
-        if name in (MANIFEST, _LOADABLE[store.format.name]):
+        if name in (MANIFEST, LOADABLE[store.format.name]):
             rank = MANIFEST_RANK if name == MANIFEST else _LOADABLE_RANK
         content = path.read_bytes()
         if name == PROVENANCE:
@@ -202,7 +202,7 @@ def _publish_provenance(content: bytes, store: Store) -> bytes:
 
 def _check_missing(store: Store, found: set[str]) -> None:
     names = [file["name"] for file in store.manifest["files"]]
-    names += [MANIFEST, STATISTICS, PATCHES, _LOADABLE[store.format.name]]
+    names += [MANIFEST, STATISTICS, PATCHES, LOADABLE[store.format.name]]
     for name in names:
         if name not in found:
             raise PublishError(f"{store.folder / name} is missing. Build again.")

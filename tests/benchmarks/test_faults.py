@@ -310,7 +310,7 @@ def test_an_error_that_does_not_go_away_is_a_problem(
         context.setattr(builds, "FORMATS", ("arrow",))
         total = injected.count_calls(source, tmp_path / "count", None)
         context.setattr(injected, "count_calls", lambda *_: total)
-        context.setattr("builder.build.open_workspace", fail_always, raising=True)
+        context.setattr("builder.jobs.open_workspace", fail_always, raising=True)
         (problem,) = injected.run_trials(
             LOSS, 1, source, tmp_path, expected["arrow"], seed=1
         )

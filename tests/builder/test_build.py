@@ -17,7 +17,8 @@ from bigearthnet.formats import FORMATS
 from bigearthnet.release import RELEASES
 from bigearthnet.release.nomenclature import CLC43
 from bigearthnet.schema.configs import Config, get_config
-from builder.build import build, find_targets
+from builder.build import build
+from builder.jobs import find_targets
 from builder.summary import summarize
 
 S2 = get_config("s2", RELEASES)

@@ -15,7 +15,8 @@ from bigearthnet.errors import OptionError
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from bigearthnet.util.files import hash_file
-from builder.build import build, find_targets
+from builder.build import build
+from builder.jobs import find_targets
 from builder.summary import summarize
 
 S2 = get_config("s2", RELEASES)

@@ -18,7 +18,8 @@ from bigearthnet.release import RELEASES, V1, V2
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store.search import open_store
-from builder.build import build, make_source
+from builder.build import build
+from builder.jobs import make_source
 from builder.source_checks import decode_with_rasterio
 from builder.sources import find_given, find_sources
 from builder.verify import verify

@@ -18,8 +18,9 @@ from bigearthnet.errors import OptionError
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store.quarantine import read_quarantine
-from builder.build import build, find_targets
+from builder.build import build
 from builder.convert import convert, read_list
+from builder.jobs import find_targets
 from builder.verify import verify
 
 S2 = get_config("s2", RELEASES)

@@ -22,7 +22,8 @@ from bigearthnet.formats import FORMATS
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
 from bigearthnet.store.quarantine import read_quarantine
-from builder.build import build, find_targets
+from builder.build import build
+from builder.jobs import find_targets
 from builder.source_checks import decode_with_rasterio
 from builder.summary import summarize
 from builder.verify import verify

@@ -27,7 +27,8 @@ from bigearthnet.release import RELEASES, V2, Release
 from bigearthnet.schema.configs import Config, get_config
 from bigearthnet.store import read_store
 from bigearthnet.store.search import open_store
-from builder.build import build, find_targets
+from builder.build import build
+from builder.jobs import find_targets
 from builder.source_checks import decode_with_rasterio
 from builder.verify import verify
 from tests.archives import write_folder

@@ -20,8 +20,9 @@ from bigearthnet.schema.configs import Config
 from bigearthnet.store.pairs import check_pairs
 from bigearthnet.store.remote import open_origin
 from bigearthnet.store.search import find_stores, open_store
-from builder.build import build, find_targets
+from builder.build import build
 from builder.convert import convert, read_list
+from builder.jobs import find_targets
 from builder.summary import summarize
 from builder.verify import verify
 from tests.v2.conftest import QUIET

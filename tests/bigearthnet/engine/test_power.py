@@ -19,7 +19,7 @@ from bigearthnet.engine.workspace import workspace_folder
 from bigearthnet.errors import OptionError
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
-from builder.build import find_targets
+from builder.jobs import find_targets
 
 S2 = get_config("s2", RELEASES)
 

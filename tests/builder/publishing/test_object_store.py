@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,92 +17,9 @@ from bigearthnet.release import RELEASES
 from bigearthnet.store.search import find_stores
 from builder.publish import make_publisher
 from builder.publishing.files import list_files
+from tests.s3 import S3, SECRET
 
 URL = "s3://bucket/2.0.0"
-SECRET = "quite/secret+0123456789"
-DENIED = "<Error><Code>{}</Code><Message>told to fail</Message></Error>"
-
-
-class S3:
-    """An S3 server in this process, which can fail.
-
-    Attributes:
-        endpoint: Its address.
-        requests: The requests so far.
-        fails: Whether the request of a number, from 1, fails.
-        is_done: Whether a request that fails is done all the same.
-        status: How it fails.
-    """
-
-    def __init__(self, endpoint: str, app: Callable[..., Iterable[bytes]]) -> None:
-        self.endpoint, self.requests, self._app = endpoint, list[str](), app
-        self.fails: Callable[[int], bool] = lambda number: False
-        self.is_done, self.status, self.code = False, "403 Forbidden", "AccessDenied"
-
-    def __call__(self, environ: dict, start: Callable[..., Any]) -> Iterable[bytes]:
-        """Answers a request (PEP 3333)."""
-        self.requests.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
-        if not self.fails(len(self.requests)):
-            return self._app(environ, start)
-        body = environ["wsgi.input"]
-        if self.is_done:
-            list(self._app(environ, lambda *_: None))
-        elif "chunked" not in environ.get("HTTP_TRANSFER_ENCODING", ""):
-            body.read(int(environ.get("CONTENT_LENGTH") or 0))
-        start(self.status, [("Content-Type", "application/xml")])
-        return [DENIED.format(self.code).encode()]
-
-    def contents(self) -> dict[str, bytes]:
-        """Returns path → content of every object of the version."""
-        return {k.removeprefix("2.0.0/"): self.read(k) for k in self._find_keys()}
-
-    def _find_keys(self) -> list[str]:
-        self.fails = lambda number: False
-        # The servers of a process share their buckets, also with other tests.
-        listed = self.client.list_objects_v2(Bucket="bucket", Prefix="2.0.0/")
-        return [entry["Key"] for entry in listed.get("Contents", [])]
-
-    def read(self, key: str) -> bytes:
-        """Returns the content of an object."""
-        return self.client.get_object(Bucket="bucket", Key=key)["Body"].read()
-
-    def write(self, path: str, content: bytes) -> None:
-        """Writes an object, as somebody else might."""
-        self.client.put_object(Bucket="bucket", Key=f"2.0.0/{path}", Body=content)
-
-    def clear(self) -> None:
-        """Deletes all objects, and forgets the requests."""
-        if keys := [{"Key": key} for key in self._find_keys()]:
-            self.client.delete_objects(Bucket="bucket", Delete={"Objects": keys})
-        self.requests.clear()
-
-    @functools.cached_property
-    def client(self) -> Any:
-        """Amazon's own client."""
-        import boto3
-
-        return boto3.client("s3", endpoint_url=self.endpoint)
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    """A server with an empty bucket; clients find their secret in the environment."""
-    from moto.server import ThreadedMotoServer
-
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("no_proxy", "*")
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    s3 = S3(f"http://{host}:{port}", server._server.app)
-    server._server.app = s3
-    s3.client.create_bucket(Bucket="bucket")
-    s3.clear()
-    yield s3
-    s3.clear()
-    server.stop()
 
 
 def publish(data_dir: Path, to: str, *formats: str, **options: object) -> str:
