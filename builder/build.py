@@ -53,6 +53,7 @@ from bigearthnet.store.result import BuildResult
 from bigearthnet.util import command
 from bigearthnet.util.options import look_up
 from bigearthnet.util.remote import Place, RemotePath
+from bigearthnet.util.wording import count_of
 from builder.jobs import find_targets, make_source, run_job, telling_how_to_resume
 from builder.sources import define_flags, find_sources, read_flags
 from builder.summary import summarize
@@ -152,6 +153,15 @@ def _define_flags() -> None:
     )
 
 
+def _name_workers(places: Sequence[Place], options: BuildOptions) -> str:
+    """Says who does the work."""
+    if flags.FLAGS.engine != "local":
+        return str(flags.FLAGS.engine)
+    if any(isinstance(place, RemotePath) for place in places):
+        return "this process"
+    return count_of(options.workers, "worker")
+
+
 def _main(arguments: list[str]) -> None:
     values = flags.FLAGS
     data_dir = values.data_dir
@@ -173,7 +183,7 @@ def _main(arguments: list[str]) -> None:
         f"builds {config.name} of {config.release.name} from "
         f"{', '.join(map(str, sources.values()))}: "
         f"{', '.join(formats)} in {data_dir}, by "
-        + (f"{options.workers} workers" if values.engine == "local" else values.engine)
+        + _name_workers([data_dir, *sources.values()], options)
     )
     with (
         open_engine(values.engine, arguments) as engine,
@@ -188,9 +198,13 @@ def _main(arguments: list[str]) -> None:
             restart=values.restart,
             engine=None if values.engine == "local" else engine,
         )
-    print(summarize(result, find_targets(data_dir, config, formats)))
+    targets = find_targets(data_dir, config, formats)
+    print(summarize(result, targets))
     if isinstance(data_dir, Path):
         print(f"next: python -m builder.verify --data_dir={data_dir} --quick")
+    elif tables := [place for name, place in targets.items() if "parquet" in name]:
+        place = tables[0].parent if config.parts[0].choice.part else tables[0]
+        print(f'next: bigearthnet.load("train", "{place}", config="{config.name}")')
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from absl import flags
 
-from bigearthnet.errors import ArchiveError, OptionError
+from bigearthnet.errors import ArchiveError, OptionError, StoreError
 from bigearthnet.release import RELEASES, Archive
 from bigearthnet.schema.configs import Config
 from bigearthnet.source.candidates import choose, list_candidates
@@ -36,7 +36,7 @@ def find_sources(
     Raises:
         OptionError: If an archive is missing, or one is not of the configuration.
         ArchiveError: If nobody can know which file or folder to read.
-        DownloadError, StoreError: If a folder at a URL cannot be listed.
+        DownloadError: If a folder at a URL cannot be listed.
     """
     names = [archive.name for archive in config.archives]
     built_from = f"config {config.name} is built from {', '.join(names)}"
@@ -115,7 +115,10 @@ def _find_in(source: SomePlace, archive: Archive) -> SomePlace:
     if not is_folder(source):
         return source
     if not isinstance(source, Path):
-        has_folder = archive.folder in list_names(source)
+        try:
+            has_folder = archive.folder in list_names(source)
+        except StoreError:  # of which opening it says more
+            return source
         return source / archive.folder if has_folder else source
     try:
         return find_root(source, archive)

@@ -20,17 +20,21 @@ class S3:
         fails: Whether the request of a number, from 1, fails.
         is_done: Whether a request that fails is done all the same.
         status: How it fails.
+        cuts: Whether the answer to a request lacks its last byte.
     """
 
     def __init__(self, endpoint: str, app: Callable[..., Iterable[bytes]]) -> None:
         self.endpoint, self.requests, self._app = endpoint, list[str](), app
         self.fails: Callable[[int], bool] = lambda number: False
+        self.cuts: Callable[[str], bool] = lambda request: False
         self.is_done, self.status, self.code = False, "403 Forbidden", "AccessDenied"
 
     def __call__(self, environ: dict, start: Callable[..., Any]) -> Iterable[bytes]:
         """Answers a request (PEP 3333)."""
         self.requests.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
         if not self.fails(len(self.requests)):
+            if self.cuts(self.requests[-1]):
+                return self._cut(environ, start)
             return self._app(environ, start)
         body = environ["wsgi.input"]
         if self.is_done:
@@ -40,6 +44,15 @@ class S3:
         start(self.status, [("Content-Type", "application/xml")])
         return [_DENIED.format(self.code).encode()]
 
+    def _cut(self, environ: dict, start: Callable[..., Any]) -> Iterable[bytes]:
+        """Answers as if the object were one byte shorter."""
+        given: list[Any] = []
+        body = b"".join(self._app(environ, lambda *args: given.append(args)))[:-1]
+        status, headers, *_ = given[0]
+        kept = [(n, v) for n, v in headers if n.lower() != "content-length"]
+        start(status, [*kept, ("Content-Length", str(len(body)))])
+        return [body]
+
     def contents(self, folder: str = "2.0.0") -> dict[str, bytes]:
         """Returns path → content of every object below a folder."""
         return {k.removeprefix(f"{folder}/"): self.read(k) for k in self.keys(folder)}
@@ -47,6 +60,7 @@ class S3:
     def keys(self, folder: str = "2.0.0") -> list[str]:
         """Returns the names of the objects below a folder; nothing fails any more."""
         self.fails = lambda number: False
+        self.cuts = lambda request: False
         # The servers of a process share their buckets, also with other tests.
         pages = self.client.get_paginator("list_objects_v2")
         found = pages.paginate(Bucket="bucket", Prefix=f"{folder}/")

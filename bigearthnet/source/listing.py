@@ -21,6 +21,9 @@ from bigearthnet.source.litter import FOLDERS, Litter
 from bigearthnet.util.remote import Place, RemotePath
 from bigearthnet.util.remote_files import list_names
 
+# Names that an error shows.
+_MOST_SHOWN = 5
+
 
 def is_folder(place: Place) -> bool:
     """Whether a source is a folder; at a URL, all is one that is no `.tar`."""
@@ -97,7 +100,9 @@ def list_folder(
             others.append(other)
         else:
             found[row] = place
-    if found and not isinstance(path, Path):
+    if not isinstance(path, Path):
+        if not found:
+            raise _refuse_empty(path, archive)
         _check_kind(path, archive, found[min(found)])
     return np.array(sorted(found), np.intp), tuple(others)
 
@@ -108,6 +113,15 @@ def _find_remote_levels(root: RemotePath, archive: Archive) -> int:
     if any(map(archive.ids.matches, names)):
         return 0
     return max(form.levels for form in (archive, *archive.wider))
+
+
+def _refuse_empty(root: RemotePath, archive: Archive) -> ArchiveError:
+    names = [*list_names(root)]
+    held = ", ".join(names[:_MOST_SHOWN]) + (", ..." if names[_MOST_SHOWN:] else "")
+    return ArchiveError(
+        f"no patch folders in {root}: expected what is at the top of the archive "
+        f"{archive.name}, folders named like {archive.ids.example}; it holds {held}."
+    )
 
 
 def _check_kind(root: RemotePath, archive: Archive, place: str) -> None:

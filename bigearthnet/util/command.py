@@ -20,7 +20,7 @@ from bigearthnet.util.help import asks_for_help, describe_command, list_missing
 from bigearthnet.util.paths import local_path
 from bigearthnet.util.quiet import divert_libraries
 from bigearthnet.util.remote import Place, RemotePath, is_url, parse_url
-from bigearthnet.util.remote_files import check_writable
+from bigearthnet.util.remote_files import check_object_store
 
 # Exit statuses after SIGINT and SIGTERM: 128 + the signal, as shells have it.
 _INTERRUPTED = 130
@@ -54,7 +54,7 @@ class _PlaceParser(flags.ArgumentParser[Place]):
         if not is_url(argument):
             return local_path(argument, self._name)
         place = parse_url(str(argument))
-        check_writable(place, self._name)
+        check_object_store(place, self._name)
         return place
 
     def flag_type(self) -> str:

@@ -9,14 +9,14 @@ from pathlib import Path
 from bigearthnet.errors import DownloadError, OptionError
 from bigearthnet.util.remote import RemotePath, connect, repeat
 
-# Schemes of places where files can be written.
-_WRITABLE = ("s3", "gs", "abfs")
+# Schemes of object stores.
+_SCHEMES = ("s3", "gs", "abfs")
 # Files that one request deletes (Amazon S3, DeleteObjects), where there is one.
 _MOST_DELETED = 1000
 
 
-def check_writable(folder: RemotePath, name: str) -> None:
-    """Refuses a place that only gives files.
+def check_object_store(folder: RemotePath, name: str) -> None:
+    """Refuses a place whose files cannot be listed and written one by one.
 
     Args:
         folder: The place.
@@ -26,11 +26,10 @@ def check_writable(folder: RemotePath, name: str) -> None:
         OptionError: If it is one.
     """
     scheme = folder.target.partition("://")[0]
-    if scheme not in _WRITABLE:
+    if scheme not in _SCHEMES:
         raise OptionError(
-            f"{name}: {scheme}:// cannot be written to: expected a path, or one of "
-            f"{', '.join(f'{scheme}://' for scheme in _WRITABLE)}. A finished store is "
-            "published by python -m builder.publish."
+            f"{name}: {scheme}:// is no object store: expected a path, or one of "
+            f"{', '.join(f'{scheme}://' for scheme in _SCHEMES)}."
         )
 
 

@@ -6,14 +6,27 @@ from typing import Any
 
 import pytest
 
-from bigearthnet.engine.engines import Engine, LocalEngine
+from bigearthnet.engine.engines import Engine, LocalEngine, open_engine
 from bigearthnet.engine.options import BuildOptions
-from bigearthnet.errors import EngineError
+from bigearthnet.engine.tries import PartTask, ShardTry
+from bigearthnet.errors import (
+    ArchiveError,
+    DownloadError,
+    EngineError,
+    JournalError,
+    OptionError,
+)
 from bigearthnet.release import RELEASES
+from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
+from bigearthnet.source.archive_index import index_file, write_index
 from bigearthnet.util.remote import parse_url
 from builder.build import build
+from tests.bigearthnet.engine.test_spread import Dying, Killing
 from tests.s3 import S3
+
+Patches = dict[str, dict[str, bytes]]
+WriteArchive = Callable[..., Path]
 
 S2 = get_config("s2", RELEASES)
 FORMATS = ("tfrecord", "parquet", "arrow")
@@ -22,20 +35,17 @@ OPTIONS = BuildOptions(include_excluded=True, quiet=True, workers=1)
 OTHER = ("provenance.json", "README.md")
 
 
-class Dying:
-    """Gives up at its task of some number."""
+class Meddling:
+    """Does something before the tasks of a stage are run."""
 
-    def __init__(self, end_at: int) -> None:
-        self._left = end_at
+    def __init__(self, stage: type, meddle: Callable[[], object]) -> None:
+        self._stage, self._meddle = stage, meddle
 
     def map(self, task: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
-        """Yields results until its end has come."""
-        for value in values:
-            self._left -= 1
-            result = task(value)
-            if not self._left:
-                raise EngineError("the engine is gone.")
-            yield result
+        """Yields the results, one after another."""
+        if isinstance(values[0][1], self._stage):
+            self._meddle()
+        return map(task, values)
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +62,24 @@ def expected(
     }
 
 
-def run(engine: Engine | None = None, **options: Any) -> None:
+def run(
+    engine: Engine | None = None,
+    options: BuildOptions = OPTIONS,
+    *,
+    restart: bool = False,
+    formats: Sequence[str] = ("arrow",),
+) -> None:
     """Builds what lies in the bucket, into the bucket."""
     source, data_dir = (parse_url(f"s3://bucket/{name}") for name in ("source", "data"))
-    build(source, data_dir, S2, OPTIONS, formats=FORMATS, engine=engine, **options)
+    given = {"formats": formats, "engine": engine, "restart": restart}
+    build(source, data_dir, S2, options, **given)  # type: ignore[arg-type]
 
 
 def check(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
-    """Compares what was made with what one machine makes."""
+    """Compares what was made with what one machine makes of the same formats."""
+    folders = {path.split("/")[0] for path in found}
+    expected = {p: c for p, c in expected.items() if p.split("/")[0] in folders}
+    assert "patches.parquet" in found
     assert found.keys() == expected.keys()
     for path, content in expected.items():
         if not path.endswith(OTHER):
@@ -77,5 +97,168 @@ def source(s3: S3, sample_folder: Path) -> Iterator[S3]:
 
 def test_a_bucket_gets_the_same_bytes(source: S3, expected: dict[str, bytes]) -> None:
     """From a folder in a bucket into the bucket: files are those of one machine."""
-    run(LocalEngine())
+    run(LocalEngine(), formats=FORMATS)
+    found = source.contents("data")
+    check(found, expected)
+    assert len(found) == len(expected)
+
+
+def test_an_indexed_tar_in_a_bucket(
+    s3: S3,
+    fake_patches: Patches,
+    write_archive: WriteArchive,
+    patch_index: PatchIndex,
+    tmp_path: Path,
+) -> None:
+    """Parts of a .tar in a bucket, whose records are sorted, make the same bytes."""
+    path = write_archive(tmp_path, fake_patches, kind="tar")
+    write_index(path, S2.archives[0], patch_index, size=2)
+    build(path, tmp_path / "data", S2, OPTIONS)
+    name = f"source/{path.name}"
+    for file in (path, index_file(path)):
+        s3.client.put_object(
+            Bucket="bucket", Key=f"source/{file.name}", Body=file.read_bytes()
+        )
+    build(parse_url(f"s3://bucket/{name}"), parse_url("s3://bucket/data"), S2, OPTIONS)
+    found = {p: c for p, c in s3.contents("data").items() if not p.endswith(OTHER)}
+    made = {path: (tmp_path / "data" / path).read_bytes() for path in found}
+    for folder in ("source", "data"):
+        s3.clear(folder)
+    assert found == made
+    assert len([path for path in found if "tfrecord-" in path]) == 4
+
+
+@pytest.mark.parametrize("end_at", [2, 3])
+def test_another_driver_goes_on(
+    end_at: int, source: S3, expected: dict[str, bytes]
+) -> None:
+    """What was done before the driver's end, in either stage, is not done again."""
+    with pytest.raises(EngineError, match="gone"):
+        run(Dying(end_at))
+    assert {key.split("/")[0] for key in source.contents("data")} == {
+        "incomplete.bigearthnet-s2"
+    }
+    source.requests.clear()
+    run()
+    assert not [r for r in source.requests if r.endswith(".tif")]
+    check(source.contents("data"), expected)
+
+
+def test_another_build_is_in_the_way(source: S3, expected: dict[str, bytes]) -> None:
+    """An unfinished build of something else is kept, until it is discarded."""
+    options = BuildOptions(quiet=True, workers=1)
+    with pytest.raises(EngineError):
+        run(Dying(3), options=options)
+    kept = source.contents("data")
+    with pytest.raises(OptionError, match=r"s3://bucket/data/inc.*something else"):
+        run()
+    assert source.contents("data") == kept
+    run(restart=True)
+    check(source.contents("data"), expected)
+
+
+def test_what_is_there_is_not_changed(source: S3) -> None:
+    """A second build into the same place is refused, and leaves it as it is."""
+    run()
+    made = source.contents("data")
+    with pytest.raises(OptionError, match=r"s3://bucket/data/arrow is there already"):
+        run()
+    assert source.contents("data") == made
+
+
+def test_tries_of_a_finished_build_send_nothing(source: S3) -> None:
+    """A task that is still running when its build is over fails, and leaves nothing."""
+    given: list[tuple[Callable[[Any], Any], Sequence[Any]]] = []
+
+    class Remembering:
+        def map(self, task: Any, values: Sequence[Any]) -> Iterator[Any]:
+            given.append((task, values))
+            return map(task, values)
+
+    run(Remembering())
+    made = source.contents("data")
+    errors = [task(values[0])[1] for task, values in given]
+    assert [type(error) for error in errors] == [EngineError, JournalError]
+    assert source.contents("data") == made
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [("500 Internal Server Error", "InternalError"), ("503 Slow Down", "SlowDown")],
+)
+def test_a_server_that_fails_at_times(
+    status: str, code: str, source: S3, expected: dict[str, bytes]
+) -> None:
+    """Requests that fail once are repeated by the client; the bytes are the same."""
+    source.status, source.code = status, code
+    source.fails = lambda number: number % 20 == 0
+    run()
+    check(source.contents("data"), expected)
+
+
+def test_a_server_that_is_down(
+    source: S3, expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that always fails is one error; later, the same command goes on."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    source.status, source.code = "500 Internal Server Error", "InternalError"
+
+    def stop() -> None:
+        source.fails = lambda number: True
+
+    with pytest.raises(DownloadError, match=r"s3://bucket/data/.* \(status 500\)"):
+        run(Meddling(ShardTry, stop))
+    assert "incomplete.bigearthnet-s2/journal.jsonl" in source.contents("data")
+    run()
+    check(source.contents("data"), expected)
+
+
+def test_an_answer_that_is_cut(source: S3, expected: dict[str, bytes]) -> None:
+    """Ranges of a spool that end early are asked for again, or are one error."""
+    source.cuts = lambda request: "/spool-s2/train-" in request
+    with pytest.raises(DownloadError, match="train-000 cannot be read"):
+        run()
+    left = iter([True])
+    source.cuts = lambda request: "/spool-s2/train-" in request and next(left, False)
+    run()
+    check(source.contents("data"), expected)
+
+
+def test_a_patch_that_vanishes(source: S3, sample_folder: Path) -> None:
+    """A patch that was listed and is gone when it is read is named."""
+    name = sorted(path.name for path in sample_folder.iterdir())[0]
+    with pytest.raises(ArchiveError, match=f"{name} was in s3://.* and is gone"):
+        run(Meddling(PartTask, lambda: source.clear(f"source/{name}")))
+    assert source.contents("data") == {}
+
+
+def test_a_bucket_that_vanishes(source: S3, expected: dict[str, bytes]) -> None:
+    """A bucket of the spool that is gone ends the build before it is published."""
+
+    def delete() -> None:
+        for key in source.keys("data"):
+            if "/spool-s2/train-" in key:
+                source.client.delete_object(Bucket="bucket", Key=key)
+
+    with pytest.raises(JournalError, match=r"train-000 is missing.* --restart"):
+        run(Meddling(ShardTry, delete))
+    run(restart=True)
+    check(source.contents("data"), expected)
+
+
+@pytest.mark.parametrize("stage", ["spool", "shards"])
+def test_a_worker_of_dask_is_killed(
+    stage: str, source: S3, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Two workers of Dask, one of them killed, make the same bytes in the bucket."""
+    distributed = pytest.importorskip("distributed")
+    mark = tmp_path / "killed"
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        open_engine(cluster.scheduler_address.replace("tcp", "dask"), []) as engine,
+    ):
+        run(Killing(engine, stage, mark), formats=FORMATS)
+    assert mark.exists()
     check(source.contents("data"), expected)

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bigearthnet.errors import OptionError
+from bigearthnet.release import Release
+from bigearthnet.schema.configs import Config
+from bigearthnet.util.remote import parse_url
+from builder.build import build
+from tests.s3 import S3
+from tests.v2.conftest import QUIET
+from tests.v2.test_building import config_of
+
+
+def test_three_archives_in_a_bucket(
+    s3: S3, both: Config, release: Release, extracted: Path, stores: Path
+) -> None:
+    """Folders of three archives, built into a bucket: the bytes of one machine."""
+    s3.put_folder(extracted, "source")
+    source, data_dir = parse_url("s3://bucket/source"), parse_url("s3://bucket/data")
+    formats = ["tfrecord", "parquet", "arrow"]
+    try:
+        build(source, data_dir, both, QUIET, formats=formats)
+        found = s3.contents("data")
+        for path, content in found.items():
+            if not path.endswith(("provenance.json", "README.md")):
+                assert content == (stores / path).read_bytes(), path
+        whole = stores / "bigearthnet" / both.name
+        files = [p for p in whole.rglob("*") if p.is_file()]
+        files += [*stores.glob("huggingface-v2/*/*"), *stores.glob("arrow-v2/*/*")]
+        names = {p.relative_to(stores).as_posix() for p in files if p.is_file()}
+        assert names <= found.keys()
+        assert (
+            found["huggingface-v2/README.md"]
+            == (stores / "huggingface-v2/README.md").read_bytes()
+        )
+        s3.clear("data/huggingface-v2/s1")
+        s3.clear("data/huggingface-v2/README.md")
+        config = config_of("v2-s1", release)
+        with pytest.raises(OptionError, match=r"data/huggingface-v2/s2 is a part"):
+            build(source, data_dir, config, QUIET, formats=["parquet"])
+    finally:
+        for folder in ("source", "data"):
+            s3.clear(folder)
