@@ -11,6 +11,7 @@ from bigearthnet.errors import ArchiveError, OptionError
 from bigearthnet.release import RELEASES, Archive
 from bigearthnet.schema.configs import Config
 from bigearthnet.source.candidates import choose, list_candidates
+from bigearthnet.source.cut import find_cut
 from bigearthnet.source.folder import find_levels, find_root
 from bigearthnet.util import command
 from bigearthnet.util.paths import check_path
@@ -59,7 +60,11 @@ def find_sources(
         )
     found = {archive.name: _find_in(source, archive) for archive in others}
     for archive in others if len(others) > 1 else ():
-        if found[archive.name] == source and find_levels(source, archive) is None:
+        if (
+            found[archive.name] == source
+            and find_levels(source, archive) is None
+            and not find_cut(source, archive)
+        ):
             raise OptionError(
                 f"{built_from}: {source} holds no {archive.name}. Expected "
                 f"{archive.filenames[0]} or the folder {archive.folder} there; or "

@@ -16,6 +16,10 @@ from bigearthnet.source.litter import Litter
 # wrong with it.
 Member = tuple[str, str, bytes | PatchError]
 
+# Stands between the files of two archives that hold a source together; no member of an
+# archive has this path.
+NEXT_FILE: Member = ("/", "", b"")
+
 
 class Members(Protocol):
     """The regular files of a source, one after another.
@@ -45,7 +49,10 @@ class Members(Protocol):
     def litter(self) -> Litter: ...  # noqa: D102
 
     def __iter__(self) -> Iterator[Member]:
-        """Yields every file; for a folder that is listed, its path, no name, b""."""
+        """Yields every file; for a folder that is listed, its path, no name, b"".
+
+        Also `NEXT_FILE`, where the files of a patch end if it is not whole.
+        """
 
     def close(self) -> None:
         """Closes files and ends processes."""
@@ -117,7 +124,12 @@ def group_files(
     group: Group | None = None
     for here, name, content in members:
         if not name and not isinstance(content, PatchError):
-            note_folder(here)
+            if (here, name, content) == NEXT_FILE:
+                if group is not None and group.problem is None:
+                    yield group
+                group = None
+            else:
+                note_folder(here)
             continue
         if group is None or here != group.folder:
             if group is not None and group.problem is None:
