@@ -30,8 +30,8 @@ class Members(Protocol):
         position: Bytes of the source file read so far; of a folder, of its files.
         digests: Checksums of the source file by algorithm, once it was read to its
             end; empty before, and for a folder.
-        offset: Where the header of the latest file is in the decompressed source;
-            None for a folder.
+        offset: Where the header of the latest file is in the decompressed source, or
+            in its part of a cut archive; None for a folder.
         litter: What other programs left in the source, which is not among its files.
     """
 

@@ -379,7 +379,9 @@ def test_a_build_goes_on(
     assert read_stores(tmp_path) == expected
 
 
+@pytest.mark.parametrize("is_cut", [True, False])
 def test_bad_patches_are_counted_over_parts(
+    is_cut: bool,
     fake_patches: Patches,
     write_archive: WriteArchive,
     patch_index: PatchIndex,
@@ -389,8 +391,12 @@ def test_bad_patches_are_counted_over_parts(
     patches = {name: dict(files) for name, files in fake_patches.items()}
     name = next(iter(patches))
     patches[name].popitem()
-    path = write_archive(tmp_path, patches, kind="tar")
-    write_index(path, S2.archives[0], patch_index, size=2)
+    if is_cut:
+        bad, good = {name: patches.pop(name)}, patches
+        path = write_cut(tmp_path / "cut", [good, bad], write_archive, "tar")
+    else:
+        path = write_archive(tmp_path, patches, kind="tar")
+        write_index(path, S2.archives[0], patch_index, size=2)
     with pytest.raises(PatchError, match=name):
         run(path, tmp_path / "failed", LocalEngine())
     run(path, tmp_path / "whole", None, max_bad=1)
