@@ -215,7 +215,10 @@ def choose(candidates: Sequence[Candidate], archive: Archive) -> Candidate | Non
 
 
 def _refuse_unreadable(candidates: Sequence[Candidate], archive: Archive) -> None:
-    named = [c for c in candidates if c.is_known or is_named_like(c.path, archive)]
+    for candidate in candidates:
+        if candidate.is_known:
+            raise ArchiveError(f"{candidate.problem}.")
+    named = [c for c in candidates if is_named_like(c.path, archive)]
     if named:
         size = "" if archive.nbytes is None else f" ({archive.nbytes:,} bytes)"
         found = "; ".join(f"{c.path} cannot be used: {c.problem}" for c in named)

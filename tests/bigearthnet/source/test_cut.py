@@ -151,7 +151,7 @@ def test_a_folder_of_parts_is_found(parts: Path) -> None:
         assert parts == chosen.path
     (parts / "s2-00001-of-00003.tar.zst").unlink()
     for folder in (parts, parts.parent):
-        with pytest.raises(ArchiveError, match=r"cannot be used: .*00001-of.* missing"):
+        with pytest.raises(ArchiveError, match=r"00001-of-\S+ is missing"):
             choose(list_candidates(folder, ARCHIVE, 2), ARCHIVE)
 
 
