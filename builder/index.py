@@ -74,8 +74,8 @@ def check_archive(source: JobSource) -> Path:
     assert isinstance(source.path, Path)  # no flag here takes a URL
     if source.path.is_dir():
         raise OptionError(
-            f"{source.path} is a folder, which needs neither index nor packing: its "
-            "parts follow from the names of patches."
+            f"{source.path} is a folder, which needs neither index nor packing: it is "
+            "split by the names of patches, or of the parts of an archive."
         )
     open_source(source.path, source.archive).close()
     return source.path

@@ -4,11 +4,14 @@ For a .tar.zst of one frame, as v2.0 is published: it can only be read from its 
 and its parts can be read by several machines. The source is read once; what the parts
 hold together is then read back and compared, byte for byte by sha256, with what it
 held. OUTPUT appears whole, or not at all; it takes about as much as the source. Of
-several archives, each has such a folder in OUTPUT, named after it.
+several archives, each has such a folder in OUTPUT, named after it. builder.build and
+builder.verify read the parts in place of the archive, as long as all of them are there
+under their names.
 
 Example:
   python -m builder.repack --source=BigEarthNet-S2.tar.zst --config=v2-s2 \
     --maps=Reference_Maps.tar.zst --output=parts
+  python -m builder.build --source=parts --config=v2-s2 --data_dir=data
 """
 
 from __future__ import annotations
@@ -162,11 +165,17 @@ def _define_flags() -> None:
 def _main() -> None:
     values = flags.FLAGS
     sources, patches = read_sources()
+    for source in sources.values():  # before the first of them takes its hours
+        check_archive(source)
     for name, source in sources.items():
         output = values.output if len(sources) == 1 else values.output / name
         print(f"cuts {source.path} into {output}", file=sys.stderr)
         parts = repack(source, output, patches, values.patches)
         print(f"{output}: {len(parts):,} parts, together the content of {source.path}")
+    print(
+        f"next: python -m builder.build --config={values.config} "
+        f"--source={values.output} --data_dir=data"
+    )
 
 
 if __name__ == "__main__":

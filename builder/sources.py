@@ -11,6 +11,7 @@ from bigearthnet.errors import ArchiveError, OptionError, StoreError
 from bigearthnet.release import RELEASES, Archive
 from bigearthnet.schema.configs import Config
 from bigearthnet.source.candidates import choose, list_candidates
+from bigearthnet.source.cut import find_cut
 from bigearthnet.source.folder import find_levels, find_root
 from bigearthnet.source.listing import is_folder
 from bigearthnet.util import command
@@ -107,7 +108,9 @@ def find_given(
 
 def _holds(source: Place, archive: Archive) -> bool:
     """Whether a folder holds patches of an archive itself; one at a URL does not."""
-    return isinstance(source, Path) and find_levels(source, archive) is not None
+    return isinstance(source, Path) and (
+        find_levels(source, archive) is not None or bool(find_cut(source, archive))
+    )
 
 
 def _find_in(source: SomePlace, archive: Archive) -> SomePlace:

@@ -59,8 +59,8 @@ def summarize(result: BuildResult, targets: Mapping[str, SomePlace]) -> str:
         lines += _describe_places(source.places)
         if source.nbytes is not None and source.sha256 is None:
             lines.append(
-                f"{source.filename} was not read to its end, so that its checksum is "
-                "not checked"
+                f"{source.filename} was read in parts, or not to its end, so that its "
+                "checksum is not checked"
             )
     absent = [split for split in release.kept_splits if split not in found]
     if absent:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import random
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +67,24 @@ def write_folder(path: Path, files: Files) -> Path:
         for name, content in contents.items():
             (path / folder / name).write_bytes(content)
     return path
+
+
+def write_cut(
+    folder: Path, parts: Sequence[Files], write: Callable[..., Path], kind: str
+) -> Path:
+    """Writes an archive that was cut.
+
+    Args:
+        folder: The folder to make.
+        parts: The patches of each part.
+        write: Writes one archive; see `conftest.write_tar`.
+        kind: Its argument.
+
+    Returns:
+        The folder.
+    """
+    folder.mkdir()
+    for number, patches in enumerate(parts):
+        path = write(folder, patches, kind=kind)
+        path.rename(folder / f"s2-{number:05d}-of-{len(parts):05d}.{kind}")
+    return folder

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from bigearthnet.engine.engines import Engine, run_tasks
 from bigearthnet.engine.job import Job, JobSource
@@ -26,7 +27,8 @@ from bigearthnet.engine.tries import PartTask, ShardTry, spool_part, try_shard
 from bigearthnet.engine.workers import OnProgress
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import ArchiveError, OptionError
-from bigearthnet.release.patch_index import PatchIndex
+from bigearthnet.release.patch_index import Names, PatchIndex
+from bigearthnet.source.cut import find_cut
 from bigearthnet.source.listing import is_folder, list_folder
 from bigearthnet.source.litter import SYNTHETIC_FILE
 from bigearthnet.source.parts import Part, list_parts
@@ -35,7 +37,7 @@ from bigearthnet.store.quarantine import BadPatch, Quarantine
 from bigearthnet.store.result import ShardInfo
 from bigearthnet.util.files import make_folder, read_json_object
 from bigearthnet.util.progress import Progress
-from bigearthnet.util.remote import Place, RemotePath
+from bigearthnet.util.remote import Place
 from bigearthnet.util.wording import count_of
 
 
@@ -97,14 +99,15 @@ def spread_spool(
             progress.add(count, count * pixels)
             if not work.is_continued and not work.journal.entries:
                 work.record({"kind": "spread"})  # from now on it is kept
-    found = [_merge(part, spool, index) for part in parts]
+    names = patches.names(source.archive.ids)
+    seen = np.zeros(len(patches), np.bool_)
+    found = [_merge(part, spool, index, seen, names) for part in parts]
     bad = [patch for _, other in earlier for patch in other.quarantine]
     aside = Quarantine(job.options.max_bad or 0, work.quarantine, bad)
     for summary in found:
         for patch in summary.quarantine:
             aside.set_aside(patch)
     if earlier:
-        names = patches.names(source.archive.ids)
         known = {patch.patch_id for patch in aside.patches}
         for row in np.flatnonzero(wanted & ~index.stored).tolist():
             if names.name(row) not in known:
@@ -112,13 +115,16 @@ def spread_spool(
                 if job.options.max_bad is None:
                     raise error
                 aside.add(error, None)
-    return record(work, index, _sum_up(found, parts, index, tuple(aside.patches)))
+    summary = _sum_up(source, found, parts, index, tuple(aside.patches))
+    return record(work, index, summary)
 
 
 def _split(source: JobSource, patches: PatchIndex) -> tuple[Part, ...]:
     """Splits a source; of a folder, its first part reads what is no patch, too."""
     rows, others = None, tuple[str, ...]()
-    if is_folder(source.path):
+    path = source.path
+    is_cut = isinstance(path, Path) and find_cut(path, source.archive)
+    if is_folder(path) and not is_cut:
         rows, others = list_folder(source.path, source.archive, patches)
     parts = list_parts([source.path], source.archive, patches, rows)
     if not parts:
@@ -126,24 +132,47 @@ def _split(source: JobSource, patches: PatchIndex) -> tuple[Part, ...]:
     return (replace(parts[0], others=others), *parts[1:])
 
 
-def _merge(part: Part, spool: Place, index: SpoolIndex) -> SpooledSource:
-    """Adds what a part holds to the index of its source; returns what was read."""
+def _merge(
+    part: Part,
+    spool: Place,
+    index: SpoolIndex,
+    seen: npt.NDArray[np.bool_],
+    names: Names,
+) -> SpooledSource:
+    """Adds what a part holds to the index of its source; returns what was read.
+
+    Args:
+        part: The part.
+        spool: Folder of the spool.
+        index: The index of the source.
+        seen: True for each patch, good or bad, of the parts before, shape (patch,);
+            those of this one are added.
+        names: What the archive calls the patches.
+
+    Raises:
+        ArchiveError: If another part has one of its patches.
+    """
     summary = SpooledSource.decode(read_json_object(spool / f"{part.name}.json"))
     content = read_index(spool / f"{part.name}.index", summary.index_sha256)
     other = SpoolIndex(len(index.read))
     other.load(content)
-    twice = np.flatnonzero(index.read & other.read)
+    here = other.read
+    bad = (names.find(patch.patch_id) for patch in summary.quarantine)
+    here[[row for row in bad if row is not None]] = True
+    twice = np.flatnonzero(seen & here)
     if len(twice):
         raise ArchiveError(
-            f"{part.place} holds {count_of(len(twice), 'patch')} in two of its "
-            "parts. Build it "
-            "with --engine=local, which names them."
+            f"{part.place} holds {count_of(len(twice), 'patch')} that another part of "
+            f"the source holds, too: {names.name(int(twice[0]))}, for example. Build "
+            "it with --engine=local, which names them all."
         )
+    seen |= here
     index.load(content)
     return summary
 
 
 def _sum_up(
+    source: JobSource,
     found: Sequence[SpooledSource],
     parts: Sequence[Part],
     index: SpoolIndex,
@@ -162,20 +191,21 @@ def _sum_up(
     if SYNTHETIC_FILE in litter or is_marked:
         index.mark_synthetic()
     if not is_folder(place):
-        nbytes = (
-            place.find_nbytes()
-            if isinstance(place, RemotePath)
-            else place.stat().st_size
-        )
+        files = {part.place for part in parts}
+        nbytes = sum(map(_find_nbytes, files))
     return SpooledSource(
-        parts[0].archive.name,
+        source.archive.name,
         nbytes,
-        found[0].sha256 if len(found) == 1 else None,
+        found[0].sha256 if place == source.path and len(found) == 1 else None,
         bad,
         "",
         dict(litter),  # of a Counter, `asdict` makes something else
         places,
     )
+
+
+def _find_nbytes(file: Place) -> int:
+    return file.stat().st_size if isinstance(file, Path) else file.find_nbytes()
 
 
 @dataclass(frozen=True)

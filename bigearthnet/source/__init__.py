@@ -18,6 +18,7 @@ from bigearthnet.release import Archive
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.release.published import explain
 from bigearthnet.source.candidates import suggest
+from bigearthnet.source.cut import CutMembers, find_cut
 from bigearthnet.source.folder import FolderMembers
 from bigearthnet.source.groups import Member, Members, find_problem, group_files
 from bigearthnet.source.litter import find_folder
@@ -136,8 +137,9 @@ def open_source(path: Place | str, archive: Archive, decompressors: int = 1) -> 
     """Opens an archive or a folder of patches.
 
     Args:
-        path: A tar file, plain or compressed by gzip or zstd, or a folder that holds
-            patch folders, or the parent of one.
+        path: A tar file, plain or compressed by gzip or zstd; a folder that holds
+            patch folders, or the parent of one; or one with the parts of an archive
+            that was cut, which are read one after another (see `cut`).
         archive: The published archive that it is, or is laid out like.
         decompressors: Threads that decompress a file compressed by gzip, with the
             extra [rapidgzip]; others are decompressed by one.
@@ -153,6 +155,8 @@ def open_source(path: Place | str, archive: Archive, decompressors: int = 1) -> 
     if isinstance(path, RemotePath):
         raise ArchiveError(f"{path} is at a URL, where it is read in parts alone.")
     path = Path(path)
+    if parts := find_cut(path, archive):
+        return Source(path, archive, CutMembers(parts, archive, decompressors))
     if path.is_dir():
         try:
             members = FolderMembers(path, archive)

@@ -62,13 +62,8 @@ class BlockReader:
         """
         self._path = path
         self._hint = ""
-        try:
-            self.nbytes = path.stat().st_size
-            self.codec = choose_codec(path)
-        except OSError as cause:
-            if isinstance(cause, ArchiveError):
-                raise
-            raise ArchiveError(f"cannot read {path}: {cause}") from None
+        self.codec = choose_codec(path)
+        self.nbytes = path.stat().st_size
         if self.codec == "gzip" and decompressors > 1:
             from bigearthnet.util.command import check_packages
 
@@ -191,10 +186,13 @@ def choose_codec(path: Path) -> str:
 
     Raises:
         ArchiveError: If it is not a tar file, plain or compressed by gzip or zstd, or
-            zstd is needed and not installed.
+            zstd is needed and not installed; or it cannot be read.
     """
-    with path.open("rb") as file:
-        magic = file.read(tarfile.BLOCKSIZE)
+    try:
+        with path.open("rb") as file:
+            magic = file.read(tarfile.BLOCKSIZE)
+    except OSError as cause:
+        raise ArchiveError(f"cannot read {path}: {cause}") from None
     if magic.startswith(b"\x1f\x8b"):
         return "gzip"
     if _ZSTD_MAGIC.match(magic):

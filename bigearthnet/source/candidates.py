@@ -21,6 +21,7 @@ from bigearthnet.errors import ArchiveError
 from bigearthnet.release import Archive
 from bigearthnet.release.published import explain
 from bigearthnet.source.blocks import choose_codec
+from bigearthnet.source.cut import is_part_name, list_cut
 from bigearthnet.source.folder import find_levels
 from bigearthnet.source.headers import TarDamage, parse_header
 from bigearthnet.source.tar import TarMembers
@@ -41,12 +42,14 @@ class Candidate:
     """What may be an archive.
 
     Attributes:
-        path: A file, or a folder of patches.
+        path: A file, or a folder of patches, or of the parts of a cut archive.
         problem: Why it cannot be read; None if it can be.
+        is_known: Whether it is of the archive for certain, whatever its name.
     """
 
     path: Path
     problem: str | None = None
+    is_known: bool = False
 
 
 def list_candidates(folder: Path, archive: Archive, depth: int) -> list[Candidate]:
@@ -73,7 +76,29 @@ def list_candidates(folder: Path, archive: Archive, depth: int) -> list[Candidat
             paths = sorted(Path(e) for e in itertools.islice(entries, _MOST_ENTRIES))
     except OSError:
         return []
-    return [found for path in paths for found in _examine(path, archive, depth - 1)]
+    files = [path for path in paths if not is_part_name(path.name)]
+    found = [one for path in files for one in _examine(path, archive, depth - 1)]
+    parts = [path for path in paths if is_part_name(path.name)]
+    return [*_examine_parts(folder, parts, archive), *found]
+
+
+def _examine_parts(
+    folder: Path, parts: Sequence[Path], archive: Archive
+) -> list[Candidate]:
+    """Lists a folder that holds parts, if some of them are of the archive."""
+    if not parts:
+        return []
+    problem = None
+    try:
+        list_cut(folder)
+    except ArchiveError as cause:
+        problem = str(cause).rstrip(".")
+    # Parts have a name in common: the first tells of which archive all of them are.
+    firsts = {path.name.rsplit("-", 3)[0]: path for path in reversed(parts)}
+    found = [one for path in firsts.values() for one in _examine(path, archive, 0)]
+    if any(one.problem is None for one in found):
+        return [Candidate(folder, problem, is_known=True)]
+    return found
 
 
 def _examine(path: Path, archive: Archive, depth: int) -> Iterator[Candidate]:
@@ -190,6 +215,9 @@ def choose(candidates: Sequence[Candidate], archive: Archive) -> Candidate | Non
 
 
 def _refuse_unreadable(candidates: Sequence[Candidate], archive: Archive) -> None:
+    for candidate in candidates:
+        if candidate.is_known:
+            raise ArchiveError(f"{candidate.problem}.")
     named = [c for c in candidates if is_named_like(c.path, archive)]
     if named:
         size = "" if archive.nbytes is None else f" ({archive.nbytes:,} bytes)"

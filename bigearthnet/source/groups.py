@@ -16,6 +16,10 @@ from bigearthnet.source.litter import Litter
 # wrong with it.
 Member = tuple[str, str, bytes | PatchError]
 
+# Stands between the files of two archives that hold a source together; no member of an
+# archive has this path.
+NEXT_FILE: Member = ("/", "", b"")
+
 
 class Members(Protocol):
     """The regular files of a source, one after another.
@@ -26,8 +30,8 @@ class Members(Protocol):
         position: Bytes of the source file read so far; of a folder, of its files.
         digests: Checksums of the source file by algorithm, once it was read to its
             end; empty before, and for a folder.
-        offset: Where the header of the latest file is in the decompressed source;
-            None for a folder.
+        offset: Where the header of the latest file is in the decompressed source, or
+            in its part of a cut archive; None for a folder.
         litter: What other programs left in the source, which is not among its files.
     """
 
@@ -45,7 +49,10 @@ class Members(Protocol):
     def litter(self) -> Litter: ...  # noqa: D102
 
     def __iter__(self) -> Iterator[Member]:
-        """Yields every file; for a folder that is listed, its path, no name, b""."""
+        """Yields every file; for a folder that is listed, its path, no name, b"".
+
+        Also `NEXT_FILE`, where the files of a patch end if it is not whole.
+        """
 
     def close(self) -> None:
         """Closes files and ends processes."""
@@ -117,7 +124,12 @@ def group_files(
     group: Group | None = None
     for here, name, content in members:
         if not name and not isinstance(content, PatchError):
-            note_folder(here)
+            if (here, name, content) == NEXT_FILE:
+                if group is not None and group.problem is None:
+                    yield group
+                group = None
+            else:
+                note_folder(here)
             continue
         if group is None or here != group.folder:
             if group is not None and group.problem is None:

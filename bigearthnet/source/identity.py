@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bigearthnet.errors import ArchiveError, ChecksumError, StoreError
 from bigearthnet.release import Archive, Digest
 from bigearthnet.source.candidates import suggest
+from bigearthnet.source.cut import find_cut
 from bigearthnet.source.folder import find_root
 from bigearthnet.source.listing import is_folder
 from bigearthnet.util.remote import RemotePath
@@ -30,9 +32,10 @@ def identify_source(path: Path | RemotePath, archive: Archive) -> dict[str, Any]
 
     Returns:
         JSON. Of a file: `bytes`, `mtime_ns` (time of its last change), and `ends`, the
-        sha256 of its first and last MiB. Of a folder: the number of its `entries`,
-        `mtime_ns`, and `names`, the sha256 of their names; a file in it that changes is
-        not noticed. At a URL, there is no `mtime_ns`.
+        sha256 of its first and last MiB. Of a cut archive: `bytes` of all parts, their
+        number, and the sha256 of what identifies each. Of a folder: the number of its
+        `entries`, `mtime_ns`, and `names`, the sha256 of their names; a file in it that
+        changes is not noticed. At a URL, there is no `mtime_ns`.
 
     Raises:
         ArchiveError: If there is no source, or it cannot be read.
@@ -41,6 +44,8 @@ def identify_source(path: Path | RemotePath, archive: Archive) -> dict[str, Any]
     if isinstance(path, RemotePath):
         return _identify_remote(path)
     try:
+        if parts := find_cut(path, archive):
+            return _identify_parts(parts)
         return (
             _identify_folder(path, archive) if path.is_dir() else _identify_file(path)
         )
@@ -78,6 +83,15 @@ def _identify_file(path: Path) -> dict[str, Any]:
         "bytes": status.st_size,
         "mtime_ns": status.st_mtime_ns,
         "ends": hash_ends(path, status.st_size),
+    }
+
+
+def _identify_parts(parts: Sequence[Path]) -> dict[str, Any]:
+    found = {path.name: _identify_file(path) for path in parts}
+    return {
+        "bytes": sum(part["bytes"] for part in found.values()),
+        "parts": len(parts),
+        "sha256": hashlib.sha256(json.dumps(found).encode()).hexdigest(),
     }
 
 

@@ -2,7 +2,7 @@
 
 A part is a small value. A folder is split by the names in the release's table, so that
 nothing is listed; an archive by its index (`archive_index`); one without an index is a
-part itself, and several archives are several.
+part itself, and several archives, or the files of one that was cut, are several.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from bigearthnet.source.archive_index import (
     read_gzip_index,
     read_index,
 )
+from bigearthnet.source.blocks import choose_codec
+from bigearthnet.source.cut import find_cut
 from bigearthnet.source.folder import find_root
 from bigearthnet.source.listing import is_folder, list_places
 from bigearthnet.source.part_folders import NamedFolders, RemoteFolders
@@ -92,9 +94,9 @@ def list_parts(
     """Splits a source; the same source is always split likewise.
 
     Args:
-        places: One folder or archive, or several archives that hold it together. At a
-            URL: a folder that holds what is at the top of the archive, or a `.tar`
-            with an index.
+        places: One folder or archive, the folder of an archive that was cut (see
+            `cut`), or several archives that hold it together. At a URL: a folder that
+            holds what is at the top of the archive, or a `.tar` with an index.
         archive: The published archive that it is, or is laid out like.
         patches: The patches of the release.
         rows: Rows of the patches to read of a folder, shape (patch,); None for all.
@@ -110,7 +112,9 @@ def list_parts(
     """
     parts: list[Part] = []
     for place in places:
-        parts += _split(place, archive, patches, rows, size)
+        files = find_cut(place, archive) if isinstance(place, Path) else ()
+        for file in files or (place,):
+            parts += _split(file, archive, patches, rows, size)
     return tuple(
         replace(part, number=number, count=len(parts))
         for number, part in enumerate(parts)
@@ -134,7 +138,10 @@ def _split(
             part = chosen[order[start : start + size]]
             yield Part(archive, root, rows=tuple(part.tolist()))
     elif isinstance(place, Path) and not index_file(place).exists():
-        open_source(place, archive).close()  # which says if it is none
+        if place.is_file():
+            choose_codec(place)  # which says if it is none
+        else:
+            open_source(place, archive)  # likewise
         yield Part(archive, place)
     else:
         yield from _split_archive(place, archive)

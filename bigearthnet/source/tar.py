@@ -52,7 +52,12 @@ class TarParser:
     """
 
     def __init__(
-        self, blocks: Blocks, name: str, archive: Archive, start: int = 0
+        self,
+        blocks: Blocks,
+        name: str,
+        archive: Archive,
+        start: int = 0,
+        litter: Litter | None = None,
     ) -> None:
         """Takes a stream.
 
@@ -61,9 +66,11 @@ class TarParser:
             name: What to call it in error messages.
             archive: The archive that it is laid out like.
             start: Bytes of the tar file before the stream, if it is a section of it.
+            litter: Counts litter, also of files before it; None for one of its own.
         """
         self.offset = self._start = start
-        self.litter = Litter(archive)
+        self.litter = litter or Litter(archive)
+        self._litter_before = self.litter.counts.total()
         self._blocks = blocks
         self._name = name
         self._last = ""  # the file that was read last, for error messages
@@ -154,7 +161,7 @@ class TarParser:
             return False
         self.litter.counts[kind] += 1
         most = limits.MAX_LITTER + end // limits.LITTER_SPACING
-        if self.litter.counts.total() > most:
+        if self.litter.counts.total() - self._litter_before > most:
             raise ArchiveError(
                 f"{self._name}: more than {most:,} files of other programs "
                 f"({describe(self.litter.counts)}), the last one {file!r} in "
@@ -230,7 +237,13 @@ class TarMembers(TarParser):
         digests: Checksums of the file by algorithm, once it was read to its end.
     """
 
-    def __init__(self, path: Path, archive: Archive, decompressors: int = 1) -> None:
+    def __init__(
+        self,
+        path: Path,
+        archive: Archive,
+        decompressors: int = 1,
+        litter: Litter | None = None,
+    ) -> None:
         """Opens the file.
 
         Args:
@@ -238,13 +251,14 @@ class TarMembers(TarParser):
             archive: The archive that it is laid out like; the algorithm of its
                 checksum is used beside sha256.
             decompressors: Threads that decompress a gzip file.
+            litter: See `TarParser`.
 
         Raises:
             OptionError: If the package for several of them is not installed.
             ArchiveError: If the file is not a tar file, or cannot be decompressed.
         """
         self._file = BlockReader(path, archive.digest.algorithm, decompressors)
-        super().__init__(self._file, str(path), archive)
+        super().__init__(self._file, str(path), archive, litter=litter)
         self.nbytes, self.is_compressed = self._file.nbytes, self._file.codec != "none"
         self.digests: Mapping[str, str] = self._file.digests  # filled at its end
 

@@ -27,8 +27,8 @@ class BadPatch:
         patch_id: The patch, or the folder that should be one.
         file: The file within it; None where the whole patch is meant.
         reason: What is wrong.
-        offset: Where the header of its first file is in the decompressed source,
-            in bytes; None in a folder.
+        offset: Where the header of its first file is in the decompressed source, or
+            in its part of a cut archive, in bytes; None in a folder.
     """
 
     patch_id: str

@@ -40,6 +40,8 @@ def test_a_single_frame_becomes_parts(
             found.update({raw.name: raw.files for raw in source.patches(patch_index)})
 
     assert f"{output}: 2 parts" in done.stdout
+    command = f"builder.build --config=s2 --source={output} --data_dir=data"
+    assert command in done.stdout
     assert ["s2-00000-of-00002.tar.zst", "s2-00001-of-00002.tar.zst"] == [
         path.name for path in paths
     ]

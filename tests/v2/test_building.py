@@ -19,17 +19,21 @@ import bigearthnet
 from bigearthnet.bigearthnet_dataset_builder import Builder
 from bigearthnet.engine import stage_one
 from bigearthnet.engine.engines import LocalEngine
+from bigearthnet.engine.job import JobSource
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.errors import ArchiveError, ChecksumError, OptionError, PatchError
 from bigearthnet.reading.arrow import ArrowReader
 from bigearthnet.reading.tfrecord import TFRecordReader
 from bigearthnet.release import RELEASES, V2, Release
+from bigearthnet.release.patch_index import load_index
 from bigearthnet.schema.configs import Config, get_config
 from bigearthnet.store import read_store
 from bigearthnet.store.search import open_store
 from builder.build import build
 from builder.jobs import find_targets
+from builder.repack import repack
 from builder.source_checks import decode_with_rasterio
+from builder.sources import find_given
 from builder.verify import verify
 from tests.archives import write_folder
 from tests.v2.conftest import QUIET
@@ -599,3 +603,22 @@ def test_parts_of_three_archives_make_the_same_bytes(
         tmp_path, both, "tfrecord"
     )
     assert not list(tmp_path.glob("incomplete.*"))
+
+
+def test_repacked_archives_make_the_same_bytes(
+    stores: Path, release: Release, downloads: Path, tmp_path: Path
+) -> None:
+    """The folder that `builder.repack` made is built from, and verified with."""
+    both, patches = config_of("v2-s1s2", release), load_index(V2, "official")
+    data_dir, parts = tmp_path / "data", tmp_path / "parts"
+    for archive in release.archives:
+        source = JobSource(archive, downloads / archive.filenames[0], archive.digest)
+        assert len(repack(source, parts / archive.name, patches, 4, quiet=True)) == 3
+    build(parts, data_dir, both, QUIET, engine=LocalEngine())
+    assert hash_store(data_dir, both, "tfrecord") == hash_store(
+        stores, both, "tfrecord"
+    )
+    sources = find_given(release.archives, parts, {})
+    results = verify(data_dir, sources=sources, releases=[release], quiet=True)
+    assert [] == [line for result in results for line in result.shown]
+    assert {30} == {r.checked for r in results if "source" in r.check}

@@ -28,6 +28,7 @@ from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
 from bigearthnet.source.archive_index import write_index
 from builder.build import build
+from tests.archives import write_cut
 
 S2 = get_config("s2", RELEASES)
 FORMATS = ("tfrecord", "parquet", "arrow")
@@ -280,6 +281,60 @@ def test_several_archives_of_one_source(
         run(tmp_path / "both", tmp_path / "data", LocalEngine())
 
 
+@pytest.mark.parametrize("kind", ["tar", "tar.zst"])
+def test_a_cut_archive(
+    kind: str,
+    sample_folder: Path,
+    sample_patches: Patches,
+    write_archive: WriteArchive,
+    tmp_path: Path,
+) -> None:
+    """Real patches in two parts make the same bytes, by one machine or by an engine."""
+    names = list(sample_patches)
+    halves = [{n: sample_patches[n] for n in some} for some in (names[:2], names[2:])]
+    source = write_cut(tmp_path / "cut", halves, write_archive, kind)
+    nbytes = sum(path.stat().st_size for path in source.iterdir())
+    run(sample_folder, tmp_path / "folder", None)
+    for name, engine in (("whole", None), ("parts", LocalEngine())):
+        run(tmp_path, tmp_path / name, engine)
+        assert read_stores(tmp_path / name) == read_stores(tmp_path / "folder")
+        for path in (tmp_path / name).rglob("provenance.json"):
+            found = json.loads(path.read_bytes())
+            told = found["source"], found["source_bytes"], found["source_sha256"]
+            assert told == ("cut", nbytes, None)
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+def test_a_patch_of_two_parts(
+    is_good: bool, fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """It ends the build, which names it, even if its other copy was set aside."""
+    name, files = next(iter(fake_patches.items()))
+    again = files if is_good else dict(list(files.items())[:5])
+    source = write_cut(
+        tmp_path / "cut", [fake_patches, {name: again}], write_archive, "tar"
+    )
+    with pytest.raises(ArchiveError, match=f"holds 1 patch that another .*{name}"):
+        run(source, tmp_path / "data", LocalEngine(), max_bad=1)
+
+
+@pytest.mark.parametrize("engine", [Dying(2), Dying(3)])
+def test_a_part_that_was_exchanged(
+    engine: Dying, fake_patches: Patches, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    """A build of a cut archive is gone on with only if all parts are those it had."""
+    halves = [{name: files} for name, files in fake_patches.items()][:2]
+    source = write_cut(tmp_path / "cut", halves, write_archive, "tar")
+    with pytest.raises(EngineError):
+        run(source, tmp_path / "data", engine)
+    first, second = sorted(source.iterdir())
+    first.rename(tmp_path / "other")
+    second.rename(first)
+    (tmp_path / "other").rename(second)
+    with pytest.raises(OptionError, match="unfinished build of something else"):
+        run(source, tmp_path / "data", LocalEngine())
+
+
 def test_a_folder_in_parts(sample_folder: Path, tmp_path: Path) -> None:
     """A folder of real patches makes the same bytes in parts."""
     run(sample_folder, tmp_path / "whole", None)
@@ -324,7 +379,9 @@ def test_a_build_goes_on(
     assert read_stores(tmp_path) == expected
 
 
+@pytest.mark.parametrize("is_cut", [True, False])
 def test_bad_patches_are_counted_over_parts(
+    is_cut: bool,
     fake_patches: Patches,
     write_archive: WriteArchive,
     patch_index: PatchIndex,
@@ -334,8 +391,12 @@ def test_bad_patches_are_counted_over_parts(
     patches = {name: dict(files) for name, files in fake_patches.items()}
     name = next(iter(patches))
     patches[name].popitem()
-    path = write_archive(tmp_path, patches, kind="tar")
-    write_index(path, S2.archives[0], patch_index, size=2)
+    if is_cut:
+        bad, good = {name: patches.pop(name)}, patches
+        path = write_cut(tmp_path / "cut", [good, bad], write_archive, "tar")
+    else:
+        path = write_archive(tmp_path, patches, kind="tar")
+        write_index(path, S2.archives[0], patch_index, size=2)
     with pytest.raises(PatchError, match=name):
         run(path, tmp_path / "failed", LocalEngine())
     run(path, tmp_path / "whole", None, max_bad=1)
