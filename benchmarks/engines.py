@@ -199,7 +199,7 @@ def _define_flags() -> None:
         [".venv-spark/bin/python", ".venv-beam/bin/python"],
         "Interpreters of other environments, as `make test-engines` makes them.",
     )
-    flags.DEFINE_integer("num_patches", 4_000, "Patches of the source.")
+    flags.DEFINE_integer("num_patches", 3_000, "Patches of the source.")
     flags.DEFINE_list("sizes", ["250", "1000"], "Most patches of a task; two numbers.")
     flags.DEFINE_integer("turns", 2, "Counted runs of each.", lower_bound=1)
     command.define_path("work", "benchmarks-work", "Folder for sources and shards.")

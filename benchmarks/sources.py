@@ -31,7 +31,7 @@ _TIMEOUT_S = 3600.0
 _METADATA = "metadata.parquet"
 # Names of each train shard that engines read: enough files for several workers, and
 # long enough to be measured.
-_COPIES = 8
+_COPIES = 4
 
 
 def make_stores(work: Path, num_patches: int, formats: Sequence[str]) -> Path:
