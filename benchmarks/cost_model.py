@@ -1,20 +1,29 @@
 """Computes what a build on an engine costs: core-hours, bytes, requests, hot spots.
 
-Rates are measured ones of one core (docs/scale.md says how); the rest follows from how
-`bigearthnet.engine` cuts the work. Nothing here was run on 100 workers.
+Rates are measured ones of one core (docs/scale.md says how), or, with --engine, those
+of an engine with what a task costs it, from the engines.json of `benchmarks.engines`;
+the rest follows from how `bigearthnet.engine` cuts the work. Nothing here was run on
+100 workers; --check compares with what was run on one and two. Below: what several
+threads on one .tar.gz would give (--decompressors of the commands).
 
 Example:
   python -m benchmarks.cost_model --workers=100
+  python -m benchmarks.cost_model --workers=100 --engine=dask
+  python -m benchmarks.cost_model --check
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from absl import flags
 
+from benchmarks.cost_rates import Rate, check, fit_rate, format_decompression
+from benchmarks.engine_report import SHARDS, SPOOL, format_table, read_runs
 from bigearthnet.engine.keys import num_shards
 from bigearthnet.source.parts import PATCHES_PER_PART
 from bigearthnet.util import command
@@ -33,8 +42,8 @@ class Load:
         files: Files of a patch, of each archive.
         source_nbytes: Bytes of these files, over all archives.
         stored_nbytes: Bytes of a patch in its shard.
-        spool_ms: Processor milliseconds of a patch in stage one, over all archives.
-        shard_ms: Likewise in stage two.
+        spool: Rate of stage one; of a patch over all archives.
+        shard: Rate of stage two.
     """
 
     name: str
@@ -42,8 +51,22 @@ class Load:
     files: tuple[int, ...]
     source_nbytes: int
     stored_nbytes: int
-    spool_ms: float
-    shard_ms: float
+    spool: Rate
+    shard: Rate
+
+    def run_by(self, rates: Mapping[str, Rate]) -> Load:
+        """Returns the load with the rates of an engine, measured on v1.0.
+
+        Args:
+            rates: Step → its rate.
+        """
+        spool_ms = self.spool.patch_ms * rates[SPOOL].patch_ms / V1_LOAD.spool.patch_ms
+        shard_ms = self.shard.patch_ms * rates[SHARDS].patch_ms / V1_LOAD.shard.patch_ms
+        return replace(
+            self,
+            spool=replace(rates[SPOOL], patch_ms=spool_ms),
+            shard=replace(rates[SHARDS], patch_ms=shard_ms),
+        )
 
 
 # Bytes of the source: those of the bands' TIFFs, and about 1 kB of JSON, or of a map;
@@ -51,7 +74,13 @@ class Load:
 # Milliseconds: v1.0 as in docs/scale.md; v2.0 has in all the 3.22 of paired.json (which
 # has decompressing in it), shared between the stages like those of v1.0.
 V1_LOAD: Final = Load(
-    "v1.0, s2", (269_695, 123_723, 125_866), (13,), 165_400, 161_400, 0.59, 0.37
+    "v1.0, s2",
+    (269_695, 123_723, 125_866),
+    (13,),
+    165_400,
+    161_400,
+    Rate(0.59),
+    Rate(0.37),
 )
 V2_LOAD: Final = Load(
     "v2.0, v2-s1s2",
@@ -59,17 +88,13 @@ V2_LOAD: Final = Load(
     (12, 2, 1),
     281_500,
     290_300,
-    1.97,
-    1.25,
+    Rate(1.97),
+    Rate(1.25),
 )
-HUNDREDFOLD: Final = Load(
-    "59 million of v1.0",
-    tuple(59_000_000 * share // 100 for share in (60, 20, 20)),
-    (13,),
-    165_400,
-    161_400,
-    0.59,
-    0.37,
+HUNDREDFOLD: Final = replace(
+    V1_LOAD,
+    name="59 million of v1.0",
+    splits=tuple(59_000_000 * share // 100 for share in (60, 20, 20)),
 )
 
 
@@ -87,7 +112,8 @@ class Cost:
         stored_nbytes: Written to shards.
         requests: Files of the source, each a request where it is a URL.
         ranges: Records that are read from the spool, one by one.
-        opened: Buckets that one shard keeps open at once.
+        opened: Buckets that one shard reads: of a file system, open at once; of an
+            object store, a range of each.
         index_nbytes: Indices of earlier archives that parts read, over all parts.
         driver_nbytes: Indices in the memory of the driver.
         network_nbytes_per_s: What shared storage carries in a second, both directions.
@@ -114,12 +140,17 @@ def compute(load: Load, workers: int) -> Cost:
     parts = math.ceil(patches / PATCHES_PER_PART)
     shards = sum(num_shards(split) for split in load.splits)
     largest = max(math.ceil(split / num_shards(split)) for split in load.splits)
-    rounds = math.ceil(parts / workers)
-    spool_s = rounds * PATCHES_PER_PART * load.spool_ms / 1000
-    shard_s = math.ceil(shards / workers) * largest * load.shard_ms / 1000
+    # Archives are read one after another; each part has its share of a patch's time.
+    spool = replace(load.spool, patch_ms=load.spool.patch_ms / lanes)
+    spool_s = lanes * spool.find_wall_s(parts, PATCHES_PER_PART, workers)
+    shard_s = load.shard.find_wall_s(shards, largest, workers)
     carried = patches * (load.source_nbytes + 3 * load.stored_nbytes)
     return Cost(
-        core_hours=patches * (load.spool_ms + load.shard_ms) / 3_600_000,
+        core_hours=(
+            load.spool.find_cpu_s(patches, lanes * parts)
+            + load.shard.find_cpu_s(patches, shards)
+        )
+        / 3600,
         hours=(spool_s + shard_s) / 3600,
         spool_tasks=lanes * parts,
         shards=shards,
@@ -154,6 +185,7 @@ def format_costs(costs: dict[str, Cost]) -> str:
         ("million files of the source", lambda cost: f"{cost.requests / 1e6:.1f}"),
         ("million ranges of the spool", lambda cost: f"{cost.ranges / 1e6:.1f}"),
         ("buckets that a shard has open", lambda cost: f"{cost.opened:,}"),
+        ("ranges of an object store that it asks for", lambda cost: f"{cost.opened:,}"),
         ("GB of earlier indices read", lambda cost: f"{cost.index_nbytes / 1e9:,.0f}"),
         ("GB of memory of the driver", lambda cost: f"{cost.driver_nbytes / 1e9:.2f}"),
         (
@@ -161,19 +193,36 @@ def format_costs(costs: dict[str, Cost]) -> str:
             lambda cost: f"{cost.network_nbytes_per_s / 1e9:.1f}",
         ),
     ]
-    lines = [f"| | {' | '.join(costs)} |", f"| --- |{' ---: |' * len(costs)}"]
-    for title, show in rows:
-        lines.append(f"| {title} | {' | '.join(map(show, costs.values()))} |")
-    return "\n".join(lines)
+    return format_table(
+        ("", *costs),
+        [[title, *map(show, costs.values())] for title, show in rows],
+        1,
+    )
 
 
 def _define_flags() -> None:
     flags.DEFINE_integer("workers", 100, "Workers of one core.", lower_bound=1)
+    flags.DEFINE_string("engine", None, "Take the rates of this engine of --measured.")
+    command.define_path(
+        "measured",
+        str(Path(__file__).parent / "results" / "engines.json"),
+        "What benchmarks.engines wrote.",
+    )
+    flags.DEFINE_bool("check", False, "Compare with the runs of --measured.")
 
 
 def _main() -> None:
-    loads = (V1_LOAD, V2_LOAD, HUNDREDFOLD)
-    print(format_costs({x.name: compute(x, flags.FLAGS.workers) for x in loads}))
+    values = flags.FLAGS
+    if values.check:
+        print(check(read_runs(values.measured)))
+        return
+    loads = [V1_LOAD, V2_LOAD, HUNDREDFOLD]
+    if values.engine is not None:
+        runs = read_runs(values.measured)
+        rates = {step: fit_rate(runs, values.engine, step) for step in (SPOOL, SHARDS)}
+        loads = [load.run_by(rates) for load in loads]
+    print(format_costs({load.name: compute(load, values.workers) for load in loads}))
+    print(f"\n{format_decompression(loads[0].spool)}")
 
 
 if __name__ == "__main__":

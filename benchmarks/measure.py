@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 # Seconds between two looks at the memory; a look costs milliseconds of the program.
 _INTERVAL_S = 0.5
@@ -64,6 +65,45 @@ def run(
     Raises:
         RunError: If it fails, takes too long, or does not end with a line of JSON.
     """
+    before = os.times()
+    said, peak = run_program(
+        command, environment, timeout_s=timeout_s, watch_memory=watch_memory
+    )
+    after = os.times()
+    try:
+        return Measurement(
+            said["patches"],
+            said["seconds"],
+            said["bytes"],
+            (after.children_user - before.children_user)
+            + (after.children_system - before.children_system),
+            peak,
+        )
+    except (KeyError, TypeError):
+        raise RunError(f"said nothing of what it did: {said!r}") from None
+
+
+def run_program(
+    command: Sequence[str | Path],
+    environment: Mapping[str, str],
+    *,
+    timeout_s: float,
+    watch_memory: bool = False,
+) -> tuple[Any, int | None]:
+    """Runs a program to its end.
+
+    Args:
+        command: Interpreter, script and arguments.
+        environment: Variables beside those of this process.
+        timeout_s: Seconds after which it is killed.
+        watch_memory: Whether to look at its memory.
+
+    Returns:
+        What its last line says, in JSON, and the peak of its memory in bytes.
+
+    Raises:
+        RunError: If it fails, takes too long, or does not end with a line of JSON.
+    """
     process = subprocess.Popen(
         [str(part) for part in command],
         env={**os.environ, **environment},
@@ -73,7 +113,6 @@ def run(
         start_new_session=True,
     )
     watcher = _MemoryWatcher(process.pid) if watch_memory else None
-    before = os.times()
     try:
         output, errors = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
@@ -82,20 +121,11 @@ def run(
         raise RunError(f"took longer than {timeout_s:.0f} s") from None
     finally:
         peak = watcher.stop() if watcher else None
-    after = os.times()
     if process.returncode:
         raise RunError(f"status {process.returncode}: {errors[-_TAIL:]}")
     try:
-        said = json.loads(output.splitlines()[-1])
-        return Measurement(
-            said["patches"],
-            said["seconds"],
-            said["bytes"],
-            (after.children_user - before.children_user)
-            + (after.children_system - before.children_system),
-            peak,
-        )
-    except (IndexError, ValueError, KeyError, TypeError):
+        return json.loads(output.splitlines()[-1]), peak
+    except (IndexError, ValueError):
         raise RunError(f"said nothing of what it did: {output[-_TAIL:]!r}") from None
 
 
@@ -130,6 +160,23 @@ def _find_family(pid: int) -> list[int]:
         for child in children:
             family += _find_family(int(child))
     return family
+
+
+def find_cpu_s() -> float:
+    """Returns the processor seconds of this process and all its descendants so far.
+
+    Those that have ended count if a living one has waited for them (proc(5), Linux).
+    """
+    return sum(map(_read_ticks, _find_family(os.getpid()))) / os.sysconf("SC_CLK_TCK")
+
+
+def _read_ticks(pid: int) -> int:
+    """Returns what a process and its ended children used; 0 if it ended meanwhile."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(map(int, fields[11:15]))
 
 
 def _read_pss(pid: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import shutil
 import sys
 import tarfile
@@ -15,15 +17,21 @@ from benchmarks.environments import ENVIRONMENTS, SetupError
 from benchmarks.extracted import extract, make_metadata
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.formats import FORMATS
-from bigearthnet.release import RELEASES
+from bigearthnet.release import RELEASES, V1
+from bigearthnet.release.patch_index import load_index
 from bigearthnet.schema.configs import get_config
-from builder.build import build
+from bigearthnet.source.archive_index import index_file
+from builder.build import build, make_source
+from builder.index import index
 from builder.synthesize import write_archive, write_archives
 
 _PROGRAMS = Path(__file__).parent / "programs"
 _TIMEOUT_S = 3600.0
 # The official table, which peers read beside the folders.
 _METADATA = "metadata.parquet"
+# Names of each train shard that engines read: enough files for several workers, and
+# long enough to be measured.
+_COPIES = 4
 
 
 def make_stores(work: Path, num_patches: int, formats: Sequence[str]) -> Path:
@@ -46,6 +54,39 @@ def make_stores(work: Path, num_patches: int, formats: Sequence[str]) -> Path:
         build(archive, unfinished, config, options, formats=formats)
         unfinished.rename(data_dir)
     return data_dir
+
+
+def make_parts(work: Path, num_patches: int, sizes: Sequence[int]) -> dict[int, Path]:
+    """Makes an archive with an index for each size of parts, and a store, once.
+
+    Args:
+        work: Folder for them.
+        num_patches: Patches of the archive.
+        sizes: Patches of a part.
+
+    Returns:
+        Size → the archive. What is to be read is in `data` of the folder.
+    """
+    stores, plain = make_stores(work, num_patches, ["parquet"]), work / "plain.tar"
+    if not plain.exists():
+        unfinished = work / "unfinished.tar"
+        with gzip.open(work / "synthetic.tar.gz") as file, unfinished.open("wb") as out:
+            shutil.copyfileobj(file, out)
+        unfinished.rename(plain)
+    archives = {size: work / f"parts-of-{size}.tar" for size in sizes}
+    patches = load_index(V1, "official")
+    for size, path in archives.items():
+        if not path.exists():
+            os.link(plain, path)
+        if not index_file(path).exists():
+            index(make_source(V1.archive("s2"), path), patches, size, 1)
+    folder = work / "data" / "huggingface" / "s2"
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        for path in sorted(stores.glob("huggingface/s2/train-*")):
+            for number in range(_COPIES):
+                os.link(path, folder / f"{path.stem}-{number}.parquet")
+    return archives
 
 
 class Sources:
