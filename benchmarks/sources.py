@@ -21,8 +21,9 @@ from bigearthnet.release import RELEASES, V1
 from bigearthnet.release.patch_index import load_index
 from bigearthnet.schema.configs import get_config
 from bigearthnet.source.archive_index import index_file
-from builder.build import build, make_source
+from builder.build import build
 from builder.index import index
+from builder.jobs import make_source
 from builder.synthesize import write_archive, write_archives
 
 _PROGRAMS = Path(__file__).parent / "programs"

@@ -28,7 +28,7 @@ from builder import synthesize
 from builder.build import build
 from builder.sample import S1_ARCHIVE, package_file, write_sample
 from tests.hub import Hub
-from tests.s3 import S3, SECRET
+from tests.s3 import S3, serve
 
 ARCHIVE = V1.archive("s2")
 S2 = get_config("s2", RELEASES)
@@ -307,23 +307,8 @@ def expected_files(patch_id: str) -> tuple[str, ...]:
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    """A server with an empty bucket; clients find all about it in the environment."""
-    moto = pytest.importorskip("moto.server")
-    s3fs = pytest.importorskip("s3fs")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("no_proxy", "*")
-    server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    made = S3(f"http://{host}:{port}", server._server.app)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", made.endpoint)
-    server._server.app = made
-    made.client.create_bucket(Bucket="bucket")
-    made.clear()
-    s3fs.S3FileSystem.clear_instance_cache()
-    yield made
-    made.clear()
-    server.stop()
-    s3fs.S3FileSystem.clear_instance_cache()
+    """A server with a bucket; clients find all about it in the environment."""
+    with serve(monkeypatch) as made:
+        made.clear()
+        yield made
+        made.clear()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 SECRET = "quite/secret+0123456789"
 _DENIED = "<Error><Code>{}</Code><Message>told to fail</Message></Error>"
@@ -93,3 +96,34 @@ class S3:
         import boto3
 
         return boto3.client("s3", endpoint_url=self.endpoint)
+
+
+@contextmanager
+def serve(environment: pytest.MonkeyPatch) -> Iterator[S3]:
+    """Starts a server with an empty bucket; a context manager.
+
+    Args:
+        environment: Gets all that clients need to find it.
+    """
+    moto = pytest.importorskip("moto.server")
+    s3fs = pytest.importorskip("s3fs")
+    server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    made = S3(f"http://{host}:{port}", server._server.app)
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": made.endpoint,
+        "no_proxy": "*",
+    }.items():
+        environment.setenv(name, value)
+    server._server.app = made
+    made.client.create_bucket(Bucket="bucket")
+    s3fs.S3FileSystem.clear_instance_cache()
+    try:
+        yield made
+    finally:
+        server.stop()
+        s3fs.S3FileSystem.clear_instance_cache()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bigearthnet.engine.engines import Engine, LocalEngine, open_engine
+from bigearthnet.engine.engines import Engine, LocalEngine
 from bigearthnet.engine.options import BuildOptions
 from bigearthnet.engine.tries import PartTask, ShardTry
 from bigearthnet.errors import (
@@ -22,7 +22,7 @@ from bigearthnet.schema.configs import get_config
 from bigearthnet.source.archive_index import index_file, write_index
 from bigearthnet.util.remote import parse_url
 from builder.build import build
-from tests.bigearthnet.engine.test_spread import Dying, Killing
+from tests.bigearthnet.engine.test_spread import Dying
 from tests.s3 import S3
 
 Patches = dict[str, dict[str, bytes]]
@@ -243,22 +243,4 @@ def test_a_bucket_that_vanishes(source: S3, expected: dict[str, bytes]) -> None:
     with pytest.raises(JournalError, match=r"train-000 is missing.* --restart"):
         run(Meddling(ShardTry, delete))
     run(restart=True)
-    check(source.contents("data"), expected)
-
-
-@pytest.mark.parametrize("stage", ["spool", "shards"])
-def test_a_worker_of_dask_is_killed(
-    stage: str, source: S3, expected: dict[str, bytes], tmp_path: Path
-) -> None:
-    """Two workers of Dask, one of them killed, make the same bytes in the bucket."""
-    distributed = pytest.importorskip("distributed")
-    mark = tmp_path / "killed"
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
-        ) as cluster,
-        open_engine(cluster.scheduler_address.replace("tcp", "dask"), []) as engine,
-    ):
-        run(Killing(engine, stage, mark), formats=FORMATS)
-    assert mark.exists()
     check(source.contents("data"), expected)

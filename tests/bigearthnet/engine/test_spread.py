@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +10,8 @@ from typing import Any
 import pytest
 
 from bigearthnet.engine import tries
-from bigearthnet.engine.engines import Engine, LocalEngine, open_engine
+from bigearthnet.engine.engines import Engine, LocalEngine
 from bigearthnet.engine.options import BuildOptions
-from bigearthnet.engine.tries import PartTask
 from bigearthnet.engine.workspace import Workspace
 from bigearthnet.errors import (
     ArchiveError,
@@ -29,6 +26,7 @@ from bigearthnet.schema.configs import get_config
 from bigearthnet.source.archive_index import write_index
 from builder.build import build
 from tests.archives import write_cut
+from tests.bigearthnet.engine.engines.cases import read_stores
 
 S2 = get_config("s2", RELEASES)
 FORMATS = ("tfrecord", "parquet", "arrow")
@@ -128,41 +126,11 @@ class Older:
             yield task(value)
 
 
-class Killing:
-    """Has the worker of the first task of a stage killed when its work is done."""
-
-    def __init__(self, engine: Engine, stage: str, mark: Path) -> None:
-        self._engine, self._stage, self._mark = engine, stage, mark
-
-    def map(self, task: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
-        """Yields the results of the engine."""
-        stage, mark = self._stage, self._mark
-
-        def work(value: Any) -> Any:
-            result = task(value)
-            kind = "spool" if isinstance(value[1], PartTask) else "shards"
-            if kind == stage and not mark.exists():
-                mark.touch()
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
-
-        return self._engine.map(work, values)
-
-
 def run(source: Path, data_dir: Path, engine: Engine | None, **options: Any) -> None:
     """Builds a source in every format."""
     known = {"include_excluded": True, "quiet": True, "workers": 1}
     settings = BuildOptions(**{**known, **options})
     build(source, data_dir, S2, settings, formats=FORMATS, engine=engine)
-
-
-def read_stores(data_dir: Path) -> dict[str, bytes]:
-    """Path → content of every file that does not say when and of what it was made."""
-    return {
-        str(path.relative_to(data_dir)): path.read_bytes()
-        for path in sorted(data_dir.rglob("*"))
-        if path.is_file() and path.name not in ("provenance.json", "README.md")
-    }
 
 
 @pytest.fixture(scope="module")
@@ -412,21 +380,3 @@ def test_what_an_engine_cannot_do_is_refused(
     with pytest.raises(OptionError, match=f"--{next(iter(options))}"):
         run(indexed, tmp_path / "data", LocalEngine(), **options)
     assert not (tmp_path / "data").exists()
-
-
-@pytest.mark.parametrize("stage", ["spool", "shards"])
-def test_a_worker_of_dask_is_killed(
-    stage: str, indexed: Path, expected: dict[str, bytes], tmp_path: Path
-) -> None:
-    """A worker that is killed with its work done, but not told, changes nothing."""
-    distributed = pytest.importorskip("distributed")
-    mark = tmp_path / "killed"
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
-        ) as cluster,
-        open_engine(cluster.scheduler_address.replace("tcp", "dask"), []) as engine,
-    ):
-        run(indexed, tmp_path / "data", Killing(engine, stage, mark))
-    assert mark.exists()
-    assert read_stores(tmp_path / "data") == expected

@@ -1,42 +1,47 @@
+"""Every engine builds the bytes of a local build, of every kind of source."""
+
 from __future__ import annotations
 
-import subprocess
-import sys
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from bigearthnet.util.files import hash_file
-
-pytestmark = pytest.mark.engines
-
-_OPTIONS = {
-    "spark": ["spark.master=local-cluster[2,1,512]", "spark.executor.memory=512m"],
-    "beam": ["--direct_num_workers=2", "--direct_running_mode=multi_processing"],
-}
-_PACKAGES = {"spark": "pyspark", "beam": "apache_beam"}
-
-
-def _build(source: Path, data_dir: Path, *options: str) -> dict[str, str]:
-    """Builds as a user does; returns name of each shard and manifest → checksum."""
-    command = [sys.executable, "-m", "builder.build", f"--source={source}"]
-    command += [f"--data_dir={data_dir}", "--formats=parquet", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    files = [*data_dir.rglob("*-of-*.parquet"), *data_dir.rglob("manifest.json")]
-    return {path.name: hash_file(path) for path in files}
+from bigearthnet.engine import spread
+from bigearthnet.engine.engines import Engine
+from tests.bigearthnet.engine.engines.cases import (
+    CONFIGS,
+    KINDS,
+    SIZE,
+    FindCase,
+    read_stores,
+)
+from tests.bigearthnet.engine.engines.clusters import ENGINES, FindEngine
 
 
-@pytest.mark.parametrize("engine", _OPTIONS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("config", CONFIGS)
 def test_an_engine_builds_the_same_bytes(
-    engine: str, sample_folder: Path, tmp_path: Path
+    engine: Engine,
+    config: str,
+    kind: str,
+    find_case: FindCase,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Real patches, built by an engine, have the bytes of a local build."""
-    if find_spec(_PACKAGES[engine]) is None:
-        pytest.skip(f"{engine} is not installed")
-    options = [f"--engine={engine}", "--", *_OPTIONS[engine]]
-    made = _build(sample_folder, tmp_path / "engine", *options)
-    assert made == _build(sample_folder, tmp_path / "local")
-    assert {"manifest.json"} < set(made)
-    assert not list((tmp_path / "engine").glob("incomplete.*"))
+    """Parts and shards of any source, made by workers, are those of one machine."""
+    monkeypatch.setattr(spread, "list_parts", partial(spread.list_parts, size=SIZE))
+    case = find_case(config, kind)
+    case.build(tmp_path, engine)
+    assert read_stores(tmp_path) == case.expected
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_the_command_builds_the_same_bytes(
+    name: str, find_engine: FindEngine, find_case: FindCase, tmp_path: Path
+) -> None:
+    """Real patches, built as a user does, have the bytes of a local build."""
+    case, (text, options) = find_case("s2", "tar"), find_engine(name)
+    done = case.run(tmp_path, f"--engine={text}", "--", *options)
+    assert done.returncode == 0, done.stderr
+    assert read_stores(tmp_path) == case.expected

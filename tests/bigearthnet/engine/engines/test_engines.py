@@ -1,18 +1,14 @@
 from __future__ import annotations
 
-import os
 import pickle
-import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bigearthnet.engine import engines, identity
-from bigearthnet.engine.engines import Engine, LocalEngine, open_engine, run_tasks
-from bigearthnet.errors import DownloadError, EngineError, OptionError, PatchError
+from bigearthnet.engine.engines import LocalEngine, open_engine, run_tasks
+from bigearthnet.errors import EngineError, OptionError, PatchError
 
 
 class _Faulty:
@@ -33,27 +29,6 @@ def square(value: int) -> int:
 def refuse(value: int) -> int:
     """Raises an error of ours."""
     raise PatchError("damaged.", patch_id=f"patch-{value}")
-
-
-def fail_once(path: Path) -> str:
-    """Raises when the file is not there, which it makes."""
-    if not path.exists():
-        path.touch()
-        raise DownloadError("the server is busy.")
-    return path.name
-
-
-def die_once(path: Path) -> str:
-    """Kills its process when the file is not there, which it makes."""
-    if not path.exists():
-        path.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return path.name
-
-
-def fail(value: int) -> int:
-    """Raises an error that is not ours."""
-    raise OSError(5, "the disk is broken")
 
 
 @pytest.mark.parametrize(
@@ -111,64 +86,6 @@ def test_workers_have_the_same_versions(monkeypatch: pytest.MonkeyPatch) -> None
         list(run_tasks(Elsewhere(), square, {"a": 2}))
     assert f"numpy 1.0, here {here['numpy']};" in str(error.value)
     assert f"pyarrow missing, here {here['pyarrow']}." in str(error.value)
-
-
-@pytest.fixture(scope="module")
-def dask() -> Iterator[Engine]:
-    """Dask with two workers, processes that are started anew when they die."""
-    distributed = pytest.importorskip("distributed")
-    import cloudpickle
-
-    # Workers cannot import this module by its name.
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
-        ) as cluster,
-        open_engine(cluster.scheduler_address.replace("tcp", "dask"), []) as engine,
-    ):
-        yield engine
-
-
-def test_dask_returns_every_result(dask: Engine) -> None:
-    """Dask gives each result once."""
-    values = {str(value): value for value in range(50)}
-    found = list(run_tasks(dask, square, values))
-    assert sorted(found) == sorted((name, value**2) for name, value in values.items())
-
-
-def test_dask_raises_our_errors(dask: Engine) -> None:
-    """An error of ours in a worker ends the run as it was raised."""
-    with pytest.raises(PatchError) as found:
-        list(run_tasks(dask, refuse, {"a": 2}))
-    assert found.value.patch_id == "patch-2"
-
-
-@pytest.mark.parametrize("task", [fail_once, die_once])
-def test_dask_repeats_a_task(
-    dask: Engine, task: Callable[[Path], str], tmp_path: Path
-) -> None:
-    """A task that fails once, or whose worker is killed, is done again."""
-    values = {name: tmp_path / name for name in ("a", "b")}
-    values["b"].touch()
-    assert dict(run_tasks(dask, task, values)) == {"a": "a", "b": "b"}
-
-
-def test_dask_gives_up(dask: Engine) -> None:
-    """A task that always fails is one error, which says what the task raised."""
-    with pytest.raises(EngineError, match="the disk is broken"):
-        list(run_tasks(dask, fail, {"a": 1}))
-
-
-@pytest.mark.parametrize("option", ["--retries=2", "fast", "threads=2"])
-def test_options_of_dask_are_checked(option: str) -> None:
-    """What is no setting of Dask's configuration is refused before it connects."""
-    pytest.importorskip("distributed")
-    with (
-        pytest.raises(OptionError, match="NAME=VALUE"),
-        open_engine("dask://127.0.0.1:1", [option]),
-    ):
-        pass
 
 
 def test_a_scheduler_that_is_not_there() -> None:

@@ -1,43 +1,16 @@
+"""What all engines that are installed do alike."""
+
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bigearthnet.engine.engines import Engine, open_engine, run_tasks
-from bigearthnet.errors import EngineError, OptionError, PatchError
-
-_OPTIONS = {
-    # A master and two executors, processes of their own.
-    "spark": ["spark.master=local-cluster[2,1,512]", "spark.executor.memory=512m"],
-    "beam": [],
-    "beam, two processes": [
-        "--direct_num_workers=2",
-        "--direct_running_mode=multi_processing",
-    ],
-}
-_PACKAGES = {"spark": "pyspark", "beam": "apache_beam"}
-
-pytestmark = pytest.mark.engines
-
-
-def _open(name: str) -> Any:
-    text = name.partition(",")[0]
-    if find_spec(_PACKAGES[text]) is None:
-        pytest.skip(f"{text} is not installed")
-    return open_engine(text, _OPTIONS[name])
-
-
-@pytest.fixture(scope="module", params=_OPTIONS)
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """Each engine, its session kept for all tests."""
-    with _open(request.param) as opened:
-        yield opened
+from bigearthnet.errors import DownloadError, EngineError, OptionError, PatchError
+from tests.bigearthnet.engine.engines.clusters import check_installed
 
 
 def _task(kind: str) -> Callable[[Any], Any]:
@@ -52,13 +25,13 @@ def _task(kind: str) -> Callable[[Any], Any]:
     def fail(value: int) -> int:
         raise OSError(5, "the disk is broken")
 
-    def die_once(path: Path) -> str:
+    def fail_once(path: Path) -> str:
         if not path.exists():
             path.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+            raise DownloadError("the server is busy.")
         return path.name
 
-    return {f.__name__: f for f in (square, refuse, fail, die_once)}[kind]
+    return {f.__name__: f for f in (square, refuse, fail, fail_once)}[kind]
 
 
 def test_every_result_comes_once(engine: Engine) -> None:
@@ -82,27 +55,36 @@ def test_a_task_that_always_fails_is_given_up(engine: Engine) -> None:
         list(run_tasks(engine, _task("fail"), {"a": 1}))
 
 
-def test_spark_repeats_the_task_of_a_killed_worker(tmp_path: Path) -> None:
-    """A task whose Python worker is killed is done again."""
-    with _open("spark") as engine:
-        values = {name: tmp_path / name for name in ("a", "b")}
-        values["b"].touch()
-        found = dict(run_tasks(engine, _task("die_once"), values))
+@pytest.mark.parametrize(
+    "engine",
+    ["dask", pytest.param("spark", marks=pytest.mark.engines)],
+    indirect=True,
+)
+def test_what_a_busy_server_refused_is_tried_again(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """A download that fails is the one error of ours that is worth another try."""
+    values = {name: tmp_path / name for name in ("a", "b")}
+    values["b"].touch()
+    found = dict(run_tasks(engine, _task("fail_once"), values))
     assert found == {"a": "a", "b": "b"}
 
 
 @pytest.mark.parametrize(
     ("text", "option", "problem"),
     [
+        ("dask://127.0.0.1:1", "--retries=2", "NAME=VALUE"),
+        ("dask://127.0.0.1:1", "fast", "NAME=VALUE"),
+        ("dask://127.0.0.1:1", "threads=2", "NAME=VALUE"),
         ("spark", "--master=local", "spark.master"),
         ("beam", "--runner=DirectRunner", "FnApiRunner"),
         ("beam", "--direct_running_mode=multi_threading", "loses elements"),
         ("beam", "--runner=DataflowRunner", "--temp_location"),
     ],
 )
+@pytest.mark.engines
 def test_options_are_checked(text: str, option: str, problem: str) -> None:
     """What cannot be honoured is refused before anything starts."""
-    if find_spec(_PACKAGES[text]) is None:
-        pytest.skip(f"{text} is not installed")
+    check_installed(text)
     with pytest.raises(OptionError, match=problem), open_engine(text, [option]):
         pass
