@@ -62,8 +62,7 @@ class BlockReader:
         """
         self._path = path
         self._hint = ""
-        self.codec = choose_codec(path)
-        self.nbytes = path.stat().st_size
+        self.nbytes, self.codec = examine(path)
         if self.codec == "gzip" and decompressors > 1:
             from bigearthnet.util.command import check_packages
 
@@ -179,6 +178,15 @@ class BlockReader:
         self._ring.close()
         os.close(self._ring_file)
         self._ring_file = -1
+
+
+def examine(path: Path) -> tuple[int, str]:
+    """Returns size in bytes and codec of a file; errors as of `choose_codec`."""
+    try:
+        nbytes = path.stat().st_size
+    except OSError as cause:
+        raise ArchiveError(f"cannot read {path}: {cause}") from None
+    return nbytes, choose_codec(path)
 
 
 def choose_codec(path: Path) -> str:

@@ -61,8 +61,8 @@ def list_candidates(folder: Path, archive: Archive, depth: int) -> list[Candidat
     Args:
         folder: The folder; it may hold patches itself.
         archive: The archive that is looked for.
-        depth: Levels of folders below it that may hold patches; above the last of them
-            files are looked at.
+        depth: Levels of folders below it that may hold patches, or the parts of a cut
+            archive; above the last of them other files are looked at.
 
     Returns:
         In the order of names.
@@ -70,15 +70,13 @@ def list_candidates(folder: Path, archive: Archive, depth: int) -> list[Candidat
     try:
         if find_levels(folder, archive) is not None:
             return [Candidate(folder)]
-        if not depth:
-            return []
         with os.scandir(folder) as entries:
             paths = sorted(Path(e) for e in itertools.islice(entries, _MOST_ENTRIES))
     except OSError:
         return []
-    files = [path for path in paths if not is_part_name(path.name)]
-    found = [one for path in files for one in _examine(path, archive, depth - 1)]
     parts = [path for path in paths if is_part_name(path.name)]
+    others = [path for path in paths if path not in parts] if depth else []
+    found = [one for path in others for one in _examine(path, archive, depth - 1)]
     return [*_examine_parts(folder, parts, archive), *found]
 
 

@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from bigearthnet.errors import ArchiveError
 from bigearthnet.release import Archive
-from bigearthnet.source.blocks import choose_codec
+from bigearthnet.source.blocks import examine
 from bigearthnet.source.folder import find_root
 from bigearthnet.source.groups import NEXT_FILE, Member
 from bigearthnet.source.litter import Litter
@@ -50,8 +50,8 @@ class CutMembers:
             OptionError: If the package for several of them is not installed.
             ArchiveError: If a part is not a tar file, or cannot be read.
         """
-        self.is_compressed = any([choose_codec(path) != "none" for path in paths])
-        self.nbytes = sum(path.stat().st_size for path in paths)
+        sizes, codecs = zip(*map(examine, paths), strict=True)
+        self.nbytes, self.is_compressed = sum(sizes), set(codecs) != {"none"}
         self.litter = Litter(archive)
         self._paths, self._archive, self._decompressors = paths, archive, decompressors
         self._done = 0  # bytes of the parts before the current one

@@ -145,8 +145,8 @@ def test_patches_in_a_folder_come_first(fake_patches: Patches, parts: Path) -> N
 
 def test_a_folder_of_parts_is_found(parts: Path) -> None:
     """As one source, with one part or many; a part that is missing is named."""
-    for folder in (parts, parts.parent):
-        chosen = choose(list_candidates(folder, ARCHIVE, 2), ARCHIVE)
+    for folder, depth in ((parts, 2), (parts, 0), (parts.parent, 1)):
+        chosen = choose(list_candidates(folder, ARCHIVE, depth), ARCHIVE)
         assert chosen is not None
         assert parts == chosen.path
     (parts / "s2-00001-of-00003.tar.zst").unlink()
