@@ -21,11 +21,11 @@ Work = Callable[[], Any]
 # which works on, or when it got the first result.
 _KILLED = """
 import os, runpy, signal, sys
-from bigearthnet.engine.engines.dask import DaskEngine
+from bigearthnet.engine import spread
 
-run, left, moment = DaskEngine.map, [int(sys.argv.pop(1))], sys.argv.pop(1)
+run_tasks, left, moment = spread.run_tasks, [int(sys.argv.pop(1))], sys.argv.pop(1)
 
-def map(self, task, values):
+def run(engine, task, values):
     left[0] -= 1
     driver, is_here = os.getpid(), not left[0]
     is_early = is_here and moment == "working"
@@ -35,12 +35,12 @@ def map(self, task, values):
             os.kill(driver, signal.SIGKILL)
         return task(value)
 
-    for result in run(self, work, values):
+    for result in run_tasks(engine, work, values):
         yield result
         if is_here:
             os.kill(driver, signal.SIGKILL)
 
-DaskEngine.map = map
+spread.run_tasks = run
 runpy.run_module("builder.build", run_name="__main__", alter_sys=True)
 """
 
@@ -124,10 +124,17 @@ def test_an_executor_that_is_killed(
 
 
 @pytest.mark.parametrize(
-    ("config", "number", "moment"),
-    [("s2", 1, "done"), ("s2", 2, "working"), ("v2-s1s2", 3, "working")],
+    ("name", "config", "number", "moment"),
+    [
+        ("dask", "s2", 1, "done"),
+        ("dask", "s2", 2, "working"),
+        ("dask", "v2-s1s2", 3, "working"),
+        pytest.param("spark", "s2", 2, "working", marks=pytest.mark.engines),
+        pytest.param("spark", "v2-s1s2", 3, "working", marks=pytest.mark.engines),
+    ],
 )
 def test_a_killed_command_goes_on(
+    name: str,
     config: str,
     number: int,
     moment: str,
@@ -136,11 +143,12 @@ def test_a_killed_command_goes_on(
     tmp_path: Path,
 ) -> None:
     """A build whose own process is killed goes on, though its workers did not end."""
-    case, option = find_case(config, "tar"), f"--engine={find_engine('dask')[0]}"
+    case, (text, options) = find_case(config, "tar"), find_engine(name)
+    arguments = (f"--engine={text}", "--", *options)
     program = ("-c", _KILLED, str(number), moment)
-    killed = case.run(tmp_path, option, program=program)
+    killed = case.run(tmp_path, *arguments, program=program)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    done = case.run(tmp_path, option)
+    done = case.run(tmp_path, *arguments)
     assert done.returncode == 0, done.stderr
     assert "resuming the build" in done.stderr
     assert read_stores(tmp_path) == case.expected
