@@ -12,6 +12,7 @@ import pytest
 
 from bigearthnet.engine.engines import Engine
 from bigearthnet.engine.tries import PartTask
+from bigearthnet.errors import EngineError
 from tests.bigearthnet.engine.engines.cases import Case, FindCase, read_stores
 from tests.bigearthnet.engine.engines.clusters import FindEngine
 
@@ -121,6 +122,23 @@ def test_an_executor_that_is_killed(
 ) -> None:
     """Its task is repeated, while the first try works on: the same bytes."""
     build_with_harm(engine, "kill_executor", stage, find_case("s2", "tar"), tmp_path)
+
+
+# Of a thread of Beam's that reads from the worker.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.engines
+@pytest.mark.parametrize("engine", ["beam, two processes"], indirect=True)
+def test_a_worker_of_beam_is_killed(
+    engine: Engine, find_case: FindCase, tmp_path: Path
+) -> None:
+    """FnApiRunner repeats nothing; the same build goes on with the same bytes."""
+    case, folder = find_case("s2", "tar"), tmp_path / "data"
+    with pytest.raises(EngineError, match="Beam gave up"):
+        build_with_harm(engine, "kill_worker", "shards", case, tmp_path)
+    (journal,) = folder.glob("incomplete.*/journal.jsonl")
+    assert journal.stat().st_size
+    case.build(folder, engine)
+    assert read_stores(folder) == case.expected
 
 
 @pytest.mark.parametrize(
