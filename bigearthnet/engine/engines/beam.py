@@ -25,7 +25,7 @@ _SILENT: Final = ("DirectRunner", "BundleBasedDirectRunner", "SwitchingDirectRun
 
 
 class BeamEngine:
-    """Runs each map as a pipeline, whose runner repeats what fails."""
+    """Runs each map as a pipeline. FnApiRunner repeats nothing; most others do."""
 
     def __init__(self, options: Sequence[str], folder: str) -> None:
         """Takes what the pipelines are run with.
@@ -60,8 +60,8 @@ class BeamEngine:
                     )
             except Exception as cause:  # runners raise errors of any kind
                 raise EngineError(
-                    f"Beam gave up: {cause}. Look at the logs of its workers, then run "
-                    "the same command again."
+                    f"Beam gave up ({cause}). Look at the logs of its workers, then "
+                    "run the same command again."
                 ) from cause
             (found,) = FileSystems.match([FileSystems.join(folder, "results*")])
             for file in found.metadata_list:

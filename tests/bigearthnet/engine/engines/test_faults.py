@@ -12,6 +12,7 @@ import pytest
 
 from bigearthnet.engine.engines import Engine
 from bigearthnet.engine.tries import PartTask
+from bigearthnet.errors import EngineError
 from tests.bigearthnet.engine.engines.cases import Case, FindCase, read_stores
 from tests.bigearthnet.engine.engines.clusters import FindEngine
 
@@ -21,11 +22,11 @@ Work = Callable[[], Any]
 # which works on, or when it got the first result.
 _KILLED = """
 import os, runpy, signal, sys
-from bigearthnet.engine.engines.dask import DaskEngine
+from bigearthnet.engine import spread
 
-run, left, moment = DaskEngine.map, [int(sys.argv.pop(1))], sys.argv.pop(1)
+run_tasks, left, moment = spread.run_tasks, [int(sys.argv.pop(1))], sys.argv.pop(1)
 
-def map(self, task, values):
+def run(engine, task, values):
     left[0] -= 1
     driver, is_here = os.getpid(), not left[0]
     is_early = is_here and moment == "working"
@@ -35,12 +36,12 @@ def map(self, task, values):
             os.kill(driver, signal.SIGKILL)
         return task(value)
 
-    for result in run(self, work, values):
+    for result in run_tasks(engine, work, values):
         yield result
         if is_here:
             os.kill(driver, signal.SIGKILL)
 
-DaskEngine.map = map
+spread.run_tasks = run
 runpy.run_module("builder.build", run_name="__main__", alter_sys=True)
 """
 
@@ -123,11 +124,35 @@ def test_an_executor_that_is_killed(
     build_with_harm(engine, "kill_executor", stage, find_case("s2", "tar"), tmp_path)
 
 
+# Of a thread of Beam's that reads from the worker.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.engines
+@pytest.mark.parametrize("engine", ["beam, two processes"], indirect=True)
+def test_a_worker_of_beam_is_killed(
+    engine: Engine, find_case: FindCase, tmp_path: Path
+) -> None:
+    """FnApiRunner repeats nothing; the same build goes on with the same bytes."""
+    case, folder = find_case("s2", "tar"), tmp_path / "data"
+    with pytest.raises(EngineError, match="Beam gave up"):
+        build_with_harm(engine, "kill_worker", "shards", case, tmp_path)
+    (journal,) = folder.glob("incomplete.*/journal.jsonl")
+    assert journal.stat().st_size
+    case.build(folder, engine)
+    assert read_stores(folder) == case.expected
+
+
 @pytest.mark.parametrize(
-    ("config", "number", "moment"),
-    [("s2", 1, "done"), ("s2", 2, "working"), ("v2-s1s2", 3, "working")],
+    ("name", "config", "number", "moment"),
+    [
+        ("dask", "s2", 1, "done"),
+        ("dask", "s2", 2, "working"),
+        ("dask", "v2-s1s2", 3, "working"),
+        pytest.param("spark", "s2", 2, "working", marks=pytest.mark.engines),
+        pytest.param("spark", "v2-s1s2", 3, "working", marks=pytest.mark.engines),
+    ],
 )
 def test_a_killed_command_goes_on(
+    name: str,
     config: str,
     number: int,
     moment: str,
@@ -136,11 +161,12 @@ def test_a_killed_command_goes_on(
     tmp_path: Path,
 ) -> None:
     """A build whose own process is killed goes on, though its workers did not end."""
-    case, option = find_case(config, "tar"), f"--engine={find_engine('dask')[0]}"
+    case, (text, options) = find_case(config, "tar"), find_engine(name)
+    arguments = (f"--engine={text}", "--", *options)
     program = ("-c", _KILLED, str(number), moment)
-    killed = case.run(tmp_path, option, program=program)
+    killed = case.run(tmp_path, *arguments, program=program)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    done = case.run(tmp_path, option)
+    done = case.run(tmp_path, *arguments)
     assert done.returncode == 0, done.stderr
     assert "resuming the build" in done.stderr
     assert read_stores(tmp_path) == case.expected
