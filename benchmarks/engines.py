@@ -52,15 +52,15 @@ _IMPORTS: Final = {"dask": "dask", "ray": "ray", "spark": "pyspark"}
 WORKERS: Final = (1, 2)
 
 
-def find_python(package: str, pythons: Sequence[Path]) -> Path:
-    """Returns the first interpreter that has a package.
+def find_python(package: str, pythons: Sequence[Path]) -> tuple[Path, str]:
+    """Returns the first interpreter that has a package, and its version of it.
 
     Raises:
         RunError: If none has.
     """
     for python in pythons:
-        if python.exists() and find_versions(python, (package,)):
-            return python
+        if python.exists() and (found := find_versions(python, (package,))):
+            return python, found[package]
     raise measure.RunError(f"{package} is in none of {', '.join(map(str, pythons))}")
 
 
@@ -164,19 +164,21 @@ def measure_all(
     pythons: Sequence[Path],
     archives: Mapping[int, Path],
     options: Mapping[str, Any],
-) -> tuple[list[Run], dict[str, str]]:
+) -> tuple[list[Run], dict[str, str], dict[str, str]]:
     """Measures builds and reading of all engines; goes on after one that fails.
 
     Returns:
-        The runs, and of what failed why.
+        The runs; of what failed why; and package of each engine → its version.
     """
     runs: list[Run] = []
     failed: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for names, is_build in ((BUILDERS, True), (READERS, False)):
         for name in [name for name in names if name in engines]:
             title = name if is_build else f"reading by {name}"
             try:
-                python = find_python(_PACKAGES[name], pythons)
+                package = _PACKAGES[name]
+                python, versions[package] = find_python(package, pythons)
                 for workers in WORKERS:
                     found = (
                         measure_builds(name, workers, python, archives, options)
@@ -189,7 +191,7 @@ def measure_all(
             except measure.RunError as error:
                 failed[title] = " ".join(str(error).split())
                 print(f"{title}: {failed[title]}", file=sys.stderr, flush=True)
-    return runs, failed
+    return runs, failed, versions
 
 
 def _define_flags() -> None:
@@ -228,9 +230,11 @@ def _main() -> None:
         Path(sys.executable),
         *(Path(path).absolute() for path in values.pythons),
     ]
-    runs, failed = measure_all(["local", *values.engines], pythons, archives, options)
+    engines = ["local", *values.engines]
+    runs, failed, versions = measure_all(engines, pythons, archives, options)
     found = {
         "machine": measure.describe_machine(),
+        "versions": versions,
         "turns": values.turns,
         "failed": failed,
         "runs": encode_runs(runs),
