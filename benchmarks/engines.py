@@ -156,7 +156,10 @@ def _run(call: Sequence[str | Path], timeout_s: float) -> Any:
 
 
 def _find_medians(turns: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    return {name: statistics.median(turn[name] for turn in turns) for name in turns[0]}
+    found: dict[str, Any] = {
+        name: statistics.median(turn[name] for turn in turns) for name in turns[0]
+    }
+    return found | ({"tasks": int(found["tasks"])} if "tasks" in found else {})
 
 
 def measure_all(

@@ -29,7 +29,7 @@ from bigearthnet.engine.stage_one import check_source, choose_rows, spool_patche
 from bigearthnet.engine.storage import deliver, fetch_spools, has_file, open_scratch
 from bigearthnet.errors import ArchiveError
 from bigearthnet.release.patch_index import load_index
-from bigearthnet.source.parts import Part, open_part
+from bigearthnet.source.parts import Part, PartSource, open_part
 from bigearthnet.store.quarantine import Quarantine
 from bigearthnet.store.result import ShardInfo
 from bigearthnet.util.files import hash_file, write_bytes, write_json
@@ -67,65 +67,74 @@ def spool_part(task: PartTask) -> int:
         ArchiveError, ChecksumError, PatchError, QuarantineError: See `pipeline.run`.
         OSError: If something cannot be read or written.
     """
-    part, job, done = task.part, task.job, task.spool / f"{task.part.name}.json"
+    part, done = task.part, task.spool / f"{task.part.name}.json"
     if has_file(done):
         return 0
+    with open_scratch(task.attempts) as folder:
+        index, found = _read_part(task, folder)
+        buckets = [path.name for path in folder.iterdir()]
+        file = f"{part.name}.index"
+        write_bytes(index.dump(), folder / file)
+        found = dataclasses.replace(found, index_sha256=hash_file(folder / file))
+        write_json(found.encode(), folder / done.name)
+        names = (*buckets, file, done.name)
+        deliver(folder, names, task.spool, task.attempts)
+    return int(index.read.sum())
+
+
+def _read_part(task: PartTask, folder: Path) -> tuple[SpoolIndex, SpooledSource]:
+    """Writes the buckets of a part; returns its index, and what was read."""
+    part, job = task.part, task.job
     options = dataclasses.replace(job.options, quiet=True)
     patches = load_index(job.config.release, job.config.choice.scheme)
-    indices = [SpoolIndex(len(patches)) for _ in task.earlier]
-    for earlier, (path, sha256) in zip(indices, task.earlier.items(), strict=True):
-        earlier.load(read_index(path, sha256))
-    stored = [earlier.stored for earlier in indices]
+    earlier = [_load_index(*item, len(patches)) for item in task.earlier.items()]
+    stored = [index.stored for index in earlier]
     wanted = np.logical_and.reduce([choose_rows(patches, options), *stored])
     quarantine = None
     if options.max_bad is not None:
         quarantine = Quarantine(options.max_bad, task.quarantine)
     index = SpoolIndex(len(patches))
-    with open_scratch(task.attempts) as folder:
-        opened = open_part(part, patches)
-        with (
-            opened as source,
-            SpoolWriter(folder, index, patches, part.number) as writer,
-        ):
-            places = spool_patches(
-                source,
-                writer,
-                wanted,
-                options,
-                quarantine,
-                indices[0] if indices else None,
-                is_whole=False,
-            )
-            if opened.missing:
-                raise ArchiveError(
-                    f"{opened.missing[0]} was in {part.place} when the build began, "
-                    "and is gone. Put it back, or build again with --restart."
-                )
-            bad = () if quarantine is None else tuple(quarantine.patches)
-            if part.count == 1:
-                (whole,) = (s for s in job.sources if s.archive == part.archive)
-                check_source(source, whole, int(index.read.sum()) + len(bad))
-            if isinstance(task.spool, RemotePath):
-                sort_buckets(folder, index, patches, part.number)
-            else:
-                writer.sync()
-            members = source.members
-        buckets = [path.name for path in folder.iterdir()]
-        file = f"{part.name}.index"
-        write_bytes(index.dump(), folder / file)
-        found = SpooledSource(
+    source = open_part(part, patches)
+    with source, SpoolWriter(folder, index, patches, part.number) as writer:
+        first = earlier[0] if earlier else None
+        places = spool_patches(
+            source, writer, wanted, options, quarantine, first, is_whole=False
+        )
+        bad = () if quarantine is None else tuple(quarantine.patches)
+        _check_part(source, task, int(index.read.sum()) + len(bad))
+        if isinstance(task.spool, RemotePath):
+            sort_buckets(folder, index, patches, part.number)
+        else:
+            writer.sync()
+        members = source.members
+        return index, SpooledSource(
             part.archive.name,
             members.nbytes,
             members.digests.get("sha256"),
             bad,
-            hash_file(folder / file),
+            "",
             dict(members.litter.counts),
             places,
         )
-        write_json(found.encode(), folder / done.name)
-        names = (*buckets, file, done.name)
-        deliver(folder, names, task.spool, task.attempts)
-    return int(index.read.sum())
+
+
+def _load_index(path: Place, sha256: str, num_patches: int) -> SpoolIndex:
+    index = SpoolIndex(num_patches)
+    index.load(read_index(path, sha256))
+    return index
+
+
+def _check_part(source: PartSource, task: PartTask, num_read: int) -> None:
+    """Checks that a part which was read to its end is what it was said to be."""
+    part = task.part
+    if source.missing:
+        raise ArchiveError(
+            f"{source.missing[0]} was in {part.place} when the build began, and is "
+            "gone. Put it back, or build again with --restart."
+        )
+    if part.count == 1:
+        (whole,) = (s for s in task.job.sources if s.archive == part.archive)
+        check_source(source, whole, num_read)
 
 
 @dataclass(frozen=True)

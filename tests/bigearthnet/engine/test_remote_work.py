@@ -244,3 +244,30 @@ def test_a_bucket_that_vanishes(source: S3, expected: dict[str, bytes]) -> None:
         run(Meddling(ShardTry, delete))
     run(restart=True)
     check(source.contents("data"), expected)
+
+
+def test_google_cloud_storage(
+    sample_folder: Path, expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From `gs://` into `gs://`: the same bytes, and nothing is left over."""
+    gcsfs = pytest.importorskip("gcsfs")
+    server = pytest.importorskip("gcp_storage_emulator.server").create_server(
+        "127.0.0.1", 0, in_memory=True, default_bucket="bucket"
+    )
+    server.start()
+    try:
+        port = server._api._httpd.socket.getsockname()[1]
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("no_proxy", "*")
+        client = gcsfs.GCSFileSystem(skip_instance_cache=True)
+        client.put(f"{sample_folder}/", "bucket/source/", recursive=True)
+        source, data_dir = (
+            parse_url("gs://bucket/source"),
+            parse_url("gs://bucket/data"),
+        )
+        build(source, data_dir, S2, OPTIONS, formats=["arrow"])
+        names = client.find("bucket/data")
+        found = {n.removeprefix("bucket/data/"): client.cat_file(n) for n in names}
+    finally:
+        server.stop()
+    check(found, expected)
