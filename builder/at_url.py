@@ -20,9 +20,12 @@ from bigearthnet.store import MANIFEST
 from bigearthnet.store.result import ShardInfo
 from bigearthnet.util.progress import Progress
 from bigearthnet.util.remote import RemotePath
-from bigearthnet.util.remote_files import copy_file, has_file, list_sizes, write_file
+from bigearthnet.util.remote_files import copy_files, has_file, list_sizes, write_file
 from builder.card import CARD
 from builder.publishing.files import LOADABLE
+
+# Shards that the object store copies at once, each in a request of its own.
+_COPIES_AT_ONCE = 16
 
 
 def find_workspace(url: RemotePath, job: Job) -> RemotePath:
@@ -88,14 +91,18 @@ def publish(
         DownloadError, StoreError: If something cannot be copied or sent.
     """
     files = [(store, file) for shard in shards for store, file in shard.files.items()]
+    places = {
+        store: url / folder.relative_to(data_dir).as_posix()
+        for store, folder in targets.items()
+    }
     total = sum(file.nbytes for _, file in files)
     with Progress(
         "publish", total_nbytes=total, first_nbytes=0, quiet=job.options.quiet
     ) as progress:
-        for store, file in files:
-            target = url / targets[store].relative_to(data_dir).as_posix()
-            copy_file(work.output(store) / file.name, target / file.name)
-            progress.add(0, file.nbytes)
+        for first in range(0, len(files), _COPIES_AT_ONCE):
+            some = files[first : first + _COPIES_AT_ONCE]
+            copy_files([(work.output(s) / f.name, places[s] / f.name) for s, f in some])
+            progress.add(0, sum(file.nbytes for _, file in some))
     for path in _sort_files(data_dir, targets, job):
         write_file(url / path.relative_to(data_dir).as_posix(), path)
 

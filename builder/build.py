@@ -105,8 +105,8 @@ def build(
     job = Job(config, sources, tuple(formats), options)
     if any(isinstance(place, RemotePath) for place in (data_dir, *source.values())):
         engine = engine or LocalEngine()
+    check_places(data_dir, config, sources)
     if isinstance(data_dir, Path):
-        check_places(data_dir, config, sources)
         return run_job(job, data_dir, restart=restart, engine=engine)
     with tempfile.TemporaryDirectory(prefix="bigearthnet-") as folder:
         return run_job(job, Path(folder), restart=restart, engine=engine, url=data_dir)

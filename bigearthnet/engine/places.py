@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from bigearthnet.engine.job import JobSource
 from bigearthnet.engine.workspace import workspace_folder
@@ -11,9 +10,10 @@ from bigearthnet.errors import ArchiveError, OptionError
 from bigearthnet.schema.configs import Config
 from bigearthnet.source.folder import find_root
 from bigearthnet.util.paths import is_inside
+from bigearthnet.util.remote import Place, RemotePath
 
 
-def check_places(data_dir: Path, config: Config, sources: Iterable[JobSource]) -> None:
+def check_places(data_dir: Place, config: Config, sources: Iterable[JobSource]) -> None:
     """Checks that a data directory and what is read for it do not harm each other.
 
     Args:
@@ -25,10 +25,12 @@ def check_places(data_dir: Path, config: Config, sources: Iterable[JobSource]) -
         OptionError: If the data directory lies in the folder of patches that a source
             is, or a source in the workspace, which a build clears.
     """
-    workspace = workspace_folder(data_dir, config)
     for source in sources:
-        if not isinstance(source.path, Path):
+        if isinstance(data_dir, RemotePath) or isinstance(source.path, RemotePath):
+            if f"{data_dir}/".startswith(f"{source.path}/"):
+                raise _refuse_inside(data_dir, source.path)
             continue
+        workspace = workspace_folder(data_dir, config)
         if is_inside(source.path, workspace):
             raise OptionError(
                 f"source: {source.path} lies in {workspace}, which is cleared by a "
@@ -41,7 +43,11 @@ def check_places(data_dir: Path, config: Config, sources: Iterable[JobSource]) -
         except ArchiveError:
             continue  # of which opening it says more
         if is_inside(data_dir, root):
-            raise OptionError(
-                f"data_dir: {data_dir} lies in the source {root}, where what is "
-                "written would be read as patches. Choose a folder outside of it."
-            )
+            raise _refuse_inside(data_dir, root)
+
+
+def _refuse_inside(data_dir: Place, root: Place) -> OptionError:
+    return OptionError(
+        f"data_dir: {data_dir} lies in the source {root}, where what is written would "
+        "be read as patches. Choose a folder outside of it."
+    )

@@ -54,18 +54,25 @@ def write_file(path: RemotePath, source: Path | bytes) -> None:
     repeat(write, path, "written")
 
 
-def copy_file(source: RemotePath, target: RemotePath) -> None:
-    """Copies a file within an object store, which carries no byte through here.
+def copy_files(pairs: Sequence[tuple[RemotePath, RemotePath]]) -> None:
+    """Copies files within an object store, which carries no byte through here.
+
+    Args:
+        pairs: From where and to where, at least one; all are copied at once.
 
     Raises:
-        DownloadError, StoreError: If it cannot be copied.
+        DownloadError, StoreError: If one cannot be copied.
     """
 
     def copy() -> None:
-        system, name = connect(target.target)
-        system.cp_file(system._strip_protocol(source.target), name)
+        system, _ = connect(pairs[0][0].target)
+        sources, targets = (
+            [system._strip_protocol(path.target) for path in side]
+            for side in zip(*pairs, strict=True)
+        )
+        system.copy(sources, targets)
 
-    repeat(copy, target, "written")
+    repeat(copy, pairs[0][1], "written")
 
 
 def has_file(path: RemotePath) -> bool:

@@ -166,6 +166,14 @@ def test_what_is_there_is_not_changed(source: S3) -> None:
     assert source.contents("data") == made
 
 
+def test_the_source_is_not_written_into(source: S3) -> None:
+    """A data directory among the patches of a source is refused, also in a bucket."""
+    given, data_dir = (parse_url(f"s3://bucket/source{n}") for n in ("", "/data"))
+    with pytest.raises(OptionError, match=r"s3://bucket/source/data lies in the sou"):
+        build(given, data_dir, S2, OPTIONS)
+    assert source.contents("source/data") == {}
+
+
 def test_tries_of_a_finished_build_send_nothing(source: S3) -> None:
     """A task that is still running when its build is over fails, and leaves nothing."""
     given: list[tuple[Callable[[Any], Any], Sequence[Any]]] = []
