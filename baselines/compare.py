@@ -109,7 +109,7 @@ def _write(blocks: Sequence[Block], sections: Sequence[Section], output: Path) -
 
 
 def _define_flags() -> None:
-    command.define_path_list("workdirs", "Folders of trained models.")
+    command.define_path_list("workdirs", None, "Folders of trained models.")
     command.define_path("output", "comparison", "Folder for the reports.")
     flags.DEFINE_string("split", "test", "Split that was evaluated.")
     flags.DEFINE_string(

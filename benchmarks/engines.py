@@ -199,9 +199,9 @@ def measure_all(
 
 def _define_flags() -> None:
     flags.DEFINE_list("engines", [*_PACKAGES], "What is measured, and local.")
-    flags.DEFINE_list(
+    command.define_path_list(
         "pythons",
-        [".venv-spark/bin/python", ".venv-beam/bin/python"],
+        ".venv-spark/bin/python,.venv-beam/bin/python",
         "Interpreters of other environments, as `make test-engines` makes them.",
     )
     flags.DEFINE_integer("num_patches", 3_000, "Patches of the source.")
@@ -231,7 +231,7 @@ def _main() -> None:
     }
     pythons = [
         Path(sys.executable),
-        *(Path(path).absolute() for path in values.pythons),
+        *(path.absolute() for path in values.pythons),
     ]
     engines = ["local", *values.engines]
     runs, failed, versions = measure_all(engines, pythons, archives, options)

@@ -97,9 +97,18 @@ def define_place(name: str, description: str, *, required: bool = False) -> None
     flags.DEFINE(_PlaceParser(name), name, None, description, required=required)
 
 
-def define_path_list(name: str, description: str) -> None:
-    """Defines a required flag whose value are paths, separated by commas."""
-    flags.DEFINE(_PathListParser(name), name, None, description, required=True)
+def define_path_list(name: str, default: str | None, description: str) -> None:
+    """Defines a flag whose value are paths, separated by commas.
+
+    Args:
+        name: Name of the flag.
+        default: Its default value; None if the command needs the flag.
+        description: Text for `--help`.
+    """
+    is_required = default is None
+    flags.DEFINE(
+        _PathListParser(name), name, default, description, required=is_required
+    )
 
 
 def define_repeated_path(name: str, description: str) -> None:

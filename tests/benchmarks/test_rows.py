@@ -32,11 +32,12 @@ def test_rows_fit_together() -> None:
 def test_every_program_is_measured() -> None:
     """No script of a peer is left over."""
     helpers = {"clock", "patches", "tfds_files"}
+    engines = {"engine_build", "engine_read"}
     scripts = {path.stem for path in PROGRAMS.glob("*.py")} - helpers
 
     streaming = {Path(program).stem for program in remote.WAYS.values()}
     rows = (*ROWS, *paired.ROWS)
-    assert scripts == {row.program for row in rows} | streaming
+    assert scripts == {row.program for row in rows} | streaming | engines
 
 
 def test_chosen_rows_bring_what_they_are_compared_with() -> None:

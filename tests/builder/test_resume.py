@@ -18,7 +18,7 @@ from bigearthnet.engine.workspace import open_workspace, workspace_folder
 from bigearthnet.errors import JournalError, OptionError, PatchError
 from bigearthnet.release import RELEASES
 from bigearthnet.schema.configs import get_config
-from builder import build as build_module
+from builder import jobs
 from builder.build import build
 
 S2 = get_config("s2", RELEASES)
@@ -87,9 +87,9 @@ def hash_files(folder: Path) -> dict[str, str]:
         (stage_one, "decode_patch", 5),
         (workers, "write_shard", 2),
         (pipeline, "write_descriptions", 2),
-        (build_module, "complete_store", 3),
+        (jobs, "complete_store", 3),
         (Path, "rename", 30),
-        (build_module, "complete_folders", 1),
+        (jobs, "complete_folders", 1),
         (workspace, "clear_folder", 2),
     ],
 )

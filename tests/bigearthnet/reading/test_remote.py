@@ -304,11 +304,11 @@ def test_a_bucket_is_read(all_stores: Path, monkeypatch: pytest.MonkeyPatch) -> 
     s3fs.S3FileSystem.clear_instance_cache()
     try:
         files = s3fs.S3FileSystem()
-        files.mkdir("bucket")
-        files.put(str(all_stores / "huggingface"), "bucket/data", recursive=True)
-        (found,) = bigearthnet.open_reader("train", "s3://bucket/data").batches(4)
-        with pytest.raises(StoreError, match=r"s3://bucket/other/manif.* is missing"):
-            bigearthnet.open_reader("train", "s3://bucket/other")
+        files.mkdir("published")
+        files.put(str(all_stores / "huggingface"), "published/data", recursive=True)
+        (found,) = bigearthnet.open_reader("train", "s3://published/data").batches(4)
+        with pytest.raises(StoreError, match=r"published/other/manif.* is missing"):
+            bigearthnet.open_reader("train", "s3://published/other")
     finally:
         server.stop()
         s3fs.S3FileSystem.clear_instance_cache()

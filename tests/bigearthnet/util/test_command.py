@@ -37,6 +37,7 @@ NO_PATHS = {
         "counts",
         "countries",
         "engine",
+        "engines",
         "formats",
         "labels",
         "mirror",
@@ -181,11 +182,15 @@ def list_flags(name: str) -> dict[str, flags.Flag[Any]]:
 
 @pytest.mark.parametrize("name", [*COMMANDS, *BENCHMARKS])
 def test_no_path_may_be_a_url_of_another_place(name: str) -> None:
-    """Every flag of every command refuses a bucket, unless it is listed as no path."""
+    """Every flag of every command refuses a bucket, unless it is listed as no path.
+
+    `builder.build` takes buckets, but no URL of a web server.
+    """
+    url = "https://server/a" if name == "builder.build" else "s3://bucket/folder"
     for flag in list_flags(name).values():
         if flag.name not in NO_PATHS:
             with pytest.raises(ValueError, match=r"."):
-                flag.parser.parse("s3://bucket/folder")
+                flag.parser.parse(url)
 
 
 def test_paths_are_understood() -> None:
@@ -201,7 +206,12 @@ def test_paths_are_understood() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "problem"),
     [
-        ("builder.build", "--source=s --data_dir=s3://b", "data_dir: expected a path"),
+        (
+            "builder.build",
+            "--source=s --data_dir=https://b/c",
+            "data_dir: https:// i",
+        ),
+        ("builder.convert", "--data_dir=s3://b", "data_dir: expected a path"),
         ("builder.build", "--source=s --data_dir=", "data_dir: expected a path"),
         ("builder.verify", "--data_dir=d --source=", "source: expected a path"),
         ("baselines.compare", "--workdirs=a,s3://b", "workdirs: expected a path"),
