@@ -28,6 +28,8 @@ Example:
   python -m builder.build --source=downloads --data_dir=data --config=v2-s1s2
   python -m builder.build --source=/nfs/BigEarthNet-v1.0 --data_dir=/nfs/data \
     --engine=dask://scheduler:8786 -- distributed.comm.timeouts.connect=60s
+  python -m builder.build --source=s3://bucket/BigEarthNet-v1.0 \
+    --data_dir=s3://bucket/data --formats=parquet --engine=dask://scheduler:8786
   python -m builder.build --s2=BigEarthNet-S2.tar.zst --s1=BigEarthNet-S1.tar.zst \
     --maps=Reference_Maps.tar.zst --data_dir=data --config=v2-s1s2 --formats=parquet
 """
