@@ -190,7 +190,7 @@ def run(
 
     def parse(argv: Sequence[str]) -> list[str]:
         if asks_for_help(argv[1:]):
-            print(describe_command(own))
+            _show(describe_command(own))
             sys.exit(0)
         try:
             arguments = expand_flag_files(argv[1:], flags.FLAGS, flag_files)
@@ -224,6 +224,15 @@ def run(
             return _report(f"{type(error).__name__}: {first_line}")
 
     app.run(run_checked, flags_parser=parse)
+
+
+def _show(text: str) -> None:
+    """Prints a text, of which a reader such as `head` may want the beginning alone."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # So that Python does not fail again when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report(problem: str) -> int:

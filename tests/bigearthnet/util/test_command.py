@@ -233,6 +233,16 @@ def test_what_would_be_half_obeyed_is_refused(
     assert [] == list(tmp_path.iterdir())
 
 
+def test_the_beginning_of_help_is_enough() -> None:
+    """A reader that takes no more, as `head` does, ends `--help` without an error."""
+    line = [sys.executable, "-m", "builder.build", "--help"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(line, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_is_no_error(name: str) -> None:
     """`--help` ends with 0 and shows an example and the flags."""
