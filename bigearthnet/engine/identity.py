@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from bigearthnet.engine.job import Job
+from bigearthnet.errors import JournalError, OptionError
 from bigearthnet.source.identity import identify_source
 from bigearthnet.store.remote import describe_origin
+from bigearthnet.util.files import read_json_object
+from bigearthnet.util.remote import Place
 
 # Packages whose version the bytes of shards may depend on.
 _PACKAGES = ("bigearthnet", "numpy", "pillow", "pyarrow", "rasterio")
@@ -56,3 +62,50 @@ def _find_version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def read_identity(path: Path) -> dict[str, Any]:
+    """Reads the identity of an unfinished build.
+
+    Raises:
+        JournalError: If it is damaged.
+    """
+    try:
+        return read_json_object(path)
+    except ValueError:
+        raise JournalError(
+            f"{path} is damaged: it is not a JSON object. Build again with --restart, "
+            f"or delete {path.parent} and build again."
+        ) from None
+
+
+def check_identity(
+    found: Mapping[str, Any], identity: Mapping[str, Any], place: Place
+) -> None:
+    """Checks that an unfinished build is the one that is to be resumed.
+
+    Args:
+        found: Its identity, as it was read.
+        identity: That of the build.
+        place: Where it is, for the error.
+
+    Raises:
+        OptionError: If it is another one.
+    """
+    expected = json.loads(json.dumps(identity))
+    names = [n for n in {**found, **expected} if found.get(n) != expected.get(n)]
+    if names:
+        changes = "; ".join(
+            f"{n}: was {_shorten(found.get(n))}, is {_shorten(expected.get(n))}"
+            for n in names
+        )
+        raise OptionError(
+            f"{place} holds an unfinished build of something else ({changes}). "
+            "To resume it, build with the same options; to discard it, build with "
+            "--restart, or delete the folder."
+        )
+
+
+def _shorten(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."

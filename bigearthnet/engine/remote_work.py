@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bigearthnet.engine.identity import check_identity
 from bigearthnet.engine.journal import parse_journal
 from bigearthnet.engine.leftovers import IDENTITY
 from bigearthnet.engine.spooled import index_path
-from bigearthnet.engine.workspace import JOURNAL, check_identity
+from bigearthnet.engine.workspace import JOURNAL
 from bigearthnet.errors import JournalError
 from bigearthnet.util.files import encode_json, make_folder, write_bytes, write_json
 from bigearthnet.util.remote import RemotePath

@@ -16,7 +16,6 @@ in the journal is not repeated; everything else is.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigearthnet.engine.identity import check_identity, read_identity
 from bigearthnet.engine.journal import Journal
 from bigearthnet.engine.leftovers import (
     IDENTITY,
@@ -33,11 +33,10 @@ from bigearthnet.engine.leftovers import (
     clear_folder,
     lock_folder,
 )
-from bigearthnet.errors import JournalError, OptionError
+from bigearthnet.errors import OptionError
 from bigearthnet.schema.configs import Config
 from bigearthnet.util.files import (
     make_folder,
-    read_json_object,
     sync_folder,
     sync_tree,
     write_json,
@@ -215,7 +214,7 @@ def open_workspace(
             is_begun = True
             clear_folder(folder, keep=(LOCK,))
             write_json(identity, folder / IDENTITY)
-        check_identity(_read_identity(folder / IDENTITY), identity, folder)
+        check_identity(read_identity(folder / IDENTITY), identity, folder)
         with closing(Journal(folder / JOURNAL)) as journal:
             is_continued = bool(journal.entries)
             work = Workspace(folder, journal, lock, is_continued, remote=remote)
@@ -238,45 +237,3 @@ def open_workspace(
                 remote.clear()
     finally:
         os.close(lock)
-
-
-def _read_identity(path: Path) -> dict[str, Any]:
-    try:
-        return read_json_object(path)
-    except ValueError:
-        raise JournalError(
-            f"{path} is damaged: it is not a JSON object. Build again with --restart, "
-            f"or delete {path.parent} and build again."
-        ) from None
-
-
-def check_identity(
-    found: Mapping[str, Any], identity: Mapping[str, Any], place: Place
-) -> None:
-    """Checks that an unfinished build is the one that is to be resumed.
-
-    Args:
-        found: Its identity, as it was read.
-        identity: That of the build.
-        place: Where it is, for the error.
-
-    Raises:
-        OptionError: If it is another one.
-    """
-    expected = json.loads(json.dumps(identity))
-    names = [n for n in {**found, **expected} if found.get(n) != expected.get(n)]
-    if names:
-        changes = "; ".join(
-            f"{n}: was {_shorten(found.get(n))}, is {_shorten(expected.get(n))}"
-            for n in names
-        )
-        raise OptionError(
-            f"{place} holds an unfinished build of something else ({changes}). "
-            "To resume it, build with the same options; to discard it, build with "
-            "--restart, or delete the folder."
-        )
-
-
-def _shorten(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 200 else f"{text[:200]}..."
