@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bigearthnet.engine.job import Job
 from bigearthnet.engine.leftovers import IDENTITY
-from bigearthnet.engine.remote_work import RemoteWork
+from bigearthnet.engine.remote_work import RemoteWork, clear
 from bigearthnet.engine.workspace import workspace_folder
 from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS
@@ -57,10 +57,14 @@ def check_url(url: RemotePath, job: Job, targets: Iterable[str], restart: bool) 
                     f"data_dir, or build both parts with --config="
                     f"{(sibling.whole or sibling).name}."
                 )
-    if not restart and has_file(find_workspace(url, job) / IDENTITY):
+    work = find_workspace(url, job)
+    is_begun = has_file(work / IDENTITY)
+    if is_begun and not restart:
         return  # which may have been interrupted when it published
     for folder in targets:
         if list_sizes(url / folder):
+            if not is_begun:  # of a build that was interrupted when it was over
+                clear(work)
             raise OptionError(
                 f"{url / folder} is there already. Delete it to build it again, or "
                 "choose another data_dir."

@@ -71,7 +71,8 @@ class RemoteWork:
     def clear(self) -> None:
         """Deletes everything: what says that there is a build first.
 
-        If that is interrupted, the rest is deleted when the next build begins.
+        If that is interrupted, the rest is deleted when the next build begins, or is
+        refused.
 
         Raises:
             DownloadError: If something cannot be listed or deleted.

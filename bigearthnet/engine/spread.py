@@ -55,7 +55,8 @@ def check_job(job: Job) -> None:
     ):
         if is_asked:
             raise OptionError(
-                f"{problem}, which an engine cannot do: build with --engine=local."
+                f"{problem}, which tasks of an engine, or at a URL, cannot do: leave "
+                "it out, or build on this machine's disk with --engine=local."
             )
 
 

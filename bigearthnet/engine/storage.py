@@ -8,7 +8,9 @@ what a shard needs of the spools is fetched first: one range of each bucket.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,7 +21,7 @@ import numpy as np
 
 from bigearthnet.engine.shards import ShardTask
 from bigearthnet.engine.spool import bucket_path
-from bigearthnet.errors import EngineError, JournalError, StoreError
+from bigearthnet.errors import DiskSpaceError, EngineError, JournalError, StoreError
 from bigearthnet.util import remote_files
 from bigearthnet.util.files import sync_folder
 from bigearthnet.util.locks import try_lock
@@ -67,12 +69,16 @@ def remove_file(folder: Place, name: str) -> None:
 def open_scratch(attempts: Place) -> Iterator[Path]:
     """Makes an empty folder for one try of a task; a context manager that deletes it.
 
+    Also for the driver of a build at a URL.
+
     Args:
         attempts: The folder in which tries write, and which lies on the disk that their
             results go to; or, for results that are sent, what is there as long as the
             build: then a folder of this machine is made.
 
     Raises:
+        DiskSpaceError: If a folder of this machine has no space left for it, or for
+            what is written there.
         OSError: If it cannot be made.
     """
     if isinstance(attempts, Path):
@@ -89,6 +95,14 @@ def open_scratch(attempts: Place) -> Iterator[Path]:
         try_lock(lock, folder)
         (made := folder / "try").mkdir()
         yield made
+    except OSError as cause:
+        if cause.errno != errno.ENOSPC:
+            raise
+        raise DiskSpaceError(
+            f"no space is left in {folder.parent}, the folder for temporary files of "
+            f"{platform.node()}, where a task needs some GB: free some, or have TMPDIR "
+            "name another folder. Then run the same command again."
+        ) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +11,11 @@ import pytest
 
 from bigearthnet.engine.engines import Engine, LocalEngine
 from bigearthnet.engine.options import BuildOptions
+from bigearthnet.engine.storage import open_scratch
 from bigearthnet.engine.tries import PartTask, ShardTry
 from bigearthnet.errors import (
     ArchiveError,
+    DiskSpaceError,
     DownloadError,
     EngineError,
     JournalError,
@@ -164,6 +169,57 @@ def test_what_is_there_is_not_changed(source: S3) -> None:
     with pytest.raises(OptionError, match=r"s3://bucket/data/arrow is there already"):
         run()
     assert source.contents("data") == made
+
+
+def test_what_a_finished_build_left_is_deleted(source: S3) -> None:
+    """A command that was killed while it cleared up leaves nothing for good."""
+    run()
+    made = source.contents("data")
+    source.client.put_object(
+        Bucket="bucket", Key="data/incomplete.bigearthnet-s2/1a/arrow/old", Body=b"1"
+    )
+    with pytest.raises(OptionError, match="is there already"):
+        run()
+    assert source.contents("data") == made
+
+
+def test_the_folder_of_a_killed_driver_is_deleted(
+    source: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The next build on a machine deletes what a killed one left, as of tries."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with open_scratch(parse_url("s3://bucket/data")) as work:
+        shutil.copytree(work.parent, tmp_path / "bigearthnet-try-killed")
+        run()
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_full_folder_for_temporary_files() -> None:
+    """The error names the folder, and says how to choose another one."""
+    with (
+        pytest.raises(DiskSpaceError, match=f"{tempfile.gettempdir()}, .* TMPDIR"),
+        open_scratch(parse_url("s3://bucket/data")),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_archives_that_cannot_be_read_in_ranges(
+    s3: S3, write_archive: WriteArchive, fake_patches: Patches, tmp_path: Path
+) -> None:
+    """A .tar without an index, or a .tar.gz, in a bucket is told what it lacks."""
+    data_dir = parse_url("s3://bucket/data")
+    for kind, problem in {
+        "tar": "has no index .*builder.index",
+        "tar.gz": "a .tar with an index.*unpacked",
+    }.items():
+        path = write_archive(tmp_path, fake_patches, kind=kind)
+        s3.client.put_object(
+            Bucket="bucket", Key=f"source/{path.name}", Body=path.read_bytes()
+        )
+        with pytest.raises(ArchiveError, match=problem):
+            build(parse_url(f"s3://bucket/source/{path.name}"), data_dir, S2, OPTIONS)
+    s3.clear("source")
+    assert s3.contents("data") == {}
 
 
 def test_the_source_is_not_written_into(source: S3) -> None:
