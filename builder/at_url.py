@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bigearthnet.engine.job import Job
 from bigearthnet.engine.leftovers import IDENTITY
-from bigearthnet.engine.remote_work import RemoteWork, clear
+from bigearthnet.engine.remote_work import RemoteWork, build_is_over, clear
 from bigearthnet.engine.workspace import workspace_folder
 from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS
@@ -92,6 +92,7 @@ def publish(
         shards: What was written.
 
     Raises:
+        EngineError: If the build was finished or discarded by another command.
         DownloadError, StoreError: If something cannot be copied or sent.
     """
     files = [(store, file) for shard in shards for store, file in shard.files.items()]
@@ -104,11 +105,18 @@ def publish(
         "publish", total_nbytes=total, first_nbytes=0, quiet=job.options.quiet
     ) as progress:
         for first in range(0, len(files), _COPIES_AT_ONCE):
+            _check_begun(work, url)
             some = files[first : first + _COPIES_AT_ONCE]
             copy_files([(work.output(s) / f.name, places[s] / f.name) for s, f in some])
             progress.add(0, sum(file.nbytes for _, file in some))
+    _check_begun(work, url)
     for path in _sort_files(data_dir, targets, job):
         write_file(url / path.relative_to(data_dir).as_posix(), path)
+
+
+def _check_begun(work: RemoteWork, url: RemotePath) -> None:
+    if not has_file(work.begun):  # whose shards may be gone, and others be there
+        raise build_is_over(url)
 
 
 def _sort_files(

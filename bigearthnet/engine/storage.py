@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bigearthnet.engine.remote_work import build_is_over
 from bigearthnet.engine.shards import ShardTask
 from bigearthnet.engine.spool import bucket_path
-from bigearthnet.errors import DiskSpaceError, EngineError, JournalError, StoreError
+from bigearthnet.errors import DiskSpaceError, JournalError, StoreError
 from bigearthnet.util import remote_files
 from bigearthnet.util.files import sync_folder
 from bigearthnet.util.locks import try_lock
@@ -138,7 +139,7 @@ def deliver(folder: Path, names: Sequence[str], target: Place, attempts: Place) 
     for name in names:
         if isinstance(target, RemotePath):
             if not has_file(attempts):
-                raise EngineError(f"{target}: the build is over. Nothing was sent.")
+                raise build_is_over(target)
             remote_files.write_file(target / name, folder / name)
             continue
         made = target / name
@@ -195,8 +196,9 @@ def _fetch(ranges: Sequence[tuple[RemotePath, int, int]], path: Path) -> None:
                 )
             except StoreError as cause:
                 raise JournalError(
-                    f"a bucket of the spool is gone: {cause} Build again with "
-                    "--restart."
+                    f"a bucket of the spool is gone, also if another command has "
+                    f"finished or discarded the build: {cause} Run the same command "
+                    "again, which tells."
                 ) from None
             for content in contents:
                 file.write(content)

@@ -26,6 +26,7 @@ from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.schema.configs import get_config
 from bigearthnet.source.archive_index import index_file, write_index
 from bigearthnet.util.remote import parse_url
+from builder import jobs
 from builder.build import build
 from tests.bigearthnet.engine.test_spread import Dying
 from tests.s3 import S3
@@ -162,6 +163,129 @@ def test_another_build_is_in_the_way(source: S3, expected: dict[str, bytes]) -> 
     check(source.contents("data"), expected)
 
 
+OTHERS = BuildOptions(quiet=True, workers=1)
+
+
+class After:
+    """Does something once after the first task of a stage."""
+
+    def __init__(self, stage: type, meddle: Callable[[], object]) -> None:
+        self._stage, self._meddle = stage, meddle
+
+    def map(self, task: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
+        """Yields the results, one after another."""
+        for number, value in enumerate(values):
+            result = task(value)
+            if isinstance(value[1], self._stage) and not number:
+                self._meddle()
+            yield result
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        lambda other: Meddling(PartTask, other),
+        lambda other: After(PartTask, other),
+        lambda other: Meddling(ShardTry, other),
+        lambda other: After(ShardTry, other),
+    ],
+)
+def test_a_discarded_build_leaves_what_follows(
+    engine: Callable[[Callable[[], object]], Engine], source: S3
+) -> None:
+    """A driver whose build another one discards ends, and spoils nothing of that."""
+
+    def discard() -> None:
+        with pytest.raises(EngineError, match="gone"):
+            run(Dying(3), OTHERS, restart=True)
+
+    with pytest.raises((EngineError, JournalError), match="another command"):
+        run(engine(discard))
+    source.requests.clear()
+    run(options=OTHERS)
+    assert not [r for r in source.requests if r.endswith(".tif")]
+    found = source.contents("data")
+    source.clear("data")
+    run(options=OTHERS)
+    made = source.contents("data")
+    assert found.keys() == made.keys()
+    assert all(found[p] == c for p, c in made.items() if not p.endswith(OTHER))
+
+
+def test_a_discarded_build_is_not_published(
+    source: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver that was about to publish publishes nothing of what was discarded."""
+    publish = jobs.publish
+
+    def late(*args: Any) -> None:
+        monkeypatch.setattr(jobs, "publish", publish)
+        run(options=OTHERS, restart=True)
+        made.update(source.contents("data"))
+        publish(*args)
+
+    made: dict[str, bytes] = {}
+    monkeypatch.setattr(jobs, "publish", late)
+    with pytest.raises(EngineError, match="another command"):
+        run()
+    assert source.contents("data") == made
+
+
+def test_who_joins_a_build_does_not_end_it(
+    source: S3, expected: dict[str, bytes]
+) -> None:
+    """A second driver of the same build that is interrupted at once deletes nothing."""
+
+    class Interrupted:
+        def map(self, task: Any, values: Sequence[Any]) -> Iterator[Any]:
+            raise KeyboardInterrupt
+
+    def join() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            run(Interrupted())
+
+    run(Meddling(PartTask, join))
+    check(source.contents("data"), expected)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", None])
+def test_what_a_part_says_is_damaged(
+    content: bytes | None, source: S3, expected: dict[str, bytes]
+) -> None:
+    """The summary of a part that is damaged or missing is named."""
+    damage = change(source, "s2-00000-of-00001.json", content)
+    with pytest.raises(JournalError, match=r"00001.json is damaged.*--restart"):
+        run(After(PartTask, damage))
+    run(restart=True)
+    check(source.contents("data"), expected)
+
+
+@pytest.mark.parametrize("content", [b"", None])
+def test_the_index_of_a_spool_is_damaged(
+    content: bytes | None, source: S3, expected: dict[str, bytes]
+) -> None:
+    """Another driver that finds no index of a spool which was whole says so."""
+    with pytest.raises(EngineError):
+        run(Dying(3))
+    change(source, "spool-s2/index", content)()
+    with pytest.raises(JournalError, match=r"s3://.*index is damaged.*--restart"):
+        run()
+    run(restart=True)
+    check(source.contents("data"), expected)
+
+
+def change(source: S3, name: str, content: bytes | None) -> Callable[[], object]:
+    """Returns what changes a file in the workspace; None deletes it."""
+
+    def meddle() -> None:
+        (key,) = (k for k in source.keys("data") if k.endswith(name))
+        source.client.delete_object(Bucket="bucket", Key=key)
+        if content is not None:
+            source.client.put_object(Bucket="bucket", Key=key, Body=content)
+
+    return meddle
+
+
 def test_what_is_there_is_not_changed(source: S3) -> None:
     """A second build into the same place is refused, and leaves it as it is."""
     run()
@@ -272,7 +396,7 @@ def test_a_server_that_is_down(
 
     with pytest.raises(DownloadError, match=r"s3://bucket/data/.* \(status 500\)"):
         run(Meddling(ShardTry, stop))
-    assert "incomplete.bigearthnet-s2/journal.jsonl" in source.contents("data")
+    assert [p for p in source.contents("data") if p.endswith("/journal.jsonl")]
     run()
     check(source.contents("data"), expected)
 
@@ -304,7 +428,7 @@ def test_a_bucket_that_vanishes(source: S3, expected: dict[str, bytes]) -> None:
             if "/spool-s2/train-" in key:
                 source.client.delete_object(Bucket="bucket", Key=key)
 
-    with pytest.raises(JournalError, match=r"train-000 is missing.* --restart"):
+    with pytest.raises(JournalError, match=r"is gone, .* train-000 is missing"):
         run(Meddling(ShardTry, delete))
     run(restart=True)
     check(source.contents("data"), expected)
