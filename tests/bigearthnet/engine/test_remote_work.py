@@ -29,7 +29,7 @@ from bigearthnet.util.remote import parse_url
 from builder import jobs
 from builder.build import build
 from tests.bigearthnet.engine.test_spread import Dying
-from tests.s3 import S3
+from tests.s3 import S3, SECRET
 
 Patches = dict[str, dict[str, bytes]]
 WriteArchive = Callable[..., Path]
@@ -405,6 +405,18 @@ def test_a_server_that_is_down(
     check(source.contents("data"), expected)
 
 
+@pytest.mark.parametrize("denied", [("PUT",), ("PUT", "POST", "DELETE")])
+def test_a_login_that_may_not_write(denied: tuple[str, ...], source: S3) -> None:
+    """A build with a login that may only read ends at once, and says no secret."""
+    source.requests.clear()
+    source.fails = lambda number: source.requests[-1].startswith(denied)
+    with pytest.raises(DownloadError, match=r"may not be (written|deleted)") as raised:
+        run()
+    assert SECRET not in str(raised.value)
+    assert not [r for r in source.requests if r.endswith(".tif")]
+    assert source.contents("data") == {}
+
+
 def test_an_answer_that_is_cut(source: S3, expected: dict[str, bytes]) -> None:
     """Ranges of a spool that end early are asked for again, or are one error."""
     source.cuts = lambda request: "/spool-s2/train-" in request
@@ -432,7 +444,7 @@ def test_a_bucket_that_vanishes(source: S3, expected: dict[str, bytes]) -> None:
             if "/spool-s2/train-" in key:
                 source.client.delete_object(Bucket="bucket", Key=key)
 
-    with pytest.raises(JournalError, match=r"is gone, .* train-000 is missing"):
+    with pytest.raises(JournalError, match=r"is gone, .*train-000 is missing"):
         run(Meddling(ShardTry, delete))
     run(restart=True)
     check(source.contents("data"), expected)
