@@ -8,7 +8,7 @@ import pytest
 
 from bigearthnet.engine import spread
 from bigearthnet.engine.engines import Engine, LocalEngine
-from bigearthnet.errors import EngineError, OptionError
+from bigearthnet.errors import ArchiveError, EngineError, OptionError
 from bigearthnet.release import Release
 from bigearthnet.schema.configs import Config
 from bigearthnet.source.parts import list_parts
@@ -51,6 +51,24 @@ def test_three_archives_in_a_bucket(
     finally:
         for folder in ("source", "data"):
             s3.clear(folder)
+
+
+def test_another_archive_is_found_first(
+    s3: S3, both: Config, release: Release, extracted: Path
+) -> None:
+    """Two folders that were exchanged end a build before it reads a patch."""
+    s3.put_folder(extracted, "source")
+    source = parse_url("s3://bucket/source")
+    names = {"s2": "BigEarthNet-S2", "s1": "BigEarthNet-S2", "maps": "Reference_Maps"}
+    given = {name: source / folder for name, folder in names.items()}
+    s3.requests.clear()
+    try:
+        with pytest.raises(ArchiveError, match=r"BigEarthNet-S2.* of the archive s1"):
+            build(given, parse_url("s3://bucket/data"), both, QUIET)
+        assert not [r for r in s3.requests if r.endswith(".tif")]
+        assert s3.contents("data") == {}
+    finally:
+        s3.clear("source")
 
 
 def test_a_patch_is_removed_between_two_runs(
