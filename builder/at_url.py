@@ -24,6 +24,8 @@ from bigearthnet.util.remote_files import copy_files, has_file, list_sizes, writ
 from builder.card import CARD
 from builder.publishing.files import LOADABLE
 
+# A file in the workspace that is there once a build begins to publish.
+_PUBLISHING = "publishing"
 # Shards that the object store copies at once, each in a request of its own.
 _COPIES_AT_ONCE = 16
 
@@ -92,6 +94,7 @@ def publish(
         shards: What was written.
 
     Raises:
+        OptionError: If something stands in their places that is of another build.
         EngineError: If the build was finished or discarded by another command.
         DownloadError, StoreError: If something cannot be copied or sent.
     """
@@ -100,6 +103,8 @@ def publish(
         store: url / folder.relative_to(data_dir).as_posix()
         for store, folder in targets.items()
     }
+    _check_begun(work, url)
+    _begin(work, places.values())
     total = sum(file.nbytes for _, file in files)
     with Progress(
         "publish", total_nbytes=total, first_nbytes=0, quiet=job.options.quiet
@@ -112,6 +117,20 @@ def publish(
     _check_begun(work, url)
     for path in _sort_files(data_dir, targets, job):
         write_file(url / path.relative_to(data_dir).as_posix(), path)
+
+
+def _begin(work: RemoteWork, places: Iterable[RemotePath]) -> None:
+    """Notes that what stands in the places of stores is of this build from now on."""
+    mark = work.folder / work.number / _PUBLISHING
+    if has_file(mark):
+        return
+    there = next((place for place in places if list_sizes(place)), None)
+    if there is not None and not has_file(mark):  # of another driver in the meantime
+        raise OptionError(
+            f"{there} is there since this build began, and not of it. Move it away, "
+            "then run the same command again."
+        )
+    write_file(mark, b"\n")
 
 
 def _check_begun(work: RemoteWork, url: RemotePath) -> None:

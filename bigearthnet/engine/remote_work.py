@@ -3,7 +3,7 @@
     incomplete.bigearthnet-<config>/
         build.json              what is built, and the number that was drawn for it
         <number>/begun          is there as long as the build: who sends looks for it
-        <number>/journal.jsonl  what is done
+        <number>/journal.jsonl  what is done; `publishing`, once stores are copied
         <number>/spool-<lane>/  a spool, see `tries`; its index, once it is whole
         <number>/<store>/       shards
 

@@ -231,6 +231,23 @@ def test_a_discarded_build_is_not_published(
     assert source.contents("data") == made
 
 
+def test_what_came_in_the_meantime_is_kept(
+    source: S3, expected: dict[str, bytes]
+) -> None:
+    """A store that somebody put there since the build began is not mixed with its."""
+
+    def put() -> None:
+        source.client.put_object(Bucket="bucket", Key="data/arrow/other", Body=b"1")
+
+    for engine in (Meddling(ShardTry, put), None):  # also by who resumes
+        with pytest.raises(OptionError, match=r"data/arrow is there since"):
+            run(engine)
+        assert source.contents("data/arrow") == {"other": b"1"}
+    source.client.delete_object(Bucket="bucket", Key="data/arrow/other")
+    run()
+    check(source.contents("data"), expected)
+
+
 def test_who_joins_a_build_does_not_end_it(
     source: S3, expected: dict[str, bytes]
 ) -> None:
