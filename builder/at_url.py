@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bigearthnet.engine.job import Job
 from bigearthnet.engine.leftovers import IDENTITY
-from bigearthnet.engine.remote_work import RemoteWork
+from bigearthnet.engine.remote_work import RemoteWork, build_is_over, clear
 from bigearthnet.engine.workspace import workspace_folder
 from bigearthnet.errors import OptionError
 from bigearthnet.formats import FORMATS
@@ -24,6 +24,8 @@ from bigearthnet.util.remote_files import copy_files, has_file, list_sizes, writ
 from builder.card import CARD
 from builder.publishing.files import LOADABLE
 
+# A file in the workspace that is there once a build begins to publish.
+_PUBLISHING = "publishing"
 # Shards that the object store copies at once, each in a request of its own.
 _COPIES_AT_ONCE = 16
 
@@ -57,10 +59,14 @@ def check_url(url: RemotePath, job: Job, targets: Iterable[str], restart: bool) 
                     f"data_dir, or build both parts with --config="
                     f"{(sibling.whole or sibling).name}."
                 )
-    if not restart and has_file(find_workspace(url, job) / IDENTITY):
+    work = find_workspace(url, job)
+    is_begun = has_file(work / IDENTITY)
+    if is_begun and not restart:
         return  # which may have been interrupted when it published
     for folder in targets:
         if list_sizes(url / folder):
+            if not is_begun:  # of a build that was interrupted when it was over
+                clear(work)
             raise OptionError(
                 f"{url / folder} is there already. Delete it to build it again, or "
                 "choose another data_dir."
@@ -88,6 +94,8 @@ def publish(
         shards: What was written.
 
     Raises:
+        OptionError: If something stands in their places that is of another build.
+        EngineError: If the build was finished or discarded by another command.
         DownloadError, StoreError: If something cannot be copied or sent.
     """
     files = [(store, file) for shard in shards for store, file in shard.files.items()]
@@ -95,16 +103,39 @@ def publish(
         store: url / folder.relative_to(data_dir).as_posix()
         for store, folder in targets.items()
     }
+    _check_begun(work, url)
+    _begin(work, places.values())
     total = sum(file.nbytes for _, file in files)
     with Progress(
         "publish", total_nbytes=total, first_nbytes=0, quiet=job.options.quiet
     ) as progress:
         for first in range(0, len(files), _COPIES_AT_ONCE):
+            _check_begun(work, url)
             some = files[first : first + _COPIES_AT_ONCE]
             copy_files([(work.output(s) / f.name, places[s] / f.name) for s, f in some])
             progress.add(0, sum(file.nbytes for _, file in some))
+    _check_begun(work, url)
     for path in _sort_files(data_dir, targets, job):
         write_file(url / path.relative_to(data_dir).as_posix(), path)
+
+
+def _begin(work: RemoteWork, places: Iterable[RemotePath]) -> None:
+    """Notes that what stands in the places of stores is of this build from now on."""
+    mark = work.folder / work.number / _PUBLISHING
+    if has_file(mark):
+        return
+    there = next((place for place in places if list_sizes(place)), None)
+    if there is not None and not has_file(mark):  # of another driver in the meantime
+        raise OptionError(
+            f"{there} is there since this build began, and not of it. Move it away, "
+            "then run the same command again."
+        )
+    write_file(mark, b"\n")
+
+
+def _check_begun(work: RemoteWork, url: RemotePath) -> None:
+    if not has_file(work.begun):  # whose shards may be gone, and others be there
+        raise build_is_over(url)
 
 
 def _sort_files(

@@ -36,7 +36,6 @@ Example:
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -46,6 +45,7 @@ from bigearthnet.engine.engines import ENGINES, Engine, LocalEngine, open_engine
 from bigearthnet.engine.job import Job
 from bigearthnet.engine.options import BuildOptions, count_workers
 from bigearthnet.engine.places import check_places
+from bigearthnet.engine.storage import open_scratch
 from bigearthnet.formats import FORMATS, get_format
 from bigearthnet.release import RELEASES
 from bigearthnet.release.splits import COUNTRIES
@@ -110,8 +110,8 @@ def build(
     check_places(data_dir, config, sources)
     if isinstance(data_dir, Path):
         return run_job(job, data_dir, restart=restart, engine=engine)
-    with tempfile.TemporaryDirectory(prefix="bigearthnet-") as folder:
-        return run_job(job, Path(folder), restart=restart, engine=engine, url=data_dir)
+    with open_scratch(data_dir) as folder:
+        return run_job(job, folder, restart=restart, engine=engine, url=data_dir)
 
 
 def _define_flags() -> None:

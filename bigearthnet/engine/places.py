@@ -12,6 +12,9 @@ from bigearthnet.source.folder import find_root
 from bigearthnet.util.paths import is_inside
 from bigearthnet.util.remote import Place, RemotePath
 
+# What fsspec expands when it deletes files (`fsspec.utils`, `glob_translate`).
+_PATTERN = frozenset("*?[")
+
 
 def check_places(data_dir: Place, config: Config, sources: Iterable[JobSource]) -> None:
     """Checks that a data directory and what is read for it do not harm each other.
@@ -23,8 +26,15 @@ def check_places(data_dir: Place, config: Config, sources: Iterable[JobSource]) 
 
     Raises:
         OptionError: If the data directory lies in the folder of patches that a source
-            is, or a source in the workspace, which a build clears.
+            is, or a source in the workspace, which a build clears; or if its URL is a
+            pattern.
     """
+    if isinstance(data_dir, RemotePath) and not _PATTERN.isdisjoint(data_dir.target):
+        raise OptionError(
+            f"data_dir: {data_dir} has one of {' '.join(sorted(_PATTERN))}, which "
+            "clients of object stores read as a pattern that other folders match, too. "
+            "Choose another name."
+        )
     for source in sources:
         if isinstance(data_dir, RemotePath) or isinstance(source.path, RemotePath):
             if f"{data_dir}/".startswith(f"{source.path}/"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+from bigearthnet.errors import JournalError
 from bigearthnet.release import Archive
 from bigearthnet.source.patch import Patch
 
@@ -24,10 +25,20 @@ def encode_record(patch: Patch) -> tuple[bytes | memoryview, ...]:
 
 
 def decode_record(record: bytes, archive: Archive) -> Patch:
-    """Inverse of `encode_record`; the patch's pixels are a view of the record."""
+    """Inverse of `encode_record`; the patch's pixels are a view of the record.
+
+    Raises:
+        JournalError: If it is damaged, as far as that can be seen.
+    """
     start = len(record) - archive.pixel_nbytes
     pixels = (memoryview(record)[start:],)
     if start == 0:
         return Patch(pixels)
-    labels, fields = json.loads(record[:start])
+    try:
+        labels, fields = json.loads(record[:start])
+    except ValueError:
+        raise JournalError(
+            "a record of the spool is damaged. Build again with --restart, which "
+            "discards what is done."
+        ) from None
     return Patch(pixels, tuple(labels), fields)

@@ -2,14 +2,15 @@
 
     incomplete.bigearthnet-<config>/
         build.json              what is built, and the number that was drawn for it
-        journal.jsonl           what is done
-        <number>/begun          is there as long as the build: tries look for it
+        <number>/begun          is there as long as the build: who sends looks for it
+        <number>/journal.jsonl  what is done; `publishing`, once stores are copied
         <number>/spool-<lane>/  a spool, see `tries`; its index, once it is whole
         <number>/<store>/       shards
 
 A driver works in a folder of its own machine, a `workspace`, and sends its small files
 here when they change. Two of them may do so at the same time: all files have names that
-depend on the build alone, and the same bytes.
+depend on the build alone, and the same bytes. One that was discarded in the meantime
+has another number: it harms nothing of what followed.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from typing import Any
 from bigearthnet.engine.identity import check_identity
 from bigearthnet.engine.journal import parse_journal
 from bigearthnet.engine.leftovers import IDENTITY
-from bigearthnet.engine.spooled import index_path
+from bigearthnet.engine.spooled import index_path, read_index
 from bigearthnet.engine.workspace import JOURNAL
-from bigearthnet.errors import JournalError
+from bigearthnet.errors import EngineError, JournalError
 from bigearthnet.util.files import encode_json, make_folder, write_bytes, write_json
 from bigearthnet.util.remote import RemotePath
-from bigearthnet.util.remote_files import list_sizes, remove_files, write_file
+from bigearthnet.util.remote_files import has_file, list_sizes, remove_files, write_file
 
 _BEGUN = "begun"
 # More than a journal, or an index of a hundred million patches, has.
@@ -43,10 +44,12 @@ class RemoteWork:
     Attributes:
         folder: The folder.
         number: The number that was drawn for the build.
+        is_new: Whether this driver began it, and did not find it.
     """
 
     folder: RemotePath
     number: str
+    is_new: bool
 
     @property
     def begun(self) -> RemotePath:
@@ -61,23 +64,48 @@ class RemoteWork:
         """Returns the folder of an unfinished store."""
         return self.folder / self.number / store
 
-    def send_journal(self, content: bytes) -> None:
-        """Makes known what is done.
+    @property
+    def journal(self) -> RemotePath:
+        """The journal."""
+        return self.folder / self.number / JOURNAL
+
+    def send(self, path: RemotePath, source: Path) -> None:
+        """Sends a file of a driver.
+
+        Args:
+            path: Its place; what is there is replaced.
+            source: The file on this machine.
 
         Raises:
+            EngineError: If the build is over, or was discarded.
             DownloadError: If it cannot be sent.
         """
-        write_file(self.folder / JOURNAL, content)
+        if not has_file(self.begun):
+            raise build_is_over(path)
+        write_file(path, source)
 
     def clear(self) -> None:
         """Deletes everything: what says that there is a build first.
 
-        If that is interrupted, the rest is deleted when the next build begins.
+        If another build was begun there since, that is left alone.
+
+        If that is interrupted, the rest is deleted when the next build begins, or is
+        refused.
 
         Raises:
             DownloadError: If something cannot be listed or deleted.
         """
-        clear(self.folder)
+        state = self.folder.read_files([IDENTITY], _MOST_NBYTES).get(IDENTITY)
+        is_mine = state is None or self.number.encode() in state
+        clear(self.folder if is_mine else self.folder / self.number)
+
+
+def build_is_over(place: RemotePath) -> EngineError:
+    """Returns the error of who comes too late to send something."""
+    return EngineError(
+        f"{place}: the build is over: another command finished it, or discarded it. "
+        "Nothing was sent."
+    )
 
 
 def clear(folder: RemotePath) -> None:
@@ -104,11 +132,11 @@ def open_remote_work(
         JournalError: If what is there is damaged.
         DownloadError, StoreError: If it cannot be read or written.
     """
-    found = folder.read_files([IDENTITY, JOURNAL], _MOST_NBYTES)
+    found = folder.read_files([IDENTITY], _MOST_NBYTES)
     make_folder(local)
     if restart or IDENTITY not in found:
         clear(folder)
-        work = RemoteWork(folder, secrets.token_hex(8))
+        work = RemoteWork(folder, secrets.token_hex(8), is_new=True)
         write_file(work.begun, b"\n")
         content = encode_json({"number": work.number, "build": identity})
         write_file(folder / IDENTITY, content)
@@ -121,13 +149,17 @@ def open_remote_work(
             f"{folder / IDENTITY} is damaged. Build again with --restart."
         ) from None
     check_identity(build, identity, folder)
-    work = RemoteWork(folder, number)
+    work = RemoteWork(folder, number, is_new=False)
+    if not has_file(work.begun):
+        raise JournalError(f"{work.begun} is gone. Build again with --restart.")
     write_json(build, local / IDENTITY)
-    journal = found.get(JOURNAL, b"")
+    journal = (folder / number).read_files([JOURNAL], _MOST_NBYTES).get(JOURNAL, b"")
     write_bytes(journal, local / JOURNAL)
-    entries, _ = parse_journal(journal, folder / JOURNAL)
-    for lane in [entry["lane"] for entry in entries if "lane" in entry]:
-        path = index_path(local / f"spool-{lane}")
-        make_folder(path.parent)
-        write_bytes(index_path(work.spool(lane)).read_bytes(), path)
+    entries, _ = parse_journal(journal, work.journal)
+    for entry in entries:
+        if "lane" in entry:
+            path = index_path(local / f"spool-{entry['lane']}")
+            make_folder(path.parent)
+            place = index_path(work.spool(entry["lane"]))
+            write_bytes(read_index(place, entry["index_sha256"]), path)
     return work

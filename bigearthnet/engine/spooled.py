@@ -17,9 +17,8 @@ from bigearthnet.errors import JournalError, StoreError
 from bigearthnet.source import Source
 from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store.quarantine import BadPatch
-from bigearthnet.util.files import DurableFile
-from bigearthnet.util.remote import Place, RemotePath, SomePlace
-from bigearthnet.util.remote_files import write_file
+from bigearthnet.util.files import DurableFile, read_json_object
+from bigearthnet.util.remote import Place, SomePlace
 
 # The file of the index, beside the buckets.
 _INDEX = "index"
@@ -105,9 +104,8 @@ def record(work: Workspace, index: SpoolIndex, spooled: SpooledSource) -> Spoole
         file.write(index.dump())
         saved = file.finish()  # which makes the names of the buckets durable, too
     spooled = replace(spooled, index_sha256=saved.sha256)
-    place = index_path(work.spool_place(spooled.lane))
-    if isinstance(place, RemotePath):
-        write_file(place, path)
+    if work.remote is not None:
+        work.remote.send(index_path(work.remote.spool(spooled.lane)), path)
     work.record(spooled.encode())
     return spooled
 
@@ -135,6 +133,22 @@ def read_index(path: Place, sha256: str) -> bytes:
             "Build again with --restart, which discards what is done."
         )
     return content
+
+
+def read_summary(path: Place) -> SpooledSource:
+    """Reads what a part was said to hold; see `tries`.
+
+    Raises:
+        JournalError: If it is damaged or missing.
+        OSError: If it cannot be read.
+    """
+    try:
+        return SpooledSource.decode(read_json_object(path))
+    except (FileNotFoundError, StoreError, ValueError, LookupError, TypeError):
+        raise JournalError(
+            f"{path} is damaged or missing. Build again with --restart, which discards "
+            "what is done."
+        ) from None
 
 
 def load_spooled(work: Workspace, index: SpoolIndex, lane: str) -> SpooledSource | None:

@@ -21,7 +21,13 @@ from bigearthnet.engine.job import Job, JobSource
 from bigearthnet.engine.leftovers import ATTEMPTS, remove_attempts
 from bigearthnet.engine.shards import ShardPlan, ShardTask
 from bigearthnet.engine.spool_index import SpoolIndex
-from bigearthnet.engine.spooled import SpooledSource, index_path, read_index, record
+from bigearthnet.engine.spooled import (
+    SpooledSource,
+    index_path,
+    read_index,
+    read_summary,
+    record,
+)
 from bigearthnet.engine.stage_one import choose_rows, lacking
 from bigearthnet.engine.tries import PartTask, ShardTry, spool_part, try_shard
 from bigearthnet.engine.workers import OnProgress
@@ -35,7 +41,7 @@ from bigearthnet.source.parts import Part, list_parts
 from bigearthnet.source.patch import PlaceCounts
 from bigearthnet.store.quarantine import BadPatch, Quarantine
 from bigearthnet.store.result import ShardInfo
-from bigearthnet.util.files import make_folder, read_json_object
+from bigearthnet.util.files import make_folder
 from bigearthnet.util.progress import Progress
 from bigearthnet.util.remote import Place
 from bigearthnet.util.wording import count_of
@@ -55,7 +61,8 @@ def check_job(job: Job) -> None:
     ):
         if is_asked:
             raise OptionError(
-                f"{problem}, which an engine cannot do: build with --engine=local."
+                f"{problem}, which tasks of an engine, or at a URL, cannot do: leave "
+                "it out, or build on this machine's disk with --engine=local."
             )
 
 
@@ -151,8 +158,9 @@ def _merge(
 
     Raises:
         ArchiveError: If another part has one of its patches.
+        JournalError: If its summary or index is damaged or missing.
     """
-    summary = SpooledSource.decode(read_json_object(spool / f"{part.name}.json"))
+    summary = read_summary(spool / f"{part.name}.json")
     content = read_index(spool / f"{part.name}.index", summary.index_sha256)
     other = SpoolIndex(len(index.read))
     other.load(content)

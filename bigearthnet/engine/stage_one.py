@@ -20,6 +20,7 @@ from bigearthnet.release import Archive
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.release.splits import COUNTRIES
 from bigearthnet.source import Source, open_source
+from bigearthnet.source.listing import check_remote_kind, is_folder
 from bigearthnet.source.litter import SYNTHETIC_FILE
 from bigearthnet.source.metadata import SYNTHETIC
 from bigearthnet.source.pairing import check_pair
@@ -85,7 +86,9 @@ def check_kinds(sources: Sequence[JobSource]) -> None:
     """
     for source in sources:
         if not isinstance(source.path, Path):
-            continue  # it is looked at when it is listed
+            if is_folder(source.path):
+                check_remote_kind(source.path, source.archive)
+            continue
         with open_source(source.path, source.archive) as opened:
             opened.check_kind()
 

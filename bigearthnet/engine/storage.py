@@ -8,7 +8,9 @@ what a shard needs of the spools is fetched first: one range of each bucket.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bigearthnet.engine.remote_work import build_is_over
 from bigearthnet.engine.shards import ShardTask
 from bigearthnet.engine.spool import bucket_path
-from bigearthnet.errors import EngineError, JournalError, StoreError
+from bigearthnet.errors import DiskSpaceError, JournalError, StoreError
 from bigearthnet.util import remote_files
 from bigearthnet.util.files import sync_folder
 from bigearthnet.util.locks import try_lock
@@ -67,12 +70,16 @@ def remove_file(folder: Place, name: str) -> None:
 def open_scratch(attempts: Place) -> Iterator[Path]:
     """Makes an empty folder for one try of a task; a context manager that deletes it.
 
+    Also for the driver of a build at a URL.
+
     Args:
         attempts: The folder in which tries write, and which lies on the disk that their
             results go to; or, for results that are sent, what is there as long as the
             build: then a folder of this machine is made.
 
     Raises:
+        DiskSpaceError: If a folder of this machine has no space left for it, or for
+            what is written there.
         OSError: If it cannot be made.
     """
     if isinstance(attempts, Path):
@@ -89,6 +96,14 @@ def open_scratch(attempts: Place) -> Iterator[Path]:
         try_lock(lock, folder)
         (made := folder / "try").mkdir()
         yield made
+    except OSError as cause:
+        if cause.errno != errno.ENOSPC:
+            raise
+        raise DiskSpaceError(
+            f"no space is left in {folder.parent}, the folder for temporary files of "
+            f"{platform.node()}, where a task needs some GB: free some, or have TMPDIR "
+            "name another folder. Then run the same command again."
+        ) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
@@ -124,7 +139,7 @@ def deliver(folder: Path, names: Sequence[str], target: Place, attempts: Place) 
     for name in names:
         if isinstance(target, RemotePath):
             if not has_file(attempts):
-                raise EngineError(f"{target}: the build is over. Nothing was sent.")
+                raise build_is_over(target)
             remote_files.write_file(target / name, folder / name)
             continue
         made = target / name
@@ -181,8 +196,9 @@ def _fetch(ranges: Sequence[tuple[RemotePath, int, int]], path: Path) -> None:
                 )
             except StoreError as cause:
                 raise JournalError(
-                    f"a bucket of the spool is gone: {cause} Build again with "
-                    "--restart."
+                    f"a bucket of the spool is gone, also if another command has "
+                    f"finished or discarded the build: {cause} Run the same command "
+                    "again, which tells."
                 ) from None
             for content in contents:
                 file.write(content)

@@ -114,7 +114,7 @@ class Workspace:
         """Appends an entry to the journal; see `Journal.append`."""
         self.journal.append(entry)
         if self.remote is not None:
-            self.remote.send_journal((self.folder / JOURNAL).read_bytes())
+            self.remote.send(self.remote.journal, self.folder / JOURNAL)
 
     @property
     def quarantine(self) -> Place:
@@ -226,7 +226,8 @@ def open_workspace(
                 clear_folder(folder)
                 for path in (folder, *missing):
                     path.rmdir()
-                if remote is not None:
+                # What was found there may be the work of a driver that goes on.
+                if remote is not None and (remote.is_new or (work and work.is_over)):
                     remote.clear()
         raise
     else:

@@ -24,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bigearthnet.errors import ArchiveError, BigEarthNetError
+from bigearthnet.errors import ArchiveError, BigEarthNetError, StoreError
 from bigearthnet.release import Archive, Digest, Release
 from bigearthnet.release.patch_index import PatchIndex
 from bigearthnet.source import decompress
@@ -195,7 +195,7 @@ def read_index(path: Path | RemotePath) -> ArchiveIndex:
 
     Raises:
         ArchiveError: If there is no index, or it is damaged or of another archive.
-        DownloadError, StoreError: If a remote one cannot be had.
+        DownloadError: If a remote one cannot be had.
     """
     with _open_index(path) as file:
         facts = _parse_facts(file, path)
@@ -222,7 +222,7 @@ def read_gzip_index(path: Path | RemotePath, number: int) -> bytes:
         number: Number of the section.
 
     Raises:
-        ArchiveError, DownloadError, StoreError: As in `read_index`.
+        ArchiveError, DownloadError: As in `read_index`.
     """
     with _open_index(path) as file:
         content: bytes = file.read_row_group(number, ["gzip"])["gzip"][0].as_py()
@@ -236,9 +236,14 @@ _ADVICE = "Index it again: python -m builder.index --source=..."
 def _open_index(path: Path | RemotePath) -> Iterator[pq.ParquetFile]:
     """Opens an index; errors of reading it become ours."""
     place = index_file(path) if isinstance(path, Path) else _beside(path)
-    if isinstance(place, Path) and not place.is_file():
-        raise ArchiveError(f"{path} has no index {place.name} beside it. {_ADVICE}")
-    source = place if isinstance(place, Path) else place.open()
+    try:
+        if isinstance(place, Path) and not place.is_file():
+            raise FileNotFoundError
+        source = place if isinstance(place, Path) else place.open()
+    except (FileNotFoundError, StoreError):
+        raise ArchiveError(
+            f"{path} has no index {place.name} beside it. {_ADVICE}"
+        ) from None
     try:
         with pq.ParquetFile(source, page_checksum_verification=True) as file:
             yield file

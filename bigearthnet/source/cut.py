@@ -97,7 +97,8 @@ def find_cut(path: Path, archive: Archive) -> tuple[Path, ...]:
         parts.
 
     Raises:
-        ArchiveError: If a part is missing, or there are those of several archives.
+        ArchiveError: If a part is missing or no file, or there are those of several
+            archives.
     """
     if not path.is_dir():
         return ()
@@ -139,6 +140,12 @@ def list_cut(folder: Path) -> tuple[Path, ...]:
             f"{files[max(files)]} is a part too many: expected {count:,}, numbered "
             "from 0. Move it away, or cut the archive again."
         )
+    for path in files.values():
+        if not path.is_file():
+            raise ArchiveError(
+                f"{path} is no file: expected a part of the archive. Put it back, or "
+                "cut the archive again."
+            )
     return tuple(files[number] for number in range(count))
 
 

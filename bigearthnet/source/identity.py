@@ -66,10 +66,13 @@ def _identify_remote(path: RemotePath) -> dict[str, Any]:
             nbytes = path.find_nbytes()
             return {"bytes": nbytes, "ends": hash_ends(path, nbytes)}
         names = [name.encode() for name in list_names(path)]
+        if not names:  # a file, which clients list as a folder that holds nothing
+            raise StoreError(str(path))
     except StoreError:
         raise ArchiveError(
             f"no source at {path}: expected a .tar with an index, or a folder that "
-            "holds what is at the top of the archive."
+            "holds what is at the top of the archive. Another archive is read where it "
+            "lies on a disk, or unpacked to one of these."
         ) from None
     return {
         "entries": len(names),

@@ -107,6 +107,29 @@ def list_folder(
     return np.array(sorted(found), np.intp), tuple(others)
 
 
+def check_remote_kind(root: RemotePath, archive: Archive) -> None:
+    """Checks by the first patch that a folder at a URL is the archive it is said to be.
+
+    Args:
+        root: The folder that holds what is at the top of the archive.
+        archive: The archive.
+
+    Raises:
+        ArchiveError: If it holds no patch, or one of another archive.
+        DownloadError, StoreError: If it cannot be listed.
+    """
+
+    def list_in(above: str) -> Mapping[str, bool]:
+        return list_names(root / above if above else root)
+
+    places = _walk(list_in, archive, "", _find_remote_levels(root, archive), [])
+    matches = archive.ids.matches
+    place = next((p for p in places if matches(os.path.basename(p))), None)
+    if place is None:
+        raise _refuse_empty(root, archive)
+    _check_kind(root, archive, place)
+
+
 def _find_remote_levels(root: RemotePath, archive: Archive) -> int:
     """Returns how many levels below a folder at a URL patches lie."""
     names = [name for name, is_folder in list_names(root).items() if is_folder]

@@ -8,6 +8,7 @@ part itself, and several archives, or the files of one that was cut, are several
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -70,8 +71,16 @@ class Part:
 
     @property
     def name(self) -> str:
-        """Name of the part, for files that are made of it."""
-        return f"{self.archive.name}-{self.number:05d}-of-{self.count:05d}"
+        """Name of the part, for files that are made of it.
+
+        Of a folder it tells what is read: between two runs of a build patches may be
+        added or removed, where nobody looks for changes, and other ones be in a part.
+        """
+        name = f"{self.archive.name}-{self.number:05d}-of-{self.count:05d}"
+        if not self.rows:
+            return name
+        digest = hashlib.sha256(repr((self.rows, self.others)).encode()).hexdigest()
+        return f"{name}-{digest[:16]}"
 
 
 class PartSource(Source):

@@ -228,13 +228,9 @@ def parse_url(text: str) -> RemotePath:
             f"{parts.scheme}:// cannot be read: expected a path on this machine, or "
             f"one of {', '.join(f'{scheme}://' for scheme in _PACKAGES)}."
         )
-    is_http = parts.scheme.startswith("http")
-    if (
-        not parts.netloc
-        or parts.query
-        or parts.fragment
-        or (is_http and parts.username)
-    ):
+    # Before an @ abfs has the container, whose account follows.
+    has_login = parts.password or (parts.username and parts.scheme != "abfs")
+    if not parts.netloc or parts.query or parts.fragment or has_login:
         raise OptionError(
             f"{parts.scheme}: expected the address of a folder, without user, password "
             "or query, which would be shown in messages. Give logins to the clients."

@@ -47,9 +47,11 @@ def explain(
             "`gcloud auth`), with a login that may do so; if not, check the name."
         ), False
     if status == 404 or any(isinstance(r, FileNotFoundError) for r in reasons):
+        what = "file, folder or revision" if deed == "read" else "bucket or folder"
+        advice = "; a store is published by python -m builder.publish"
         return StoreError(
-            f"{place} is missing: there is no such file, folder or revision. Check the "
-            "address; a store is published by python -m builder.publish."
+            f"{place} is missing: there is no such {what}. Check the address"
+            f"{advice if deed == 'read' else ''}."
         ), False
     what = f"status {status}" if status else type(reasons[-1]).__name__
     return DownloadError(

@@ -10,6 +10,7 @@ from bigearthnet.engine.workspace import workspace_folder
 from bigearthnet.errors import OptionError
 from bigearthnet.release import V1
 from bigearthnet.schema.configs import get_config
+from bigearthnet.util.remote import parse_url
 
 S2 = get_config("s2", [V1])
 ARCHIVE = V1.archive("s2")
@@ -52,3 +53,11 @@ def test_a_source_that_would_be_deleted_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(OptionError, match=r"^source: .* is cleared by a build"):
         check_places(tmp_path, S2, [JobSource(ARCHIVE, archive)])
+
+
+@pytest.mark.parametrize("name", ["data*", "data[1]"])
+def test_a_pattern_at_a_url_is_refused(name: str, tmp_path: Path) -> None:
+    """Clients delete all that a name with these letters matches: it is not used."""
+    place = parse_url(f"s3://bucket/{name}")
+    with pytest.raises(OptionError, match=r"read as a pattern"):
+        check_places(place, S2, [JobSource(ARCHIVE, tmp_path)])

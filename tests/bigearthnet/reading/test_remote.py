@@ -221,6 +221,7 @@ def test_a_request_is_repeated(published: Hub) -> None:
         ("ftp://host/data", OptionError, "ftp:// cannot be read: .*hf://"),
         ("https://me:secret@host/data", OptionError, "https: expected the address"),
         ("https://host/data?key=secret", OptionError, "without user, password or que"),
+        ("s3://key:secret@bucket/data", OptionError, "without user, password or que"),
     ],
 )
 def test_an_address_without_a_store_is_refused(

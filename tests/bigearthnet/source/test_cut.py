@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -126,6 +127,17 @@ def test_parts_that_are_not_all_of_one_archive(
     for find in (open_source, find_cut, identify_source):
         with pytest.raises(ArchiveError, match=problem):
             find(tmp_path, ARCHIVE)
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, os.mkdir, lambda path: os.symlink("no", path)]
+)
+def test_a_part_that_is_no_file(make: Callable[[Path], None], tmp_path: Path) -> None:
+    """A folder, a pipe or a dangling link is named, and not waited for."""
+    (tmp_path / "s2-00000-of-00002.tar").touch()
+    make(tmp_path / "s2-00001-of-00002.tar")
+    with pytest.raises(ArchiveError, match=r"s2-00001-of-00002.tar is no file"):
+        identify_source(tmp_path, ARCHIVE)
 
 
 @pytest.mark.parametrize(
