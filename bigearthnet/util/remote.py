@@ -7,39 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import io
-import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from bigearthnet.errors import BigEarthNetError, DownloadError, OptionError
-from bigearthnet.util.extras import advise_install
-from bigearthnet.util.remote_errors import explain, is_beyond_end, wrong_size
+from bigearthnet.util import remote_clients
+from bigearthnet.util.remote_clients import PACKAGES
+from bigearthnet.util.remote_errors import explain, wrong_size
 
-# Scheme of a URL → the package that reads it, and the extra that installs it.
-_PACKAGES = {
-    "hf": ("huggingface_hub", "hub"),
-    "s3": ("s3fs", "s3"),
-    "gs": ("gcsfs", "gs"),
-    "abfs": ("adlfs", "abfs"),
-    "https": ("aiohttp", "hub"),
-    "http": ("aiohttp", "hub"),
-}
 # Seconds to wait before a request to a web server is repeated; the clients of hubs and
 # object stores repeat theirs.
 _WAITS_S = (0.5, 2.0, 8.0)
-# Loggers of the clients, whose lines have the addresses that requests are signed with.
-_LOGGERS = (
-    *("httpx", "httpx2", "httpcore", "httpcore2", "urllib3", "aiohttp"),
-    *("botocore", "aiobotocore", "s3fs", "gcsfs", "google", "fsspec"),
-)
-
 _Value = TypeVar("_Value")
 
 
@@ -93,7 +77,7 @@ class RemotePath:
             StoreError: If there is no such file.
             DownloadError: If it cannot be had.
         """
-        return repeat(lambda: _read_all(self.target), self)
+        return repeat(lambda: remote_clients.read_all(self.target), self)
 
     def read_files(self, names: Sequence[str], most_nbytes: int) -> dict[str, bytes]:
         """Reads some small files below a folder at once; those not there are left out.
@@ -106,7 +90,7 @@ class RemotePath:
             DownloadError: If one cannot be had.
         """
         targets = [f"{self.target}/{name}" for name in names]
-        found = repeat(lambda: _read_files(targets, most_nbytes), self)
+        found = repeat(lambda: remote_clients.read_files(targets, most_nbytes), self)
         return {
             name: content
             for name, content in zip(names, found, strict=True)
@@ -126,7 +110,7 @@ class RemotePath:
         """
 
         def read() -> bytes:
-            content = _read_range(self.target, start, stop, self.nbytes)
+            content = remote_clients.read_range(self.target, start, stop, self.nbytes)
             if len(content) < stop - start:
                 raise EOFError  # a connection that was cut, or the end of the file
             if len(content) > stop - start:
@@ -144,7 +128,7 @@ class RemotePath:
         Raises:
             StoreError, DownloadError: As in `read_bytes`.
         """
-        return repeat(lambda: _find_nbytes(self.target), self)
+        return repeat(lambda: remote_clients.find_nbytes(self.target), self)
 
     def check_nbytes(self) -> None:
         """Checks that a file has the size that it must have.
@@ -223,10 +207,10 @@ def parse_url(text: str) -> RemotePath:
         DownloadError: If that cannot be found out.
     """
     parts = urlsplit(text)
-    if parts.scheme not in _PACKAGES:
+    if parts.scheme not in PACKAGES:
         raise OptionError(
             f"{parts.scheme}:// cannot be read: expected a path on this machine, or "
-            f"one of {', '.join(f'{scheme}://' for scheme in _PACKAGES)}."
+            f"one of {', '.join(f'{scheme}://' for scheme in PACKAGES)}."
         )
     # Before an @ abfs has the container, whose account follows.
     has_login = parts.password or (parts.username and parts.scheme != "abfs")
@@ -242,7 +226,7 @@ def parse_url(text: str) -> RemotePath:
 
 def _pin(path: RemotePath) -> RemotePath:
     """Names the commit of a hub, so that all that is read is of one."""
-    system, name = connect(path.target)
+    system, name = remote_clients.connect(path.target)
     resolved = system.resolve_path(name)
     if not hasattr(resolved, "repo_id"):  # a bucket, which has no commits
         return path
@@ -255,81 +239,6 @@ def _pin(path: RemotePath) -> RemotePath:
     below = f"/{resolved.path_in_repo}" if resolved.path_in_repo else ""
     target = f"hf://{kind}s/{repo}@{found.sha}{below}"
     return dataclasses.replace(path, target=target, revision=found.sha)
-
-
-def connect(url: str) -> tuple[Any, str]:
-    """Returns fsspec's file system of a URL, and what it calls the path.
-
-    Raises:
-        OptionError: If its package is not installed.
-    """
-    scheme = urlsplit(url).scheme
-    _silence_clients()
-    try:
-        import fsspec
-
-        # fsspec keeps one for each process and thread that needs one.
-        system, path = fsspec.url_to_fs(url)
-    except ImportError:
-        package, extra = _PACKAGES[scheme]
-        raise OptionError(
-            f"{scheme}:// needs fsspec and {package}: install the extra [{extra}], "
-            f"{advise_install(extra)}"
-        ) from None
-    return system, path
-
-
-@functools.cache
-def _silence_clients() -> None:
-    """Keeps the clients from logging requests, unless somebody has asked for that.
-
-    absl, of TFDS and our commands, shows INFO.
-    """
-    for logger in map(logging.getLogger, _LOGGERS):
-        if logger.level == logging.NOTSET:
-            logger.setLevel(logging.WARNING)
-
-
-def _read_all(url: str) -> bytes:
-    system, path = connect(url)
-    content: bytes = system.cat_file(path)
-    return content
-
-
-def _read_files(urls: Sequence[str], most_nbytes: int) -> list[bytes | None]:
-    """Reads some files at once; None for those that are not there."""
-    system, _ = connect(urls[0])
-    paths = [system._strip_protocol(url) for url in urls]
-    found = system.cat_ranges(
-        paths, [0] * len(paths), [most_nbytes] * len(paths), on_error="return"
-    )
-    contents: list[bytes | None] = []
-    for content in found:
-        if isinstance(content, FileNotFoundError):
-            content = None
-        elif isinstance(content, Exception) and is_beyond_end(content):
-            content = b""
-        elif isinstance(content, Exception):
-            raise content
-        contents.append(content)
-    return contents
-
-
-def _read_range(url: str, start: int, stop: int, nbytes: int | None) -> bytes:
-    system, path = connect(url)
-    if urlsplit(url).scheme != "hf":
-        found: bytes = system.cat_file(path, start=start, end=stop)
-        return found
-    # The same of the hub's client reads ahead, and asks for the size first.
-    with system.open(path, "rb", cache_type="none", size=nbytes) as file:
-        file.seek(start)
-        content: bytes = file.read(stop - start)
-    return content
-
-
-def _find_nbytes(url: str) -> int:
-    system, path = connect(url)
-    return int(system.size(path))
 
 
 def repeat(call: Callable[[], _Value], path: RemotePath, deed: str = "read") -> _Value:
@@ -353,10 +262,14 @@ def repeat(call: Callable[[], _Value], path: RemotePath, deed: str = "read") -> 
             raise
         except Exception as error:
             problem, is_temporary = explain(
-                error, str(path), path.nbytes, lambda: _find_nbytes(path.target), deed
+                error,
+                str(path),
+                path.nbytes,
+                lambda: remote_clients.find_nbytes(path.target),
+                deed,
             )
         with contextlib.suppress(Exception):  # also keeps what was not found
-            connect(path.target)[0].invalidate_cache()
+            remote_clients.connect(path.target)[0].invalidate_cache()
         if wait_s is None or not is_temporary:
             raise problem  # here, so that it does not keep the client's error
         time.sleep(wait_s)

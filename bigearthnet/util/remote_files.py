@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bigearthnet.errors import DownloadError, OptionError
-from bigearthnet.util.remote import RemotePath, connect, repeat
+from bigearthnet.util.remote import RemotePath, repeat
+from bigearthnet.util.remote_clients import connect
 
 # Schemes of object stores.
 _SCHEMES = ("s3", "gs", "abfs")

@@ -16,97 +16,38 @@ from bigearthnet.engine.tries import PartTask, ShardTry
 from bigearthnet.errors import (
     ArchiveError,
     DiskSpaceError,
-    DownloadError,
     EngineError,
     JournalError,
     OptionError,
 )
-from bigearthnet.release import RELEASES
 from bigearthnet.release.patch_index import PatchIndex
-from bigearthnet.schema.configs import get_config
 from bigearthnet.source.archive_index import index_file, write_index
 from bigearthnet.util.remote import parse_url
 from builder import jobs
 from builder.build import build
+from tests.bigearthnet.engine.buckets import (
+    FORMATS,
+    OPTIONS,
+    OTHER,
+    S2,
+    Meddling,
+    Patches,
+    WriteArchive,
+    check,
+    run,
+)
 from tests.bigearthnet.engine.test_spread import Dying
-from tests.s3 import S3, SECRET
-
-Patches = dict[str, dict[str, bytes]]
-WriteArchive = Callable[..., Path]
-
-S2 = get_config("s2", RELEASES)
-FORMATS = ("tfrecord", "parquet", "arrow")
-OPTIONS = BuildOptions(include_excluded=True, quiet=True, workers=1)
-# What says when and of what it was made.
-OTHER = ("provenance.json", "README.md")
+from tests.s3 import S3
 
 
-class Meddling:
-    """Does something before the tasks of a stage are run."""
-
-    def __init__(self, stage: type, meddle: Callable[[], object]) -> None:
-        self._stage, self._meddle = stage, meddle
-
-    def map(self, task: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
-        """Yields the results, one after another."""
-        if isinstance(values[0][1], self._stage):
-            self._meddle()
-        return map(task, values)
-
-
-@pytest.fixture(scope="module")
-def expected(
-    sample_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, bytes]:
-    """What one machine makes of the real patches."""
-    data_dir = tmp_path_factory.mktemp("expected")
-    build(sample_folder, data_dir, S2, OPTIONS, formats=FORMATS)
-    return {
-        path.relative_to(data_dir).as_posix(): path.read_bytes()
-        for path in data_dir.rglob("*")
-        if path.is_file()
-    }
-
-
-def run(
-    engine: Engine | None = None,
-    options: BuildOptions = OPTIONS,
-    *,
-    restart: bool = False,
-    formats: Sequence[str] = ("arrow",),
+def test_a_bucket_gets_the_same_bytes(
+    source: S3, real_stores: dict[str, bytes]
 ) -> None:
-    """Builds what lies in the bucket, into the bucket."""
-    source, data_dir = (parse_url(f"s3://bucket/{name}") for name in ("source", "data"))
-    given = {"formats": formats, "engine": engine, "restart": restart}
-    build(source, data_dir, S2, options, **given)  # type: ignore[arg-type]
-
-
-def check(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
-    """Compares what was made with what one machine makes of the same formats."""
-    folders = {path.split("/")[0] for path in found}
-    expected = {p: c for p, c in expected.items() if p.split("/")[0] in folders}
-    assert "patches.parquet" in found
-    assert found.keys() == expected.keys()
-    for path, content in expected.items():
-        if not path.endswith(OTHER):
-            assert found[path] == content, path
-
-
-@pytest.fixture
-def source(s3: S3, sample_folder: Path) -> Iterator[S3]:
-    """A bucket with a folder of the real patches."""
-    s3.put_folder(sample_folder, "source")
-    yield s3
-    for folder in ("source", "data"):
-        s3.clear(folder)
-
-
-def test_a_bucket_gets_the_same_bytes(source: S3, expected: dict[str, bytes]) -> None:
     """From a folder in a bucket into the bucket: files are those of one machine."""
     run(LocalEngine(), formats=FORMATS)
     found = source.contents("data")
-    check(found, expected)
-    assert len(found) == len(expected)
+    check(found, real_stores)
+    assert len(found) == len(real_stores)
 
 
 def test_an_indexed_tar_in_a_bucket(
@@ -136,7 +77,7 @@ def test_an_indexed_tar_in_a_bucket(
 
 @pytest.mark.parametrize("end_at", [2, 3])
 def test_another_driver_goes_on(
-    end_at: int, source: S3, expected: dict[str, bytes]
+    end_at: int, source: S3, real_stores: dict[str, bytes]
 ) -> None:
     """What was done before the driver's end, in either stage, is not done again."""
     with pytest.raises(EngineError, match="gone"):
@@ -147,10 +88,10 @@ def test_another_driver_goes_on(
     source.requests.clear()
     run()
     assert not [r for r in source.requests if r.endswith(".tif")]
-    check(source.contents("data"), expected)
+    check(source.contents("data"), real_stores)
 
 
-def test_another_build_is_in_the_way(source: S3, expected: dict[str, bytes]) -> None:
+def test_another_build_is_in_the_way(source: S3, real_stores: dict[str, bytes]) -> None:
     """An unfinished build of something else is kept, until it is discarded."""
     options = BuildOptions(quiet=True, workers=1)
     with pytest.raises(EngineError):
@@ -160,7 +101,7 @@ def test_another_build_is_in_the_way(source: S3, expected: dict[str, bytes]) -> 
         run()
     assert source.contents("data") == kept
     run(restart=True)
-    check(source.contents("data"), expected)
+    check(source.contents("data"), real_stores)
 
 
 OTHERS = BuildOptions(quiet=True, workers=1)
@@ -232,7 +173,7 @@ def test_a_discarded_build_is_not_published(
 
 
 def test_what_came_in_the_meantime_is_kept(
-    source: S3, expected: dict[str, bytes]
+    source: S3, real_stores: dict[str, bytes]
 ) -> None:
     """A store that somebody put there since the build began is not mixed with its."""
 
@@ -245,11 +186,11 @@ def test_what_came_in_the_meantime_is_kept(
         assert source.contents("data/arrow") == {"other": b"1"}
     source.client.delete_object(Bucket="bucket", Key="data/arrow/other")
     run()
-    check(source.contents("data"), expected)
+    check(source.contents("data"), real_stores)
 
 
 def test_who_joins_a_build_does_not_end_it(
-    source: S3, expected: dict[str, bytes]
+    source: S3, real_stores: dict[str, bytes]
 ) -> None:
     """A second driver of the same build that is interrupted at once deletes nothing."""
 
@@ -262,12 +203,12 @@ def test_who_joins_a_build_does_not_end_it(
             run(Interrupted())
 
     run(Meddling(PartTask, join))
-    check(source.contents("data"), expected)
+    check(source.contents("data"), real_stores)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", None])
 def test_what_a_part_says_is_damaged(
-    content: bytes | None, source: S3, expected: dict[str, bytes]
+    content: bytes | None, source: S3, real_stores: dict[str, bytes]
 ) -> None:
     """The summary of a part that is damaged or missing is named."""
     damage = change(source, ".json", content)
@@ -276,12 +217,12 @@ def test_what_a_part_says_is_damaged(
     ):
         run(After(PartTask, damage))
     run(restart=True)
-    check(source.contents("data"), expected)
+    check(source.contents("data"), real_stores)
 
 
 @pytest.mark.parametrize("content", [b"", None])
 def test_the_index_of_a_spool_is_damaged(
-    content: bytes | None, source: S3, expected: dict[str, bytes]
+    content: bytes | None, source: S3, real_stores: dict[str, bytes]
 ) -> None:
     """Another driver that finds no index of a spool which was whole says so."""
     with pytest.raises(EngineError):
@@ -290,7 +231,7 @@ def test_the_index_of_a_spool_is_damaged(
     with pytest.raises(JournalError, match=r"s3://.*index is damaged.*--restart"):
         run()
     run(restart=True)
-    check(source.contents("data"), expected)
+    check(source.contents("data"), real_stores)
 
 
 def change(source: S3, name: str, content: bytes | None) -> Callable[[], object]:
@@ -389,105 +330,3 @@ def test_tries_of_a_finished_build_send_nothing(source: S3) -> None:
     errors = [task(values[0])[1] for task, values in given]
     assert [type(error) for error in errors] == [EngineError, JournalError]
     assert source.contents("data") == made
-
-
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [("500 Internal Server Error", "InternalError"), ("503 Slow Down", "SlowDown")],
-)
-def test_a_server_that_fails_at_times(
-    status: str, code: str, source: S3, expected: dict[str, bytes]
-) -> None:
-    """Requests that fail once are repeated by the client; the bytes are the same."""
-    source.status, source.code = status, code
-    source.fails = lambda number: number % 20 == 0
-    run()
-    check(source.contents("data"), expected)
-
-
-def test_a_server_that_is_down(
-    source: S3, expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A server that always fails is one error; later, the same command goes on."""
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    source.status, source.code = "500 Internal Server Error", "InternalError"
-
-    def stop() -> None:
-        source.fails = lambda number: True
-
-    with pytest.raises(DownloadError, match=r"s3://bucket/data/.* \(status 500\)"):
-        run(Meddling(ShardTry, stop))
-    assert [p for p in source.contents("data") if p.endswith("/journal.jsonl")]
-    run()
-    check(source.contents("data"), expected)
-
-
-@pytest.mark.parametrize("denied", [("PUT",), ("PUT", "POST", "DELETE")])
-def test_a_login_that_may_not_write(denied: tuple[str, ...], source: S3) -> None:
-    """A build with a login that may only read ends at once, and says no secret."""
-    source.requests.clear()
-    source.fails = lambda number: source.requests[-1].startswith(denied)
-    with pytest.raises(DownloadError, match=r"may not be (written|deleted)") as raised:
-        run()
-    assert SECRET not in str(raised.value)
-    assert not [r for r in source.requests if r.endswith(".tif")]
-    assert source.contents("data") == {}
-
-
-def test_an_answer_that_is_cut(source: S3, expected: dict[str, bytes]) -> None:
-    """Ranges of a spool that end early are asked for again, or are one error."""
-    source.cuts = lambda request: "/spool-s2/train-" in request
-    with pytest.raises(DownloadError, match="train-000 cannot be read"):
-        run()
-    left = iter([True])
-    source.cuts = lambda request: "/spool-s2/train-" in request and next(left, False)
-    run()
-    check(source.contents("data"), expected)
-
-
-def test_a_patch_that_vanishes(source: S3, sample_folder: Path) -> None:
-    """A patch that was listed and is gone when it is read is named."""
-    name = sorted(path.name for path in sample_folder.iterdir())[0]
-    with pytest.raises(ArchiveError, match=f"{name} was in s3://.* and is gone"):
-        run(Meddling(PartTask, lambda: source.clear(f"source/{name}")))
-    assert source.contents("data") == {}
-
-
-def test_a_bucket_that_vanishes(source: S3, expected: dict[str, bytes]) -> None:
-    """A bucket of the spool that is gone ends the build before it is published."""
-
-    def delete() -> None:
-        for key in source.keys("data"):
-            if "/spool-s2/train-" in key:
-                source.client.delete_object(Bucket="bucket", Key=key)
-
-    with pytest.raises(JournalError, match=r"is gone, .*train-000 is missing"):
-        run(Meddling(ShardTry, delete))
-    run(restart=True)
-    check(source.contents("data"), expected)
-
-
-def test_google_cloud_storage(
-    sample_folder: Path, expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """From a folder here into `gs://`: the same bytes, and nothing is left over.
-
-    The emulator cuts line feeds off the end of what it gets: it can hold no sources.
-    """
-    gcsfs = pytest.importorskip("gcsfs")
-    server = pytest.importorskip("gcp_storage_emulator.server").create_server(
-        "127.0.0.1", 0, in_memory=True, default_bucket="bucket"
-    )
-    server.start()
-    try:
-        port = server._api._httpd.socket.getsockname()[1]
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
-        monkeypatch.setenv("no_proxy", "*")
-        client = gcsfs.GCSFileSystem(skip_instance_cache=True)
-        data_dir = parse_url("gs://bucket/data")
-        build(sample_folder, data_dir, S2, OPTIONS, formats=["arrow"])
-        names = client.find("bucket/data")
-        found = {n.removeprefix("bucket/data/"): client.cat_file(n) for n in names}
-    finally:
-        server.stop()
-    check(found, expected)
