@@ -6,9 +6,12 @@ holds here, too.
 
 from __future__ import annotations
 
+import ctypes
+import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bigearthnet.errors import EngineError, OptionError
 from bigearthnet.util.command import check_packages
@@ -22,6 +25,32 @@ R = TypeVar("R")
 # Times that a task is tried again after an error; that of a worker which died is moved
 # by the scheduler (`distributed.scheduler.allowed-failures`).
 _RETRIES: Final = 3
+
+
+# Parameters of glibc's malloc, and what its own defaults grow to at most, in bytes
+# (mallopt(3)). Dask's nanny has workers give memory back from 64 KiB on, and fixes the
+# other at 128 KiB: a patch is larger, and would be fetched from the system each time.
+_MALLOC: Final = {-1: 128 << 20, -3: 32 << 20}  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+
+
+@dataclass(frozen=True)
+class _Keeping:
+    """A task whose process keeps the memory that it has used."""
+
+    task: Callable[[Any], Any]
+
+    def __call__(self, value: Any) -> Any:
+        keep_memory()
+        return self.task(value)
+
+
+@functools.cache
+def keep_memory() -> None:
+    """Has malloc keep freed memory for what comes next, where it is glibc's."""
+    with suppress(AttributeError, OSError, TypeError):  # another library
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, nbytes in _MALLOC.items():
+            mallopt(parameter, nbytes)
 
 
 class DaskEngine:
@@ -39,7 +68,7 @@ class DaskEngine:
         from distributed import as_completed
 
         loop = self._client.loop
-        futures = self._client.map(task, values, pure=False, retries=_RETRIES)
+        futures = self._client.map(_Keeping(task), values, pure=False, retries=_RETRIES)
         try:
             for future, result in as_completed(futures, loop, with_results=True):
                 future.release()

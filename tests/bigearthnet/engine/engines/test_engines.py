@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import ctypes
 import pickle
 from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bigearthnet.engine import engines, identity
-from bigearthnet.engine.engines import LocalEngine, open_engine, run_tasks
+from bigearthnet.engine.engines import LocalEngine, dask, open_engine, run_tasks
 from bigearthnet.errors import EngineError, OptionError, PatchError
 
 
@@ -86,6 +88,21 @@ def test_workers_have_the_same_versions(monkeypatch: pytest.MonkeyPatch) -> None
         list(run_tasks(Elsewhere(), square, {"a": 2}))
     assert f"numpy 1.0, here {here['numpy']};" in str(error.value)
     assert f"pyarrow missing, here {here['pyarrow']}." in str(error.value)
+
+
+@pytest.mark.parametrize("has_mallopt", [True, False])
+def test_workers_of_dask_keep_memory(
+    has_mallopt: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Glibc is told once to keep what a patch takes; another libc is left alone."""
+    calls: list[tuple[int, int]] = []
+    functions = {"mallopt": lambda *args: calls.append(args)} if has_mallopt else {}
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(**functions))
+    dask.keep_memory.cache_clear()
+    for _ in range(2):
+        dask.keep_memory()
+    dask.keep_memory.cache_clear()
+    assert calls == ([(-1, 2**27), (-3, 2**25)] if has_mallopt else [])
 
 
 def test_a_scheduler_that_is_not_there() -> None:
