@@ -1,6 +1,6 @@
 """Computes what a build on an engine costs: core-hours, bytes, requests, hot spots.
 
-Rates are measured ones of one core (docs/scale.md says how), or, with --engine, those
+Rates are older ones of one core, or, with --engine, those
 of an engine with what a task costs it, from the engines.json of `benchmarks.engines`;
 the rest follows from how `bigearthnet.engine` cuts the work. Nothing here was run on
 100 workers; --check compares with what was run on one and two. Below: what several
@@ -71,8 +71,9 @@ class Load:
 
 # Bytes of the source: those of the bands' TIFFs, and about 1 kB of JSON, or of a map;
 # of shards: benchmarks/results/sizes.json and paired.json.
-# Milliseconds: v1.0 as in docs/scale.md; v2.0 has in all the 3.22 of paired.json (which
-# has decompressing in it), shared between the stages like those of v1.0.
+# Milliseconds: v1.0 as tasks in one process, 1,500 synthetic patches in memory, on a
+# loaded machine; v2.0 has in all the 3.22 of paired.json (which has decompressing in
+# it), shared between the stages like those of v1.0.
 V1_LOAD: Final = Load(
     "v1.0, s2",
     (269_695, 123_723, 125_866),
