@@ -1,10 +1,10 @@
 """Computes what a build on an engine costs: core-hours, bytes, requests, hot spots.
 
-Rates are older ones of one core, or, with --engine, those
-of an engine with what a task costs it, from the engines.json of `benchmarks.engines`;
-the rest follows from how `bigearthnet.engine` cuts the work. Nothing here was run on
-100 workers; --check compares with what was run on one and two. Below: what several
-threads on one .tar.gz would give (--decompressors of the commands).
+Rates are older ones of one core, or, with --engine, those of an engine with what a
+task costs it, from the engines.json of `benchmarks.engines`; the rest follows from how
+`bigearthnet.engine` cuts the work. Nothing here was run on 100 workers; --check
+compares with what was run on one and two. Below: what several threads on one .tar.gz
+would give (--decompressors of the commands).
 
 Example:
   python -m benchmarks.cost_model --workers=100
